@@ -1,0 +1,79 @@
+"""Typed settings of the data: where it comes from, how it is tokenised, how it is batched."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import ClassVar
+
+
+class TokenizerKind(enum.StrEnum):
+    CHARACTER = "character"
+    BYTE = "byte"
+
+
+class Batching(enum.StrEnum):
+    """How a batch is cut from the token store.
+
+    crops: rows start at random tokens, drawn anew for each step (nanoGPT).
+    windows: the split is cut into windows; each epoch shuffles them.
+    streams: batch_size contiguous streams; the model's carry runs on from step to step.
+    packed: whole documents packed into rows, told apart by segment ids.
+    buckets: one document a row, padded to the smallest of at most 8 lengths.
+    """
+
+    CROPS = "crops"
+    WINDOWS = "windows"
+    STREAMS = "streams"
+    PACKED = "packed"
+    BUCKETS = "buckets"
+
+
+@dataclasses.dataclass
+class DataConfig:
+    """Base of all data configs. `batch_size` is global, over all devices and micro-batches."""
+
+    kind: ClassVar[str] = ""
+    name: str = ""
+    batch_size: int = 32
+
+
+@dataclasses.dataclass
+class TextDataConfig(DataConfig):
+    """Text for language modelling.
+
+    Attributes:
+      name: a name of the registry's DATASETS (`python_docs`, `text_file`) or `tfds:NAME`.
+      path: `text_file`: a UTF-8 file or a glob, split by fraction (the last part is held out).
+      train_path, validation_path, test_path: `text_file`: one file or glob a split, instead of path.
+      validation_fraction, test_fraction: shares of `path` that are held out.
+      tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
+        exists, else TFDS's own default.
+      feature: `tfds:NAME`: name of the text feature.
+      train_split, validation_split, test_split: TFDS split expressions, such as 'validation+test';
+        test_split may be none.
+      tokenizer: made from the training split only.
+      unknown_symbols: character tokenizer: keep a symbol <unk> for characters that the training
+        split lacks; without it such a character in held-out text is an error.
+      batching, sequence_length: how rows are cut; a row has sequence_length targets.
+      cache_dir: token stores; none = $SEQMODELS_CACHE_DIR, else ~/.cache/seqmodels.
+    """
+
+    kind: ClassVar[str] = "text"
+    name: str = "python_docs"
+    path: str | None = None
+    train_path: str | None = None
+    validation_path: str | None = None
+    test_path: str | None = None
+    validation_fraction: float = 0.05
+    test_fraction: float = 0.05
+    tfds_data_dir: str | None = None
+    feature: str = "text"
+    train_split: str = "train"
+    validation_split: str = "validation"
+    test_split: str | None = "test"
+    tokenizer: TokenizerKind = TokenizerKind.CHARACTER
+    unknown_symbols: bool = True
+    batching: Batching = Batching.CROPS
+    sequence_length: int = 128
+    cache_dir: str | None = None

@@ -1,0 +1,124 @@
+"""Typed settings of the optimizer, the training loop and the evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class OptimizerName(enum.StrEnum):
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+class Schedule(enum.StrEnum):
+    """Learning rate after the linear warm-up.
+
+    constant; cosine or linear from peak_lr to final_lr at num_steps; inverse_sqrt:
+    peak_lr * sqrt(warmup_steps / step); step: peak_lr * decay_factor ** (steps / decay_every).
+    """
+
+    CONSTANT = "constant"
+    COSINE = "cosine"
+    LINEAR = "linear"
+    INVERSE_SQRT = "inverse_sqrt"
+    STEP = "step"
+
+
+class Dtype(enum.StrEnum):
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class EvaluationContext(enum.StrEnum):
+    """What a model sees of the text before each target.
+
+    carry: all of it, streamed through the carry (models of unbounded carry only).
+    window: what stands before it in its window of evaluation.sequence_length tokens.
+    sliding: windows that overlap by half; only what has at least half a window before it counts.
+    crops: nanoGPT's estimate over evaluation.num_crops random crops; not every target counts once.
+    """
+
+    CARRY = "carry"
+    WINDOW = "window"
+    SLIDING = "sliding"
+    CROPS = "crops"
+
+
+@dataclasses.dataclass
+class OptimizerConfig:
+    """optax settings. Weight decay spares biases, norms and embeddings.
+
+    `momentum` is SGD's, `beta1`, `beta2` and `epsilon` are Adam's. `clip_norm` bounds the global
+    norm of the gradient; none does not clip. `final_lr` is where cosine and linear end.
+    """
+
+    name: OptimizerName = OptimizerName.ADAMW
+    peak_lr: float = 1e-3
+    schedule: Schedule = Schedule.COSINE
+    warmup_steps: int = 100
+    final_lr: float = 0.0
+    decay_every: int = 1000
+    decay_factor: float = 0.5
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip_norm: float | None = 1.0
+
+
+@dataclasses.dataclass
+class TrainingConfig:
+    """The loop.
+
+    Attributes:
+      num_steps: optimizer steps in all.
+      seed: of the parameters, the data order and dropout.
+      log_every, evaluate_every, checkpoint_every: in steps; multiples of steps_per_call.
+      steps_per_call: optimizer steps in one call of the compiled program.
+      accumulation_steps: micro-batches that make up one batch, weighted by their tokens.
+      keep_checkpoints: the latest N stay, and the best by best_metric.
+      best_metric: a metric of the validation split; lower is better.
+      early_stopping_patience: stop after that many evaluations without a better best_metric;
+        none never stops.
+      dtype: of the arithmetic; parameters, softmax and loss stay float32.
+      ema_decay: keep an exponential moving average of the parameters and evaluate that; none does not.
+      mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all that are left.
+    """
+
+    num_steps: int = 1000
+    seed: int = 0
+    log_every: int = 50
+    evaluate_every: int = 250
+    checkpoint_every: int = 250
+    steps_per_call: int = 1
+    accumulation_steps: int = 1
+    keep_checkpoints: int = 2
+    best_metric: str = "loss"
+    early_stopping_patience: int | None = None
+    dtype: Dtype = Dtype.FLOAT32
+    ema_decay: float | None = None
+    mesh_data: int | None = None
+    mesh_fsdp: int = 1
+    mesh_tensor: int = 1
+
+
+@dataclasses.dataclass
+class EvaluationConfig:
+    """How a split is evaluated.
+
+    Attributes:
+      context: what the model sees before a target; named in the result.
+      sequence_length: targets in one window or chunk.
+      batch_size: rows evaluated at once; with context `carry`, streams side by side, each warmed
+        up on what stands before it.
+      num_crops: with context `crops`, random rows in all.
+      baseline_order: order of the Kneser-Ney baseline reported beside the result; 1 = unigram.
+    """
+
+    context: EvaluationContext = EvaluationContext.WINDOW
+    sequence_length: int = 128
+    batch_size: int = 32
+    num_crops: int = 4096
+    baseline_order: int = 6

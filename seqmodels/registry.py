@@ -1,0 +1,76 @@
+"""The only place where names meet classes: explicit tables of 'module:Class' strings.
+
+Imports no class until one is asked for, so that a mistyped name answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One registered thing.
+
+    Attributes:
+      implementation: 'module:Class' of what does the work.
+      config: 'module:Class' of its config dataclass.
+      summary: one line for `launch.py list`.
+    """
+
+    implementation: str
+    config: str
+    summary: str
+
+
+MODELS: dict[str, Entry] = {
+    "ngram": Entry(
+        "seqmodels.models.ngram:Ngram",
+        "seqmodels.config.models:NgramConfig",
+        "interpolated modified Kneser-Ney n-gram, counted",
+    ),
+    "recurrent": Entry(
+        "seqmodels.models.recurrent:Recurrent",
+        "seqmodels.config.models:RecurrentConfig",
+        "stacked recurrent language model (LSTM)",
+    ),
+    "gpt": Entry(
+        "seqmodels.models.gpt:GPT",
+        "seqmodels.config.models:GPTConfig",
+        "decoder-only Transformer with a key/value cache",
+    ),
+}
+
+TASKS: dict[str, Entry] = {
+    "language_model": Entry(
+        "seqmodels.tasks.language_model:LanguageModel",
+        "seqmodels.config.tasks:LanguageModelConfig",
+        "next-token prediction",
+    ),
+}
+
+DATASETS: dict[str, Entry] = {
+    "python_docs": Entry(
+        "seqmodels.data.datasets.python_docs:PythonDocs",
+        "seqmodels.config.data:TextDataConfig",
+        "built in: the language reference that every CPython carries",
+    ),
+    "text_file": Entry(
+        "seqmodels.data.datasets.text_file:TextFile",
+        "seqmodels.config.data:TextDataConfig",
+        "your own UTF-8 files (data.path, or one path a split)",
+    ),
+    "tfds": Entry(
+        "seqmodels.data.datasets.catalog:Catalog",
+        "seqmodels.config.data:TextDataConfig",
+        "tfds:NAME, text of a TFDS catalog data set in array_record form",
+    ),
+}
+
+
+def resolve(reference: str) -> Any:
+    """Imports 'module:Class' and returns the class."""
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)
