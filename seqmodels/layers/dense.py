@@ -1,0 +1,56 @@
+"""The linear map, with logical axis names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Num
+
+Initializer = Callable[..., Any]
+
+
+class Dense(nn.Module):
+    """x W + b over the last axis, as one product of [rows, D] by [D, F].
+
+    Attributes:
+      features: F, or several axes, as (3, H, K).
+      names: logical names of the kernel's axes, the input's first.
+      use_bias: whether b is there.
+      kernel_init: initializer of W; it sees the shape [D, prod(F)].
+      dtype: dtype of the operands; parameters are float32.
+      output_dtype: dtype of the result, `dtype` if None. The product is summed in it.
+    """
+
+    features: int | tuple[int, ...]
+    names: tuple[str | None, ...]
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+    output_dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Num[Array, "*rows D"]) -> Num[Array, "*outputs"]:
+        shape = (self.features,) if isinstance(self.features, int) else tuple(self.features)
+        output_dtype = self.output_dtype or self.dtype
+        size = x.shape[-1]
+
+        def init(key: Array, full_shape: tuple[int, ...], dtype: Any) -> Array:
+            return self.kernel_init(key, (size, math.prod(shape)), dtype).reshape(full_shape)
+
+        kernel = self.param(
+            "kernel", nn.with_logical_partitioning(init, self.names), (size, *shape), jnp.float32
+        )
+        rows = x.reshape(-1, size).astype(self.dtype)
+        # Wide axes are merged for the product alone, so that they may be split over devices by name.
+        y = jnp.tensordot(
+            rows, kernel.astype(self.dtype), axes=1, preferred_element_type=output_dtype
+        )
+        if self.use_bias:
+            zeros = nn.with_logical_partitioning(nn.initializers.zeros, self.names[1:])
+            bias = self.param("bias", zeros, shape, jnp.float32)
+            y = y + bias.astype(output_dtype)[None]
+        return y.reshape(*x.shape[:-1], *shape)

@@ -1,0 +1,148 @@
+"""What goes in and what comes out: the embedding and the head that a `DataSpec` asks for."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer, Num
+
+from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.types import (
+    ClassOutput,
+    DataSpec,
+    TokenInput,
+    ValueInput,
+    ValueOutput,
+    VocabOutput,
+)
+
+ACTIVATIONS = ("batch", "time", None)
+"""Logical names of the axes of [B, T, D]."""
+
+
+class TokenEmbedding(nn.Module):
+    """A table of one vector a token; `attend` is the tied head, x E^T.
+
+    Attributes:
+      vocab_size: V.
+      model_dim: D.
+      init: initializer of the table [V, D].
+      dtype: dtype of the result.
+    """
+
+    vocab_size: int
+    model_dim: int
+    init: Initializer = nn.initializers.normal(0.02)
+    dtype: Any = jnp.float32
+
+    def setup(self) -> None:
+        init = nn.with_logical_partitioning(self.init, ("vocab", "embed"))
+        self.table = self.param("table", init, (self.vocab_size, self.model_dim), jnp.float32)
+
+    def __call__(self, tokens: Integer[Array, "B T"]) -> Float[Array, "B T D"]:
+        """Looks tokens up; one outside the vocabulary gives NaN."""
+        # A gather from a table split along D makes SPMD copy the activations to all devices first.
+        table = nn.with_logical_constraint(self.table, ("vocab", None))
+        # The cast comes after the gather, so that its gradient is summed in float32.
+        vectors = table.at[tokens].get(mode="fill", fill_value=jnp.nan)
+        return nn.with_logical_constraint(vectors.astype(self.dtype), ACTIVATIONS)
+
+    def attend(self, features: Float[Array, "*rows D"]) -> Float[Array, "*rows V"]:
+        """Logits in float32."""
+        table = nn.with_logical_constraint(self.table, ("vocab", None))
+        return jnp.einsum(
+            "...d,vd->...v",
+            features.astype(self.dtype),
+            table.astype(self.dtype),
+            preferred_element_type=jnp.float32,
+        )
+
+
+class ValueEmbedding(nn.Module):
+    """A linear map of real values [B, T, features] to [B, T, D]."""
+
+    model_dim: int
+    init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, values: Num[Array, "B T C"]) -> Float[Array, "B T D"]:
+        dense = Dense(self.model_dim, (None, "embed"), kernel_init=self.init, dtype=self.dtype)
+        return nn.with_logical_constraint(dense(values), ACTIVATIONS)
+
+
+class Head(nn.Module):
+    """A linear map of features [..., D] to outputs [..., *shape] in float32."""
+
+    shape: tuple[int, ...]
+    names: tuple[str | None, str | None]
+    use_bias: bool = True
+    init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "*rows D"]) -> Float[Array, "*outputs"]:
+        dense = Dense(
+            math.prod(self.shape),
+            self.names,
+            use_bias=self.use_bias,
+            kernel_init=self.init,
+            dtype=self.dtype,
+            output_dtype=jnp.float32,
+        )
+        return dense(features).reshape(*features.shape[:-1], *self.shape)
+
+
+def make_embedding(
+    spec: DataSpec, model_dim: int, init: Initializer | None = None, dtype: Any = jnp.float32
+) -> TokenEmbedding | ValueEmbedding:
+    """Builds the embedding of the inputs that `spec` describes; `init=None` is the layer's own."""
+    keywords = {} if init is None else {"init": init}
+    match spec.inputs:
+        case TokenInput(vocab_size):
+            return TokenEmbedding(vocab_size, model_dim, dtype=dtype, **keywords)
+        case ValueInput():
+            return ValueEmbedding(model_dim, dtype=dtype, **keywords)
+    raise TypeError(f"no embedding for {spec.inputs}")
+
+
+def make_head(
+    spec: DataSpec,
+    *,
+    tied: bool = False,
+    input_name: str = "embed",
+    use_bias: bool = True,
+    init: Initializer | None = None,
+    dtype: Any = jnp.float32,
+) -> Head | None:
+    """Builds the head of the outputs that `spec` describes, or None where it is tied.
+
+    A tied head is `TokenEmbedding.attend`, and needs tokens of one vocabulary in and out. For one
+    class a sequence the caller pools the features first; the head is the same.
+
+    Args:
+      spec: what the data decide.
+      tied: whether logits are read off the embedding table.
+      input_name: logical name of the features' axis.
+      use_bias: whether an untied head has a bias.
+      init: initializer of its kernel; None is the layer's own.
+      dtype: dtype of the arithmetic.
+    """
+    if tied:
+        if not isinstance(spec.inputs, TokenInput) or spec.outputs != VocabOutput(
+            spec.inputs.vocab_size
+        ):
+            raise ValueError(f"tied embeddings need one vocabulary in and out, not {spec}")
+        return None
+    keywords = {} if init is None else {"init": init}
+    match spec.outputs:
+        case VocabOutput(size):
+            shape, name = (size,), "vocab"
+        case ClassOutput(size, _):
+            shape, name = (size,), None
+        case ValueOutput(horizon, num_channels, num_quantiles):
+            shape, name = (horizon, num_channels, num_quantiles), None
+    return Head(shape, (input_name, name), use_bias=use_bias, dtype=dtype, **keywords)

@@ -1,0 +1,97 @@
+"""Sequence models over a stack of recurrent layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer, Num
+
+from seqmodels.config.models import Cell, RecurrentConfig
+from seqmodels.layers.cells import LSTMCell
+from seqmodels.layers.embedding import make_embedding, make_head
+from seqmodels.layers.recurrent import RecurrentStack
+from seqmodels.ops.positions import advance
+from seqmodels.types import Carry, DataSpec
+
+
+def _lstm(config: RecurrentConfig, dtype: Any) -> nn.Module:
+    return LSTMCell(config.hidden_dim, config.forget_bias, dtype=dtype)
+
+
+CELLS: dict[Cell, Callable[[RecurrentConfig, Any], nn.Module]] = {Cell.LSTM: _lstm}
+"""The only place where the names of cells meet their layers."""
+
+
+class Recurrent(nn.Module):
+    """Embedding, recurrent layers, head.
+
+    The carry has constant size, whatever the capacity: {"layers": the state of every layer,
+    "last_segment": [B], "last_position": [B]}.
+
+    Attributes:
+      config: hyper-parameters.
+      spec: what the data decide.
+      dtype: dtype of the products; parameters and states are float32.
+    """
+
+    config: RecurrentConfig
+    spec: DataSpec
+    dtype: Any = jnp.float32
+    causal: ClassVar[bool] = True
+
+    def setup(self) -> None:
+        config, dtype = self.config, self.dtype
+        if config.tie_embeddings and config.model_dim != config.hidden_dim:
+            raise ValueError(
+                f"tied embeddings need model_dim == hidden_dim, "
+                f"not {config.model_dim} and {config.hidden_dim}"
+            )
+        self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype)
+        self.dropout = nn.Dropout(config.dropout_rate)
+        self.layers = RecurrentStack(
+            lambda: CELLS[config.cell](config, dtype), config.num_layers, config.dropout_rate
+        )
+        self.head = make_head(
+            self.spec, tied=config.tie_embeddings, input_name="hidden", dtype=dtype
+        )
+
+    def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
+        """The state before the first token; `capacity` is not needed, `memory` not used."""
+        del capacity, memory
+        return {
+            "layers": self.layers.initial_state(batch_size),
+            "last_segment": jnp.zeros(batch_size, jnp.int32),
+            "last_position": jnp.full(batch_size, -1, jnp.int32),
+        }
+
+    def __call__(
+        self,
+        inputs: Num[Array, "B T *features"],
+        carry: Carry = None,
+        *,
+        segment_ids: Integer[Array, "B T"] | None = None,
+        memory: Any = None,
+        train: bool,
+    ) -> tuple[Float[Array, "B T N"], Carry]:
+        """Runs a chunk, from the initial state and to no carry where `carry` is None."""
+        batch_size, length = inputs.shape[:2]
+        before = self.initial_carry(batch_size, length, memory) if carry is None else carry
+        segment, position = before["last_segment"], before["last_position"]
+        if segment_ids is None:
+            starts = valid = None
+            segment, position = jnp.maximum(segment, 1), position + length
+        else:
+            places = advance(segment_ids.astype(jnp.int32), segment, position)
+            starts, valid = places.starts, places.valid
+            segment, position = places.last_segment, places.last_position
+        x = self.dropout(self.embedding(inputs), deterministic=not train)
+        features, layers = self.layers(x, before["layers"], starts, valid, train=train)
+        after = {"layers": layers, "last_segment": segment, "last_position": position}
+        return features, None if carry is None else after
+
+    def readout(self, features: Float[Array, "*rows N"]) -> Float[Array, "*outputs"]:
+        """Outputs in float32; logits [..., V] for a language model."""
+        return self.embedding.attend(features) if self.head is None else self.head(features)

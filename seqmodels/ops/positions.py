@@ -1,0 +1,90 @@
+"""Where each token stands: its position in its document, across cuts, and what is made of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Places(NamedTuple):
+    """What `advance` knows of a chunk.
+
+    Attributes:
+      positions: [B, T] int32, index of the token in its document; 0 at padding.
+      starts: [B, T] bool, True at the first token of a document.
+      valid: [B, T] bool, False at padding.
+      last_segment: [B] int32, the largest id seen so far, 0 where there was none.
+      last_position: [B] int32, position of the newest token, -1 where there was none.
+    """
+
+    positions: Int[Array, "B T"]
+    starts: Bool[Array, "B T"]
+    valid: Bool[Array, "B T"]
+    last_segment: Int[Array, " B"]
+    last_position: Int[Array, " B"]
+
+
+def advance(
+    segment_ids: Int[Array, "B T"],
+    last_segment: Int[Array, " B"],
+    last_position: Int[Array, " B"],
+) -> Places:
+    """Places a chunk behind what the row has seen.
+
+    Ids grow along the whole row or stream; 0 is padding and may stand anywhere. A document starts
+    where the id exceeds every id before it; positions count the tokens of a document, over cuts
+    and over padding inside it.
+
+    Args:
+      segment_ids: [B, T].
+      last_segment: [B], as returned for the chunk before; zeros at first.
+      last_position: [B], as returned for the chunk before; -1 at first.
+    """
+    valid = segment_ids > 0
+    largest = lax.cummax(jnp.concatenate([last_segment[:, None], segment_ids], axis=1), axis=1)
+    starts = valid & (segment_ids > largest[:, :-1])
+    count = jnp.cumsum(valid, axis=1, dtype=jnp.int32)
+    first = lax.cummax(jnp.where(starts, count, 0), axis=1)  # count at the newest start, 0 = none
+    reached = jnp.where(first > 0, count - first, last_position[:, None] + count)
+    newest = jnp.concatenate([last_position[:, None], reached], axis=1)[:, -1]
+    return Places(jnp.where(valid, reached, 0), starts, valid, largest[:, -1], newest)
+
+
+def continued(last_segment: Int[Array, " B"], length: int) -> Int[Array, "B T"]:
+    """Segment ids of a chunk whose caller gave none: the row's document goes on, or the first begins."""
+    return jnp.tile(jnp.maximum(last_segment, 1)[:, None], (1, length))
+
+
+def _angles(positions: Int[Array, "B T"], size: int) -> Float[Array, "B T half"]:
+    """position / 10000^(i / size) for i = 0 .. size - 1, [B, T, size] float32."""
+    rates = 10000.0 ** (-jnp.arange(size, dtype=jnp.float32) / size)
+    return positions.astype(jnp.float32)[..., None] * rates[None, None, :]
+
+
+def sinusoidal(positions: Int[Array, "B T"], model_dim: int) -> Float[Array, "B T D"]:
+    """Sines in the even features, cosines in the odd ones (Vaswani et al., 2017, arXiv:1706.03762).
+
+    p[2i] = sin(position / 10000^(2i / D)),   p[2i + 1] = cos(position / 10000^(2i / D))
+    """
+    angles = _angles(positions, (model_dim + 1) // 2)
+    waves = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+    return waves.reshape(*positions.shape, -1)[..., :model_dim]
+
+
+def rotary(x: Float[Array, "B H T K"], positions: Int[Array, "R T"]) -> Float[Array, "B H T K"]:
+    """Turns pairs of features by an angle proportional to the position (Su et al., 2021, arXiv:2104.09864).
+
+    Feature i is paired with feature i + K/2 (the GPT-NeoX order). Computed in float32.
+
+    Args:
+      x: queries or keys [B, H, T, K], K even.
+      positions: [B, T], or [1, T] where all rows are alike.
+    """
+    angles = _angles(positions, x.shape[-1] // 2)[:, None]  # [R, 1, T, K/2]
+    sine, cosine = jnp.sin(angles), jnp.cos(angles)
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    turned = [first * cosine - second * sine, second * cosine + first * sine]
+    return jnp.concatenate(turned, axis=-1).astype(x.dtype)
