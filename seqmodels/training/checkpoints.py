@@ -1,0 +1,254 @@
+"""Checkpoints of a run: the only file that knows orbax.
+
+A checkpoint of step s is the directory `checkpoints/<s>` with the items `params` (and `ema` where
+one is kept) and `train` (the rest of the state), committed by a rename and then sealed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from seqmodels.config.errors import UserError
+from seqmodels.training.seals import SealState, check_seal, write_seal
+from seqmodels.training.state import TrainState
+
+_policies = ocp.training.preservation_policies
+_log = logging.getLogger(__name__)
+
+# The parts of a state that a checkpoint holds as items of their own, so that they load alone.
+_SEPARATE = ("params", "ema")
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+    items: dict[str, Any] = {n: getattr(state, n) for n in _SEPARATE}
+    rest = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
+    items["train"] = {n: v for n, v in rest.items() if n not in _SEPARATE and v is not None}
+    return {n: v for n, v in items.items() if v is not None}
+
+
+def _flat_shapes(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): (tuple(x.shape), str(x.dtype))
+        for path, x in leaves
+    }
+
+
+class Checkpoints:
+    """The checkpoints of one work directory.
+
+    Args:
+      directory: `WORKDIR/checkpoints`.
+      keep_latest, best_metric: the latest N are kept, and the best by this metric (lower is
+        better); a checkpoint saved without metrics is never the best.
+      writable: False for readers, which leave another process's unfinished save alone.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        keep_latest: int = 2,
+        best_metric: str = "loss",
+        *,
+        writable: bool = False,
+    ) -> None:
+        self._directory = directory
+        self._best_metric = best_metric
+        self._sealing: Future[None] | None = None
+        self._sealer = ThreadPoolExecutor(1, "seal")
+        keep = _policies.AnyPreservationPolicy(
+            [
+                _policies.LatestN(keep_latest),
+                _policies.BestN(
+                    get_metric_fn=lambda metrics: metrics[best_metric],
+                    n=1,
+                    reverse=True,
+                    keep_checkpoints_without_metrics=False,
+                ),
+            ]
+        )
+        self._orbax = None
+        if writable or directory.exists():
+            self._orbax = ocp.training.Checkpointer(
+                directory.absolute(),
+                preservation_policy=keep,
+                # The default policy silently skips a save while an earlier one still runs.
+                save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+                cleanup_tmp_directories=writable,
+            )
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Waits for what is being written, seals it, and lets go."""
+        try:
+            self.wait()
+        finally:
+            self._sealer.shutdown()
+            if self._orbax is not None:
+                self._orbax.close()
+
+    def wait(self) -> None:
+        """Waits until the last save is committed and sealed; raises what went wrong with it."""
+        if self._sealing is not None:
+            sealing, self._sealing = self._sealing, None
+            sealing.result()
+
+    def save(self, step: int, state: TrainState, metrics: dict[str, float] | None) -> None:
+        """Starts to save the state of `step`; returns when its arrays are copied.
+
+        Args:
+          metrics: those of the evaluation at this very step, where there was one.
+        """
+        self.wait()
+        assert self._orbax is not None
+        response = self._orbax.save_checkpointables_async(step, _items(state), metrics=metrics)
+        if response is None:
+            raise RuntimeError(f"orbax refused to save step {step}")
+
+        def seal() -> None:
+            response.result()
+            write_seal(self._directory / str(step))
+
+        self._sealing = self._sealer.submit(seal)
+
+    def steps(self) -> list[int]:
+        """Committed steps, in order; each may still be damaged."""
+        return [] if self._orbax is None else sorted(m.step for m in self._orbax.checkpoints)
+
+    def metrics(self) -> dict[int, dict[str, float]]:
+        """The metrics that each step was saved with; steps without any are left out."""
+        if self._orbax is None:
+            return {}
+        return {m.step: dict(m.metrics) for m in self._orbax.checkpoints if m.metrics}
+
+    def seal_state(self, step: int) -> tuple[SealState, list[str]]:
+        """Whether a step is sealed, unsealed or damaged, and the files that are."""
+        return check_seal(self._directory / str(step))
+
+    def delete_after(self, step: int) -> None:
+        """Deletes the steps after `step`: a resumed run writes them again."""
+        assert self._orbax is not None
+        for later in [s for s in self.steps() if s > step]:
+            _log.warning("checkpoint of step %d is dropped: the run goes on from %d", later, step)
+            self._orbax.delete(later)
+
+    def restore(self, abstract: TrainState, which: str | int = "latest") -> tuple[int, TrainState]:
+        """Restores a whole state onto the shardings of `abstract`; see `_load`."""
+        step, items = self._load(_items(abstract), which)
+        separate = {n: items.get(n) for n in _SEPARATE}
+        return step, TrainState(**separate, **items["train"])
+
+    def restore_params(
+        self, abstract: Any, which: str | int = "best", *, ema: bool = False
+    ) -> tuple[int, Any]:
+        """Restores the parameters alone (their moving average where `ema`)."""
+        name = "ema" if ema else "params"
+        step, items = self._load({name: abstract}, which)
+        return step, items[name]
+
+    def shapes(self, step: int, item: str = "params") -> dict[str, tuple[tuple[int, ...], str]]:
+        """Path -> (shape, dtype) of an item, read from its metadata alone."""
+        return _flat_shapes(self._metadata(step, item))
+
+    def _metadata(self, step: int, item: str) -> Any:
+        assert self._orbax is not None
+        tree = self._orbax.checkpointables_metadata(step).metadata.get(item)
+        if tree is None:  # orbax logs why
+            raise ValueError(f"the metadata of {item} cannot be read")
+        return tree
+
+    def abstract_params(self, which: str | int = "best") -> tuple[int, Any]:
+        """Step, and the tree of shapes of `params` as saved, on one device (fitted models)."""
+        for step in self._candidates(which):
+            if self.seal_state(step)[0] is not SealState.DAMAGED:
+                break
+        else:
+            step = self._load({}, which)[0]
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        return step, jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+            self._metadata(step, "params"),
+        )
+
+    def _candidates(self, which: str | int) -> list[int]:
+        """Steps in the order in which they are tried."""
+        steps = self.steps()
+        if isinstance(which, int):
+            if which not in steps:
+                have = ", ".join(map(str, steps)) or "none"
+                raise UserError(f"no checkpoint of step {which} in {self._directory}; has: {have}")
+            return [which]
+        latest_first = steps[::-1]
+        if which == "latest":
+            return latest_first
+        metrics = {s: m[self._best_metric] for s, m in self.metrics().items()}
+        # Stable: among equals, and among those without metrics, the latest is first.
+        return sorted(latest_first, key=lambda s: metrics.get(s, float("inf")))
+
+    def _load(self, abstract: dict[str, Any], which: str | int) -> tuple[int, dict[str, Any]]:
+        """Loads items of the first usable candidate.
+
+        A damaged step is passed over, loudly, for `best` and `latest`; a step asked for by number
+        is refused.
+
+        Raises:
+          UserError: no checkpoint, none undamaged, or the step asked for is damaged.
+        """
+        damaged: list[str] = []
+        for step in self._candidates(which):
+            state, files = self.seal_state(step)
+            if state is SealState.DAMAGED:
+                reason = f"step {step} is damaged ({_first(files)})"
+            else:
+                try:
+                    return step, self._load_step(step, abstract)
+                except UserError:
+                    raise
+                except Exception as error:
+                    if state is SealState.SEALED:
+                        raise
+                    reason = f"step {step} was never sealed and does not load ({error!r:.80})"
+            if isinstance(which, int):
+                raise UserError(f"checkpoint in {self._directory}: {reason}")
+            _log.warning("checkpoint in %s: %s; trying the one before", self._directory, reason)
+            damaged.append(reason)
+        if damaged:
+            raise UserError(
+                f"no usable checkpoint in {self._directory}: every one is damaged: "
+                + "; ".join(damaged)
+            )
+        raise UserError(f"no checkpoint in {self._directory}: train first, or wait for the first save")
+
+    def _load_step(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
+        assert self._orbax is not None
+        for item in abstract:
+            saved, wanted = self.shapes(step, item), _flat_shapes(abstract[item])
+            if item in _SEPARATE and saved != wanted:
+                names = [n for n in {**saved, **wanted} if saved.get(n) != wanted.get(n)]
+                n = names[0]
+                raise UserError(
+                    f"checkpoint of step {step} does not fit the model: {item}/{n}: "
+                    f"checkpoint {saved.get(n, 'nothing')}, model {wanted.get(n, 'nothing')}"
+                    f" ({len(names)} differ)"
+                )
+        loaded = self._orbax.load_checkpointables(step, abstract)
+        return {name: loaded[name] for name in abstract}
+
+
+def _first(files: Iterable[str]) -> str:
+    files = list(files)
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return files[0] + more

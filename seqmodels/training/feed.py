@@ -1,0 +1,53 @@
+"""Puts the batch of a step onto the mesh, each process making just the rows its devices hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from seqmodels.training.mesh import batch_sharding
+from seqmodels.types import Batch
+
+
+class Feed:
+    """Global arrays of a source's batches.
+
+    Args:
+      source: a batched source, see `seqmodels.data.pipeline`.
+      mesh: the mesh of the run.
+      steps_per_call: batches stacked into one array [K, B, ...] where above 1.
+    """
+
+    def __init__(self, source: Any, mesh: Mesh, steps_per_call: int) -> None:
+        self._source, self._steps = source, steps_per_call
+        self._sharding = batch_sharding(mesh, stacked=steps_per_call > 1)
+        shape = (source.batch_size,)
+        sharding = batch_sharding(mesh, stacked=False)
+        indices = sharding.addressable_devices_indices_map(shape).values()
+        bounds = [index[0].indices(shape[0])[:2] for index in indices if index]
+        # The rows of this process: one block, for the mesh's axes follow the devices' order.
+        self._first = min((b[0] for b in bounds), default=0)
+        self._last = max((b[1] for b in bounds), default=shape[0])
+
+    def __call__(self, step: int) -> Batch:
+        """The batches of steps step .. step + steps_per_call - 1."""
+        rows = slice(self._first, self._last)
+        local = [self._source.batch(step + i, rows) for i in range(self._steps)]
+        axis = 1 if self._steps > 1 else 0
+
+        def place(*parts: np.ndarray) -> jax.Array:
+            stacked = np.stack(parts) if self._steps > 1 else parts[0]
+            shape = list(stacked.shape)
+            shape[axis] = self._source.batch_size
+
+            def block(index: tuple[slice, ...]) -> np.ndarray:
+                start, stop, _ = index[axis].indices(shape[axis])
+                own = slice(start - self._first, stop - self._first)
+                return stacked[(slice(None),) * axis + (own,)]
+
+            return jax.make_array_from_callback(tuple(shape), self._sharding, block)
+
+        return jax.tree.map(place, *local)

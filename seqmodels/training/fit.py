@@ -1,0 +1,57 @@
+"""Stands in for the loop where a model is fitted, not trained: its checkpoint is step 1."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.data.pipeline import TextData
+from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.models.build import build_model
+from seqmodels.registry import TASKS, resolve
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.progress import TrainingProgress
+from seqmodels.training.state import TrainState
+from seqmodels.training.writers import MetricsWriter
+
+
+def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:
+    """Fits the model to the training split, evaluates it and saves it as step 1.
+
+    Returns:
+      The exit status, 0.
+    """
+    training = config.training
+    model = build_model(config.model, data.spec, jnp.dtype(training.dtype.value))
+    task = resolve(TASKS[config.task.kind].implementation)(config.task)
+    with Checkpoints(
+        workdir / "checkpoints", training.keep_checkpoints, training.best_metric, writable=True
+    ) as checkpoints:
+        progress = TrainingProgress(1, 0, config.model.kind)
+        try:
+            if checkpoints.steps():
+                progress.say("already fitted")
+                return 0
+            started = time.monotonic()
+            params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
+            seconds = round(time.monotonic() - started, 3)
+            progress.say(f"{config.model.kind}: fitted in {seconds:.1f} s")
+            result = Evaluator(model, data, config.evaluation, task, training.seed)(
+                params, "validation"
+            )
+            writer = MetricsWriter(workdir / "metrics.jsonl", 0)
+            row = {"step": 1, "split": "validation", **result, "seconds": seconds}
+            writer.write(row)
+            writer.close()
+            progress.show(row)
+            progress.advance(1)
+            state = TrainState(jnp.int32(1), params, (), jax.random.key(training.seed), {})
+            checkpoints.save(1, state, {training.best_metric: float(result[training.best_metric])})
+            checkpoints.wait()
+        finally:
+            progress.close()
+    return 0

@@ -1,0 +1,219 @@
+"""The trainer: feeds, logs, evaluates and saves. What differs between problems lives in the task."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.data.pipeline import TextData, load_data
+from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.models.build import build_model
+from seqmodels.registry import TASKS, resolve
+from seqmodels.training import optimizers
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.feed import Feed
+from seqmodels.training.fit import fit
+from seqmodels.training.mesh import make_mesh, mesh_context
+from seqmodels.training.metrics import means
+from seqmodels.training.progress import TrainingProgress
+from seqmodels.training.signals import StopRequest, stop_on_signals
+from seqmodels.training.state import TrainState, abstract_state, create_state
+from seqmodels.training.step import make_call, make_train_step
+from seqmodels.training.workdir import claim, claim_data
+from seqmodels.training.writers import MetricsWriter
+
+_log = logging.getLogger(__name__)
+
+
+class NonFiniteError(RuntimeError):
+    """The loss or the gradient of a step is not finite."""
+
+
+def train(config: ExperimentConfig, workdir: Path, data: TextData | None = None) -> int:
+    """Trains, or resumes, the run of `config` in `workdir`.
+
+    Args:
+      data: the data of `config` where the caller has loaded them already.
+
+    Returns:
+      The exit status: 0 done, 143 or 130 when stopped by a signal after saving.
+
+    Raises:
+      UserError: the work directory is another run's, or the devices do not fit the config.
+      NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
+    """
+    claim(workdir, config)
+    data = load_data(config) if data is None else data
+    claim_data(workdir, data.description())
+    data.tokenizer.save(workdir / "tokenizer.json")
+    if config.model.fitted:
+        return fit(config, data, workdir)
+    with Run(config, workdir, data) as run, stop_on_signals() as stop:
+        run.train(stop)
+    return stop.exit_status
+
+
+class Run:
+    """A run on its way: what the loop needs between two steps."""
+
+    def __init__(self, config: ExperimentConfig, workdir: Path, data: TextData) -> None:
+        training = self._training = config.training
+        self._source = data.batches(config)
+        self._workdir = workdir
+        model = build_model(config.model, data.spec, jnp.dtype(training.dtype.value))
+        task = resolve(TASKS[config.task.kind].implementation)(config.task)
+        self._evaluate = Evaluator(model, data, config.evaluation, task, training.seed)
+        self._schedule = optimizers.make_schedule(config.optimizer, training.num_steps)
+        optimizer = optimizers.make_optimizer(config.optimizer, training.num_steps)
+        self._mesh = make_mesh(training, config.data.batch_size)
+        state, shardings = create_state(
+            model,
+            optimizer,
+            training.seed,
+            self._mesh,
+            metric_names=(*task.metric_names, "gradient_norm", "parameter_norm"),
+            carry_rows=config.data.batch_size if self._source.carries_state else None,
+            keep_ema=training.ema_decay is not None,
+        )
+        step = make_train_step(
+            model,
+            task,
+            optimizer,
+            accumulation_steps=training.accumulation_steps,
+            ema_decay=training.ema_decay,
+            log_every=training.log_every,
+        )
+        self._call = jax.jit(
+            make_call(step, training.steps_per_call),
+            donate_argnums=0,
+            out_shardings=(shardings, None),
+        )
+        self._feed = Feed(self._source, self._mesh, training.steps_per_call)
+        self._checkpoints = Checkpoints(
+            workdir / "checkpoints",
+            training.keep_checkpoints,
+            training.best_metric,
+            writable=True,
+        )
+        self._state = self._resume(state, shardings)
+        self._step = int(self._state.step)
+        self._writer = MetricsWriter(workdir / "metrics.jsonl", self._step)
+        self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
+        if self._step:
+            self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
+        self._earlier_seconds = self._writer.rows[-1]["seconds"] if self._writer.rows else 0.0
+        self._started = self._last_logged = time.monotonic()
+        self._unread: tuple[int, dict[str, Any]] | None = None
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.close()
+        self._writer.close()
+        self._checkpoints.close()
+
+    def _resume(self, state: TrainState, shardings: TrainState) -> TrainState:
+        if not self._checkpoints.steps():
+            return state
+        step, state = self._checkpoints.restore(abstract_state(state, shardings), "latest")
+        self._checkpoints.delete_after(step)
+        return state
+
+    def train(self, stop: StopRequest) -> None:
+        """Steps until the last step, early stopping, or a signal; then saves."""
+        training, per_call = self._training, self._training.steps_per_call
+        saved = self._step
+        with mesh_context(self._mesh):
+            while self._step < training.num_steps and not self._stops_early():
+                batch = self._feed(self._step + 1)
+                self._state, outputs = self._call(self._state, batch)
+                self._read()  # the call before, while the device works on this one
+                self._step += per_call
+                self._unread = (self._step, outputs)
+                self._progress.advance(self._step)
+                stopping = stop.signal is not None or self._step >= training.num_steps
+                metrics = None
+                if self._step % training.evaluate_every == 0 or self._step >= training.num_steps:
+                    metrics = self._evaluate_now()
+                    stopping = stopping or self._stops_early()
+                if self._step % training.checkpoint_every == 0 or stopping:
+                    self._save(metrics)
+                    saved = self._step
+                if stop.signal is not None:
+                    break
+        self._checkpoints.wait()
+        if stop.signal is not None:
+            self._progress.say(f"stopped at step {saved}, which is saved; the same command resumes")
+
+    def _read(self) -> None:
+        """Reads the outputs of the last call: checks them, and logs where a row is due."""
+        if self._unread is None:
+            return
+        (step, outputs), self._unread = self._unread, None
+        finite = jax.device_get(outputs["finite"])
+        if not finite.all():
+            bad = step - len(finite) + 1 + int((~finite).argmax())
+            kept = self._checkpoints.steps()
+            raise NonFiniteError(
+                f"loss or gradient of step {bad} is not finite; its batch: launch.py batch "
+                f"--workdir={self._workdir} --step={bad}; "
+                + (f"the checkpoint of step {kept[-1]} is kept" if kept else "nothing was saved")
+            )
+        if step % self._training.log_every == 0:
+            now = time.monotonic()
+            row = {
+                "step": step,
+                "split": "train",
+                **means(outputs["log"]),
+                "learning_rate": float(self._schedule(step - 1)),
+                "tokens_per_second": float(outputs["log"]["loss"][1]) / (now - self._last_logged),
+                "seconds": self._seconds(),
+            }
+            self._last_logged = now
+            self._write(row)
+
+    def _evaluate_now(self) -> dict[str, float]:
+        self._read()
+        before = time.monotonic()
+        state = self._state
+        params = state.params if state.ema is None else state.ema
+        result = self._evaluate(params, "validation")
+        self._write({"step": self._step, "split": "validation", **result, "seconds": self._seconds()})
+        # Evaluation is no training time: neither the rate nor the clock of the rows counts it.
+        spent = time.monotonic() - before
+        self._last_logged += spent
+        self._started += spent
+        metric = self._training.best_metric
+        if not math.isfinite(result[metric]):
+            raise NonFiniteError(f"validation {metric} after step {self._step} is {result[metric]}")
+        return {metric: float(result[metric])}
+
+    def _save(self, metrics: dict[str, float] | None) -> None:
+        self._read()  # a save waits for its own step's finite flag
+        self._writer.sync()
+        self._checkpoints.save(self._step, self._state, metrics)
+
+    def _stops_early(self) -> bool:
+        """True once the last `patience` evaluations brought nothing better; read off the rows."""
+        patience, name = self._training.early_stopping_patience, self._training.best_metric
+        if patience is None:
+            return False
+        values = [row[name] for row in self._writer.rows if row["split"] == "validation"]
+        return len(values) > patience and min(values[-patience:]) >= min(values[:-patience])
+
+    def _write(self, row: dict[str, Any]) -> None:
+        self._writer.write(row)
+        self._progress.show(row)
+
+    def _seconds(self) -> float:
+        return round(self._earlier_seconds + time.monotonic() - self._started, 3)

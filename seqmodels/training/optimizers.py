@@ -1,0 +1,69 @@
+"""Learning-rate schedules and optimizers from optax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
+
+
+def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
+    """Learning rate as a function of the number of steps already done.
+
+    Step s = 1..num_steps uses lr(s): peak_lr * s / warmup_steps up to warmup_steps, so that the
+    first step moves and step warmup_steps has the peak; then the schedule over
+    u = s - warmup_steps of U = num_steps - warmup_steps, see `Schedule`.
+    """
+    peak, warmup = config.peak_lr, config.warmup_steps
+    remaining = max(num_steps - warmup, 1)
+    decays: dict[Schedule, optax.Schedule] = {
+        Schedule.CONSTANT: optax.constant_schedule(peak),
+        Schedule.COSINE: optax.cosine_decay_schedule(
+            peak, remaining, alpha=config.final_lr / peak
+        ),
+        Schedule.LINEAR: optax.linear_schedule(peak, config.final_lr, remaining),
+        Schedule.INVERSE_SQRT: lambda u: peak * jnp.sqrt(max(warmup, 1) / (u + max(warmup, 1))),
+        Schedule.STEP: optax.exponential_decay(
+            peak, config.decay_every, config.decay_factor, staircase=True
+        ),
+    }
+    decay = decays[config.schedule]
+    whole = optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), decay], [warmup])
+    schedule = whole if warmup else decay
+    return lambda count: schedule(count + 1)
+
+
+def decay_mask(params: Any) -> Any:
+    """True for the weights of products, False for biases, norms, embeddings and positions."""
+
+    def is_weight(path: tuple[Any, ...], _: Any) -> bool:
+        names = [k.key for k in path if isinstance(k, jax.tree_util.DictKey)]
+        return str(names[-1]).endswith("kernel")
+
+    return jax.tree_util.tree_map_with_path(is_weight, params)
+
+
+def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
+    """AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) or SGD with momentum, clipped first.
+
+    The decay is decoupled for both: lr * weight_decay * w is taken off every weight.
+    """
+    directions = {
+        OptimizerName.ADAMW: optax.scale_by_adam(config.beta1, config.beta2, config.epsilon),
+        OptimizerName.SGD: optax.trace(config.momentum) if config.momentum else optax.identity(),
+    }
+    clip = (
+        optax.identity()
+        if config.clip_norm is None
+        else optax.clip_by_global_norm(config.clip_norm)
+    )
+    return optax.chain(
+        clip,
+        directions[config.name],
+        optax.add_decayed_weights(config.weight_decay, mask=decay_mask),
+        optax.scale_by_learning_rate(make_schedule(config, num_steps)),
+    )

@@ -1,0 +1,57 @@
+"""Checksums of a committed checkpoint: flipped bytes restore without an error otherwise."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import os
+from pathlib import Path
+
+SEAL = "seal.json"
+_TEMPORARY = "seal.json.tmp"
+
+
+class SealState(enum.StrEnum):
+    SEALED = "sealed"
+    UNSEALED = "unsealed"
+    DAMAGED = "damaged"
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    files = sorted(p for p in directory.rglob("*") if p.is_file() and p.name not in (SEAL, _TEMPORARY))
+    return {
+        p.relative_to(directory).as_posix(): hashlib.file_digest(p.open("rb"), "sha256").hexdigest()
+        for p in files
+    }
+
+
+def write_seal(directory: Path) -> None:
+    """Seals a committed checkpoint; the seal appears whole or not at all."""
+    temporary = directory / _TEMPORARY
+    with temporary.open("w") as f:
+        json.dump(_digests(directory), f, indent=1)
+        f.flush()
+        os.fsync(f.fileno())
+    temporary.replace(directory / SEAL)
+
+
+def check_seal(directory: Path) -> tuple[SealState, list[str]]:
+    """Compares a checkpoint with its seal.
+
+    Returns:
+      The state, and the files that are missing, changed or strange. A checkpoint without a seal
+      was committed but its process ended before the seal: it may be whole.
+    """
+    seal = directory / SEAL
+    if not seal.exists():
+        return SealState.UNSEALED, []
+    try:
+        expected = json.loads(seal.read_text())
+    except (ValueError, OSError):
+        return SealState.DAMAGED, [SEAL]
+    if not isinstance(expected, dict):
+        return SealState.DAMAGED, [SEAL]
+    found = _digests(directory)
+    differing = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
+    return (SealState.DAMAGED, sorted(differing)) if differing else (SealState.SEALED, [])

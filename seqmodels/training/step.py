@@ -1,0 +1,122 @@
+"""One training step: a pure function (TrainState, Batch) -> (TrainState, Metrics)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from seqmodels.training.metrics import merge
+from seqmodels.training.state import TrainState
+from seqmodels.types import Batch, Carry, Metrics, Params
+
+StepFunction = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Any]]]
+
+
+def make_train_step(
+    model: Any,
+    task: Any,
+    optimizer: optax.GradientTransformation,
+    *,
+    accumulation_steps: int = 1,
+    ema_decay: float | None = None,
+    log_every: int = 1,
+) -> StepFunction:
+    """Makes the step.
+
+    The gradient is that of the mean over all targets of the batch, whatever the micro-batches:
+
+        g = sum_m d loss_sum_m / d params  /  sum_m weight_m
+
+    Returns:
+      A function of state and batch. Its second result holds `finite` (loss and gradient are) and
+      `log`, the pairs gathered since the last step that log_every divides.
+    """
+
+    def gradients(
+        params: Params, batch: Batch, carry: Carry, key: jax.Array
+    ) -> tuple[Params, jax.Array, Metrics, Carry]:
+        def loss(params: Params) -> tuple[jax.Array, Any]:
+            total, weight, metrics, new_carry = task.forward(
+                model, params, batch, carry, train=True, key=key
+            )
+            return total, (weight, metrics, new_carry)
+
+        grads, (weight, metrics, new_carry) = jax.grad(loss, has_aux=True)(params)
+        return grads, weight, metrics, jax.lax.stop_gradient(new_carry)
+
+    def accumulated(
+        params: Params, batch: Batch, carry: Carry, key: jax.Array
+    ) -> tuple[Params, jax.Array, Metrics, Carry]:
+        # Interleaved rows: [B] sharded over devices becomes [B / A, A] without moving data.
+        split = lambda x: jnp.moveaxis(x.reshape(-1, accumulation_steps, *x.shape[1:]), 1, 0)
+        join = lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:])
+
+        def micro_step(sums: Any, part: Any) -> tuple[Any, Carry]:
+            index, micro, micro_carry = part
+            *new, micro_carry = gradients(
+                params, micro, micro_carry, jax.random.fold_in(key, index)
+            )
+            return jax.tree.map(jnp.add, sums, tuple(new)), micro_carry
+
+        parts = (jnp.arange(accumulation_steps), *jax.tree.map(split, (batch, carry)))
+        shapes = jax.eval_shape(
+            lambda p: gradients(params, p[1], p[2], key)[:3], jax.tree.map(lambda x: x[0], parts)
+        )
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        (grads, weight, metrics), carries = jax.lax.scan(micro_step, zeros, parts)
+        return grads, weight, metrics, jax.tree.map(join, carries)
+
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
+        key = jax.random.fold_in(state.key, state.step)
+        compute = gradients if accumulation_steps == 1 else accumulated
+        grads, weight, metrics, carry = compute(state.params, batch, state.carry, key)
+        grads = jax.tree.map(lambda g: g / jnp.maximum(weight, 1.0), grads)
+        norm = optax.tree.norm(grads)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = state.ema
+        if ema_decay is not None:
+            ema = optax.incremental_update(params, ema, 1.0 - ema_decay)
+        one = jnp.float32(1)
+        metrics = {
+            **metrics,
+            "gradient_norm": (norm, one),
+            "parameter_norm": (optax.tree.norm(params), one),
+        }
+        kept = jnp.float32(state.step % log_every != 0)
+        log = merge(jax.tree.map(lambda x: kept * x, state.log), metrics)
+        state = dataclasses.replace(
+            state,
+            step=state.step + 1,
+            params=params,
+            opt_state=opt_state,
+            log=log,
+            carry=carry,
+            ema=ema,
+        )
+        finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"][0])
+        return state, {"finite": finite, "log": log}
+
+    return train_step
+
+
+def make_call(step: StepFunction, steps_per_call: int) -> StepFunction:
+    """steps_per_call steps as one program over batches stacked [K, B, ...]; `finite` becomes [K]."""
+
+    def call(state: TrainState, batches: Batch) -> tuple[TrainState, dict[str, Any]]:
+        state, outputs = jax.lax.scan(step, state, batches)
+        return state, {
+            "finite": outputs["finite"],
+            "log": jax.tree.map(lambda x: x[-1], outputs["log"]),
+        }
+
+    def single(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
+        state, outputs = step(state, batch)
+        return state, {**outputs, "finite": outputs["finite"][None]}
+
+    return call if steps_per_call > 1 else single

@@ -1,0 +1,41 @@
+"""metrics.jsonl and the work directory."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from seqmodels.config.errors import UserError
+from seqmodels.training.workdir import claim_data, write_json
+from seqmodels.training.writers import MetricsWriter, read_rows
+
+
+def test_resuming_cuts_later_rows_and_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    rows = [{"step": s, "split": "train", "loss": 1.0 / s} for s in range(1, 6)]
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows) + '{"step": 6, "spl')
+    assert read_rows(path) == rows
+    writer = MetricsWriter(path, last_step=3)
+    writer.write(rows[3])
+    writer.close()
+    assert read_rows(path) == rows[:4]
+
+
+def test_other_data_are_refused_naming_what_differs(tmp_path: Path) -> None:
+    claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})
+    claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})
+    with pytest.raises(UserError, match="other data.*vocab_size 65 -> 66"):
+        claim_data(tmp_path, {"fingerprint": "b" * 64, "vocab_size": 66})
+    assert json.loads((tmp_path / "data.json").read_text())["vocab_size"] == 65
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert {p.name for p in tmp_path.iterdir()} - {f".x.json.{os.getpid()}.tmp"} == {"x.json"}
