@@ -145,4 +145,5 @@ def make_head(
             shape, name = (size,), None
         case ValueOutput(horizon, num_channels, num_quantiles):
             shape, name = (horizon, num_channels, num_quantiles), None
-    return Head(shape, (input_name, name), use_bias=use_bias, dtype=dtype, **keywords)
+    names = (input_name, name)
+    return Head(shape, names, use_bias=use_bias, dtype=dtype, **keywords)

@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 
-class Places(NamedTuple):
+class Advance(NamedTuple):
     """What `advance` knows of a chunk.
 
     Attributes:
@@ -31,7 +31,7 @@ def advance(
     segment_ids: Int[Array, "B T"],
     last_segment: Int[Array, " B"],
     last_position: Int[Array, " B"],
-) -> Places:
+) -> Advance:
     """Places a chunk behind what the row has seen.
 
     Ids grow along the whole row or stream; 0 is padding and may stand anywhere. A document starts
@@ -50,7 +50,7 @@ def advance(
     first = lax.cummax(jnp.where(starts, count, 0), axis=1)  # count at the newest start, 0 = none
     reached = jnp.where(first > 0, count - first, last_position[:, None] + count)
     newest = jnp.concatenate([last_position[:, None], reached], axis=1)[:, -1]
-    return Places(jnp.where(valid, reached, 0), starts, valid, largest[:, -1], newest)
+    return Advance(jnp.where(valid, reached, 0), starts, valid, largest[:, -1], newest)
 
 
 def continued(last_segment: Int[Array, " B"], length: int) -> Int[Array, "B T"]:
