@@ -25,7 +25,7 @@ RULES: tuple[tuple[str, Any], ...] = (
     ("heads", "tensor"),
     ("kv", None),
     ("mlp", "tensor"),
-    ("hidden", None),
+    ("hidden", "fsdp"),
     ("gates", "tensor"),
     ("norm", None),
     ("layers", None),
@@ -46,13 +46,12 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
             f"training.mesh_data x mesh_fsdp x mesh_tensor = {data} x {fsdp} x {tensor} does not "
             f"fit {devices} device{'s' * (devices > 1)}: the product must divide them"
         )
-    rows = batch_size // training.accumulation_steps
-    if rows % (data * fsdp):
+    multiple = data * fsdp * training.accumulation_steps
+    if batch_size % multiple:
         raise UserError(
-            f"data.batch_size = {batch_size} in training.accumulation_steps = "
-            f"{training.accumulation_steps} gives {rows} rows, which mesh_data x mesh_fsdp = "
-            f"{data * fsdp} does not divide; use a multiple of "
-            f"{data * fsdp * training.accumulation_steps}"
+            f"data.batch_size = {batch_size} is not divided by mesh_data x mesh_fsdp x "
+            f"accumulation_steps = {data} x {fsdp} x {training.accumulation_steps}; "
+            f"use a multiple of {multiple}"
         )
     return jax.make_mesh(
         (data, fsdp, tensor),
