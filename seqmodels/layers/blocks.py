@@ -42,8 +42,8 @@ class Block(nn.Module):
         pre:   x = x + attention(norm(x));   x = x + feedforward(norm(x))
         post:  x = norm(x + attention(x));   x = norm(x + feedforward(x))
 
-    pre: Xiong et al., 2020, arXiv:2002.04745; post: Vaswani et al., 2017, arXiv:1706.03762. Dropout on
-    the attention weights and on what both parts add. The call suits `nn.scan`.
+    pre: Xiong et al., 2020, arXiv:2002.04745; post: Vaswani et al., 2017, arXiv:1706.03762.
+    Dropout on the attention weights and on what both parts add. The call suits `nn.scan`.
 
     Attributes:
       num_heads: H.

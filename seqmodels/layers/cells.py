@@ -1,4 +1,7 @@
-"""Recurrent cells. A cell is itself a function of a chunk: (x [B, T, D], state) -> (y [B, T, N], state)."""
+"""Recurrent cells.
+
+A cell is itself a function of a chunk: (x [B, T, D], state) -> (y [B, T, N], state).
+"""
 
 from __future__ import annotations
 

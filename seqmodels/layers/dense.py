@@ -45,7 +45,6 @@ class Dense(nn.Module):
             "kernel", nn.with_logical_partitioning(init, self.names), (size, *shape), jnp.float32
         )
         rows = x.reshape(-1, size).astype(self.dtype)
-        # Wide axes are merged for the product alone, so that they may be split over devices by name.
         y = jnp.tensordot(
             rows, kernel.astype(self.dtype), axes=1, preferred_element_type=output_dtype
         )

@@ -12,7 +12,9 @@ from seqmodels.layers.embedding import ACTIVATIONS
 
 
 class RecurrentStack(nn.Module):
-    """L cells, each fed by the one below, with dropout on every output (Zaremba et al., 2014, arXiv:1409.2329).
+    """L cells, each fed by the one below, with dropout on every output.
+
+    Source: Zaremba et al., 2014, arXiv:1409.2329.
 
     Attributes:
       make_cell: builds one cell: `initial_state(batch_size)`, and a call on a chunk.

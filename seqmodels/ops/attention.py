@@ -29,9 +29,10 @@ def attend(
     dropout_rate: float = 0.0,
     dropout_key: Any = None,
 ) -> Float[Array, "B H T K"]:
-    """softmax(q k^T / sqrt(K)) v over the keys that the mask allows (Vaswani et al., 2017, arXiv:1706.03762).
+    """softmax(q k^T / sqrt(K)) v over the keys that the mask allows.
 
     Scores and softmax are float32. A query that may look at nothing gives 0, and gradients 0.
+    Source: Vaswani et al., 2017, arXiv:1706.03762.
 
     Args:
       q: queries [B, H, T, K].

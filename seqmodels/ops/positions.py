@@ -54,17 +54,17 @@ def advance(
 
 
 def continued(last_segment: Int[Array, " B"], length: int) -> Int[Array, "B T"]:
-    """Segment ids of a chunk whose caller gave none: the row's document goes on, or the first begins."""
+    """Segment ids of a chunk that came without: the document goes on, or the first begins."""
     return jnp.tile(jnp.maximum(last_segment, 1)[:, None], (1, length))
 
 
-def _angles(positions: Int[Array, "B T"], size: int) -> Float[Array, "B T half"]:
-    """position / 10000^(i / size) for i = 0 .. size - 1, [B, T, size] float32."""
+def _angles(positions: Int[Array, "R T"], size: int) -> Float[Array, "R T half"]:
+    """position / 10000^(i / size) for i = 0 .. size - 1, [R, T, size] float32."""
     rates = 10000.0 ** (-jnp.arange(size, dtype=jnp.float32) / size)
     return positions.astype(jnp.float32)[..., None] * rates[None, None, :]
 
 
-def sinusoidal(positions: Int[Array, "B T"], model_dim: int) -> Float[Array, "B T D"]:
+def sinusoidal(positions: Int[Array, "R T"], model_dim: int) -> Float[Array, "R T D"]:
     """Sines in the even features, cosines in the odd ones (Vaswani et al., 2017, arXiv:1706.03762).
 
     p[2i] = sin(position / 10000^(2i / D)),   p[2i + 1] = cos(position / 10000^(2i / D))
@@ -75,7 +75,9 @@ def sinusoidal(positions: Int[Array, "B T"], model_dim: int) -> Float[Array, "B 
 
 
 def rotary(x: Float[Array, "B H T K"], positions: Int[Array, "R T"]) -> Float[Array, "B H T K"]:
-    """Turns pairs of features by an angle proportional to the position (Su et al., 2021, arXiv:2104.09864).
+    """Turns pairs of features by an angle proportional to the position.
+
+    Source: Su et al., 2021, arXiv:2104.09864.
 
     Feature i is paired with feature i + K/2 (the GPT-NeoX order). Computed in float32.
 
