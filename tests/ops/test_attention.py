@@ -1,0 +1,140 @@
+"""Masks and attention, against loops in float64 numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqmodels.ops import attention as ops
+from seqmodels.ops.masks import Places, attention_mask
+from tests.tolerances import TOLERANCE
+
+B, H, T, S, K = 2, 3, 5, 7, 4
+
+
+def allowed(q: tuple[int, int], k: tuple[int, int], causal: bool, window: int | None) -> bool:
+    (q_position, q_segment), (k_position, k_segment) = q, k
+    near = window is None or q_position - k_position < window
+    return q_segment == k_segment > 0 and near and (k_position <= q_position or not causal)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("window", [None, 2])
+def test_mask_is_a_function_of_position_and_segment(causal: bool, window: int | None) -> None:
+    rng = np.random.default_rng(0)
+    q_pos, k_pos = rng.integers(0, 4, (B, T)), rng.integers(0, 4, (B, S))
+    q_seg, k_seg = rng.integers(0, 3, (B, T)), rng.integers(0, 3, (B, S))
+    got = attention_mask(
+        Places(jnp.array(q_pos), jnp.array(q_seg)),
+        Places(jnp.array(k_pos), jnp.array(k_seg)),
+        causal=causal,
+        window=window,
+    )
+    wanted = np.zeros((B, T, S), bool)
+    for b, t, s in np.ndindex(B, T, S):
+        query, key = (q_pos[b, t], q_seg[b, t]), (k_pos[b, s], k_seg[b, s])
+        wanted[b, t, s] = allowed(query, key, causal, window)
+    np.testing.assert_array_equal(got, wanted)
+
+
+def in_numpy(q: Any, k: Any, v: Any, mask: Any) -> np.ndarray:
+    q, k, v = (np.asarray(x, np.float64) for x in (q, k, v))
+    mask = np.broadcast_to(mask, (q.shape[0], q.shape[2], k.shape[2]))
+    out = np.zeros(q.shape)
+    for b, h, t in np.ndindex(*q.shape[:3]):
+        seen = mask[b, t]
+        if seen.any():
+            weights = np.exp(k[b, h, seen] @ q[b, h, t] / np.sqrt(q.shape[-1]))
+            out[b, h, t] = weights @ v[b, h, seen] / weights.sum()
+    return out
+
+
+def tensors(length: int = T, memory: int = S) -> list[jax.Array]:
+    keys = jax.random.split(jax.random.key(0), 3)
+    sizes = [length, memory, memory]
+    return [2 * jax.random.normal(k, (B, H, n, K)) for k, n in zip(keys, sizes, strict=True)]
+
+
+def test_attend_is_the_formula_and_zero_where_nothing_may_be_seen() -> None:
+    mask = jax.random.bernoulli(jax.random.key(1), 0.5, (B, T, S)).at[1, 2].set(False)
+    q, k, v = tensors()
+    got = jax.jit(ops.attend)(q, k, v, mask)
+    np.testing.assert_allclose(got, in_numpy(q, k, v, mask), **TOLERANCE["reference"])
+    assert not got[1, :, 2].any()
+
+
+def test_a_blind_query_and_a_huge_score_have_finite_gradients() -> None:
+    mask = jnp.ones((B, T, S), bool).at[:, 2].set(False)
+    q, k, v = (1e4 * x for x in tensors())
+    loss = lambda *x: jnp.sum(jnp.sin(ops.attend(*x, mask)))  # noqa: E731
+    gradients = jax.jit(jax.grad(loss, (0, 1, 2)))(q, k, v)
+    assert all(np.isfinite(g).all() for g in gradients)
+    assert not gradients[0][:, :, 2].any()
+
+
+def segments(length: int) -> jax.Array:
+    ids = jnp.stack([jnp.arange(length) // 9 + 1, jnp.arange(length) // 11 + 1])
+    return ids.at[0, -3:].set(0).astype(jnp.int32)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_blocks_and_checkpoints_change_nothing(
+    causal: bool, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """37 queries in blocks of 8, the last one short, against one block."""
+    length = 37
+    q, k, v = tensors(length, length)
+    ids = segments(length) if packed else None
+    places = Places(jnp.arange(length)[None], ids)
+    weights = jax.random.normal(jax.random.key(2), q.shape)
+
+    def differentiate() -> Any:
+        """A function of its own each time, so that no trace is used twice."""
+
+        def run(q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array]:
+            y = ops.attention(q, k, v, places, causal=causal)
+            return jnp.sum(weights * y), y
+
+        return jax.jit(jax.value_and_grad(run, (0, 1, 2), has_aux=True))(q, k, v)
+
+    (_, whole), gradients = differentiate()
+    mask = attention_mask(places, places, causal=causal)
+    np.testing.assert_allclose(whole, in_numpy(q, k, v, mask), **TOLERANCE["reference"])
+    monkeypatch.setattr(ops, "BLOCK", 8)
+    monkeypatch.setattr(ops, "CHECKPOINT_ABOVE", 20)
+    (_, blocked), blocked_gradients = differentiate()
+    np.testing.assert_allclose(blocked, whole, **TOLERANCE["chunking"])
+    for got, wanted in zip(blocked_gradients, gradients, strict=True):
+        np.testing.assert_allclose(got, wanted, **TOLERANCE["gradient"])
+
+
+def test_number_of_blocks_is_bounded_for_long_sequences() -> None:
+    length = 64 * ops.BLOCK
+    shape = jax.ShapeDtypeStruct((1, 1, length, 2), jnp.float32)
+    run = lambda x: ops.attention(x, x, x, Places(jnp.arange(length)[None]), causal=True)  # noqa: E731
+    text = str(jax.make_jaxpr(run)(shape))
+    assert text.count("= exp ") == ops.MAX_BLOCKS
+
+
+def test_dropout_keeps_the_mean_and_differs_between_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With uniform weights over ones, the output is the kept share over 1 - rate: 1 on average."""
+    monkeypatch.setattr(ops, "BLOCK", 32)
+    length = 64
+    q, v = jnp.zeros((B, H, length, K)), jnp.ones((B, H, length, K))
+    y = ops.attention(
+        q, q, v, Places(jnp.arange(length)[None]), causal=False,
+        dropout_rate=0.25, dropout_key=jax.random.key(3),
+    )  # fmt: skip
+    kept = 0.75 * length * np.asarray(y)[..., 0]
+    np.testing.assert_allclose(kept, np.round(kept), **TOLERANCE["decoding"])
+    share = kept.mean() / length
+    error = np.sqrt(0.25 * 0.75 / (B * H * length * length))
+    assert abs(share - 0.75) < 5 * error
+    assert (kept[:, :, :32] != kept[:, :, 32:]).any()

@@ -1,0 +1,48 @@
+"""Cross-entropy, against float64 numpy."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqmodels.ops.losses import softmax_cross_entropy
+from tests.tolerances import TOLERANCE
+
+B, T, V = 2, 5, 11
+
+
+def example() -> tuple[jax.Array, jax.Array]:
+    logits = 5 * jax.random.normal(jax.random.key(0), (B, T, V))
+    return logits, jax.random.randint(jax.random.key(1), (B, T), 0, V)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_loss_and_gradient_are_the_definition_s(smoothing: float) -> None:
+    logits, targets = example()
+    z = np.asarray(logits, np.float64)
+    probabilities = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+    wanted = np.full((B, T, V), smoothing / V)
+    wanted += (1 - smoothing) * np.eye(V)[np.asarray(targets)]
+    loss = softmax_cross_entropy(logits, targets, smoothing)
+    np.testing.assert_allclose(
+        loss, -(wanted * np.log(probabilities)).sum(-1), **TOLERANCE["reference"]
+    )
+    gradient = jax.grad(lambda x: softmax_cross_entropy(x, targets, smoothing).sum())(logits)
+    np.testing.assert_allclose(gradient, probabilities - wanted, **TOLERANCE["reference"])
+
+
+def test_large_and_bfloat16_logits_give_finite_float32() -> None:
+    logits, targets = example()
+    loss = softmax_cross_entropy((1e4 * logits).astype(jnp.bfloat16), targets)
+    assert loss.dtype == jnp.float32
+    assert np.isfinite(loss).all()
+
+
+@pytest.mark.parametrize("target", [-1, V])
+def test_a_target_outside_the_vocabulary_is_loud(target: int) -> None:
+    logits, targets = example()
+    loss = softmax_cross_entropy(logits, targets.at[1, 2].set(target))
+    assert np.isnan(loss[1, 2])
+    assert np.isfinite(loss).sum() == B * T - 1
