@@ -1,0 +1,247 @@
+"""Token store: text tokenised once, kept as memory-mapped arrays in a cache directory.
+
+An entry is a directory keyed by the content of the text and the tokenizer's settings. It is written
+beside its place and renamed into it under a lock, so that it is there whole or not at all, and its
+fingerprint is computed again whenever it is opened, so that damage shows and is mended.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from seqmodels.config.data import TextDataConfig, TokenizerKind
+from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.source import Documents, TextSource
+from seqmodels.data.tokenizers import (
+    ByteTokenizer,
+    CharacterTokenizer,
+    Tokenizer,
+    UnknownSymbols,
+    load_tokenizer,
+)
+
+_FORMAT = 1
+_CHUNK = 1 << 22  # characters tokenised at once; bounds the memory of their UTF-32 copy
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenSplit:
+    """Tokens of one split.
+
+    Attributes:
+      tokens: [N] uint8, uint16 or int32, memory-mapped.
+      offsets: int64 [num_documents + 1]; document i is tokens[offsets[i]:offsets[i + 1]].
+      num_characters: Unicode characters of the text.
+    """
+
+    tokens: np.ndarray
+    offsets: np.ndarray
+    num_characters: int = 0
+
+    @property
+    def num_documents(self) -> int:
+        return len(self.offsets) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What the store holds of one data set under one tokenizer.
+
+    Attributes:
+      tokenizer: maps the tokens back.
+      splits: by name.
+      fingerprint: sha256 over tokens and offsets of all splits and the tokenizer.
+      notes: lines for the user that arose when the text was tokenised.
+      where: its directory.
+    """
+
+    tokenizer: Tokenizer
+    splits: dict[str, TokenSplit]
+    fingerprint: str
+    notes: list[str]
+    where: Path
+
+
+def compute_fingerprint(tokenizer: Tokenizer, splits: dict[str, TokenSplit]) -> str:
+    """Returns sha256 over the tokenizer and, in the order of the splits, tokens and offsets."""
+    digest = hashlib.sha256(json.dumps(tokenizer.to_json(), sort_keys=True).encode())
+    for name, split in splits.items():
+        digest.update(f"{name} {split.tokens.dtype.str} {len(split.tokens)}\n".encode())
+        digest.update(memoryview(np.ascontiguousarray(split.tokens)))
+        digest.update(memoryview(np.ascontiguousarray(split.offsets)))
+    return digest.hexdigest()
+
+
+def open_entry(
+    source: TextSource, config: TextDataConfig, tokenizer: Tokenizer | None, cache: Path
+) -> Entry:
+    """Returns the entry of a data set, tokenising it first where the cache lacks it.
+
+    Args:
+      source: the text.
+      config: settings of the tokenizer that is made from the training split.
+      tokenizer: used instead of one made from the training split.
+      cache: directory of the store.
+
+    Raises:
+      UserError: the text is at fault (see the data sets), it has symbols that the tokenizer lacks,
+        or the cache cannot be written.
+    """
+    settings: dict[str, Any] = (
+        {"kind": str(config.tokenizer), "unknown_symbols": config.unknown_symbols}
+        if tokenizer is None
+        else tokenizer.to_json()
+    )
+    key = json.dumps([_FORMAT, source.fingerprint(), settings], sort_keys=True)
+    where = cache / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    entry = _read_entry(where)
+    if entry is None:
+        with _explain_cache_errors(cache):
+            where.parent.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(where.with_suffix(".lock")):
+                entry = _read_entry(where)  # another process may have written it meanwhile
+                if entry is None:
+                    _write_entry(where, source, config, tokenizer)
+                    entry = _read_entry(where)
+        if entry is None:
+            raise UserError(f"{where}: what was written does not read back; is the disk sound?")
+    return entry
+
+
+def _read_entry(where: Path) -> Entry | None:
+    """Returns None where there is no entry or a damaged one, which it reports."""
+    if not where.is_dir():
+        return None
+    try:
+        meta = json.loads((where / "entry.json").read_text(encoding="utf-8"))
+        tokenizer = load_tokenizer(where / "tokenizer.json")
+        splits = {
+            name: TokenSplit(
+                np.load(where / f"{name}.tokens.npy", mmap_mode="r"),
+                np.load(where / f"{name}.offsets.npy"),
+                characters,
+            )
+            for name, characters in meta["characters"].items()
+        }
+        if compute_fingerprint(tokenizer, splits) != meta["fingerprint"]:
+            raise ValueError("its content does not match its fingerprint")
+        return Entry(tokenizer, splits, meta["fingerprint"], meta["notes"], where)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, UserError) as error:
+        _log.warning("token store: %s is damaged (%s): tokenising again", where, error)
+        return None
+
+
+def _write_entry(
+    where: Path, source: TextSource, config: TextDataConfig, tokenizer: Tokenizer | None
+) -> None:
+    """Call under the entry's lock."""
+    documents = source.documents()
+    owner = "the tokenizer of the run" if tokenizer is not None else "the training split"
+    if tokenizer is None:
+        tokenizer = _make_tokenizer(config, documents["train"])
+    partial = where.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    splits, notes = {}, []
+    for name, texts in documents.items():
+        splits[name], missing = _tokenise(texts, tokenizer, name, owner)
+        if missing:
+            notes.append(_describe_missing(name, owner, missing, splits[name].num_characters))
+        for part in ("tokens", "offsets"):
+            with open(partial / f"{name}.{part}.npy", "wb") as file:
+                np.save(file, getattr(splits[name], part))
+                _sync(file)
+    tokenizer.save(partial / "tokenizer.json")
+    meta = {
+        "fingerprint": compute_fingerprint(tokenizer, splits),
+        "source": source.description,
+        "characters": {name: split.num_characters for name, split in splits.items()},
+        "notes": notes,
+    }
+    with open(partial / "entry.json", "w", encoding="utf-8") as file:
+        json.dump(meta, file, indent=1, ensure_ascii=False)
+        _sync(file)
+    if where.exists():
+        # Set aside first: a directory cannot be renamed onto one, and readers may have it open.
+        damaged = where.with_suffix(".damaged")
+        shutil.rmtree(damaged, ignore_errors=True)
+        where.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    partial.rename(where)
+
+
+def _make_tokenizer(config: TextDataConfig, training: list[str]) -> Tokenizer:
+    if config.tokenizer == TokenizerKind.BYTE:
+        return ByteTokenizer()
+    return CharacterTokenizer.train(training, config.unknown_symbols)
+
+
+def _tokenise(
+    texts: list[str], tokenizer: Tokenizer, name: str, owner: str
+) -> tuple[TokenSplit, collections.Counter[str]]:
+    """Returns the split and how often each symbol occurs in it that the tokenizer lacks."""
+    dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
+    dtype = np.dtype(np.int32) if dtype.itemsize > 2 else dtype
+    missing: collections.Counter[str] = collections.Counter()
+    parts, lengths, characters = [np.zeros(0, dtype)], [0], 0
+    for text in texts:
+        length = 0
+        for piece in (text[i : i + _CHUNK] for i in range(0, len(text), _CHUNK)):
+            try:
+                ids = tokenizer.encode(piece, unknown=True)
+            except UnknownSymbols as error:
+                symbols = [(symbol, at + characters) for symbol, at in error.symbols]
+                where = f"data.unknown_symbols=false: the {name} split, against {owner},"
+                raise UnknownSymbols(symbols, error.total, where) from None
+            if tokenizer.unknown_id is not None:
+                unknown = np.flatnonzero(ids == tokenizer.unknown_id)
+                missing.update(piece[i] for i in unknown)
+            parts.append(ids.astype(dtype))
+            length += len(ids)
+            characters += len(piece)
+        lengths.append(length)
+    offsets = np.cumsum(lengths, dtype=np.int64)
+    return TokenSplit(np.concatenate(parts), offsets, characters), missing
+
+
+def _describe_missing(
+    name: str, owner: str, missing: collections.Counter[str], characters: int
+) -> str:
+    examples = ", ".join(f"{c!r} (U+{ord(c):04X}) x {n}" for c, n in missing.most_common(5))
+    return (
+        f"{missing.total()} of {characters} characters ({missing.total() / characters:.3%}) of the "
+        f"{name} split are not in {owner} and become <unk>: {len(missing)} symbols: {examples}"
+    )
+
+
+def _sync(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _explain_cache_errors(cache: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        problem = "is full" if full else f"cannot be written ({error.strerror or error})"
+        raise UserError(
+            f"the cache directory {cache} {problem}; name another by data.cache_dir or by "
+            "$SEQMODELS_CACHE_DIR"
+        ) from None

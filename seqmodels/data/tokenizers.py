@@ -1,0 +1,260 @@
+"""Text to tokens and back, exactly: bytes or characters."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from seqmodels.config.errors import UserError
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_NUM_NAMED = 5
+
+
+class UnknownSymbols(UserError):
+    """Text holds symbols outside the vocabulary.
+
+    Attributes:
+      symbols: the first few distinct ones, each with its first position in characters.
+      total: how many characters of the text are unknown.
+    """
+
+    def __init__(self, symbols: list[tuple[str, int]], total: int, where: str = "the text") -> None:
+        self.symbols, self.total = symbols, total
+        named = ", ".join(f"{_name(symbol)} at character {at}" for symbol, at in symbols)
+        plural = "a symbol" if total == 1 else f"{total} symbols"
+        super().__init__(f"{where} has {plural} outside the vocabulary: {named}")
+
+
+def _name(symbol: str) -> str:
+    code = f"U+{ord(symbol):04X}"
+    return f"{symbol!r} ({code})" if symbol.isprintable() else code
+
+
+class TextStream(Protocol):
+    """Decodes tokens as they come."""
+
+    def feed(self, ids: Any) -> str:
+        """Returns the characters that `ids` complete."""
+        ...
+
+    def flush(self) -> str:
+        """Returns what an unfinished character leaves behind: U+FFFD or nothing."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """Text to tokens and back.
+
+    Attributes:
+      kind: `character` or `byte`.
+      vocab_size: V; tokens are 0..V-1.
+      byte_lengths: UTF-8 bytes that each token stands for, [V]; 0 for the unknown symbol.
+      unknown_id: token of symbols outside the vocabulary, None where there is none.
+    """
+
+    kind: str
+    vocab_size: int
+    byte_lengths: np.ndarray
+    unknown_id: int | None
+
+    def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
+        """Returns tokens [N] int32; raises `UnknownSymbols` unless `unknown` lets them through."""
+        ...
+
+    def decode(self, ids: Any) -> str:
+        """Returns the text of tokens [N]."""
+        ...
+
+    def decode_stream(self) -> TextStream:
+        """Returns a decoder for tokens that come a few at a time."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `tokenizer_from_json` takes."""
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `path`, whole or not at all."""
+        ...
+
+
+class _Saved:
+    def to_json(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(json.dumps(self.to_json(), ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+
+class ByteTokenizer(_Saved):
+    """UTF-8 bytes: 256 tokens, loses nothing."""
+
+    kind = "byte"
+    vocab_size = 256
+    unknown_id: int | None = None
+
+    def __init__(self) -> None:
+        self.byte_lengths = np.ones(256, np.int64)
+
+    def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
+        """Returns tokens [N] int32.
+
+        Raises:
+          UnknownSymbols: for halves of surrogate pairs, which UTF-8 does not have.
+        """
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError:
+            _raise_unknown(text, [i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"])
+        return np.frombuffer(encoded, np.uint8).astype(np.int32)
+
+    def decode(self, ids: Any) -> str:
+        """Returns the text of tokens [N]; bytes that are no UTF-8 become U+FFFD."""
+        return np.asarray(ids).astype(np.uint8).tobytes().decode(errors="replace")
+
+    def decode_stream(self) -> TextStream:
+        """Returns a decoder that holds back the bytes of an unfinished character."""
+        return _ByteStream()
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `tokenizer_from_json` takes."""
+        return {"kind": self.kind}
+
+
+class _ByteStream:
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, ids: Any) -> str:
+        return self._decoder.decode(np.atleast_1d(np.asarray(ids)).astype(np.uint8).tobytes())
+
+    def flush(self) -> str:
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return text
+
+
+class CharacterTokenizer(_Saved):
+    """One token a Unicode code point, in code point order; line ends are kept as they are.
+
+    Args:
+      symbols: the vocabulary, distinct characters in code point order.
+      unknown_symbols: whether token 0 is <unk>, which decodes to U+FFFD.
+    """
+
+    kind = "character"
+
+    def __init__(self, symbols: str, unknown_symbols: bool) -> None:
+        self.symbols = symbols
+        self.unknown_id: int | None = 0 if unknown_symbols else None
+        codes = _code_points(symbols)
+        if symbols and np.any(np.diff(codes.astype(np.int64)) <= 0):
+            raise ValueError("symbols must be distinct and in code point order")
+        first = int(unknown_symbols)
+        self.vocab_size = first + len(codes)
+        self._codes = np.concatenate([_code_points(_REPLACEMENT)[:first], codes])
+        self._table = np.full(int(codes.max(initial=0)) + 2, -1, np.int32)
+        self._table[codes] = np.arange(first, self.vocab_size)
+        lengths = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
+        self.byte_lengths = np.concatenate([np.zeros(first, np.int64), lengths])
+
+    @classmethod
+    def train(cls, documents: Iterable[str], unknown_symbols: bool) -> CharacterTokenizer:
+        """Returns the tokenizer of the characters that occur in `documents`."""
+        seen = np.zeros(0x110000, bool)
+        for text in documents:
+            seen[_code_points(text)] = True
+        symbols = np.flatnonzero(seen).astype("<u4").tobytes().decode("utf-32-le")
+        return cls(symbols, unknown_symbols)
+
+    def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
+        """Returns tokens [N] int32.
+
+        Args:
+          text: any string.
+          unknown: symbols outside the vocabulary become `unknown_id` where the tokenizer has one.
+
+        Raises:
+          UnknownSymbols: names the symbols and where they stand.
+        """
+        codes = _code_points(text)
+        # The last entry of the table is no symbol's: it answers for all code points beyond.
+        ids = self._table[np.minimum(codes, len(self._table) - 1)]
+        missing = np.flatnonzero(ids < 0)
+        if missing.size:
+            if not unknown or self.unknown_id is None:
+                _raise_unknown(text, missing.tolist())
+            ids[missing] = self.unknown_id
+        return ids
+
+    def decode(self, ids: Any) -> str:
+        """Returns the text of tokens [N]."""
+        codes = self._codes[np.atleast_1d(np.asarray(ids))]
+        return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+    def decode_stream(self) -> TextStream:
+        """Returns a decoder; every token is a whole character."""
+        return _CharacterStream(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `tokenizer_from_json` takes."""
+        unknown = self.unknown_id is not None
+        return {"kind": self.kind, "unknown_symbols": unknown, "symbols": self.symbols}
+
+
+class _CharacterStream:
+    def __init__(self, tokenizer: CharacterTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def feed(self, ids: Any) -> str:
+        return self._tokenizer.decode(ids)
+
+    def flush(self) -> str:
+        return ""
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _raise_unknown(text: str, positions: list[int]) -> None:
+    first: dict[str, int] = {}
+    for position in positions:
+        first.setdefault(text[position], position)
+        if len(first) == _NUM_NAMED:
+            break
+    raise UnknownSymbols(list(first.items()), len(positions))
+
+
+def tokenizer_from_json(saved: dict[str, Any]) -> Tokenizer:
+    """Returns the tokenizer that `to_json` described; raises ValueError on anything else."""
+    match saved:
+        case {"kind": "byte"}:
+            return ByteTokenizer()
+        case {"kind": "character", "symbols": str(symbols), "unknown_symbols": bool(unknown)}:
+            return CharacterTokenizer(symbols, unknown)
+    raise ValueError(f"not a tokenizer: kind {saved.get('kind')!r}")
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+    """Reads what `save` wrote.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    try:
+        return tokenizer_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the tokenizer ({error.strerror})") from None
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a tokenizer file ({error})") from None
