@@ -1,0 +1,54 @@
+"""The n-gram that every result stands beside."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import NgramConfig
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import EvaluationConfig, EvaluationContext
+from seqmodels.data.pipeline import TextData, cache_directory, text_config
+from seqmodels.evaluation.evaluate import Evaluator, find_split
+from seqmodels.models.build import build_model
+from seqmodels.tasks.language_model import LanguageModel
+from seqmodels.training.workdir import write_json
+
+# Part of the key of a cached baseline; to be raised where counting or smoothing changes.
+_VERSION = 1
+
+
+def baseline(data: TextData, split: str, config: ExperimentConfig) -> dict[str, Any]:
+    """Figures of an interpolated modified Kneser-Ney n-gram, fitted on the training split.
+
+    Its order is evaluation.baseline_order; for a run that is an n-gram itself, 1. It sees all of
+    the text before a target (context `carry`).
+
+    Returns:
+      model, order, loss, perplexity and, where the tokenizer loses nothing, bits_per_byte. Kept as
+      JSON beside the token stores, by the data's fingerprint, the order and the split.
+    """
+    order = 1 if config.model.kind == NgramConfig.kind else config.evaluation.baseline_order
+    find_split(data, split)
+    directory = cache_directory(text_config(config)) / "baselines"
+    path = directory / f"{data.fingerprint}-{split}-{order}-v{_VERSION}.json"
+    if path.exists():
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            pass  # damaged: made anew
+    model = build_model(NgramConfig(order=order), data.spec)
+    params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
+    settings = EvaluationConfig(context=EvaluationContext.CARRY, sequence_length=256)
+    task = LanguageModel(LanguageModelConfig())
+    figures = Evaluator(model, data, settings, task, seed=0)(params, split)
+    names = ("loss", "perplexity", "bits_per_byte")
+    result = {"model": NgramConfig.kind, "order": order}
+    result |= {name: figures[name] for name in names if name in figures}
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(path, result)
+    return result

@@ -1,0 +1,126 @@
+"""What a model sees before each target: rows of the text, and which of their targets count.
+
+A split is one text of N tokens; its targets are tokens 1..N-1, alike for every model. A plan is a
+list of rows. Row r reads tokens starts[r] .. stops[r] - 1, and predicts the token after each of
+them; the predictions made at tokens firsts[r] .. stops[r] - 1 count, those before are only context.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Int, Integer
+
+from seqmodels.config.training import EvaluationConfig, EvaluationContext
+from seqmodels.types import Batch
+
+# Warm-up of a stream, in tokens: longer than any n-gram's context, so that cutting a text into
+# streams changes nothing for an n-gram and next to nothing for a recurrence.
+MIN_WARMUP = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Rows of one split.
+
+    Attributes:
+      starts, firsts, stops: see the module docstring.
+      rows: rows in one batch.
+      width: tokens of a row in one batch. A stream is longer and goes on in the next batch.
+      num_chunks: batches along a row; 1 unless the rows are streams.
+    """
+
+    starts: Int[np.ndarray, "R"]
+    firsts: Int[np.ndarray, "R"]
+    stops: Int[np.ndarray, "R"]
+    rows: int
+    width: int
+    num_chunks: int = 1
+
+    @property
+    def num_batches(self) -> int:
+        return -(-len(self.starts) // self.rows) * self.num_chunks
+
+
+def make_plan(num_tokens: int, config: EvaluationConfig, seed: int) -> Plan:
+    """Plans the evaluation of a split of `num_tokens` >= 2 tokens."""
+    match config.context:
+        case EvaluationContext.CARRY:
+            return _streams(num_tokens, config)
+        case EvaluationContext.WINDOW:
+            return _windows(num_tokens, config, config.sequence_length)
+        case EvaluationContext.SLIDING:
+            # The upper half of each window counts; of an odd length, the middle too.
+            stride = config.sequence_length - config.sequence_length // 2
+            return _windows(num_tokens, config, stride)
+        case EvaluationContext.CROPS:
+            return _crops(num_tokens, config, seed)
+
+
+def _windows(num_tokens: int, config: EvaluationConfig, stride: int) -> Plan:
+    """Windows every `stride` tokens; each counts what the one before it does not reach."""
+    length, last = config.sequence_length, num_tokens - 1
+    count = 1 + max(0, -(-(last - length) // stride))
+    starts = np.arange(count, dtype=np.int64) * stride
+    stops = np.minimum(starts + length, last)
+    firsts = np.concatenate([np.zeros(1, np.int64), stops[:-1]])
+    return Plan(starts, firsts, stops, min(config.batch_size, count), length)
+
+
+def _crops(num_tokens: int, config: EvaluationConfig, seed: int) -> Plan:
+    """Random rows, drawn from a stream of their own: training draws change nothing here."""
+    length, last = config.sequence_length, num_tokens - 1
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0xE7A1])))
+    starts = generator.integers(0, max(last - length, 0) + 1, config.num_crops, dtype=np.int64)
+    stops = np.minimum(starts + length, last)
+    return Plan(starts, starts, stops, min(config.batch_size, config.num_crops), length)
+
+
+def _streams(num_tokens: int, config: EvaluationConfig) -> Plan:
+    """Contiguous streams side by side, as many as keep the warm-up below half of the work.
+
+    The first stream has no warm-up, so it counts more; all are then equally long:
+    rows * length - (rows - 1) * warmup >= N - 1.
+    """
+    width, last = config.sequence_length, num_tokens - 1
+    warmup = max(width, MIN_WARMUP)
+    rows = max(1, min(config.batch_size, last // warmup - 1))
+    length = -(-(last + (rows - 1) * warmup) // rows)
+    starts = np.arange(rows, dtype=np.int64) * (length - warmup)
+    stops = np.minimum(starts + length, last)
+    firsts = np.concatenate([np.zeros(1, np.int64), stops[:-1]])
+    return Plan(starts, firsts, stops, rows, width, -(-length // width))
+
+
+def make_batches(
+    tokens: Integer[np.ndarray, "N"], plan: Plan, rows: int
+) -> Iterator[tuple[Batch, bool]]:
+    """Cuts the batches of a plan, all of one shape.
+
+    Args:
+      rows: rows of a batch, at least plan.rows; what no row of the plan fills is padding.
+
+    Yields:
+      A batch of numpy arrays [rows, plan.width], and whether its rows start here (True) or go on
+      from the batch before.
+    """
+    for first_row in range(0, len(plan.starts), plan.rows):
+        chosen = slice(first_row, first_row + plan.rows)
+        fill = rows - len(plan.starts[chosen])
+        starts, firsts, stops = (
+            np.concatenate([x[chosen], np.zeros(fill, np.int64)])[:, None]
+            for x in (plan.starts, plan.firsts, plan.stops)
+        )
+        for chunk in range(plan.num_chunks):
+            index = starts + chunk * plan.width + np.arange(plan.width)
+            real = index < stops
+            at = np.where(real, index, 0)
+            batch = Batch(
+                inputs=np.where(real, tokens[at], 0).astype(np.int32),
+                targets=np.where(real, tokens[at + 1], 0).astype(np.int32),
+                loss_weights=(real & (index >= firsts)).astype(np.float32),
+                segment_ids=real.astype(np.int32),
+            )
+            yield batch, chunk == 0

@@ -1,0 +1,335 @@
+"""Generation of tokens: one implementation for every model that has a carry (law 1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Integer
+
+from seqmodels.config.errors import UserError
+from seqmodels.evaluation.sampling import Sampling, choose, row_keys
+from seqmodels.types import Carry, Params
+
+_log = logging.getLogger(__name__)
+
+_MAX_BLOCK = 32  # tokens a row between two looks of the host
+_MAX_CHUNK = 256  # tokens of a prompt in one call
+_CAPACITY_STEP = 64  # capacities are multiples, so that few programs are compiled
+
+Prompts = Sequence[Integer[np.ndarray, "_"]]
+TokenCallback = Callable[[np.ndarray], None]
+
+
+@dataclasses.dataclass
+class Generation:
+    """What was generated.
+
+    Attributes:
+      tokens: [B, max_tokens] int32, without the prompts.
+      tokens_per_second: over all rows, without prompt and compilation.
+    """
+
+    tokens: np.ndarray
+    tokens_per_second: float
+
+
+def position_limit(model: Any) -> int | None:
+    """Most tokens that a carry of the model can take in; None = any number."""
+    return None if model.config.unbounded else model.config.max_length
+
+
+def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: bool) -> None:
+    """Refuses a request that cannot be served, before anything is computed.
+
+    Raises:
+      UserError: max_tokens below 1, or (`strict`) a text longer than the model's positions.
+      ValueError: no prompt, or an empty one.
+    """
+    if max_tokens < 1:
+        raise UserError(f"--max_tokens={max_tokens}: allowed are 1 and above")
+    if not prompts or any(len(p) == 0 for p in prompts):
+        raise ValueError("every prompt needs at least one token")
+    longest = max(len(p) for p in prompts)
+    # The last new token is never read, so it needs no position.
+    needed = longest + max_tokens - 1
+    if strict and limit is not None and needed > limit:
+        raise UserError(
+            f"--strict_length: a prompt of {longest} and {max_tokens} new tokens need {needed} "
+            f"positions; the model has max_length = {limit}"
+        )
+
+
+def _readout(model: Any, params: Params, features: jax.Array) -> jax.Array:
+    return model.apply({"params": params}, features, method="readout")
+
+
+def _start(model: Any, params: Params, rows: int, capacity: int) -> tuple[Carry, jax.Array]:
+    """A carry that has read nothing, and room for logits [B, V]."""
+    carry = model.apply({"params": params}, rows, capacity, method="initial_carry")
+    return carry, jnp.zeros((rows, model.spec.outputs.vocab_size), jnp.float32)
+
+
+def _read(
+    model: Any,
+    params: Params,
+    carry: Carry,
+    logits: jax.Array,
+    chunk: jax.Array,
+    lengths: jax.Array,
+) -> tuple[Carry, jax.Array]:
+    """Reads lengths[b] <= T tokens of row b; a row that reads none keeps its logits."""
+    real = jnp.arange(chunk.shape[1])[None] < lengths[:, None]
+    features, carry = model.apply(
+        {"params": params}, chunk, carry, segment_ids=real.astype(jnp.int32), train=False
+    )
+    last = features[jnp.arange(chunk.shape[0]), jnp.maximum(lengths - 1, 0)]
+    return carry, jnp.where(lengths[:, None] > 0, _readout(model, params, last), logits)
+
+
+def _first(logits: jax.Array, key: jax.Array, thresholds: Any, **how: bool) -> jax.Array:
+    return choose(logits, row_keys(key, len(logits), 0), thresholds, **how)
+
+
+def _block(
+    model: Any,
+    params: Params,
+    carry: Carry,
+    token: jax.Array,
+    key: jax.Array,
+    thresholds: Any,
+    index: jax.Array,
+    count: jax.Array,
+    **how: bool,
+) -> tuple[Carry, jax.Array, jax.Array]:
+    """Reads `token` [B] and makes the new tokens index .. index + count - 1.
+
+    The count is dynamic: one program serves every block.
+    """
+
+    def body(i: jax.Array, state: Any) -> Any:
+        carry, token, made = state
+        features, carry = model.apply({"params": params}, token[:, None], carry, train=False)
+        logits = _readout(model, params, features[:, 0])
+        token = choose(logits, row_keys(key, len(token), index + i), thresholds, **how)
+        return carry, token, made.at[:, i].set(token)
+
+    made = jnp.zeros((len(token), _MAX_BLOCK), jnp.int32)
+    return jax.lax.fori_loop(0, count, body, (carry, token, made))
+
+
+def _merge(refilled: jax.Array, new: Carry, old: Carry) -> Carry:
+    """Takes the rows `refilled` [B] from `new`, the others from `old`."""
+    rows = lambda x: refilled.reshape(-1, *[1] * (x.ndim - 1))
+    return jax.tree.map(lambda n, o: jnp.where(rows(n), n, o), new, old)
+
+
+class Decoder:
+    """Generates with one model; what is compiled stays with the decoder.
+
+    A prompt is read in chunks, right-padded; then each call of one compiled loop makes up to 32
+    tokens. The sequence of a row is a function of params, prompt, seed and the row's number in the
+    request: its neighbours do not enter (but for the rounding of other shapes).
+
+    A model of bounded positions goes on past them: when a row's cache is full it is made anew from
+    the last max_length // 2 tokens of the row, so each token has between max_length // 2 and
+    max_length tokens before it.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._limit = position_limit(model)
+        self._vocab_size = model.spec.outputs.vocab_size
+        static = ("greedy", "truncates")
+        bind = lambda function: functools.partial(function, model)
+        self._start = jax.jit(bind(_start), static_argnums=(1, 2))
+        self._read = jax.jit(bind(_read), donate_argnums=(1, 2))
+        self._first = jax.jit(_first, static_argnames=static)
+        self._block = jax.jit(bind(_block), static_argnames=static, donate_argnums=1)
+        self._merge = jax.jit(_merge, donate_argnums=2)
+
+    def generate(
+        self,
+        params: Params,
+        prompts: Prompts,
+        *,
+        max_tokens: int,
+        sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        seed: int = 0,
+        on_tokens: TokenCallback | None = None,
+        on_notice: Callable[[str], None] = _log.warning,
+        strict_length: bool = False,
+    ) -> Generation:
+        """Goes on from each prompt by max_tokens tokens.
+
+        Args:
+          params: arrays, unboxed.
+          prompts: one or more arrays of tokens, of any lengths above 0.
+          max_tokens: new tokens of each row.
+          sampling: how tokens are chosen.
+          seed: of the choices.
+          on_tokens: called with [B, n] new tokens as they come, n from 1 to 32.
+          on_notice: called once, with one line, where the text outgrows the model's positions.
+          strict_length: refuse such a text instead.
+
+        Raises:
+          UserError: see `check_request`.
+        """
+        check_request(prompts, max_tokens, self._limit, strict_length)
+        request = _Request(self, params, prompts, max_tokens, sampling, seed)
+        if request.outgrows:
+            on_notice(
+                f"the text outgrows the model's {self._limit} positions: where they end it goes on "
+                f"from its last {request.window} tokens"
+            )
+        return request.run(on_tokens)
+
+
+class _Request:
+    """One call of `Decoder.generate`: the state of its rows on the host."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        params: Params,
+        prompts: Prompts,
+        max_tokens: int,
+        sampling: Sampling,
+        seed: int,
+    ) -> None:
+        self._decoder, self._params, self._max_tokens = decoder, params, max_tokens
+        self._key = jax.random.key(seed)
+        self._thresholds = sampling.thresholds(decoder._vocab_size)
+        self._how = {"greedy": sampling.greedy, "truncates": sampling.truncates}
+        self._prompts = [np.asarray(p, np.int32) for p in prompts]
+        limit, longest = decoder._limit, max(len(p) for p in prompts)
+        needed = longest + max_tokens - 1
+        self._bound = needed if limit is None else limit
+        self.outgrows = needed > self._bound
+        self.window = max(self._bound // 2, 1)
+        rounded = -(-needed // _CAPACITY_STEP) * _CAPACITY_STEP
+        self._capacity = _MAX_CHUNK if limit is None else min(limit, rounded)
+        self._made = np.zeros((len(prompts), max_tokens), np.int32)
+
+    def run(self, on_tokens: TokenCallback | None) -> Generation:
+        decoder, how = self._decoder, self._how
+        texts = [p if len(p) <= self._bound else p[-self.window :] for p in self._prompts]
+        used = np.array([len(t) for t in texts])  # positions taken, a row
+        carry, logits = self._read(texts)
+        token = decoder._first(logits, self._key, self._thresholds, **how)
+        self._deliver((token, 1, 0), on_tokens)
+        # No token yet: compiles the loop, so that the clock below times generation alone.
+        carry, token, _ = self._run_block(carry, token, 1, 0)
+        jax.block_until_ready(token)
+        started = time.perf_counter()
+        done, block, unread = 1, 1, None
+        while done < self._max_tokens:
+            if (used == self._bound).any():
+                unread = self._deliver(unread, on_tokens)
+                carry = self._refill(carry, used, done)
+            count = min(block, self._max_tokens - done, self._bound - int(used.max()))
+            carry, token, made = self._run_block(carry, token, done, count)
+            # The block before is read while the device works on this one.
+            self._deliver(unread, on_tokens)
+            unread = (made, count, done)
+            used, done, block = used + count, done + count, min(2 * block, _MAX_BLOCK)
+        self._deliver(unread, on_tokens)
+        seconds = time.perf_counter() - started
+        rate = len(texts) * (self._max_tokens - 1) / seconds if self._max_tokens > 1 else 0.0
+        return Generation(self._made, rate)
+
+    def _run_block(self, carry: Carry, token: jax.Array, index: int, count: int) -> Any:
+        return self._decoder._block(
+            self._params,
+            carry,
+            token,
+            self._key,
+            self._thresholds,
+            np.int32(index),
+            np.int32(count),
+            **self._how,
+        )
+
+    def _read(self, texts: list[np.ndarray]) -> tuple[Carry, jax.Array]:
+        """Makes a carry that has read each row's text, and the logits behind it."""
+        decoder, rows = self._decoder, len(texts)
+        carry, logits = decoder._start(self._params, rows, self._capacity)
+        longest = max(len(t) for t in texts)
+        # Widths are powers of two: few programs, little padding.
+        width = min(_MAX_CHUNK, 1 << (longest - 1).bit_length(), self._capacity)
+        for begin in range(0, longest, width):
+            chunk, lengths = np.zeros((rows, width), np.int32), np.zeros(rows, np.int32)
+            for row, text in enumerate(texts):
+                part = text[begin : begin + width]
+                chunk[row, : len(part)], lengths[row] = part, len(part)
+            carry, logits = decoder._read(self._params, carry, logits, chunk, lengths)
+        return carry, logits
+
+    def _refill(self, carry: Carry, used: np.ndarray, done: int) -> Carry:
+        """Makes full rows anew from their last tokens; the very last one is yet to be read."""
+        full = used == self._bound
+        texts = []
+        for row, prompt in enumerate(self._prompts):
+            text = np.concatenate([prompt, self._made[row, :done]])[-self.window : -1]
+            texts.append(text if full[row] else text[:0])
+        if max(len(t) for t in texts):
+            new, _ = self._read(texts)
+        else:
+            new, _ = self._decoder._start(self._params, len(texts), self._capacity)
+        used[full] = self.window - 1
+        return self._decoder._merge(full, new, carry)
+
+    def _deliver(
+        self, block: tuple[jax.Array, int, int] | None, on_tokens: TokenCallback | None
+    ) -> None:
+        """Waits for the new tokens at .. at + count - 1 and hands them on."""
+        if block is None:
+            return
+        tokens, count, at = block
+        host = np.asarray(tokens).reshape(len(self._prompts), -1)[:, :count]
+        self._made[:, at : at + count] = host
+        if on_tokens is not None:
+            on_tokens(host)
+
+
+_decoders: list[Decoder] = []
+
+
+def generate(
+    model: Any,
+    params: Params,
+    prompts: Prompts,
+    *,
+    max_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    on_tokens: TokenCallback | None = None,
+    strict_length: bool = False,
+) -> list[np.ndarray]:
+    """Goes on from each prompt by max_tokens tokens, without the prompts; see `Decoder.generate`.
+
+    The decoder of a model object is kept, so that further calls compile nothing.
+    """
+    decoder = next((d for d in _decoders if d._model is model), None)
+    if decoder is None:
+        decoder = Decoder(model)
+        _decoders[:] = [decoder, *_decoders[:3]]
+    generation = decoder.generate(
+        params,
+        prompts,
+        max_tokens=max_tokens,
+        sampling=Sampling(temperature, top_k, top_p),
+        seed=seed,
+        on_tokens=on_tokens,
+        strict_length=strict_length,
+    )
+    return list(generation.tokens)

@@ -1,0 +1,196 @@
+"""Figures of a model on a split: loss, perplexity, bits per byte; and a baseline beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.training import EvaluationConfig, EvaluationContext
+from seqmodels.data.pipeline import TextData
+from seqmodels.evaluation.contexts import Plan, make_batches, make_plan
+from seqmodels.training.mesh import batch_sharding
+from seqmodels.training.workdir import write_json
+from seqmodels.types import Batch, Carry, Metrics, Params
+
+Progress = Callable[[int, int], None]
+"""Called with the batches done and all of them."""
+
+
+class Evaluator:
+    """Evaluates parameters of one model on the splits of one data set.
+
+    What is compiled stays with the evaluator: build one, and call it as often as needed.
+
+    Args:
+      model, task: as in training; only law 1 and `task.forward` are used.
+      config: context, window and rows.
+      seed: of the crops.
+
+    Raises:
+      UserError: context `carry` for a model whose carry is bounded.
+    """
+
+    def __init__(
+        self, model: Any, data: TextData, config: EvaluationConfig, task: Any, seed: int
+    ) -> None:
+        if config.context is EvaluationContext.CARRY and not model.config.unbounded:
+            raise UserError(
+                f"evaluation.context=carry: the cache of a {model.config.kind} is bounded; "
+                "use window or sliding"
+            )
+        self._model, self._data, self._config = model, data, config
+        self._task, self._seed = task, seed
+
+        def forward(
+            params: Params, carry: Carry, batch: Batch, mesh: Mesh | None
+        ) -> tuple[Metrics, Carry]:
+            _, _, metrics, carry = task.forward(model, params, batch, carry, train=False, key=None)
+            return metrics, _over_rows(carry, mesh)
+
+        def start(params: Params, rows: int, mesh: Mesh | None) -> Carry:
+            length = config.sequence_length
+            carry = model.apply({"params": params}, rows, length, method="initial_carry")
+            return _over_rows(carry, mesh)
+
+        self._forward = jax.jit(forward, donate_argnums=1, static_argnums=3)
+        self._start = jax.jit(start, static_argnums=(1, 2))
+
+    def __call__(
+        self, params: Params, split: str, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Evaluates one split.
+
+        Args:
+          params: arrays, on one device or sharded over a mesh.
+
+        Returns:
+          loss (nats per target), perplexity, bits_per_byte (only where the tokenizer loses
+          nothing), num_targets, context, and what else the task reports.
+
+        Raises:
+          UserError: no such split, or one without a target.
+        """
+        tokens = find_split(self._data, split)
+        plan = make_plan(len(tokens), self._config, self._seed)
+        sums: dict[str, np.ndarray] = {}
+        pending: Metrics | None = None
+        num_bytes = _ByteCount(self._data.tokenizer)
+        for done, (batch, metrics) in enumerate(self._run(params, tokens, plan), 1):
+            num_bytes.add(batch)
+            # The host adds up the batch before, in float64, while the device is at this one.
+            _add(sums, pending)
+            pending = metrics
+            if progress is not None:
+                progress(done, plan.num_batches)
+        _add(sums, pending)
+        totals = {name: (float(total), float(weight)) for name, (total, weight) in sums.items()}
+        summary = self._task.summarize(totals, num_bytes.total)
+        return {**summary, "context": self._config.context.value}
+
+    def _run(
+        self, params: Params, tokens: np.ndarray, plan: Plan
+    ) -> Iterator[tuple[Batch, Metrics]]:
+        mesh = _mesh_of(params)
+        rows = plan.rows
+        if mesh is not None:
+            shards = mesh.shape["data"] * mesh.shape["fsdp"]
+            rows = -(-rows // shards) * shards
+        streams = self._config.context is EvaluationContext.CARRY
+        carry = None
+        for batch, starts in make_batches(tokens, plan, rows):
+            if streams and starts:
+                carry = self._start(params, rows, mesh)
+            metrics, carry = self._forward(params, carry, _place(batch, mesh), mesh)
+            yield batch, metrics
+
+
+def find_split(data: TextData, split: str) -> np.ndarray:
+    """Returns the tokens of a split that has at least one target.
+
+    Raises:
+      UserError: there is none.
+    """
+    if split not in data.splits:
+        names = ", ".join(data.splits)
+        raise UserError(f"--split={split}: the data has no such split; one of: {names}")
+    tokens = data.splits[split].tokens
+    if len(tokens) < 2:
+        raise UserError(
+            f"split {split} has {len(tokens)} token{'s' * (len(tokens) != 1)}: nothing to predict"
+        )
+    return tokens
+
+
+class _ByteCount:
+    """UTF-8 bytes of the counted targets; None once the tokenizer lost one of them."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._lengths, self._unknown = tokenizer.byte_lengths, tokenizer.unknown_id
+        self.total: int | None = 0
+
+    def add(self, batch: Batch) -> None:
+        targets = batch.targets[batch.loss_weights > 0]
+        if self._unknown is not None and (targets == self._unknown).any():
+            self.total = None
+        if self.total is not None:
+            self.total += int(self._lengths[targets].sum(dtype=np.int64))
+
+
+def _add(sums: dict[str, np.ndarray], metrics: Metrics | None) -> None:
+    """Adds (sum, weight) pairs of a batch on the host; waits for the device."""
+    if metrics is not None:
+        for name, pair in jax.device_get(metrics).items():
+            sums[name] = sums.get(name, np.zeros(2)) + np.asarray(pair, np.float64)
+
+
+def _mesh_of(params: Params) -> Mesh | None:
+    """The mesh of more than one device that the parameters live on, if any."""
+    for leaf in jax.tree.leaves(params):
+        sharding = getattr(leaf, "sharding", None)
+        if isinstance(sharding, NamedSharding) and sharding.mesh.size > 1:
+            return sharding.mesh
+    return None
+
+
+def _place(batch: Batch, mesh: Mesh | None) -> Batch:
+    """Shards the rows over the mesh; each process makes those that its devices hold."""
+    if mesh is None:
+        return batch
+    sharding = batch_sharding(mesh, stacked=False)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_callback(x.shape, sharding, lambda at: x[at]), batch
+    )
+
+
+def _over_rows(carry: Carry, mesh: Mesh | None) -> Carry:
+    """Inside jit: keeps the rows of a carry where those of the batches are."""
+    if mesh is None or carry is None:
+        return carry
+    return jax.lax.with_sharding_constraint(carry, batch_sharding(mesh, stacked=False))
+
+
+def evaluate_split(
+    model: Any,
+    params: Params,
+    data: TextData,
+    split: str,
+    config: EvaluationConfig,
+    task: Any,
+    seed: int,
+) -> dict[str, Any]:
+    """Evaluates once; see `Evaluator`."""
+    return Evaluator(model, data, config, task, seed)(params, split)
+
+
+def write_result(workdir: Path, step: int, split: str, result: dict[str, Any]) -> Path:
+    """Writes `evaluations/<split>-<step>.json`, whole or not at all, and returns its path."""
+    path = workdir / "evaluations" / f"{split}-{step}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"step": step, "split": split, **result})
+    return path

@@ -1,0 +1,257 @@
+"""A finished (or unfinished) run, opened from nothing but its work directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.serialization import from_json
+from seqmodels.data.pipeline import TextData
+from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
+from seqmodels.evaluation.baseline import baseline
+from seqmodels.evaluation.decoding import Decoder
+from seqmodels.evaluation.evaluate import Evaluator, Progress, write_result
+from seqmodels.evaluation.sampling import Sampling
+from seqmodels.models.build import build_model
+from seqmodels.models.initialize import init_params
+from seqmodels.registry import TASKS, resolve
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.types import DataSpec, Params, TokenInput, VocabOutput
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A model with the parameters of one of its checkpoints.
+
+    Attributes:
+      workdir: where it came from.
+      model, params, task: `model.apply({"params": params}, tokens, train=False)` works as it is.
+      tokenizer: the one made from the training split.
+      config, spec: of the experiment, of the data.
+      step: of the checkpoint that was used.
+    """
+
+    workdir: Path
+    model: nn.Module
+    params: Params
+    tokenizer: Tokenizer
+    task: Any
+    config: ExperimentConfig
+    spec: DataSpec
+    step: int
+
+    @functools.cached_property
+    def decoder(self) -> Decoder:
+        """Kept, so that a second generation compiles nothing."""
+        return Decoder(self.model)
+
+
+def load_config(workdir: Path) -> ExperimentConfig:
+    """Reads the config of a run.
+
+    Raises:
+      UserError: not a work directory, or its config is not one of this version.
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise UserError(f"--workdir={workdir} is not a work directory: it has no config.json")
+    return from_json(_read_json(path))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+
+
+def load_run(workdir: str | Path, step: str | int = "best") -> Run:
+    """Loads model, parameters, tokenizer and task of a run.
+
+    Where the run kept a moving average of the parameters, that is what is loaded.
+
+    Args:
+      workdir: the work directory.
+      step: `best`, `latest` or a number. A damaged checkpoint is passed over, loudly, for `best`
+        and `latest`, and refused where it is asked for by number.
+
+    Raises:
+      UserError: not a work directory, no (usable) checkpoint, no tokenizer.
+    """
+    workdir = Path(workdir)
+    config = load_config(workdir)
+    path = workdir / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(f"--workdir={workdir} has no tokenizer.json: train first")
+    tokenizer = load_tokenizer(path)
+    spec = DataSpec(TokenInput(tokenizer.vocab_size), VocabOutput(tokenizer.vocab_size))
+    model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
+    used, params = _load_params(workdir, config, model, parse_step(step))
+    task = resolve(TASKS[config.task.kind].implementation)(config.task)
+    return Run(workdir, model, params, tokenizer, task, config, spec, used)
+
+
+def parse_step(step: str | int) -> str | int:
+    """Returns `best`, `latest` or a number.
+
+    Raises:
+      UserError: anything else.
+    """
+    if isinstance(step, int) or step in ("best", "latest"):
+        return step
+    if step.isdecimal():
+        return int(step)
+    raise UserError(f"--step={step}: allowed are best, latest or the number of a step")
+
+
+def open_checkpoints(workdir: Path, config: ExperimentConfig) -> Checkpoints:
+    """The checkpoints of a run, to read."""
+    training = config.training
+    return Checkpoints(
+        workdir / "checkpoints", training.keep_checkpoints, training.best_metric, writable=False
+    )
+
+
+def abstract_params(model: nn.Module) -> Params:
+    """Shapes and dtypes of a trained model's parameters; nothing is computed."""
+    return nn.meta.unbox(jax.eval_shape(functools.partial(init_params, model), jax.random.key(0)))
+
+
+def _load_params(
+    workdir: Path, config: ExperimentConfig, model: nn.Module, step: str | int
+) -> tuple[int, Params]:
+    with open_checkpoints(workdir, config) as checkpoints:
+        if config.model.fitted:
+            used, abstract = checkpoints.abstract_params(step)
+            return checkpoints.restore_params(abstract, used)
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        abstract = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+            abstract_params(model),
+        )
+        keeps_average = config.training.ema_decay is not None
+        return checkpoints.restore_params(abstract, step, ema=keeps_average)
+
+
+def evaluate_run(
+    run: Run, data: TextData, split: str, progress: Progress | None = None
+) -> tuple[dict[str, Any], Path]:
+    """Evaluates a run on a split, beside its baseline, and writes the result.
+
+    Args:
+      data: tokenised with the run's tokenizer.
+
+    Returns:
+      What was written, and where.
+    """
+    if data.tokenizer.to_json() != run.tokenizer.to_json():
+        raise ValueError("the data must be tokenised with the run's tokenizer")
+    config = run.config
+    evaluator = Evaluator(run.model, data, config.evaluation, run.task, config.training.seed)
+    result = evaluator(run.params, split, progress)
+    result["baseline"] = baseline(data, split, config)
+    path = write_result(run.workdir, run.step, split, result)
+    return {"step": run.step, "split": split, **result}, path
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratedText:
+    """Texts that a run wrote.
+
+    Attributes:
+      prompts, continuations: one of each a text, in the order of the request: all samples of the
+        first prompt, then of the next.
+      tokens: [num_texts, max_tokens], the new tokens.
+      tokens_per_second: over all texts, without prompts and compilation.
+    """
+
+    prompts: list[str]
+    continuations: list[str]
+    tokens: np.ndarray
+    tokens_per_second: float
+
+    @property
+    def texts(self) -> list[str]:
+        return [p + c for p, c in zip(self.prompts, self.continuations, strict=True)]
+
+
+def generate_text(
+    run: Run,
+    prompts: list[str],
+    *,
+    num_samples: int = 1,
+    max_tokens: int = 200,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    strict_length: bool = False,
+    on_text: Callable[[int, str], None] | None = None,
+    on_notice: Callable[[str], None] = _log.warning,
+) -> GeneratedText:
+    """Goes on from each prompt, num_samples times.
+
+    An empty prompt starts behind a line break, where the tokenizer knows one, else behind token 0;
+    neither is part of the text.
+
+    Args:
+      prompts: one or more; lengths may differ.
+      max_tokens: new tokens of each text.
+      temperature, top_k, top_p: see `Sampling`.
+      strict_length: refuse what the model has no positions for.
+      on_text: called with the number of a text and the next piece of it, whole characters only.
+      on_notice: called once, with one line, where a text outgrows the model's positions.
+
+    Raises:
+      UserError: symbols that the tokenizer does not know (named), or a setting out of its range.
+    """
+    if num_samples < 1:
+        raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
+    prompts = [p for p in prompts for _ in range(num_samples)]
+    encoded = [run.tokenizer.encode(p) if p else _start_token(run.tokenizer) for p in prompts]
+    streams = [run.tokenizer.decode_stream() for _ in prompts]
+    continuations = [""] * len(prompts)
+
+    def tell(row: int, text: str) -> None:
+        continuations[row] += text
+        if text and on_text is not None:
+            on_text(row, text)
+
+    def on_tokens(tokens: np.ndarray) -> None:
+        for row, stream in enumerate(streams):
+            tell(row, stream.feed(tokens[row]))
+
+    generation = run.decoder.generate(
+        run.params,
+        encoded,
+        max_tokens=max_tokens,
+        sampling=Sampling(temperature, top_k, top_p),
+        seed=seed,
+        on_tokens=on_tokens,
+        on_notice=on_notice,
+        strict_length=strict_length,
+    )
+    for row, stream in enumerate(streams):
+        tell(row, stream.flush())
+    return GeneratedText(prompts, continuations, generation.tokens, generation.tokens_per_second)
+
+
+def _start_token(tokenizer: Tokenizer) -> np.ndarray:
+    try:
+        return tokenizer.encode("\n")
+    except UserError:
+        return np.zeros(1, np.int32)

@@ -1,0 +1,93 @@
+"""The choice of the next token."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from seqmodels.config.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How a token is drawn from its distribution.
+
+    Attributes:
+      temperature: divides the logits; 0 takes the most probable token.
+      top_k: keep the k most probable tokens; None, or k >= V, keeps all.
+      top_p: of those, keep the fewest whose probabilities (renormalised after top_k) add up to p
+        (nucleus, Holtzman et al., 2020, arXiv:1904.09751); None keeps all.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        # Written so that NaN is refused too.
+        if not 0 <= self.temperature < float("inf"):
+            raise UserError(f"--temperature={self.temperature}: allowed are 0 (greedy) and above")
+        if self.top_k is not None and self.top_k < 1:
+            raise UserError(f"--top_k={self.top_k}: allowed are 1 and above")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise UserError(f"--top_p={self.top_p}: allowed are numbers above 0, up to 1")
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0
+
+    @property
+    def truncates(self) -> bool:
+        return not self.greedy and (self.top_k is not None or self.top_p is not None)
+
+    def thresholds(self, vocab_size: int) -> tuple[float, int, float]:
+        """Temperature, k and p as numbers that change nothing where they are not set."""
+        top_k = vocab_size if self.top_k is None else min(self.top_k, vocab_size)
+        top_p = 1.0 if self.top_p is None else self.top_p
+        return float(self.temperature) or 1.0, top_k, float(top_p)
+
+
+def row_keys(key: Key[Array, ""], num_rows: int, index: Int[Array, ""] | int) -> Key[Array, "B"]:
+    """Keys of the `index`-th new token of each row: a row's do not depend on its neighbours."""
+    fold = lambda row: jax.random.fold_in(jax.random.fold_in(key, row), index)
+    return jax.vmap(fold)(jnp.arange(num_rows))
+
+
+def truncate(
+    logits: Float[Array, "B V"], top_k: Int[Array, ""] | int, top_p: Float[Array, ""] | float
+) -> Float[Array, "B V"]:
+    """Sets the logits of all but the `top_k`, and of those all but the nucleus, to -inf.
+
+    Of equal logits the lower token is kept first; the most probable token always stays.
+    """
+    order = jnp.argsort(-logits, axis=-1, stable=True)
+    ranked = jnp.take_along_axis(logits, order, axis=-1)
+    ranked = jnp.where(jnp.arange(logits.shape[-1])[None] < top_k, ranked, -jnp.inf)
+    probabilities = jax.nn.softmax(ranked, axis=-1)
+    before = jnp.cumsum(probabilities, axis=-1) - probabilities
+    # p = 1 keeps everything, although `before` may round up to 1 ahead of the last token.
+    kept = (before < top_p) | (top_p >= 1)
+    ranked = jnp.where(kept.at[:, 0].set(True), ranked, -jnp.inf)
+    return jnp.put_along_axis(logits, order, ranked, axis=-1, inplace=False)
+
+
+def choose(
+    logits: Float[Array, "B V"],
+    keys: Key[Array, "B"],
+    thresholds: tuple[Float[Array, ""], Int[Array, ""], Float[Array, ""]],
+    *,
+    greedy: bool,
+    truncates: bool,
+) -> Int[Array, "B"]:
+    """Draws a token for each row; `thresholds` as in `Sampling.thresholds`, inside jit."""
+    if greedy:
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    temperature, top_k, top_p = thresholds
+    # Relative to the best, so that however small a temperature leaves that one finite.
+    logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
+    if truncates:
+        logits = truncate(logits, top_k, top_p)
+    return jax.vmap(jax.random.categorical)(keys, logits).astype(jnp.int32)
