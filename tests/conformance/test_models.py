@@ -1,0 +1,404 @@
+"""Law 1, over every model of the registry: a model is a function of a chunk and a carry."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqmodels import registry
+from seqmodels.config.models import (
+    Activation,
+    GPTConfig,
+    ModelConfig,
+    NgramConfig,
+    NormPlacement,
+    Position,
+    RecurrentConfig,
+)
+from seqmodels.models.build import build_model
+from seqmodels.models.initialize import init_params
+from seqmodels.ops.losses import softmax_cross_entropy
+from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from tests.tolerances import TOLERANCE
+
+B, T, V = 2, 7, 11
+CUT = 5  # all 16 ways to cut this many tokens are tried
+SPEC = DataSpec(TokenInput(V), VocabOutput(V))
+
+gpt = functools.partial(
+    GPTConfig, num_layers=2, model_dim=12, num_heads=3, mlp_dim=20, max_length=T, dropout_rate=0.2
+)
+recurrent = functools.partial(RecurrentConfig, model_dim=12, hidden_dim=10, dropout_rate=0.2)
+
+CONFIGS: dict[str, ModelConfig] = {
+    "ngram": NgramConfig(order=3),
+    "recurrent": recurrent(),
+    "gpt": gpt(),
+}
+"""One config a registered kind: the whole suite runs on each."""
+
+VARIANTS: dict[str, ModelConfig] = {
+    "unigram": NgramConfig(order=1),
+    "recurrent tied, 2 layers": recurrent(num_layers=2, hidden_dim=12, tie_embeddings=True),
+    "gpt sinusoidal, post": gpt(position=Position.SINUSOIDAL, norm_placement=NormPlacement.POST),
+    "gpt rotary, swiglu, biases": gpt(
+        position=Position.ROTARY, activation=Activation.SWIGLU, use_bias=True
+    ),
+    "gpt remat, untied": gpt(remat=True, tie_embeddings=False, use_bias=True),
+    "gpt 13 layers, scanned": gpt(num_layers=13),
+}
+"""Further forms: the laws of chunks, packing and gradients run on each."""
+
+ALL = CONFIGS | VARIANTS
+TRAINED = [name for name, config in ALL.items() if not config.fitted]
+BOUNDED = [name for name, config in CONFIGS.items() if not config.unbounded]
+
+# Row 0 is packed, row 1 has padding inside a document and at its end.
+IDS = np.array([[1, 1, 1, 2, 2, 2, 2], [1, 1, 0, 1, 2, 0, 0]], np.int32)
+DOCUMENTS = [(0, [0, 1, 2]), (0, [3, 4, 5, 6]), (1, [0, 1, 3]), (1, [4])]
+# Every token and every position once at least, so that every parameter is used.
+TOKENS = (np.arange(B * T).reshape(B, T) % V).astype(np.int32)
+
+
+def corpus() -> SimpleNamespace:
+    """Tokens in which the rows of TOKENS occur, next to much else."""
+    draw = np.random.default_rng(0)
+    tokens = np.cumsum(draw.choice([1, 1, 1, 2, 5], 400)) % V
+    return SimpleNamespace(tokens=tokens.astype(np.int32), offsets=np.array([0, 400]))
+
+
+@functools.cache
+def case(name: str, dtype: Any = jnp.float32) -> SimpleNamespace:
+    """The model, its params, and jitted calls: `run` of a whole, `step` of a chunk."""
+    config = ALL[name]
+    model = build_model(config, SPEC, dtype)
+    if config.fitted:
+        start = params = jax.tree.map(jnp.asarray, model.fit(corpus()))
+    else:
+        start = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))
+        # Far from the small initial values, where everything is almost linear.
+        flat, structure = jax.tree.flatten(start)
+        keys = jax.random.split(jax.random.key(1), len(flat))
+        moved = [x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, flat, strict=True)]
+        params = jax.tree.unflatten(structure, moved)
+
+    def call(params, tokens, carry, ids, train=False, key=None):
+        variables, rngs = {"params": params}, None if key is None else {"dropout": key}
+        features, carry = model.apply(
+            variables, tokens, carry, segment_ids=ids, train=train, rngs=rngs
+        )
+        return model.apply(variables, features, method="readout"), carry
+
+    step = jax.jit(call, static_argnames="train")
+
+    def run(tokens, ids=None, **keywords):
+        logits, carry = step(params, jnp.asarray(tokens), None, ids, **keywords)
+        assert carry is None
+        return np.asarray(logits)
+
+    def initial_carry(batch_size=B, capacity=T):
+        return model.apply({"params": params}, batch_size, capacity, method="initial_carry")
+
+    return SimpleNamespace(
+        model=model,
+        config=config,
+        start=start,
+        params=params,
+        call=call,
+        run=run,
+        step=functools.partial(step, params),
+        initial_carry=initial_carry,
+    )
+
+
+def stream(c: SimpleNamespace, tokens: Any, ids: Any, pieces: tuple[int, ...]) -> np.ndarray:
+    """Logits of a sequence that was fed in pieces."""
+    carry, logits, start = c.initial_carry(), [], 0
+    for size in pieces:
+        part = slice(start, start + size)
+        chunk_ids = None if ids is None else jnp.asarray(ids[:, part])
+        out, carry = c.step(jnp.asarray(tokens[:, part]), carry, chunk_ids)
+        logits.append(np.asarray(out))
+        start += size
+    return np.concatenate(logits, axis=1)
+
+
+def cuts(length: int) -> Iterator[tuple[int, ...]]:
+    for marks in itertools.product([False, True], repeat=length - 1):
+        ends = [n + 1 for n, mark in enumerate(marks) if mark] + [length]
+        yield tuple(b - a for a, b in zip([0, *ends], ends, strict=False))
+
+
+def edited(row: int, place: int) -> np.ndarray:
+    tokens = TOKENS.copy()
+    tokens[row, place] = (tokens[row, place] + 3) % V
+    return tokens
+
+
+def test_every_registered_model_has_a_config_here() -> None:
+    assert {name: config.kind for name, config in CONFIGS.items()} == {
+        name: name for name in registry.MODELS
+    }
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_logits_have_shape_and_dtype_and_move_with_the_tokens(name: str) -> None:
+    logits = case(name).run(TOKENS)
+    assert logits.shape == (B, T, V)
+    assert logits.dtype == np.float32
+    assert np.isfinite(logits).all()
+    if name != "unigram":
+        assert (logits[:, 0] != logits[:, 1]).any()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_parameters_are_float32_boxed_and_a_function_of_the_key(name: str) -> None:
+    model = case(name).model
+    boxed = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
+    boxes = jax.tree.leaves(boxed, is_leaf=lambda x: isinstance(x, nn.LogicallyPartitioned))
+    for box in boxes:
+        assert isinstance(box, nn.LogicallyPartitioned)
+        assert len(box.names) == box.value.ndim
+        assert box.value.dtype == jnp.float32
+
+
+# The key's bias adds the same to all scores of a query, which softmax takes away; turned by a
+# position, as with rotary ones, it does not.
+WITHOUT_GRADIENT = {("gpt remat, untied", "['qkv']['bias']"): lambda gradient: gradient[:, 1]}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name: str) -> None:
+    c = case(name)
+
+    def loss(params):
+        logits, _ = c.call(params, jnp.asarray(TOKENS), None, None)
+        return softmax_cross_entropy(logits, jnp.roll(jnp.asarray(TOKENS), -1, 1)).sum()
+
+    for path, gradient in jax.tree.leaves_with_path(jax.jit(jax.grad(loss))(c.params)):
+        place, gradient = jax.tree_util.keystr(path), np.array(gradient)
+        assert np.isfinite(gradient).all(), place
+        for (exempt, end), part in WITHOUT_GRADIENT.items():
+            if name == exempt and place.endswith(end):
+                np.testing.assert_allclose(part(gradient), 0.0, **TOLERANCE["gradient"])
+                part(gradient)[...] = 1.0
+        assert gradient.all(), place
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("segmented", [False, True])
+def test_every_cut_gives_the_same(name: str, segmented: bool) -> None:
+    c, ids = case(name), IDS if segmented else None
+    whole = c.run(TOKENS, ids)[:, :CUT]
+    valid = IDS[:, :CUT] > 0 if segmented else np.ones((B, CUT), bool)
+    for pieces in cuts(CUT):
+        got = stream(c, TOKENS, ids, pieces)
+        np.testing.assert_allclose(
+            got[valid], whole[valid], **TOLERANCE["chunking"], err_msg=str(pieces)
+        )
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_may_be_cut_too(name: str) -> None:
+    c, valid = case(name), IDS > 0
+    whole = c.run(TOKENS, IDS)
+    for pieces in [(1, 3, 1, 1, 1), (3, 1, 3)]:
+        got = stream(c, TOKENS, IDS, pieces)
+        np.testing.assert_allclose(got[valid], whole[valid], **TOLERANCE["chunking"])
+    got = stream(c, TOKENS, None, (3, 1, 3))
+    np.testing.assert_allclose(got, c.run(TOKENS), **TOLERANCE["chunking"])
+
+
+@pytest.mark.parametrize("name", [n for n in CONFIGS if n in TRAINED])
+def test_gradients_flow_through_the_carry(name: str) -> None:
+    """A loss over three chunks has the gradient of the same loss over the whole."""
+    c = case(name)
+    weights = jax.random.normal(jax.random.key(2), (B, T, V))
+    tokens, ids = jnp.asarray(TOKENS), jnp.asarray(IDS)
+    weights = weights * (ids > 0)[..., None]
+
+    def whole(params):
+        return jnp.sum(weights * c.call(params, tokens, None, ids)[0])
+
+    def chunked(params):
+        carry, total = c.initial_carry(), 0.0
+        for part in (slice(0, 2), slice(2, 3), slice(3, T)):
+            logits, carry = c.call(params, tokens[:, part], carry, ids[:, part])
+            total += jnp.sum(weights[:, part] * logits)
+        return total
+
+    got, wanted = jax.jit(jax.grad(chunked))(c.params), jax.jit(jax.grad(whole))(c.params)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, **TOLERANCE["gradient"]), got, wanted
+    )
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_token_moves_nothing_before_it(name: str) -> None:
+    c = case(name)
+    assert c.model.causal
+    before = c.run(TOKENS)
+    for place in range(1, T):
+        after = c.run(edited(0, place))
+        np.testing.assert_array_equal(after[:, :place], before[:, :place])
+        assert (after[0, place] != before[0, place]).any()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_packed_documents_equal_documents_alone(name: str) -> None:
+    c = case(name)
+    packed = c.run(TOKENS, IDS)
+    for pair in (DOCUMENTS[0::2], DOCUMENTS[1::2]):
+        tokens, ids = np.zeros((B, T), np.int32), np.zeros((B, T), np.int32)
+        for n, (row, places) in enumerate(pair):
+            tokens[n, : len(places)] = TOKENS[row, places]
+            ids[n, : len(places)] = 1
+        alone, unmarked = c.run(tokens, ids), c.run(tokens)
+        for n, (row, places) in enumerate(pair):
+            wanted = packed[row, places]
+            for got in (alone[n], unmarked[n]):
+                np.testing.assert_allclose(
+                    got[: len(places)], wanted, **TOLERANCE["chunking"], err_msg=str((row, places))
+                )
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_document_and_padding_never_move_another_document(name: str) -> None:
+    c = case(name)
+    before = c.run(TOKENS, IDS)
+    for row, place in itertools.product(range(B), range(T)):
+        after = c.run(edited(row, place), IDS)
+        others = (IDS > 0) & ((IDS != IDS[row, place]) | (np.arange(B)[:, None] != row))
+        np.testing.assert_array_equal(after[others], before[others])
+        if IDS[row, place]:
+            assert (after[row, place] != before[row, place]).any()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_padding_leaves_the_carry_as_it_was(name: str) -> None:
+    c = case(name)
+    _, before = c.step(jnp.asarray(TOKENS[:, :3]), c.initial_carry(), jnp.asarray(IDS[:, :3]))
+    ids = jnp.asarray([[0, 0], [0, 2]], jnp.int32)
+    _, after = c.step(jnp.asarray(TOKENS[:, 3:5]), before, ids)
+    moved = [bool((a[1] != b[1]).any()) for a, b in zip(*map(jax.tree.leaves, (before, after)))]
+    assert any(moved)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b[0]), before, after)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_prompts_of_different_lengths_are_one_padded_chunk(name: str) -> None:
+    """Row 1 has the shorter prompt; both then go on for two single tokens."""
+    c = case(name)
+    prompts = jnp.asarray([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]], jnp.int32)
+    _, carry = c.step(jnp.asarray(TOKENS[:, :5]), c.initial_carry(), prompts)
+    got = []
+    for place in (5, 6):
+        logits, carry = c.step(jnp.asarray(TOKENS[:, place, None]), carry, None)
+        got.append(np.asarray(logits)[:, 0])
+    joined = TOKENS.copy()
+    joined[1, 2:4] = TOKENS[1, 5:]
+    wanted = c.run(joined)
+    np.testing.assert_allclose(got[0], wanted[[0, 1], [5, 2]], **TOLERANCE["chunking"])
+    np.testing.assert_allclose(got[1], wanted[[0, 1], [6, 3]], **TOLERANCE["chunking"])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_carry_is_arrays_with_the_batch_first(name: str) -> None:
+    c = case(name)
+    carry = c.initial_carry(5, 9)
+    for leaf in jax.tree.leaves(carry):
+        assert isinstance(leaf, jax.Array)
+        assert leaf.shape[0] == 5
+    _, after = c.step(jnp.asarray(TOKENS[:, :3]), c.initial_carry(), None)
+    shapes = jax.tree.map(lambda x: (x.shape, x.dtype), c.initial_carry())
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == shapes
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_rows_may_be_reordered_between_chunks(name: str) -> None:
+    c = case(name)
+    _, carry = c.step(jnp.asarray(TOKENS[:, :3]), c.initial_carry(), None)
+    straight, _ = c.step(jnp.asarray(TOKENS[:, 3:5]), carry, None)
+    order = np.array([1, 0])
+    swapped = jax.tree.map(lambda x: x[order], carry)
+    crossed, _ = c.step(jnp.asarray(TOKENS[order, 3:5]), swapped, None)
+    np.testing.assert_array_equal(crossed, np.asarray(straight)[order])
+    assert (np.asarray(straight)[0] != np.asarray(straight)[1]).any()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_key_matters_in_training_alone(name: str) -> None:
+    c = case(name)
+    keys = [jax.random.key(n) for n in (0, 1)]
+    calm = [c.run(TOKENS, key=key) for key in keys]
+    np.testing.assert_array_equal(*calm)
+    np.testing.assert_array_equal(calm[0], c.run(TOKENS))
+    first, again, other = (c.run(TOKENS, train=True, key=k) for k in (keys[0], keys[0], keys[1]))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("name", [n for n in CONFIGS if n not in BOUNDED])
+def test_an_unbounded_carry_runs_past_any_capacity(name: str) -> None:
+    c = case(name)
+    logits, _ = c.step(jnp.asarray(TOKENS), c.initial_carry(B, 1), None)
+    np.testing.assert_allclose(logits, c.run(TOKENS), **TOLERANCE["chunking"])
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_past_the_capacity_a_row_is_nan_and_no_other_row(name: str) -> None:
+    c = case(name)
+    ids = np.array([[1] * T, [1, 1, 0, 1, 0, 0, 0]], np.int32)
+    logits, carry = c.step(jnp.asarray(TOKENS), c.initial_carry(B, 5), jnp.asarray(ids))
+    wanted, full = c.run(TOKENS, ids), ids > 0
+    full[0, 5:] = False
+    np.testing.assert_allclose(np.asarray(logits)[full], wanted[full], **TOLERANCE["chunking"])
+    assert np.isnan(logits[0, 5:]).all()
+    logits, _ = c.step(jnp.asarray(TOKENS[:, :1]), carry, None)
+    assert np.isnan(logits[0]).all()
+    assert np.isfinite(logits[1]).all()
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if not ALL[n].unbounded])
+def test_past_max_length_outputs_are_nan_but_documents_may_add_up_to_more(name: str) -> None:
+    c = case(name)
+    tokens = np.concatenate([TOKENS, TOKENS[:, :2]], axis=1)  # T + 2, where max_length is T
+    ids = np.array([[1] * (T + 2), [1, 1, 1, 1, 2, 2, 2, 2, 2]], np.int32)
+    logits = c.run(tokens, jnp.asarray(ids))
+    assert np.isnan(logits[0, T:]).all()
+    assert np.isfinite(logits[0, :T]).all()
+    assert np.isfinite(logits[1]).all()
+    streamed, _ = c.step(jnp.asarray(tokens), c.initial_carry(B, T + 2), jnp.asarray(ids))
+    np.testing.assert_allclose(streamed, logits, **TOLERANCE["chunking"])
+    with pytest.raises(ValueError, match=f"max_length = {T}"):
+        c.run(tokens)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_bfloat16_arithmetic_keeps_float32_parameters_and_logits(name: str) -> None:
+    c = case(name, jnp.bfloat16)
+    exact = case(name)
+    assert {leaf.dtype for leaf in jax.tree.leaves(c.start)} == {
+        leaf.dtype for leaf in jax.tree.leaves(exact.start)
+    }
+    tokens, ids = jnp.asarray(TOKENS), jnp.asarray(IDS)
+    logits, _ = jax.jit(c.call)(c.start, tokens, None, ids)
+    wanted, _ = jax.jit(exact.call)(exact.start, tokens, None, ids)
+    assert logits.dtype == jnp.float32
+    np.testing.assert_allclose(logits, wanted, **TOLERANCE["bfloat16"])
+    assert c.config.fitted or (logits != wanted).any()
+
+
+def test_no_config_is_changed_by_its_model() -> None:
+    for name, config in ALL.items():
+        assert dataclasses.asdict(case(name).model.config) == dataclasses.asdict(config)
