@@ -8,18 +8,28 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqmodels import registry
-from seqmodels.config.data import TextDataConfig
+from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data import store
 from seqmodels.data.datasets.source import TextDataset
-from seqmodels.data.sources import BatchSource, make_source
+from seqmodels.data.packing import Buckets, Packed
+from seqmodels.data.sources import BatchSource, Crops, Streams, Windows
 from seqmodels.data.store import TokenSplit
 from seqmodels.data.tokenizers import Tokenizer
-from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
 
-__all__ = ["BatchSource", "TextData", "TokenSplit", "load_data", "prepare"]
+__all__ = ["BatchSource", "TextData", "TokenSplit", "describe", "load_data", "prepare"]
+_SOURCES = {
+    Batching.CROPS: Crops,
+    Batching.WINDOWS: Windows,
+    Batching.STREAMS: Streams,
+    Batching.PACKED: Packed,
+    Batching.BUCKETS: Buckets,
+}
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +61,33 @@ class TextData:
         """
         if split not in self.splits:
             raise UserError(f"the data have no {split!r} split{suggest(split, self.splits)}")
-        return make_source(self.splits[split], text_config(config), config.training.seed, split)
+        settings, training = text_config(config), config.training
+        source = _SOURCES[settings.batching](
+            self.splits[split], settings.batch_size, settings.sequence_length, training.seed, split
+        )
+        if len(source.shapes) > 1 and training.steps_per_call > 1:
+            raise UserError(
+                f"training.steps_per_call={training.steps_per_call}: with data.batching=buckets a "
+                "call takes one step, for batches differ in shape; set it to 1"
+            )
+        return source
+
+    def description(self) -> dict[str, Any]:
+        """The fingerprint and the sizes: what a run keeps of the data it was trained on."""
+        splits = {
+            name: {
+                "documents": split.num_documents,
+                "characters": split.num_characters,
+                "tokens": len(split.tokens),
+            }
+            for name, split in self.splits.items()
+        }
+        return {
+            "fingerprint": self.fingerprint,
+            "tokenizer": self.tokenizer.kind,
+            "vocab_size": self.tokenizer.vocab_size,
+            "splits": splits,
+        }
 
 
 def text_config(config: ExperimentConfig) -> TextDataConfig:
@@ -79,7 +115,10 @@ def load_data(config: ExperimentConfig, tokenizer: Tokenizer | None = None) -> T
     """
     settings = text_config(config)
     cache = cache_directory(settings)
-    source = _dataset(settings.name).source(settings, cache)
+    dataset = _dataset(settings.name)
+    if settings.name != "text_file":
+        _refuse_paths(settings)
+    source = dataset.source(settings, cache)
     entry = store.open_entry(source, settings, tokenizer, cache)
     for note in entry.notes:
         _log.warning("%s: %s", settings.name, note)
@@ -94,33 +133,55 @@ def prepare(config: ExperimentConfig) -> dict[str, Any]:
     """Downloads (where the data set can) and tokenises.
 
     Returns:
-      dataset, where, fingerprint, tokenizer, vocab_size, notes and, a split, its documents,
-      characters and tokens.
+      dataset, where, notes and `TextData.description`.
     """
     settings = text_config(config)
     _dataset(settings.name).prepare(settings)
     data = load_data(config)
-    splits = {
-        name: {
-            "documents": split.num_documents,
-            "characters": split.num_characters,
-            "tokens": len(split.tokens),
-        }
-        for name, split in data.splits.items()
-    }
     return {
         "dataset": settings.name,
         "where": str(data.where),
-        "fingerprint": data.fingerprint,
-        "tokenizer": data.tokenizer.kind,
-        "vocab_size": data.tokenizer.vocab_size,
-        "splits": splits,
+        **data.description(),
         "notes": data.notes,
     }
 
 
+def describe(batch: Batch, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Returns what a batch holds, for a person: one dict a row.
+
+    Each has `row`, `num_targets` and `segments`: one dict for each document in the row, padding left
+    out, of its segment `id`, the text of its `inputs`, that of its `targets` (those that count) and
+    its `num_targets`.
+    """
+    described = []
+    for row, (inputs, targets, weights) in enumerate(
+        zip(batch.inputs, batch.targets, batch.loss_weights, strict=True)
+    ):
+        ids = np.ones_like(inputs) if batch.segment_ids is None else batch.segment_ids[row]
+        segments = []
+        for segment in np.unique(ids[ids > 0]):
+            counted = (ids == segment) & (weights > 0)
+            segments.append(
+                {
+                    "id": int(segment),
+                    "inputs": tokenizer.decode(inputs[ids == segment]),
+                    "targets": tokenizer.decode(targets[counted]),
+                    "num_targets": int(counted.sum()),
+                }
+            )
+        total = int((weights > 0).sum())
+        described.append({"row": row, "num_targets": total, "segments": segments})
+    return described
+
+
+def _refuse_paths(config: TextDataConfig) -> None:
+    for field in ("path", "train_path", "validation_path", "test_path"):
+        if (path := getattr(config, field)) is not None:
+            raise UserError(f"data.{field}={path}: needs data.name=text_file, not {config.name}")
+
+
 def _dataset(name: str) -> type[TextDataset]:
-    kind = name.partition(":")[0]
+    kind = "tfds" if name.startswith("tfds:") else name
     if kind not in registry.DATASETS:
         raise UserError(f"data.name={name!r} is not known{suggest(kind, registry.DATASETS)}")
     return registry.resolve(registry.DATASETS[kind].implementation)

@@ -82,8 +82,8 @@ def compute_fingerprint(tokenizer: Tokenizer, splits: dict[str, TokenSplit]) -> 
     digest = hashlib.sha256(json.dumps(tokenizer.to_json(), sort_keys=True).encode())
     for name, split in splits.items():
         digest.update(f"{name} {split.tokens.dtype.str} {len(split.tokens)}\n".encode())
-        digest.update(memoryview(np.ascontiguousarray(split.tokens)))
-        digest.update(memoryview(np.ascontiguousarray(split.offsets)))
+        digest.update(np.ascontiguousarray(split.tokens).data)
+        digest.update(np.ascontiguousarray(split.offsets).data)
     return digest.hexdigest()
 
 
@@ -107,7 +107,8 @@ def open_entry(
         if tokenizer is None
         else tokenizer.to_json()
     )
-    key = json.dumps([_FORMAT, source.fingerprint(), settings], sort_keys=True)
+    text = source.fingerprint()
+    key = json.dumps([_FORMAT, text, settings], sort_keys=True)
     where = cache / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]
     entry = _read_entry(where)
     if entry is None:
@@ -116,7 +117,10 @@ def open_entry(
             with filelock.FileLock(where.with_suffix(".lock")):
                 entry = _read_entry(where)  # another process may have written it meanwhile
                 if entry is None:
-                    _write_entry(where, source, config, tokenizer)
+                    documents = source.documents()
+                    if source.fingerprint() != text:
+                        raise UserError(f"{source.description}: changed while it was read")
+                    _write_entry(where, documents, source.description, config, tokenizer)
                     entry = _read_entry(where)
         if entry is None:
             raise UserError(f"{where}: what was written does not read back; is the disk sound?")
@@ -125,9 +129,9 @@ def open_entry(
 
 def _read_entry(where: Path) -> Entry | None:
     """Returns None where there is no entry or a damaged one, which it reports."""
-    if not where.is_dir():
-        return None
     try:
+        if not where.is_dir():
+            return None
         meta = json.loads((where / "entry.json").read_text(encoding="utf-8"))
         tokenizer = load_tokenizer(where / "tokenizer.json")
         splits = {
@@ -147,10 +151,13 @@ def _read_entry(where: Path) -> Entry | None:
 
 
 def _write_entry(
-    where: Path, source: TextSource, config: TextDataConfig, tokenizer: Tokenizer | None
+    where: Path,
+    documents: Documents,
+    description: str,
+    config: TextDataConfig,
+    tokenizer: Tokenizer | None,
 ) -> None:
     """Call under the entry's lock."""
-    documents = source.documents()
     owner = "the tokenizer of the run" if tokenizer is not None else "the training split"
     if tokenizer is None:
         tokenizer = _make_tokenizer(config, documents["train"])
@@ -169,13 +176,14 @@ def _write_entry(
     tokenizer.save(partial / "tokenizer.json")
     meta = {
         "fingerprint": compute_fingerprint(tokenizer, splits),
-        "source": source.description,
+        "source": description,
         "characters": {name: split.num_characters for name, split in splits.items()},
         "notes": notes,
     }
     with open(partial / "entry.json", "w", encoding="utf-8") as file:
         json.dump(meta, file, indent=1, ensure_ascii=False)
         _sync(file)
+    _sync_directory(partial)
     if where.exists():
         # Set aside first: a directory cannot be renamed onto one, and readers may have it open.
         damaged = where.with_suffix(".damaged")
@@ -183,6 +191,7 @@ def _write_entry(
         where.rename(damaged)
         shutil.rmtree(damaged, ignore_errors=True)
     partial.rename(where)
+    _sync_directory(where.parent)
 
 
 def _make_tokenizer(config: TextDataConfig, training: list[str]) -> Tokenizer:
@@ -232,6 +241,14 @@ def _describe_missing(
 def _sync(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -37,6 +37,7 @@ def _name(symbol: str) -> str:
     return f"{symbol!r} ({code})" if symbol.isprintable() else code
 
 
+@runtime_checkable
 class TextStream(Protocol):
     """Decodes tokens as they come."""
 
@@ -49,6 +50,7 @@ class TextStream(Protocol):
         ...
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """Text to tokens and back.
 
@@ -92,7 +94,10 @@ class _Saved:
     def save(self, path: str | os.PathLike[str]) -> None:
         path = Path(path)
         partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(self.to_json(), ensure_ascii=False) + "\n", encoding="utf-8")
+        with open(partial, "w", encoding="utf-8") as file:
+            json.dump(self.to_json(), file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
 
 
@@ -227,7 +232,7 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _raise_unknown(text: str, positions: list[int]) -> None:
+def _raise_unknown(text: str, positions: list[int]) -> NoReturn:
     first: dict[str, int] = {}
     for position in positions:
         first.setdefault(text[position], position)

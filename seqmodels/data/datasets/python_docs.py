@@ -10,12 +10,13 @@ share no paragraph with any topic of another split.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import filelock
 import tensorflow_datasets as tfds
@@ -100,7 +101,7 @@ class PythonDocs(tfds.core.GeneratorBasedBuilder):
     """One example a topic, in the order of the topics' names; needs no TensorFlow, no network."""
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Split by topic."}
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Split by topic."}
 
     def __init__(self, *, documents: Documents | None = None, **kwargs: Any) -> None:
         self._documents = _read_documents() if documents is None else documents
@@ -153,24 +154,22 @@ class _PythonDocsSource:
     def documents(self) -> Documents:
         self._data_dir.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self._data_dir / "python_docs.lock"):
-            try:
-                documents = self._read()
-            except Exception:
-                # Whatever a damaged file makes TFDS raise: the text is at hand, so write it again.
-                documents = None
-            if documents != self._original:
-                with quiet():
-                    builder = PythonDocs(documents=self._original, data_dir=str(self._data_dir))
-                shutil.rmtree(builder.data_path, ignore_errors=True)
-                documents = self._read()
-        return documents
+            # Whatever a damaged file makes TFDS raise: the text is at hand, so write it again.
+            with contextlib.suppress(Exception):
+                if self._read() == self._original:
+                    return self._original
+            with quiet():
+                damaged = PythonDocs(documents=self._original, data_dir=str(self._data_dir))
+            shutil.rmtree(damaged.data_path, ignore_errors=True)
+            return self._read()
 
     def _read(self) -> Documents:
         with quiet():
             builder = PythonDocs(documents=self._original, data_dir=str(self._data_dir))
             download = tfds.download.DownloadConfig(try_download_gcs=False)
             builder.download_and_prepare(file_format="array_record", download_config=download)
+            sources = {split: builder.as_data_source(split) for split in self._original}
             return {
-                split: [example["text"].decode() for example in builder.as_data_source(split=split)]
-                for split in self._original
+                split: [example["text"].decode() for example in source]
+                for split, source in sources.items()
             }

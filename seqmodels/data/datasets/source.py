@@ -8,7 +8,7 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from seqmodels.config.data import TextDataConfig
 
@@ -16,6 +16,7 @@ Documents = dict[str, list[str]]
 """Split name to its documents, in order; the text of a split is their concatenation."""
 
 
+@runtime_checkable
 class TextSource(Protocol):
     """A data set that can be read. Each class of the registry's DATASETS makes one by `source`.
 
@@ -34,6 +35,7 @@ class TextSource(Protocol):
         ...
 
 
+@runtime_checkable
 class TextDataset(Protocol):
     """A class of the registry's DATASETS."""
 

@@ -1,0 +1,164 @@
+"""The user's own UTF-8 files: one path or glob split by fraction, or one for each split."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import hashlib
+import io
+import itertools
+from pathlib import Path
+
+from seqmodels.config.data import TextDataConfig
+from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.source import Documents, TextSource
+
+_SPLIT_FIELDS = {"train": "train_path", "validation": "validation_path", "test": "test_path"}
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class TextFile:
+    """Text files; each is one document. Their text is kept exactly, line ends included."""
+
+    @classmethod
+    def source(cls, config: TextDataConfig, cache: Path) -> TextSource:
+        """Returns the files that `config` names.
+
+        Raises:
+          UserError: the fields contradict each other, or a path leads nowhere.
+        """
+        del cache
+        return _TextFileSource(config)
+
+    @classmethod
+    def prepare(cls, config: TextDataConfig) -> None:
+        """Nothing to download."""
+        del config
+
+
+class _TextFileSource:
+    def __init__(self, config: TextDataConfig) -> None:
+        self._config = config
+        paths = {name: getattr(config, name) for name in ("path", *_SPLIT_FIELDS.values())}
+        given = [name for name, path in paths.items() if path is not None]
+        if "path" in given and len(given) > 1:
+            raise UserError(f"data.path and data.{given[1]}: name the text by one or the other")
+        if "path" not in given:
+            for name in ("train_path", "validation_path"):
+                if name not in given:
+                    alternative = "data.path, or " if not given else ""
+                    raise UserError(
+                        f"data.name=text_file: {alternative}data.{name} must name a UTF-8 file"
+                    )
+        _check_fractions(config)
+        self._files = {name: _find_files(f"data.{name}", str(paths[name])) for name in given}
+        self.description = ", ".join(f"{name}={paths[name]}" for name in given)
+
+    def fingerprint(self) -> str:
+        fractions = (self._config.validation_fraction, self._config.test_fraction)
+        digest = hashlib.sha256(repr(fractions if "path" in self._files else None).encode())
+        for name, files in self._files.items():
+            for file in files:
+                with _open_or_explain(file) as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+            digest.update(f"{name} {len(files)}".encode())
+        return digest.hexdigest()
+
+    def documents(self) -> Documents:
+        texts = {name: _read_files(name, files) for name, files in self._files.items()}
+        if "path" in texts:
+            config = self._config
+            return _split_by_fraction(
+                texts["path"], config.validation_fraction, config.test_fraction
+            )
+        return {split: texts[name] for split, name in _SPLIT_FIELDS.items() if name in texts}
+
+
+def _check_fractions(config: TextDataConfig) -> None:
+    validation, test = config.validation_fraction, config.test_fraction
+    for name, value in (("validation_fraction", validation), ("test_fraction", test)):
+        if not 0 <= value < 1:
+            raise UserError(f"data.{name}={value}: must be at least 0 and less than 1")
+    if validation + test >= 1:
+        raise UserError(
+            f"data.validation_fraction={validation} and data.test_fraction={test}: together they "
+            "must be less than 1, or nothing is left to train on"
+        )
+
+
+def _split_by_fraction(texts: list[str], validation: float, test: float) -> Documents:
+    """Cuts the concatenation of the documents by characters; train is first, test last."""
+    total = sum(map(len, texts))
+    sizes = {"validation": int(total * validation), "test": int(total * test)}
+    bounds = [0, total - sizes["validation"] - sizes["test"], total - sizes["test"], total]
+    splits: Documents = {}
+    for split, (first, end) in zip(_SPLIT_FIELDS, itertools.pairwise(bounds), strict=True):
+        begin, parts = 0, []
+        for text in texts:
+            parts.append(text[max(0, first - begin) : max(0, end - begin)])
+            begin += len(text)
+        splits[split] = [part for part in parts if part]
+    return {split: parts for split, parts in splits.items() if parts}
+
+
+def _find_files(field: str, pattern: str) -> list[Path]:
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        raise UserError(f"{field}={pattern}: is a directory; name a file or a glob: {path}/*.txt")
+    if path.exists():
+        return [path]
+    if not glob.has_magic(pattern):
+        raise UserError(f"{field}={pattern}: no such file{_nearest(path)}")
+    found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    files = [name for name in found if name.is_file()]
+    if not files:
+        raise UserError(f"{field}={pattern}: no file matches")
+    return files
+
+
+def _nearest(path: Path) -> str:
+    """Returns a hint at what does exist: the nearest name beside, or the deepest directory."""
+    folder = path.parent
+    if not folder.is_dir():
+        while not folder.is_dir():
+            folder = folder.parent
+        return f"; the directory {path.parent} does not exist ({folder} does)"
+    names = sorted(entry.name for entry in folder.iterdir())
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else f" in {folder}"
+
+
+def _open_or_explain(file: Path) -> io.BufferedReader:
+    try:
+        return open(file, "rb")
+    except OSError as error:
+        raise UserError(f"{file}: cannot read ({error.strerror})") from None
+
+
+def _read_files(field: str, files: list[Path]) -> list[str]:
+    texts = [_read_file(file) for file in files]
+    if not any(texts):
+        what = f"{files[0]}: is empty" if len(files) == 1 else f"all {len(files)} files are empty"
+        raise UserError(f"data.{field}: {what}")
+    return texts
+
+
+def _read_file(file: Path) -> str:
+    with _open_or_explain(file) as stream:
+        content = stream.read()
+    if content.startswith(_UTF16_MARKS):
+        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {_convert('UTF-16')}")
+    nul = content.find(b"\0")
+    if nul >= 0:
+        raise UserError(f"{file}: binary, not text: NUL byte at offset {nul}")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file}: not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start} "
+            f"({error.reason}); {_convert('LATIN1')}"
+        ) from None
+
+
+def _convert(encoding: str) -> str:
+    return f"convert it, for example: iconv -f {encoding} -t UTF-8 FILE > NEW_FILE"
