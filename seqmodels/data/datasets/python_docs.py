@@ -28,14 +28,15 @@ VALIDATION_TOPICS = (
     "assert",
     "attribute-references",
     "booleans",
-    "debugger",
     "del",
     "dict",
     "exprlists",
     "import",
     "lambda",
     "objects",
+    "operator-summary",
     "typesfunctions",
+    "typesmapping",
 )
 TEST_TOPICS = (
     "bltin-type-objects",
@@ -165,10 +166,10 @@ class _PythonDocsSource:
 
     def _read(self) -> Documents:
         with quiet():
-            builder = PythonDocs(documents=self._original, data_dir=str(self._data_dir))
+            builder: Any = PythonDocs(documents=self._original, data_dir=str(self._data_dir))
             download = tfds.download.DownloadConfig(try_download_gcs=False)
             builder.download_and_prepare(file_format="array_record", download_config=download)
-            sources = {split: builder.as_data_source(split) for split in self._original}
+            sources = {split: builder.as_data_source(split=split) for split in self._original}
             return {
                 split: [example["text"].decode() for example in source]
                 for split, source in sources.items()
