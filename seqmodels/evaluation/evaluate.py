@@ -132,14 +132,14 @@ class _ByteCount:
 
     def __init__(self, tokenizer: Any) -> None:
         self._lengths, self._unknown = tokenizer.byte_lengths, tokenizer.unknown_id
-        self.total: int | None = 0
+        self.total: float | None = 0.0
 
     def add(self, batch: Batch) -> None:
         targets = batch.targets[batch.loss_weights > 0]
         if self._unknown is not None and (targets == self._unknown).any():
             self.total = None
         if self.total is not None:
-            self.total += int(self._lengths[targets].sum(dtype=np.int64))
+            self.total += float(self._lengths[targets].sum(dtype=np.int64))
 
 
 def _add(sums: dict[str, np.ndarray], metrics: Metrics | None) -> None:

@@ -123,7 +123,7 @@ def render(description: dict[str, Any]) -> RenderableType:
     megabytes = description["num_bytes"] / 1e6
     table.add_row("total", f"{megabytes:,.1f} MB", "", f"{description['num_parameters']:,}")
     lines = [
-        f"{description['workdir']}: {description['model']}, {description['num_steps']} steps planned"
+        f"{description['workdir']}: {description['model']}, {description['num_steps']} steps to do"
     ]
     if description["data_problem"]:
         lines.append(f"data position unknown: {description['data_problem']}")
