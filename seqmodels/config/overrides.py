@@ -1,0 +1,106 @@
+"""Overrides of single config fields from the command line. Imports no jax."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.serialization import describe_type, field_types, leaves, optional_of
+
+
+def apply_overrides(
+    config: ExperimentConfig, overrides: Iterable[tuple[str, str | None]], variants: Iterable[str]
+) -> None:
+    """Sets fields of `config`, in place; of several values for one field the last one counts.
+
+    Args:
+      overrides: dotted name and text of each; the text None is a name without a value, which means
+        true. `none` clears an optional field.
+      variants: what `--config=...` may be instead, told to who tries to replace a whole section.
+
+    Raises:
+      UserError: an unknown field (with the nearest spelling), a whole section, a wrong type.
+    """
+    for name, text in {name: text for name, text in overrides}.items():
+        _apply(config, name, text, variants)
+
+
+def _apply(
+    config: ExperimentConfig, name: str, text: str | None, variants: Iterable[str]
+) -> None:
+    owner, field, kind = _find(config, name, variants)
+    flag = f"--config.{name}"
+    if text is None:
+        if kind is not bool:
+            raise UserError(f"{flag}: needs a value; {flag}=VALUE with {describe_type(kind)}")
+        text = "true"
+    inner = optional_of(kind)
+    if inner is not None and text.lower() == "none":
+        setattr(owner, field, None)
+        return
+    # ml_collections reads Field.type, which postponed annotations leave a string.
+    dataclasses.fields(owner)[list(field_types(type(owner))).index(field)].type = kind
+    argv = ["config", f"{flag}={text}"]
+    values = flags.FlagValues()
+    holder = config_flags.DEFINE_config_dataclass(
+        "config", config, flag_values=values, sys_argv=argv
+    )
+    try:
+        values(argv)
+        setattr(owner, field, operator.attrgetter(name)(holder.value))
+    except (flags.Error, ValueError, TypeError):
+        line = f"{flag}={text}: must be {describe_type(kind)}"
+        choices = inner or kind
+        if issubclass(choices, enum.Enum):
+            near = suggest(text, [member.value for member in choices])
+            line += near if "did you mean" in near else ""
+        raise UserError(line) from None
+
+
+def _find(config: ExperimentConfig, name: str, variants: Iterable[str]) -> tuple[Any, str, Any]:
+    """Returns the section that holds a field, the field's own name and its type."""
+    owner: Any = config
+    parts = name.split(".")
+    for depth, part in enumerate(parts):
+        types = field_types(type(owner))
+        before = ".".join(parts[:depth])
+        if part not in types:
+            raise UserError(f"--config.{name}: {_describe(owner, before)}{_suggest(config, name, owner)}")
+        if not dataclasses.is_dataclass(getattr(owner, part)):
+            if depth + 1 < len(parts):
+                raise UserError(f"--config.{name}: {'.'.join(parts[: depth + 1])} is no section")
+            return owner, part, types[part]
+        owner = getattr(owner, part)
+    raise UserError(
+        f"--config.{name}: a whole section is not replaced; set its fields (--config.{name}."
+        f"{next(iter(field_types(type(owner))))}=...), or choose another config or variant: "
+        + ", ".join(variants)
+    )
+
+
+def _describe(owner: Any, path: str) -> str:
+    if not path:
+        return "the config has no such section"
+    kind = f" (kind {owner.kind})" if "kind" in vars(type(owner)) else ""
+    return f"{path}{kind} has no such field"
+
+
+def _suggest(config: ExperimentConfig, name: str, owner: Any) -> str:
+    """The nearest field: the same name in another section, then a like one in this, then anywhere."""
+    every = [path for path, _, _ in leaves(config)]
+    last = name.rpartition(".")[2]
+    same = [path for path in every if path.rpartition(".")[2] == last]
+    if same:
+        return f"; did you mean {same[0]!r}?"
+    if owner is not config:
+        return suggest(last, field_types(type(owner)))
+    near = suggest(name, every)
+    return near if "did you mean" in near else suggest(name.partition(".")[0], field_types(type(owner)))
