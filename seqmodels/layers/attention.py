@@ -49,7 +49,7 @@ class SelfAttention(nn.Module):
       use_rotary: whether queries and keys are turned by their positions.
       use_bias: whether b and c are there.
       dropout_rate: share of the attention weights set to 0.
-      init: initializer of W.
+      kernel_init: initializer of W.
       output_init: initializer of U.
       dtype: dtype of the products; scores and softmax are float32.
     """
@@ -60,7 +60,7 @@ class SelfAttention(nn.Module):
     use_rotary: bool = False
     use_bias: bool = False
     dropout_rate: float = 0.0
-    init: Initializer = nn.initializers.normal(0.02)
+    kernel_init: Initializer = nn.initializers.normal(0.02)
     output_init: Initializer = nn.initializers.normal(0.02)
     dtype: Any = jnp.float32
 
@@ -78,7 +78,7 @@ class SelfAttention(nn.Module):
             (3, heads, size),
             ("embed", None, "heads", "kv"),
             use_bias=self.use_bias,
-            kernel_init=self.init,
+            kernel_init=self.kernel_init,
             dtype=self.dtype,
             name="qkv",
         )

@@ -29,17 +29,17 @@ class TokenEmbedding(nn.Module):
     Attributes:
       vocab_size: V.
       model_dim: D.
-      init: initializer of the table [V, D].
+      table_init: initializer of the table [V, D].
       dtype: dtype of the result.
     """
 
     vocab_size: int
     model_dim: int
-    init: Initializer = nn.initializers.normal(0.02)
+    table_init: Initializer = nn.initializers.normal(0.02)
     dtype: Any = jnp.float32
 
     def setup(self) -> None:
-        init = nn.with_logical_partitioning(self.init, ("vocab", "embed"))
+        init = nn.with_logical_partitioning(self.table_init, ("vocab", "embed"))
         self.table = self.param("table", init, (self.vocab_size, self.model_dim), jnp.float32)
 
     def __call__(self, tokens: Integer[Array, "B T"]) -> Float[Array, "B T D"]:
@@ -65,12 +65,14 @@ class ValueEmbedding(nn.Module):
     """A linear map of real values [B, T, features] to [B, T, D]."""
 
     model_dim: int
-    init: Initializer = nn.initializers.lecun_normal()
+    kernel_init: Initializer = nn.initializers.lecun_normal()
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, values: Num[Array, "B T C"]) -> Float[Array, "B T D"]:
-        dense = Dense(self.model_dim, (None, "embed"), kernel_init=self.init, dtype=self.dtype)
+        dense = Dense(
+            self.model_dim, (None, "embed"), kernel_init=self.kernel_init, dtype=self.dtype
+        )
         return nn.with_logical_constraint(dense(values), ACTIVATIONS)
 
 
@@ -80,7 +82,7 @@ class Head(nn.Module):
     shape: tuple[int, ...]
     names: tuple[str | None, str | None]
     use_bias: bool = True
-    init: Initializer = nn.initializers.lecun_normal()
+    kernel_init: Initializer = nn.initializers.lecun_normal()
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -89,7 +91,7 @@ class Head(nn.Module):
             math.prod(self.shape),
             self.names,
             use_bias=self.use_bias,
-            kernel_init=self.init,
+            kernel_init=self.kernel_init,
             dtype=self.dtype,
             output_dtype=jnp.float32,
         )
@@ -100,11 +102,12 @@ def make_embedding(
     spec: DataSpec, model_dim: int, init: Initializer | None = None, dtype: Any = jnp.float32
 ) -> TokenEmbedding | ValueEmbedding:
     """Builds the embedding of the inputs that `spec` describes; `init=None` is the layer's own."""
-    keywords = {} if init is None else {"init": init}
     match spec.inputs:
         case TokenInput(vocab_size):
+            keywords = {} if init is None else {"table_init": init}
             return TokenEmbedding(vocab_size, model_dim, dtype=dtype, **keywords)
         case ValueInput():
+            keywords = {} if init is None else {"kernel_init": init}
             return ValueEmbedding(model_dim, dtype=dtype, **keywords)
     raise TypeError(f"no embedding for {spec.inputs}")
 
@@ -137,7 +140,7 @@ def make_head(
         ):
             raise ValueError(f"tied embeddings need one vocabulary in and out, not {spec}")
         return None
-    keywords = {} if init is None else {"init": init}
+    keywords = {} if init is None else {"kernel_init": init}
     match spec.outputs:
         case VocabOutput(size):
             shape, name = (size,), "vocab"

@@ -24,7 +24,7 @@ class FeedForward(nn.Module):
       mlp_dim: F.
       activation: gelu or swiglu.
       use_bias: whether the biases are there.
-      init: initializer of W.
+      kernel_init: initializer of W.
       output_init: initializer of U.
       dtype: dtype of the arithmetic.
     """
@@ -32,7 +32,7 @@ class FeedForward(nn.Module):
     mlp_dim: int
     activation: Activation = Activation.GELU
     use_bias: bool = False
-    init: Initializer = nn.initializers.normal(0.02)
+    kernel_init: Initializer = nn.initializers.normal(0.02)
     output_init: Initializer = nn.initializers.normal(0.02)
     dtype: Any = jnp.float32
 
@@ -43,7 +43,7 @@ class FeedForward(nn.Module):
             (2, self.mlp_dim) if gated else self.mlp_dim,
             ("embed", None, "mlp") if gated else ("embed", "mlp"),
             use_bias=self.use_bias,
-            kernel_init=self.init,
+            kernel_init=self.kernel_init,
             dtype=self.dtype,
             name="wide",
         )
