@@ -14,6 +14,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
 from seqmodels.data.pipeline import TextData
 from seqmodels.evaluation.contexts import Plan, make_batches, make_plan
+from seqmodels.evaluation.decoding import position_limit
 from seqmodels.training.mesh import batch_sharding
 from seqmodels.training.workdir import write_json
 from seqmodels.types import Batch, Carry, Metrics, Params
@@ -33,16 +34,22 @@ class Evaluator:
       seed: of the crops.
 
     Raises:
-      UserError: context `carry` for a model whose carry is bounded.
+      UserError: context `carry`, or a window longer than its positions, for a bounded model.
     """
 
     def __init__(
         self, model: Any, data: TextData, config: EvaluationConfig, task: Any, seed: int
     ) -> None:
-        if config.context is EvaluationContext.CARRY and not model.config.unbounded:
+        limit = position_limit(model)
+        if config.context is EvaluationContext.CARRY and limit is not None:
             raise UserError(
                 f"evaluation.context=carry: the cache of a {model.config.kind} is bounded; "
                 "use window or sliding"
+            )
+        if limit is not None and config.sequence_length > limit:
+            raise UserError(
+                f"evaluation.sequence_length={config.sequence_length}: the model has "
+                f"max_length = {limit}"
             )
         self._model, self._data, self._config = model, data, config
         self._task, self._seed = task, seed
@@ -153,8 +160,9 @@ def _mesh_of(params: Params) -> Mesh | None:
     """The mesh of more than one device that the parameters live on, if any."""
     for leaf in jax.tree.leaves(params):
         sharding = getattr(leaf, "sharding", None)
-        if isinstance(sharding, NamedSharding) and sharding.mesh.size > 1:
-            return sharding.mesh
+        mesh = sharding.mesh if isinstance(sharding, NamedSharding) else None
+        if isinstance(mesh, Mesh) and mesh.size > 1:
+            return mesh
     return None
 
 

@@ -175,6 +175,8 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
     model, params = built("gpt")
     with pytest.raises(UserError, match=r"context=carry: the cache of a gpt is bounded"):
         Evaluator(model, DATA, settings("carry"), TASK, 0)
+    with pytest.raises(UserError, match=r"sequence_length=17: the model has max_length = 16"):
+        Evaluator(model, DATA, settings("window", 17), TASK, 0)
     evaluator = Evaluator(model, DATA, settings("window"), TASK, 0)
     with pytest.raises(UserError, match=r"--split=dev.* one of: train, validation, test"):
         evaluator(params, "dev")

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -29,7 +30,7 @@ from seqmodels.training.loop import train
 TEXT = "The cat sat on the mat, 水 under a blue sky.\nThe dog did not: é.\n" * 60
 
 
-def make_config(folder: Path, model: ModelConfig, **training: float) -> ExperimentConfig:
+def make_config(folder: Path, model: ModelConfig, **training: Any) -> ExperimentConfig:
     path = folder / "text.txt"
     path.write_text(TEXT, encoding="utf-8")
     return ExperimentConfig(
@@ -46,8 +47,7 @@ def make_config(folder: Path, model: ModelConfig, **training: float) -> Experime
         ),
         task=LanguageModelConfig(),
         training=TrainingConfig(
-            **{"num_steps": 4, "evaluate_every": 2, "checkpoint_every": 2, "mesh_data": 1}
-            | training
+            num_steps=4, evaluate_every=2, checkpoint_every=2, mesh_data=1, **training
         ),
         evaluation=EvaluationConfig(EvaluationContext.CARRY, 16, 2, baseline_order=3),
     )
@@ -140,6 +140,8 @@ def test_the_baseline_is_kept(
         baseline(data, "test", config)
     monkeypatch.undo()
     assert baseline(data, "test", config) == first
+    baseline(data, "validation", config)
+    assert len(list((tmp_path / "baselines").iterdir())) == 2
     with pytest.raises(UserError, match="no such split"):
         baseline(data, "dev", config)
 
