@@ -8,7 +8,9 @@ float64 or another library.
 
 from __future__ import annotations
 
-TOLERANCE: dict[str, dict[str, float]] = {
+from typing import Any
+
+TOLERANCE: dict[str, dict[str, Any]] = {
     "exact": {"rtol": 0.0, "atol": 0.0},
     "rounding": {"rtol": 1e-6, "atol": 1e-6},
     "chunking": {"rtol": 1e-5, "atol": 1e-5},

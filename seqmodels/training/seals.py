@@ -18,12 +18,15 @@ class SealState(enum.StrEnum):
     DAMAGED = "damaged"
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
 def _digests(directory: Path) -> dict[str, str]:
-    files = sorted(p for p in directory.rglob("*") if p.is_file() and p.name not in (SEAL, _TEMPORARY))
-    return {
-        p.relative_to(directory).as_posix(): hashlib.file_digest(p.open("rb"), "sha256").hexdigest()
-        for p in files
-    }
+    own = (SEAL, _TEMPORARY)
+    files = sorted(p for p in directory.rglob("*") if p.is_file() and p.name not in own)
+    return {p.relative_to(directory).as_posix(): _digest(p) for p in files}
 
 
 def write_seal(directory: Path) -> None:
