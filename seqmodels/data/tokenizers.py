@@ -241,14 +241,14 @@ def _raise_unknown(text: str, positions: list[int]) -> NoReturn:
     raise UnknownSymbols(list(first.items()), len(positions))
 
 
-def tokenizer_from_json(saved: dict[str, Any]) -> Tokenizer:
+def tokenizer_from_json(saved: Any) -> Tokenizer:
     """Returns the tokenizer that `to_json` described; raises ValueError on anything else."""
     match saved:
         case {"kind": "byte"}:
             return ByteTokenizer()
         case {"kind": "character", "symbols": str(symbols), "unknown_symbols": bool(unknown)}:
             return CharacterTokenizer(symbols, unknown)
-    raise ValueError(f"not a tokenizer: kind {saved.get('kind')!r}")
+    raise ValueError("neither a byte nor a character tokenizer")
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
@@ -261,5 +261,5 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         return tokenizer_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise UserError(f"{path}: cannot read the tokenizer ({error.strerror})") from None
-    except (ValueError, AttributeError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not a tokenizer file ({error})") from None

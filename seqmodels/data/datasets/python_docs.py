@@ -76,21 +76,25 @@ def split_topics(topics: Mapping[str, str]) -> Documents:
     names = {split: sorted(kept & topics.keys()) for split, kept in wanted.items()}
     names["train"] = sorted(topics.keys() - wanted["validation"] - wanted["test"])
     content = {name: paragraphs(text) for name, text in topics.items()}
-    leaks = True
-    while leaks:
-        leaks = [
-            (split, name)
-            for split in wanted
-            for name in names[split]
-            for other in names
-            if other != split and any(content[name] & content[o] for o in names[other])
-        ]
-        for split, name in dict.fromkeys(leaks):
+    while leaks := _find_leaks(names, content):
+        for split, name in leaks:
             _log.warning("python_docs: %r repeats text of another split: now in train", name)
             names[split].remove(name)
             names["train"] = sorted([*names["train"], name])
     order = ("train", "validation", "test")
     return {split: [_document(topics[name]) for name in names[split]] for split in order}
+
+
+def _find_leaks(
+    names: Mapping[str, list[str]], content: Mapping[str, set[str]]
+) -> list[tuple[str, str]]:
+    """Returns split and name of every held-out topic that shares a paragraph with another split."""
+    return [
+        (split, name)
+        for split in ("validation", "test")
+        for name in names[split]
+        if any(content[name] & content[o] for s in names if s != split for o in names[s])
+    ]
 
 
 def _document(text: str) -> str:

@@ -102,6 +102,8 @@ def _split_by_fraction(texts: list[str], validation: float, test: float) -> Docu
 
 
 def _find_files(field: str, pattern: str) -> list[Path]:
+    if not pattern:
+        raise UserError(f"{field}= names no file")
     path = Path(pattern).expanduser()
     if path.is_dir():
         raise UserError(f"{field}={pattern}: is a directory; name a file or a glob: {path}/*.txt")

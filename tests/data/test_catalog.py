@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow_datasets as tfds
+
+from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.catalog import Catalog, data_dir, prepared_names
+from seqmodels.data.datasets.python_docs import PythonDocs
+from seqmodels.data.datasets.source import quiet
+from tests.data.helpers import CHINESE, data_root, experiment
+
+DOCUMENTS = {"train": ["one\n", CHINESE, "three\n"], "validation": ["four\n"], "test": ["five\n"]}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TFDS directory with one prepared data set that has a config: python_docs/topics_..."""
+    path = tmp_path_factory.mktemp("tfds")
+    with quiet():
+        builder = PythonDocs(documents=DOCUMENTS, data_dir=str(path))
+        builder.download_and_prepare(file_format="array_record")
+    return path
+
+
+@pytest.fixture
+def name(root: Path) -> str:
+    (name,) = prepared_names(root)
+    return name
+
+
+def read(root: Path, name: str, **data: Any) -> dict[str, list[str]]:
+    config = experiment(name=f"tfds:{name}", tfds_data_dir=str(root), **data).data
+    return Catalog.source(config, Path("unused")).documents()
+
+
+def mistake(root: Path, name: str, **data: Any) -> str:
+    with pytest.raises(UserError) as raised:
+        read(root, name, **data)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_documents_come_in_their_order(root: Path, name: str) -> None:
+    assert read(root, name) == DOCUMENTS
+    assert read(root, f"{name}:1.0.0") == DOCUMENTS
+
+
+def test_split_expressions_are_joined_in_order(root: Path, name: str) -> None:
+    splits = read(
+        root, name, train_split="test+train[1:]", validation_split="train[:1]", test_split=None
+    )
+    assert splits == {"train": ["five\n", CHINESE, "three\n"], "validation": ["one\n"]}
+
+
+def test_fingerprint_follows_settings(root: Path, name: str) -> None:
+    def fingerprint(**data: Any) -> str:
+        config = experiment(name=f"tfds:{name}", tfds_data_dir=str(root), **data).data
+        return Catalog.source(config, root).fingerprint()
+
+    assert fingerprint() == fingerprint()
+    assert len({fingerprint(), fingerprint(test_split=None), fingerprint(train_split="test")}) == 3
+
+
+def test_unprepared_says_how_and_what_is_there(root: Path, name: str) -> None:
+    message = mistake(root, "wiki40b")
+    assert message.startswith(f"data.name=tfds:wiki40b: not prepared in {root} ")
+    assert f"(prepared there: {name})" in message
+    assert "launch.py prepare" in message and "download_and_prepare" in message
+    assert "(nothing is prepared there)" in mistake(root / "none", "wiki40b")
+    assert mistake(root, "python_docs").endswith(f"did you mean tfds:{name}?")
+    assert mistake(root, name[:-1]).endswith(f"did you mean tfds:{name}?")
+    assert "not prepared" in mistake(root, f"{name}:2.0.0")
+    assert "must be tfds:NAME" in mistake(root, "../elsewhere")
+
+
+def test_unknown_feature_and_split_name_those_that_exist(root: Path, name: str) -> None:
+    assert mistake(root, name, feature="sentence").endswith("has text; one of: text")
+    assert mistake(root, name, feature="texts").endswith("did you mean 'text'?")
+    assert mistake(root, name, validation_split="valid").endswith("did you mean 'validation'?")
+    assert "data.test_split=train+dev" in mistake(root, name, test_split="train+dev")
+    assert "data.train_split=train[:5%" in mistake(root, name, train_split="train[:5%")
+
+
+def test_other_file_formats_are_refused(root: Path, name: str, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "copy")
+    (info,) = tmp_path.glob("copy/*/*/*/dataset_info.json")
+    info.write_text(info.read_text().replace("array_record", "tfrecord"))
+    assert "not in array_record form" in mistake(tmp_path / "copy", name)
+    info.write_text("{")
+    assert "TFDS cannot read it" in mistake(tmp_path / "copy", name)
+
+
+def test_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.setenv("SEQMODELS_DATA_DIR", str(tmp_path))
+    config = experiment().data
+    assert data_dir(config) == Path.home() / "tensorflow_datasets"
+    (tmp_path / "tfds").mkdir()
+    assert data_dir(config) == tmp_path / "tfds"
+    assert data_dir(experiment(tfds_data_dir="elsewhere").data) == Path("elsewhere")
+
+
+def test_prepare_that_fails_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Offline:
+        def download_and_prepare(self, **kwargs: Any) -> None:
+            print("Downloading ...")
+            raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(tfds, "builder", lambda *args, **kwargs: Offline())
+    with pytest.raises(UserError) as raised:
+        Catalog.prepare(experiment(name="tfds:wiki40b", tfds_data_dir=str(tmp_path)).data)
+    assert str(raised.value) == (
+        "data.name=tfds:wiki40b: TFDS cannot prepare it (ConnectionError: no route to host)"
+    )
+    assert capsys.readouterr() == ("", "Downloading ...\n")
+
+
+def test_prepare_leaves_alone_what_is_prepared(root: Path, name: str) -> None:
+    Catalog.prepare(experiment(name=f"tfds:{name}", tfds_data_dir=str(root)).data)
+
+
+def test_tiny_shakespeare_is_the_original_text() -> None:
+    tfds_dir, folder = data_root() / "tfds", data_root() / "data" / "tiny_shakespeare"
+    splits = read(tfds_dir, "tiny_shakespeare", validation_split="validation+test", test_split=None)
+    text = {name: "".join(parts) for name, parts in splits.items()}
+    assert (len(text["train"]), len(text["validation"])) == (1003854, 111540)
+    assert text["train"] + text["validation"] == (folder / "input.txt").read_text(encoding="utf-8")

@@ -1,0 +1,385 @@
+"""load_data: from a config to tokens in the store, whatever happens to the store."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import errno
+import logging
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqmodels.config.data import Batching, TokenizerKind
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.data import store
+from seqmodels.data.datasets.text_file import TextFile
+from seqmodels.data.pipeline import describe, load_data, prepare
+from seqmodels.data.tokenizers import ByteTokenizer, CharacterTokenizer, UnknownSymbols
+from seqmodels.types import Batch, TokenInput, VocabOutput
+from tests.data.helpers import CHINESE, experiment
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ExperimentConfig:
+    """Two files in train (Chinese and English), one in validation, and a cache of its own."""
+    texts = {"train-1.txt": CHINESE * 3, "train-2.txt": "plain\r\ntext\n", "held.txt": "plain 雨\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.encode())
+    return experiment(
+        name="text_file",
+        train_path=str(tmp_path / "train-*.txt"),
+        validation_path=str(tmp_path / "held.txt"),
+        cache_dir=str(tmp_path / "cache"),
+        sequence_length=7,
+        batch_size=3,
+    )
+
+
+def entries(config: ExperimentConfig) -> list[Path]:
+    return sorted(p for p in Path(config.data.cache_dir, "tokens").iterdir() if p.is_dir())
+
+
+@pytest.mark.parametrize("kind", list(TokenizerKind))
+def test_tokens_are_the_text(config: ExperimentConfig, kind: TokenizerKind) -> None:
+    config.data.tokenizer = kind
+    data = load_data(config)
+    documents = {"train": [CHINESE * 3, "plain\r\ntext\n"], "validation": ["plain 雨\n"]}
+    assert list(data.splits) == list(documents)
+    for name, texts in documents.items():
+        split = data.splits[name]
+        bounds = split.offsets
+        assert bounds.dtype == np.int64 and split.num_documents == len(texts)
+        decoded = [
+            data.tokenizer.decode(split.tokens[bounds[i] : bounds[i + 1]])
+            for i in range(split.num_documents)
+        ]
+        assert decoded == texts
+        assert split.num_characters == sum(map(len, texts))
+        assert isinstance(split.tokens, np.memmap) and split.tokens.dtype == np.uint8
+    size = data.tokenizer.vocab_size
+    assert data.spec.inputs == TokenInput(size) and data.spec.outputs == VocabOutput(size)
+    assert size == (
+        256 if kind == TokenizerKind.BYTE else len(set("".join(documents["train"]))) + 1
+    )
+
+
+def test_dtype_is_the_smallest_that_holds_the_vocabulary(config: ExperimentConfig) -> None:
+    Path(config.data.validation_path).write_text("".join(map(chr, range(0x4E00, 0x4E00 + 300))))
+    config.data.train_path = config.data.validation_path
+    data = load_data(config)
+    assert data.tokenizer.vocab_size == 301
+    assert data.splits["train"].tokens.dtype == np.uint16
+
+
+def test_second_load_reads_the_store(
+    config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load_data(config)
+
+    def refuse(*args: Any) -> None:
+        raise AssertionError("tokenised again")
+
+    # Nor does it take the lock, so that a cache that cannot be written still serves.
+    monkeypatch.setattr(store, "_write_entry", refuse)
+    monkeypatch.setattr(store.filelock, "FileLock", refuse)
+    second = load_data(config)
+    assert second.fingerprint == first.fingerprint
+    assert second.tokenizer.to_json() == first.tokenizer.to_json()
+
+
+def test_fingerprint_follows_text_documents_and_tokenizer(config: ExperimentConfig) -> None:
+    prints = [load_data(config).fingerprint]
+    config.data.unknown_symbols = False
+    prints.append(load_data(config).fingerprint)
+    config.data.tokenizer = TokenizerKind.BYTE
+    prints.append(load_data(config).fingerprint)
+    # The same text as one document instead of two.
+    folder = Path(config.data.validation_path).parent
+    joined = b"".join((folder / f"train-{i}.txt").read_bytes() for i in (1, 2))
+    (folder / "joined.txt").write_bytes(joined)
+    config.data.train_path = str(folder / "joined.txt")
+    prints.append(load_data(config).fingerprint)
+    (folder / "joined.txt").write_bytes(joined.replace(b"plain", b"plane"))
+    prints.append(load_data(config).fingerprint)
+    assert len(set(prints)) == len(prints)
+    assert len(entries(config)) == len(prints)
+
+
+def damage_flip(entry: Path) -> None:
+    path = entry / "train.tokens.npy"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+def damage_offsets(entry: Path) -> None:
+    offsets = np.load(entry / "train.offsets.npy")
+    offsets[1] += 1
+    np.save(entry / "train.offsets.npy", offsets)
+
+
+def damage_truncate(entry: Path) -> None:
+    path = entry / "train.tokens.npy"
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def damage_empty(entry: Path) -> None:
+    (entry / "validation.tokens.npy").write_bytes(b"")
+
+
+def damage_tokenizer(entry: Path) -> None:
+    path = entry / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("雨", "零"), encoding="utf-8")
+
+
+def damage_meta(entry: Path) -> None:
+    (entry / "entry.json").write_text("{")
+
+
+def damage_missing(entry: Path) -> None:
+    (entry / "entry.json").unlink()
+
+
+def damage_other(entry: Path) -> None:
+    (entry / "entry.json").write_text("[1]")
+
+
+DAMAGES = [function for name, function in list(globals().items()) if name.startswith("damage_")]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_entry_is_noticed_and_built_again(
+    config: ExperimentConfig, damage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = load_data(config)
+    tokens = np.array(first.splits["train"].tokens)
+    damage(entries(config)[0])
+    with caplog.at_level(logging.WARNING):
+        second = load_data(config)
+    assert "is damaged" in caplog.text and "tokenising again" in caplog.text
+    assert second.fingerprint == first.fingerprint
+    assert (second.splits["train"].tokens == tokens).all()
+    caplog.clear()
+    load_data(config)
+    assert not caplog.records
+    assert len(entries(config)) == 1
+
+
+def test_half_written_entry_is_not_used(
+    config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*args: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_sync_directory", die)
+        with pytest.raises(Killed):
+            load_data(config)
+    (partial,) = entries(config)
+    assert partial.suffix == ".partial"
+    assert len(load_data(config).splits["train"].tokens) == 3 * len(CHINESE) + 12
+    assert [entry.suffix for entry in entries(config)] == [""]
+
+
+def test_full_disk_is_one_line(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(UserError) as raised:
+            load_data(config)
+    assert str(raised.value) == (
+        f"the cache directory {config.data.cache_dir} is full; name another by data.cache_dir or "
+        "by $SEQMODELS_CACHE_DIR"
+    )
+    load_data(config)
+
+
+@pytest.mark.parametrize("name", ["text_file", "python_docs"])
+def test_cache_that_cannot_be_written_is_one_line(config: ExperimentConfig, name: str) -> None:
+    Path(config.data.cache_dir).write_text("a file where the directory should be")
+    if name == "python_docs":
+        config = experiment(cache_dir=config.data.cache_dir)
+    with pytest.raises(UserError, match=r"the cache directory .* cannot be written") as raised:
+        load_data(config)
+    assert "\n" not in str(raised.value)
+
+
+def test_text_that_changes_while_it_is_read_is_not_stored(
+    config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = TextFile.source(config.data, Path("unused"))
+    read = type(source).documents
+
+    def read_and_change(self: Any) -> Any:
+        documents = read(self)
+        Path(config.data.validation_path).write_text("changed", encoding="utf-8")
+        return documents
+
+    monkeypatch.setattr(type(source), "documents", read_and_change)
+    with pytest.raises(UserError, match="changed while it was read"):
+        load_data(config)
+
+
+def load_fingerprint(config: ExperimentConfig) -> str:
+    return load_data(config).fingerprint
+
+
+def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
+    config = experiment(cache_dir=str(tmp_path / "cache"))
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        prints = set(pool.map(load_fingerprint, [config] * 4))
+    assert prints == {load_data(config).fingerprint}
+    assert len(entries(config)) == 1
+
+
+def test_held_out_symbols_become_unknown_with_one_loud_line(
+    config: ExperimentConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(config.data.validation_path).write_text("plain €€ ž\n", encoding="utf-8")
+    for _ in range(2):  # the second time from the store
+        caplog.clear()
+        data = load_data(config)
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        line = record.getMessage()
+        assert "3 of 11 characters (27.273%) of the validation split" in line
+        assert "2 symbols: '€' (U+20AC) x 2, 'ž' (U+017E) x 1" in line
+        assert (
+            data.tokenizer.decode(data.splits["validation"].tokens) == "plain \ufffd\ufffd \ufffd\n"
+        )
+    config.data.unknown_symbols = False
+    with pytest.raises(UnknownSymbols) as raised:
+        load_data(config)
+    message = str(raised.value)
+    assert message.startswith("data.unknown_symbols=false: the validation split, against the train")
+    assert "'€' (U+20AC) at character 6, 'ž' (U+017E) at character 9" in message
+    config.data.tokenizer = TokenizerKind.BYTE
+    caplog.clear()
+    load_data(config)
+    assert not caplog.records
+
+
+def test_a_given_tokenizer_is_used(config: ExperimentConfig) -> None:
+    symbols = "".join(sorted(set(CHINESE + "plain\r\ntext\n!")))
+    for tokenizer in (CharacterTokenizer(symbols, True), ByteTokenizer()):
+        data = load_data(config, tokenizer)
+        assert data.tokenizer.to_json() == tokenizer.to_json()
+        assert data.tokenizer.decode(data.splits["validation"].tokens) == "plain 雨\n"
+    with pytest.raises(UnknownSymbols, match="against the tokenizer of the run"):
+        load_data(config, CharacterTokenizer("lp", False))
+
+
+def test_batches_come_from_the_named_split(config: ExperimentConfig) -> None:
+    data = load_data(config)
+    config.data.batching = Batching.CROPS
+    batch = data.batches(config).batch(1)
+    assert batch.inputs.shape == (3, 7)
+    assert all(
+        data.tokenizer.decode(row) in CHINESE * 3 + "plain\r\ntext\n" for row in batch.inputs
+    )
+    assert (
+        data.tokenizer.decode(data.batches(config, "validation").batch(1).inputs[0]) == "plain 雨"
+    )
+    with pytest.raises(UserError, match=r"no 'test' split; one of: train, validation"):
+        data.batches(config, "test")
+    config.data.sequence_length = 8
+    with pytest.raises(UserError, match=r"data.sequence_length=8: the validation split has 8 tok"):
+        data.batches(config, "validation")
+    other = dataclass_seed(config, 1)
+    config.data.sequence_length = 7
+    assert (data.batches(other).batch(1).inputs != batch.inputs).any()
+
+
+def dataclass_seed(config: ExperimentConfig, seed: int) -> ExperimentConfig:
+    data = {**vars(config.data), "sequence_length": 7}
+    other = experiment(**data)
+    other.training.seed = seed
+    return other
+
+
+def test_buckets_take_one_step_a_call(config: ExperimentConfig) -> None:
+    config.data.batching, config.data.batch_size = Batching.BUCKETS, 1
+    config.data.sequence_length = 100
+    data = load_data(config)
+    assert len(data.batches(config).shapes) > 1
+    config.training.steps_per_call = 4
+    with pytest.raises(UserError, match=r"training.steps_per_call=4: with data.batching=buckets"):
+        data.batches(config)
+
+
+def test_names_and_paths_that_do_not_go_together(config: ExperimentConfig) -> None:
+    config.data.name = "python_docs"
+    with pytest.raises(UserError, match="needs data.name=text_file, not python_docs"):
+        load_data(config)
+    with pytest.raises(UserError, match=r"'pyton_docs' is not known; did you mean 'python_docs'"):
+        load_data(experiment(name="pyton_docs"))
+
+
+def test_prepare_summarises(config: ExperimentConfig) -> None:
+    summary = prepare(config)
+    data = load_data(config)
+    assert summary == {
+        "dataset": "text_file",
+        "where": str(entries(config)[0]),
+        "fingerprint": data.fingerprint,
+        "tokenizer": "character",
+        "vocab_size": data.tokenizer.vocab_size,
+        "splits": {
+            "train": {"documents": 2, "characters": 3 * len(CHINESE) + 12}
+            | {"tokens": 3 * len(CHINESE) + 12},
+            "validation": {"documents": 1, "characters": 8, "tokens": 8},
+        },
+        "notes": [],
+    }
+
+
+def test_cache_directory(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Path(config.data.cache_dir).with_name("elsewhere")
+    config.data.cache_dir = None
+    monkeypatch.setenv("SEQMODELS_CACHE_DIR", str(elsewhere))
+    assert load_data(config).where.is_relative_to(elsewhere)
+    monkeypatch.delenv("SEQMODELS_CACHE_DIR")
+    monkeypatch.setenv("HOME", str(elsewhere / "home"))
+    assert load_data(config).where.is_relative_to(elsewhere / "home" / ".cache" / "seqmodels")
+
+
+def test_describe_tells_what_a_batch_holds() -> None:
+    tokenizer = CharacterTokenizer("abcd", False)
+    inputs, targets = np.array([[0, 1, 2, 0]]), np.array([[1, 2, 3, 0]])
+    weights = np.array([[1, 1, 0, 0]], np.float32)
+    plain = describe(Batch(inputs, targets, weights), tokenizer)
+    segment = {"id": 1, "inputs": "abca", "targets": "bc", "num_targets": 2}
+    assert plain == [{"row": 0, "num_targets": 2, "segments": [segment]}]
+    (packed,) = describe(Batch(inputs, targets, weights, np.array([[1, 2, 2, 0]])), tokenizer)
+    assert packed["segments"] == [
+        {"id": 1, "inputs": "a", "targets": "b", "num_targets": 1},
+        {"id": 2, "inputs": "bc", "targets": "c", "num_targets": 1},
+    ]
+
+
+def test_loading_imports_no_tensorflow_and_warns_of_nothing(tmp_path: Path) -> None:
+    program = f"""
+import sys
+from seqmodels.data.pipeline import load_data
+from tests.data.helpers import experiment
+config = experiment(cache_dir={str(tmp_path)!r})
+load_data(config).batches(config).batch(1)
+assert "tensorflow_datasets" in sys.modules
+assert "tensorflow" not in sys.modules
+"""
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
