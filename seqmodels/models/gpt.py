@@ -57,6 +57,10 @@ class GPT(nn.Module):
 
     def setup(self) -> None:
         config, dtype, init = self.config, self.dtype, nn.initializers.normal(0.02)
+        if config.model_dim % config.num_heads:
+            raise ValueError(f"{config.num_heads} heads do not divide width {config.model_dim}")
+        if config.position == Position.ROTARY and config.model_dim // config.num_heads % 2:
+            raise ValueError("rotary positions need heads of an even width")
         self.embedding = make_embedding(self.spec, config.model_dim, init, dtype)
         if config.position == Position.LEARNED:
             self.position_table = PositionTable(config.max_length, config.model_dim, dtype)

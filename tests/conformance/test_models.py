@@ -290,7 +290,10 @@ def test_padding_leaves_the_carry_as_it_was(name: str) -> None:
     _, before = c.step(jnp.asarray(TOKENS[:, :3]), c.initial_carry(), jnp.asarray(IDS[:, :3]))
     ids = jnp.asarray([[0, 0], [0, 2]], jnp.int32)
     _, after = c.step(jnp.asarray(TOKENS[:, 3:5]), before, ids)
-    moved = [bool((a[1] != b[1]).any()) for a, b in zip(*map(jax.tree.leaves, (before, after)))]
+    moved = [
+        bool((a[1] != b[1]).any())
+        for a, b in zip(*map(jax.tree.leaves, (before, after)), strict=True)
+    ]
     assert any(moved)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b[0]), before, after)
 

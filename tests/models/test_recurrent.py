@@ -1,0 +1,44 @@
+"""What is Recurrent's own; the laws are in tests/conformance, the numbers in tests/golden."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqmodels.config.models import Cell, RecurrentConfig
+from seqmodels.models.build import build_model
+from seqmodels.models.initialize import init_params
+from seqmodels.models.recurrent import CELLS
+from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from tests.tolerances import TOLERANCE
+
+B, V, D, N = 2, 11, 12, 7
+SPEC = DataSpec(TokenInput(V), VocabOutput(V))
+
+
+def test_every_cell_that_can_be_named_can_be_built() -> None:
+    assert set(CELLS) == set(Cell)
+
+
+def test_lstm_starts_with_its_forget_bias_and_orthogonal_gates() -> None:
+    model = build_model(RecurrentConfig(model_dim=D, hidden_dim=N, forget_bias=1.5), SPEC)
+    params = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))
+    cell = params["layers"]["cells_0"]
+    wanted = np.zeros(4 * N)
+    wanted[N : 2 * N] = 1.5
+    np.testing.assert_array_equal(cell["bias"], wanted)
+    for gate in np.split(np.asarray(cell["recurrent_kernel"]), 4, axis=1):
+        np.testing.assert_allclose(gate.T @ gate, np.eye(N), **TOLERANCE["reference"])
+
+
+def test_the_carry_has_the_same_size_for_any_capacity() -> None:
+    model = build_model(RecurrentConfig(model_dim=D, hidden_dim=N, num_layers=3), SPEC)
+    shapes = [
+        jax.tree.map(jnp.shape, model.apply({}, B, capacity, method="initial_carry"))
+        for capacity in (1, 10**9)
+    ]
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0]["layers"]) == 3
+    assert shapes[0]["layers"]["layer_2"] == ((B, N), (B, N))
