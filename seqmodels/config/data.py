@@ -45,7 +45,7 @@ class TextDataConfig(DataConfig):
     Attributes:
       name: a name of the registry's DATASETS (`python_docs`, `text_file`) or `tfds:NAME`.
       path: `text_file`: a UTF-8 file or a glob, split by fraction (the last part is held out).
-      train_path, validation_path, test_path: `text_file`: one file or glob a split, instead of path.
+      train_path, validation_path, test_path: `text_file`: a file or glob each, instead of path.
       validation_fraction, test_fraction: shares of `path` that are held out.
       tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
         exists, else TFDS's own default.

@@ -11,7 +11,7 @@ class UserError(Exception):
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Returns '; did you mean X?' for the nearest of `choices`, or '; one of: ...' where none is near."""
+    """Returns '; did you mean X?' for the nearest of `choices`, else '; one of: ...' with all."""
     choices = list(choices)
     near = difflib.get_close_matches(name, choices, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; one of: {', '.join(choices)}"

@@ -76,7 +76,8 @@ def _execute(path: Path, reference: str) -> ModuleType:
     except SyntaxError as error:
         raise UserError(f"--config={reference}: {path}:{error.lineno}: {error.msg}") from None
     except Exception as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
         at = f"{path}:{lines[-1]}" if lines else str(path)
         raise UserError(f"--config={reference}: {at}: {type(error).__name__}: {error}") from None
     return module

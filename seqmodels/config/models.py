@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -42,6 +43,13 @@ class ModelConfig:
     fitted: ClassVar[bool] = False
     unbounded: ClassVar[bool] = True
 
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yields (field, what is allowed) where fields of the model do not go together.
+
+        Types and ranges of single numbers are checked before.
+        """
+        yield from ()
+
 
 @dataclasses.dataclass
 class NgramConfig(ModelConfig):
@@ -70,6 +78,10 @@ class RecurrentConfig(ModelConfig):
     tie_embeddings: bool = False
     forget_bias: float = 1.0
 
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.tie_embeddings and self.model_dim != self.hidden_dim:
+            yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
+
 
 @dataclasses.dataclass
 class GPTConfig(ModelConfig):
@@ -89,3 +101,13 @@ class GPTConfig(ModelConfig):
     use_bias: bool = False
     tie_embeddings: bool = True
     remat: bool = False
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        head_dim, rest = divmod(self.model_dim, self.num_heads)
+        if rest:
+            divisors = [n for n in range(1, self.model_dim + 1) if self.model_dim % n == 0]
+            near = sorted(divisors, key=lambda n: abs(n - self.num_heads))[:3]
+            names = ", ".join(map(str, sorted(near)))
+            yield "num_heads", f"must divide model_dim, {self.model_dim}; near are {names}"
+        elif self.position is Position.ROTARY and head_dim % 2:
+            yield "position", f"needs an even model_dim / num_heads, not {head_dim}"

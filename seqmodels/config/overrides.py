@@ -73,7 +73,8 @@ def _find(config: ExperimentConfig, name: str, variants: Iterable[str]) -> tuple
         types = field_types(type(owner))
         before = ".".join(parts[:depth])
         if part not in types:
-            raise UserError(f"--config.{name}: {_describe(owner, before)}{_suggest(config, name, owner)}")
+            near = _suggest(config, name, owner)
+            raise UserError(f"--config.{name}: {_describe(owner, before)}{near}")
         if not dataclasses.is_dataclass(getattr(owner, part)):
             if depth + 1 < len(parts):
                 raise UserError(f"--config.{name}: {'.'.join(parts[: depth + 1])} is no section")
@@ -94,7 +95,7 @@ def _describe(owner: Any, path: str) -> str:
 
 
 def _suggest(config: ExperimentConfig, name: str, owner: Any) -> str:
-    """The nearest field: the same name in another section, then a like one in this, then anywhere."""
+    """The nearest field: the same name elsewhere, then a like one here, then a like one anywhere."""
     every = [path for path, _, _ in leaves(config)]
     last = name.rpartition(".")[2]
     same = [path for path in every if path.rpartition(".")[2] == last]
@@ -103,4 +104,6 @@ def _suggest(config: ExperimentConfig, name: str, owner: Any) -> str:
     if owner is not config:
         return suggest(last, field_types(type(owner)))
     near = suggest(name, every)
-    return near if "did you mean" in near else suggest(name.partition(".")[0], field_types(type(owner)))
+    if "did you mean" in near:
+        return near
+    return suggest(name.partition(".")[0], field_types(type(owner)))

@@ -23,7 +23,7 @@ KIND = "kind"
 
 @functools.cache
 def _kinds(base: type) -> dict[str, type]:
-    """The config classes of a section by their `kind`; empty where the section has but one class."""
+    """The config classes of a section by their `kind`; empty where there is but one class."""
     tables = {
         ModelConfig: registry.MODELS,
         TaskConfig: registry.TASKS,
@@ -102,7 +102,8 @@ def _build(base: type, values: Any, path: str) -> Any:
             raise UserError(f"config: {prefix}{KIND} is missing")
         kind = values.pop(KIND)
         if kind not in kinds:
-            raise UserError(f"config: {prefix}{KIND}={kind!r} is not known{suggest(str(kind), kinds)}")
+            near = suggest(str(kind), kinds)
+            raise UserError(f"config: {prefix}{KIND}={kind!r} is not known{near}")
         cls = kinds[kind]
     fields = field_types(cls)
     for name in values:

@@ -83,8 +83,8 @@ class TrainingConfig:
       early_stopping_patience: stop after that many evaluations without a better best_metric;
         none never stops.
       dtype: of the arithmetic; parameters, softmax and loss stay float32.
-      ema_decay: keep an exponential moving average of the parameters and evaluate that; none does not.
-      mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all that are left.
+      ema_decay: keep an exponential moving average of the parameters and evaluate that; or none.
+      mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all others.
     """
 
     num_steps: int = 1000

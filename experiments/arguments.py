@@ -1,0 +1,301 @@
+"""The command line: flags of a command, and the config that `--config` or `--workdir` names.
+
+Two phases: first what was written is sorted (flags of the command, overrides of the config), then
+the config is built and overridden. Imports no jax, so that a mistake answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.files import config_names, config_summary, load_config
+from seqmodels.config.overrides import apply_overrides
+from seqmodels.config.serialization import describe_type, from_json, leaves, show_value
+from seqmodels.config.validate import validate
+
+HELP = ("help", "h", "helpshort", "helpfull")
+_FLAG = re.compile(r"--?([A-Za-z_][\w.]*)(?:=(.*))?", re.DOTALL)
+_TYPES = {"string": "text", "bool": "true or false"}
+
+
+class ConfigSource(enum.Enum):
+    """Where the config of a command comes from."""
+
+    NONE = "none"
+    FILE = "--config"
+    WORKDIR = "--workdir"
+    EITHER = "--config, else --workdir"
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command of the front door.
+
+    Attributes:
+      name: as typed.
+      doc: what it does; the first line goes into the list of commands.
+      run: does it; returns the exit status.
+      define: defines its own flags.
+      source: of its config.
+      overridable: the sections that `--config.SECTION.field=value` may change; none = all.
+    """
+
+    name: str
+    doc: str
+    run: Callable[[Arguments], int]
+    define: Callable[[flags.FlagValues], None]
+    source: ConfigSource = ConfigSource.NONE
+    overridable: tuple[str, ...] | None = None
+
+    @property
+    def takes_overrides(self) -> bool:
+        return self.source is not ConfigSource.NONE and self.overridable != ()
+
+    @property
+    def takes_config(self) -> bool:
+        return self.source in (ConfigSource.FILE, ConfigSource.EITHER)
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What was asked for.
+
+    Attributes:
+      command: the command.
+      flags: its own flags, `--workdir` included.
+      config: with all overrides, validated; None where the command has none.
+      config_name: what `--config` said, if anything.
+      overrides: fields that were set, with their texts.
+    """
+
+    command: Command
+    flags: Any
+    config: ExperimentConfig | None
+    config_name: str | None
+    overrides: tuple[tuple[str, str | None], ...]
+
+    @property
+    def experiment(self) -> ExperimentConfig:
+        """The config, of a command that always has one."""
+        assert self.config is not None
+        return self.config
+
+    @property
+    def workdir(self) -> Path:
+        """The work directory.
+
+        Raises:
+          UserError: none was named.
+        """
+        if self.flags.workdir is None:
+            raise UserError("--workdir=DIR is required")
+        return Path(self.flags.workdir).expanduser()
+
+
+@dataclasses.dataclass
+class _Sorted:
+    """The words of a command line, by what they are for."""
+
+    own: dict[str, str]
+    overrides: list[tuple[str, str | None]]
+    config: str | None = None
+    wants_help: bool = False
+
+
+def parse(command: Command, argv: Sequence[str]) -> Arguments | str:
+    """Parses what stands behind the command's name.
+
+    Returns:
+      The arguments, or the text of `--help` where that was asked for.
+
+    Raises:
+      UserError: one line that names what is wrong and what is allowed.
+    """
+    values = flags.FlagValues()
+    command.define(values)
+    words = _sort(command, values, argv)
+    if words.wants_help:
+        return _help(command, values, words)
+    for name, text in words.own.items():
+        try:
+            values(["", f"--{name}={text}"])
+        except flags.Error:
+            raise UserError(f"--{name}={text}: must be {_flag_type(values[name])}") from None
+    values.mark_as_parsed()
+    config = _build_config(command, values, words)
+    return Arguments(command, values, config, words.config, tuple(words.overrides))
+
+
+def _sort(command: Command, values: flags.FlagValues, argv: Sequence[str]) -> _Sorted:
+    words, left = _Sorted({}, []), list(argv)
+    while left:
+        word = left.pop(0)
+        match = _FLAG.fullmatch(word)
+        if match is None:
+            raise UserError(f"{word!r} is not a flag; flags are {_flag_names(command, values)}")
+        name, text = match.groups()
+        if name in HELP:
+            words.wants_help = True
+            continue
+        if name.startswith("noconfig.") and text is None:
+            name, text = name[2:], "false"
+        elif name.startswith("no") and name[2:] in values and text is None:
+            name, text = name[2:], "false"
+        is_switch = name in values and values[name].boolean
+        if text is None and not is_switch and left and not _FLAG.fullmatch(left[0]):
+            text = left.pop(0)  # the form with a space
+        _place(command, values, words, name, text)
+    return words
+
+
+def _place(
+    command: Command, values: flags.FlagValues, words: _Sorted, name: str, text: str | None
+) -> None:
+    if name.startswith("config.") and command.takes_overrides:
+        words.overrides.append((name.removeprefix("config."), text))
+    elif name == "config" and command.takes_config:
+        if not text:
+            raise UserError(f"--config: needs a name; one of: {', '.join(config_names())}")
+        words.config = text
+    elif name in values:
+        if text is None and not values[name].boolean:
+            raise UserError(f"--{name}: needs a value, {_flag_type(values[name])}")
+        words.own[name] = "true" if text is None else text
+    elif name.partition(".")[0] == "config" and command.source is ConfigSource.WORKDIR:
+        sections = " and ".join(command.overridable or ())
+        only = f", but for --config.FIELD=VALUE of the sections {sections}" if sections else ""
+        raise UserError(f"--{name}: {command.name} takes the config from --workdir{only}")
+    else:
+        known = [*values, *(["config"] if command.takes_config else [])]
+        near = suggest(name, known)
+        raise UserError(f"--{name}: {command.name} has no such flag{near}")
+
+
+def _flag_names(command: Command, values: flags.FlagValues) -> str:
+    names = (["--config"] if command.takes_config else []) + [f"--{name}" for name in values]
+    if command.takes_overrides:
+        names += ["--config.SECTION.FIELD"]
+    return ", ".join(names)
+
+
+def _flag_type(flag: flags.Flag) -> str:
+    if flag.flag_type() == "string enum":
+        return "one of: " + ", ".join(flag.parser.enum_values)  # type: ignore[attr-defined]
+    if flag.flag_type() in ("int", "float"):
+        return flag.parser.syntactic_help  # names the bounds too
+    return _TYPES[flag.flag_type()]
+
+
+def _build_config(
+    command: Command, values: flags.FlagValues, words: _Sorted
+) -> ExperimentConfig | None:
+    config = _first_config(command, values, words)
+    if config is None:
+        return None
+    for name, text in words.overrides:
+        section = name.partition(".")[0]
+        if command.overridable is not None and section not in command.overridable:
+            raise UserError(
+                f"--config.{name}{'' if text is None else f'={text}'}: {command.name} overrides "
+                f"only {' and '.join(command.overridable)}; the rest is the run's own"
+            )
+    apply_overrides(config, words.overrides, _alternatives())
+    validate(config)
+    return config
+
+
+def _first_config(
+    command: Command, values: flags.FlagValues, words: _Sorted
+) -> ExperimentConfig | None:
+    """The config before overrides; None where the command has none."""
+    if command.source is ConfigSource.NONE:
+        return None
+    if words.config is not None:
+        return load_config(words.config)
+    if command.source is ConfigSource.FILE:
+        raise UserError(f"--config=NAME is required; one of: {', '.join(config_names())}")
+    workdir = values["workdir"].value
+    if workdir is None:
+        which = "--workdir=DIR is"
+        if command.source is ConfigSource.EITHER:
+            which = f"--config=NAME (one of: {', '.join(config_names())}) or --workdir=DIR is"
+        raise UserError(f"{which} required")
+    return read_config(Path(workdir).expanduser())
+
+
+def read_config(workdir: Path) -> ExperimentConfig:
+    """Reads the config of a run.
+
+    Raises:
+      UserError: there is no work directory, no run in it, or its config is damaged.
+    """
+    if not workdir.is_dir():
+        raise UserError(f"--workdir={workdir}: no such directory")
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise UserError(f"--workdir={workdir}: not the work directory of a run, no config.json in it")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    return from_json(values)
+
+
+def _alternatives() -> list[str]:
+    """Every config with every variant."""
+    return [
+        f"{name}:{variant}" if len(variants) > 1 else name
+        for name in config_names()
+        for variants in (config_summary(name)[1],)
+        for variant in variants
+    ]
+
+
+def _help(command: Command, values: flags.FlagValues, words: _Sorted) -> str:
+    """The help of a command; with `--config` (or `--workdir`) the fields as they are there."""
+    usage = f"python launch.py {command.name}"
+    if command.takes_config:
+        usage += " --config=NAME[:variant]"
+    lines = [f"{usage} [flags]", "", *command.doc.strip().splitlines(), "", "flags:"]
+    if command.takes_config:
+        lines += _flag_help("--config=NAME[:variant]", None, f"one of: {', '.join(config_names())}")
+    for name in values:
+        flag = values[name]
+        kind = _flag_type(flag)
+        shown = f"--[no]{name}" if flag.boolean else f"--{name}=({kind})"
+        lines += _flag_help(shown, flag.default, flag.help)
+    if command.takes_overrides:
+        lines += ["", *_config_help(command, words)]
+    return "\n".join(lines)
+
+
+def _flag_help(flag: str, default: Any, text: str | None) -> list[str]:
+    return [f"  {flag}", f"      {text}; default {show_value(default)}"]
+
+
+def _config_help(command: Command, words: _Sorted) -> list[str]:
+    sections = "" if command.overridable is None else f" ({' and '.join(command.overridable)} only)"
+    how = f"fields{sections}, each changed by --config.FIELD=VALUE; none clears what may be none"
+    named = words.config
+    directory = words.own.get("workdir")
+    if named is None and directory is None:
+        return [f"config {how}: see them with --config=NAME --help"]
+    config = load_config(named) if named else read_config(Path(str(directory)).expanduser())
+    apply_overrides(config, words.overrides, _alternatives())
+    rows = [
+        (f"{name}={show_value(value)}", describe_type(kind))
+        for name, kind, value in leaves(config)
+        if command.overridable is None or name.partition(".")[0] in command.overridable
+    ]
+    width = max(len(left) for left, _ in rows)
+    return [f"config {how}:"] + [f"  {left:<{width}}  {right}" for left, right in rows]

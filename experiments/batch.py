@@ -1,0 +1,92 @@
+"""`launch.py batch`: what a step trains on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from experiments import program
+from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.config.errors import UserError
+
+DOC = """Decodes exactly what a step trains on, row by row.
+
+With --workdir the tokenizer and the data are the run's, and changed data are refused.
+"""
+
+
+def define(values: flags.FlagValues) -> None:
+    program.define_workdir(values, "take config and tokenizer from this run, instead of --config")
+    program.define_json(values)
+    flags.DEFINE_integer("step", 1, "the step, from 1", lower_bound=1, flag_values=values)
+
+
+def run(arguments: Arguments) -> int:
+    config, step = arguments.experiment, arguments.flags.step
+    if config.model.fitted:
+        raise UserError(f"model {config.model.kind} is fitted in one go and has no batches")
+    if arguments.config_name is not None and arguments.flags.workdir is not None:
+        raise UserError("--config and --workdir: give one of the two")
+    data = _load(arguments)
+    source = data.batches(config)
+    batch = source.batch(step)
+    epoch, index = source.position(step)
+    rows = [_row(data.tokenizer, batch, row) for row in range(len(batch.inputs))]
+    values = {
+        "step": step,
+        "epoch": epoch,
+        "index": index,
+        "batches_per_epoch": source.batches_per_epoch,
+        "rows": rows,
+    }
+    shape = " x ".join(map(str, batch.inputs.shape))
+    lines = [f"step {step}: epoch {epoch}, batch {index} of {source.batches_per_epoch}, {shape}"]
+    for number, row in enumerate(rows):
+        counted = int(np.asarray(row["loss_weights"]).sum())
+        lines.append(f"--- row {number}, {counted} targets\n{row['text']}")
+    program.answer(arguments, values, "\n".join(lines))
+    return program.DONE
+
+
+def _load(arguments: Arguments) -> Any:
+    from seqmodels.data.pipeline import load_data
+    from seqmodels.data.tokenizers import load_tokenizer
+    from seqmodels.training.workdir import claim_data
+
+    if arguments.flags.workdir is None:
+        return load_data(arguments.experiment)
+    path = arguments.workdir / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(f"--workdir={arguments.workdir} has no tokenizer.json: train first")
+    data = load_data(arguments.experiment, load_tokenizer(path))
+    if (arguments.workdir / "data.json").exists() and not arguments.overrides:
+        claim_data(arguments.workdir, data.description())
+    return data
+
+
+def _row(tokenizer: Any, batch: Any, row: int) -> dict[str, Any]:
+    """One row: its documents, each the first input and then all targets, as text."""
+    inputs, targets = batch.inputs[row], batch.targets[row]
+    segments = np.ones(len(inputs), np.int32)
+    if batch.segment_ids is not None:
+        segments = batch.segment_ids[row]
+    texts = []
+    for segment in dict.fromkeys(segments[segments > 0].tolist()):
+        at = segments == segment
+        texts.append(tokenizer.decode(np.concatenate([inputs[at][:1], targets[at]])))
+    return {
+        "text": "\n".join(texts),
+        "inputs": inputs.tolist(),
+        "targets": targets.tolist(),
+        "loss_weights": batch.loss_weights[row].tolist(),
+        "segment_ids": segments.tolist(),
+    }
+
+
+COMMAND = Command("batch", DOC, run, define, ConfigSource.EITHER)
+
+if __name__ == "__main__":
+    sys.exit(program.main(COMMAND))

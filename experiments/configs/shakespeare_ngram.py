@@ -1,0 +1,33 @@
+"""Tiny Shakespeare, characters: interpolated modified Kneser-Ney of order 6.
+
+    python launch.py train --config=shakespeare_ngram --workdir=runs/shakespeare_ngram
+    python launch.py train --config=shakespeare_ngram --config.model.order=7 --workdir=runs/order7
+
+Goal: validation loss <= 1.53 nats a character (order 7: <= 1.52), in under 10 s. With one discount an
+order, interpolated, the data give 1.558 (order 7: 1.565).
+Validation is nanoGPT's: TFDS validation and test joined, 111,540 characters.
+"""
+
+from __future__ import annotations
+
+from seqmodels.config.data import TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import NgramConfig
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import EvaluationConfig, EvaluationContext
+
+VARIANTS = ("default",)
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    return ExperimentConfig(
+        model=NgramConfig(order=6),
+        data=TextDataConfig(
+            name="tfds:tiny_shakespeare",
+            validation_split="validation+test",
+            test_split=None,
+            unknown_symbols=False,
+        ),
+        task=LanguageModelConfig(),
+        evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
+    )

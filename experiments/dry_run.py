@@ -1,0 +1,103 @@
+"""`launch.py train --dry_run`: what a run would need, and its first batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from experiments import program
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.data.pipeline import BatchSource, load_data
+from seqmodels.models.build import build_model
+from seqmodels.registry import TASKS, resolve
+from seqmodels.training.feed import Feed
+from seqmodels.training.mesh import make_mesh, mesh_context
+from seqmodels.training.optimizers import make_optimizer
+from seqmodels.training.state import create_state
+from seqmodels.training.step import make_call, make_train_step
+from seqmodels.types import DataSpec
+
+
+def dry_run(config: ExperimentConfig) -> int:
+    """Validates, counts parameters and memory, makes one batch, and stops."""
+    program.show_devices()
+    data = load_data(config)
+    sizes = ", ".join(f"{name} {len(split.tokens):,}" for name, split in data.splits.items())
+    program.say(f"data: {config.data.name}, tokens: {sizes}; {data.tokenizer.vocab_size} symbols")
+    if config.model.fitted:
+        program.say(f"model: {config.model.kind} is fitted in one go; parameters are its counts")
+        return program.DONE
+    source = data.batches(config)
+    program.say("memory, over all devices:")
+    for name, count, size in memory(config, data.spec, source):
+        numbers = "" if count is None else f"{count:>14,} numbers"
+        program.say(f"  {name:<24}{size / 1e6:>12,.1f} MB{numbers}")
+    batch = source.batch(1)
+    shape = " x ".join(map(str, batch.inputs.shape))
+    program.say(
+        f"batch of step 1: {shape}, {int(batch.loss_weights.sum()):,} targets; "
+        f"{source.batches_per_epoch:,} batches an epoch, "
+        f"{config.training.num_steps / source.batches_per_epoch:,.1f} epochs in all"
+    )
+    program.say("dry run: nothing was trained or written to the work directory")
+    return program.DONE
+
+
+def memory(
+    config: ExperimentConfig, spec: DataSpec, source: BatchSource
+) -> list[tuple[str, int | None, int]]:
+    """Compiles the training step and asks what it needs.
+
+    Returns:
+      (what, how many numbers where that is known, bytes) of each part.
+    """
+    training = config.training
+    model = build_model(config.model, spec, jnp.dtype(training.dtype.value))
+    task = resolve(TASKS[config.task.kind].implementation)(config.task)
+    optimizer = make_optimizer(config.optimizer, training.num_steps)
+    mesh = make_mesh(training, config.data.batch_size)
+    state, shardings = create_state(
+        model,
+        optimizer,
+        training.seed,
+        mesh,
+        metric_names=(*task.metric_names, "gradient_norm", "parameter_norm"),
+        carry_rows=config.data.batch_size if source.carries_state else None,
+        keep_ema=training.ema_decay is not None,
+    )
+    step = make_train_step(
+        model,
+        task,
+        optimizer,
+        accumulation_steps=training.accumulation_steps,
+        ema_decay=training.ema_decay,
+        log_every=training.log_every,
+    )
+    call = jax.jit(
+        make_call(step, training.steps_per_call), donate_argnums=0, out_shardings=(shardings, None)
+    )
+    batches = Feed(source, mesh, training.steps_per_call)(1)
+    with mesh_context(mesh):
+        analysis = call.lower(state, batches).compile().memory_analysis()
+    rows = [
+        ("parameters", _count(state.params), _bytes(state.params)),
+        ("optimizer", _count(state.opt_state), _bytes(state.opt_state)),
+        ("moving average", _count(state.ema), _bytes(state.ema)),
+        ("carry", _count(state.carry), _bytes(state.carry)),
+        ("batches of a call", None, _bytes(batches)),
+    ]
+    rows = [row for row in rows if row[2]]
+    if analysis is not None:  # some backends do not tell
+        needed = int(analysis.temp_size_in_bytes) * mesh.size
+        rows.append(("activations, gradients", None, needed))
+    return [*rows, ("in all", None, sum(size for _, _, size in rows))]
+
+
+def _count(tree: Any) -> int:
+    return sum(int(x.size) for x in jax.tree.leaves(tree))
+
+
+def _bytes(tree: Any) -> int:
+    return sum(int(x.nbytes) for x in jax.tree.leaves(tree))

@@ -1,0 +1,128 @@
+"""`launch.py generate`: text that a run writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from experiments import program
+from experiments.arguments import Arguments, Command, ConfigSource
+
+if TYPE_CHECKING:
+    from seqmodels.evaluation.run import GeneratedText
+
+DOC = """Goes on from a prompt; needs nothing but the work directory.
+
+The text comes on stdout while it is made, everything else on stderr. It is also written, with its
+settings, into samples/ of the work directory.
+"""
+
+
+def define(values: flags.FlagValues) -> None:
+    program.define_workdir(values)
+    program.define_json(values)
+    string, integer = flags.DEFINE_string, flags.DEFINE_integer
+    number, switch = flags.DEFINE_float, flags.DEFINE_bool
+    string("prompt", "", "what the text starts with", flag_values=values)
+    one = {"lower_bound": 1, "flag_values": values}
+    zero = {"lower_bound": 0, "flag_values": values}
+    integer("num_samples", 1, "texts to make at once", **one)
+    integer("max_tokens", 500, "new tokens of each text", **one)
+    number("temperature", 1.0, "divides the logits; 0 is greedy", **zero)
+    integer("top_k", None, "draw from the k most probable tokens only", **one)
+    number("top_p", None, "draw from the fewest tokens of that share only", upper_bound=1, **zero)
+    integer("seed", 0, "of the draws", **zero)
+    program.define_step(values)
+    switch(
+        "strict_length", False, "refuse a text that outgrows the positions", flag_values=values
+    )
+
+
+def run(arguments: Arguments) -> int:
+    asked, workdir, step = arguments.flags, arguments.workdir, program.checked_step(arguments)
+    program.set_up_jax(arguments.experiment)
+    from seqmodels.evaluation.run import generate_text, load_run
+
+    opened = load_run(workdir, step)
+    settings: dict[str, Any] = {
+        name: getattr(asked, name)
+        for name in (
+            *("num_samples", "max_tokens", "temperature", "top_k", "top_p"),
+            *("seed", "strict_length"),
+        )
+    }
+    printer = None if asked.json else Printer(asked.prompt, asked.num_samples)
+    made = generate_text(
+        opened,
+        [asked.prompt],
+        **settings,
+        on_text=printer,
+        on_notice=program.say,
+    )
+    if printer is not None:
+        printer.finish()
+    values = {"step": opened.step, "prompt": asked.prompt, **settings}
+    path = write_samples(workdir, values, made)
+    if asked.json:
+        program.answer(arguments, {**values, **_texts(made)}, "")
+    else:
+        program.say(f"{made.tokens_per_second:,.0f} tokens/s; written to {path}")
+    return program.DONE
+
+
+@dataclasses.dataclass
+class Printer:
+    """Streams the first text to stdout; the others follow it whole."""
+
+    prompt: str
+    num_samples: int
+
+    def __post_init__(self) -> None:
+        self._texts = [self.prompt] * self.num_samples
+        self._put(self._heading(0) + self.prompt)
+
+    def __call__(self, number: int, text: str) -> None:
+        self._texts[number] += text
+        if number == 0:
+            self._put(text)
+
+    def finish(self) -> None:
+        """Prints what was not streamed."""
+        for number in range(1, self.num_samples):
+            self._put("\n" + self._heading(number) + self._texts[number])
+        self._put("\n")
+
+    def _heading(self, number: int) -> str:
+        return f"--- {number + 1} of {self.num_samples}\n" if self.num_samples > 1 else ""
+
+    def _put(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _texts(made: GeneratedText) -> dict[str, Any]:
+    return {"texts": made.texts, "tokens_per_second": made.tokens_per_second}
+
+
+def write_samples(workdir: Path, values: dict[str, Any], made: GeneratedText) -> Path:
+    """Writes `samples/<step>-<number>.json` and, to be read, `.txt`; returns the latter's path."""
+    from seqmodels.training.workdir import write_json
+
+    folder = workdir / "samples"
+    folder.mkdir(exist_ok=True)
+    number = 1
+    while (path := folder / f"{values['step']}-{number}.txt").exists():
+        number += 1
+    path.write_text("\n\n---\n\n".join(made.texts) + "\n", encoding="utf-8")
+    write_json(path.with_suffix(".json"), {**values, **_texts(made)})
+    return path
+
+
+COMMAND = Command("generate", DOC, run, define, ConfigSource.WORKDIR, overridable=())
+
+if __name__ == "__main__":
+    sys.exit(program.main(COMMAND))

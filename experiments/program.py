@@ -1,0 +1,150 @@
+"""What the commands share: exit statuses, output, logging, and jax once it is needed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments.arguments import Arguments, Command, parse
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.experiment import ExperimentConfig
+
+DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(command: Command, argv: Sequence[str] | None = None) -> int:
+    """Parses and runs a command.
+
+    Args:
+      argv: what stands behind the command's name; None = that of the process.
+
+    Returns:
+      The exit status: 0 done, 1 failed, 2 the user's mistake, 130 and 143 stopped by a signal.
+    """
+    try:
+        arguments = parse(command, sys.argv[1:] if argv is None else argv)
+        if isinstance(arguments, str):
+            print(arguments)
+            return DONE
+        _set_up_logging()
+        return command.run(arguments)
+    except UserError as error:
+        print(f"{command.name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception:
+        traceback.print_exc()
+        return FAILED
+
+
+def define_workdir(values: flags.FlagValues, text: str = "work directory of the run") -> None:
+    """Defines `--workdir`."""
+    flags.DEFINE_string("workdir", None, text, flag_values=values)
+
+
+def define_json(values: flags.FlagValues) -> None:
+    """Defines `--json`."""
+    flags.DEFINE_bool("json", False, "print the answer as JSON on stdout", flag_values=values)
+
+
+def define_step(values: flags.FlagValues) -> None:
+    """Defines `--step` of the commands that read a checkpoint."""
+    flags.DEFINE_string("step", "best", "best, latest or the number of one", flag_values=values)
+
+
+def checked_step(arguments: Arguments) -> str:
+    """What `--step` says.
+
+    Raises:
+      UserError: neither best, latest nor a number.
+    """
+    step = arguments.flags.step
+    if step not in ("best", "latest") and not step.isdecimal():
+        near = suggest(step, ("best", "latest"))
+        raise UserError(f"--step={step}: must be best, latest or the number of a step{near}")
+    return step
+
+
+def answer(arguments: Arguments, values: Any, text: Any) -> None:
+    """Prints the answer: JSON on stdout with `--json`, else `text` for a person on stderr.
+
+    Args:
+      text: anything that rich prints.
+    """
+    if arguments.flags.json:
+        json.dump(values, sys.stdout, indent=1, ensure_ascii=False)
+        print(flush=True)
+    else:
+        say(text)
+
+
+def say(text: Any) -> None:
+    """Prints something for a person on stderr."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    console.print(text, highlight=False, markup=False, soft_wrap=isinstance(text, str))
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        message = super().format(record)
+        return message if record.levelno < logging.WARNING else f"warning: {message}"
+
+
+def _set_up_logging() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # orbax reports each of its moves there; what concerns a run is logged by seqmodels.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def set_up_jax(config: ExperimentConfig) -> None:
+    """Turns the compile cache on; $JAX_COMPILATION_CACHE_DIR overrides where it is."""
+    import jax
+
+    from seqmodels.data.pipeline import cache_directory, text_config
+
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        directory = cache_directory(text_config(config)) / "xla"
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def show_devices() -> None:
+    """Says which devices jax found, and warns where an accelerator is left unused."""
+    import jax
+
+    devices = jax.devices()
+    kinds = sorted({f"{d.platform} {d.device_kind}".replace("cpu cpu", "cpu") for d in devices})
+    say(f"devices: {len(devices)} ({', '.join(kinds)})")
+    found = find_accelerator()
+    if found and devices[0].platform == "cpu" and "cpu" not in os.environ.get("JAX_PLATFORMS", ""):
+        say(
+            f"warning: there is an accelerator ({found}) but jax runs on the CPU; install jax for "
+            "it: pip install -U 'jax[cuda13]' or 'jax[tpu]', see README.md"
+        )
+
+
+def find_accelerator(root: Path = Path("/")) -> str | None:
+    """Returns a trace of a GPU or TPU on this machine, or None. Asks no library."""
+    for pattern in ("dev/nvidia[0-9]*", "dev/kfd", "dev/accel[0-9]*"):
+        for path in sorted(root.glob(pattern)):
+            return f"/{path.relative_to(root)}"
+    names = ("TPU_NAME", "TPU_WORKER_ID", "TPU_ACCELERATOR_TYPE")
+    return next((f"${name}" for name in names if os.environ.get(name)), None)

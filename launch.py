@@ -1,0 +1,45 @@
+"""The front door: `python launch.py COMMAND [flags]`. Parses, then hands over."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from seqmodels.config.errors import suggest
+
+COMMANDS = {
+    "list": "experiments.list_",
+    "prepare": "experiments.prepare",
+    "train": "experiments.train",
+    "evaluate": "experiments.evaluate",
+    "generate": "experiments.generate",
+    "inspect": "experiments.inspect_",
+    "batch": "experiments.batch",
+}
+
+
+def main(argv: list[str]) -> int:
+    """Runs one command; returns the exit status."""
+    if argv and argv[0] in ("--help", "-h", "-help", "help"):
+        print(_help())
+        return 0
+    if not argv or argv[0] not in COMMANDS:
+        given = f"no command {argv[0]!r}" if argv else "a command is needed"
+        near = suggest(argv[0] if argv else "", COMMANDS)
+        print(f"launch.py: {given}{near} (--help tells more)", file=sys.stderr)
+        return 2
+    from experiments.program import main as run
+
+    return run(importlib.import_module(COMMANDS[argv[0]]).COMMAND, argv[1:])
+
+
+def _help() -> str:
+    lines = ["python launch.py COMMAND [flags]", ""]
+    for name, module in COMMANDS.items():
+        doc = importlib.import_module(module).COMMAND.doc.strip()
+        lines.append(f"  {name:<10}{doc.splitlines()[0]}")
+    return "\n".join([*lines, "", "python launch.py COMMAND --help tells a command's flags"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,277 @@
+"""The one validation over a whole config, after all overrides and before jax is imported.
+
+Each check is a generator that yields one line for each thing wrong: the field, its value, and what
+is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from seqmodels import registry
+from seqmodels.config.data import Batching, DataConfig, TextDataConfig, TokenizerKind
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import ModelConfig
+from seqmodels.config.serialization import (
+    describe_type,
+    leaves,
+    optional_of,
+    show_value,
+)
+from seqmodels.config.tasks import LanguageModelConfig, TaskConfig
+from seqmodels.config.training import EvaluationContext, OptimizerConfig, Schedule
+
+Problems = Iterator[str]
+
+BEST_METRICS = ("loss", "perplexity", "bits_per_byte")
+"""Metrics of a validation split of which lower is better."""
+
+# Whole numbers are 1 or more, but for these; both tables go by the field's own name.
+_LEAST = {"seed": 0, "warmup_steps": 0}
+_FINITE = ("a finite number", math.isfinite)
+_POSITIVE = ("above 0", lambda x: x > 0)
+_NOT_NEGATIVE = ("0 or more", lambda x: x >= 0)
+_FRACTION = ("from 0 up to, but not, 1", lambda x: 0 <= x < 1)
+_RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "dropout_rate": _FRACTION,
+    "validation_fraction": _FRACTION,
+    "test_fraction": _FRACTION,
+    "label_smoothing": _FRACTION,
+    "peak_lr": _POSITIVE,
+    "final_lr": _NOT_NEGATIVE,
+    "decay_factor": ("above 0, up to 1", lambda x: 0 < x <= 1),
+    "beta1": _FRACTION,
+    "beta2": _FRACTION,
+    "epsilon": _POSITIVE,
+    "momentum": _FRACTION,
+    "weight_decay": _NOT_NEGATIVE,
+    "clip_norm": _POSITIVE,
+    "ema_decay": ("between 0 and 1, both excluded", lambda x: 0 < x < 1),
+}
+
+
+def validate(config: ExperimentConfig) -> None:
+    """Checks a config.
+
+    Raises:
+      UserError: one line with everything that is wrong; wrong types and single numbers first,
+        since what relates several fields presumes them.
+    """
+    for stage in _STAGES:
+        problems = [line for check in stage for line in check(config)]
+        if problems:
+            raise UserError("; and ".join(problems))
+
+
+def problem(name: str, value: Any, allowed: str) -> str:
+    """The line for one field."""
+    return f"--config.{name}={show_value(value)}: {allowed}"
+
+
+def _types(config: ExperimentConfig) -> Problems:
+    """Config files build dataclasses freely, so a wrong type may come from there too."""
+    for base, section in ((ModelConfig, "model"), (DataConfig, "data"), (TaskConfig, "task")):
+        value = vars(config)[section]
+        if not isinstance(value, base):
+            yield f"config: {section} must be a {base.__name__}, not {value!r}"
+            return
+    for name, kind, value in leaves(config):
+        inner = optional_of(kind)
+        if inner is not None and value is None:
+            continue
+        expected = inner or kind
+        if type(value) is not expected and not (expected is float and type(value) is int):
+            yield problem(name, value, f"must be {describe_type(kind)}")
+
+
+def _numbers(config: ExperimentConfig) -> Problems:
+    for name, kind, value in leaves(config):
+        number, last = optional_of(kind) or kind, name.rpartition(".")[2]
+        if value is None:
+            continue
+        if number is int:
+            least = _LEAST.get(last, 1)
+            if value < least:
+                yield problem(name, value, f"must be {least} or more")
+        elif number is float:
+            allowed, accepts = _RANGES.get(last, _FINITE)
+            if not (math.isfinite(value) and accepts(value)):
+                yield problem(name, value, f"must be {allowed}")
+
+
+def _registered(config: ExperimentConfig) -> Problems:
+    for section, kind, known in (
+        ("model", config.model.kind, registry.MODELS),
+        ("task", config.task.kind, registry.TASKS),
+    ):
+        if kind not in known:
+            yield f"config: {section}.kind={kind!r} is not known{suggest(kind, known)}"
+    name = config.data.name.partition(":")[0]
+    if name not in registry.DATASETS:
+        yield problem("data.name", config.data.name, f"is not known{suggest(name, _DATA_NAMES)}")
+
+
+_DATA_NAMES = [f"{name}:NAME" if name == "tfds" else name for name in registry.DATASETS]
+
+
+def _model(config: ExperimentConfig) -> Problems:
+    for name, allowed in config.model.problems():
+        yield problem(f"model.{name}", vars(config.model)[name], allowed)
+
+
+def _lengths(config: ExperimentConfig) -> Problems:
+    if config.model.unbounded:
+        return
+    longest = vars(config.model)["max_length"]
+    lengths = {"evaluation.sequence_length": config.evaluation.sequence_length}
+    if isinstance(config.data, TextDataConfig):
+        lengths["data.sequence_length"] = config.data.sequence_length
+    for name, length in lengths.items():
+        if length > longest:
+            yield problem(name, length, f"must be at most model.max_length, {longest}")
+
+
+def _carries(config: ExperimentConfig) -> Problems:
+    if config.model.unbounded:
+        return
+    why = f"needs a carry that runs on for ever; the cache of a {config.model.kind} is bounded"
+    if config.evaluation.context is EvaluationContext.CARRY:
+        yield problem("evaluation.context", "carry", f"{why}; use window or sliding")
+    if isinstance(config.data, TextDataConfig) and config.data.batching is Batching.STREAMS:
+        yield problem("data.batching", "streams", f"{why}; use crops, windows or packed")
+
+
+def _text(config: ExperimentConfig) -> Problems:
+    data = config.data
+    if not isinstance(data, TextDataConfig):
+        return
+    if data.validation_fraction + data.test_fraction >= 1:
+        yield problem(
+            "data.validation_fraction",
+            data.validation_fraction,
+            f"with data.test_fraction={data.test_fraction} leaves nothing to train on; "
+            "their sum must be less than 1",
+        )
+    if data.name == "tfds" or data.name == "tfds:":
+        yield problem("data.name", data.name, "must name a data set: tfds:NAME")
+    if config.training.steps_per_call > 1 and data.batching is Batching.BUCKETS:
+        yield problem(
+            "training.steps_per_call",
+            config.training.steps_per_call,
+            "must be 1 with data.batching=buckets, whose batches differ in shape",
+        )
+
+
+def _text_file(config: ExperimentConfig) -> Problems:
+    data = config.data
+    if not isinstance(data, TextDataConfig):
+        return
+    whole = data.path is not None
+    parts = {
+        "data.train_path": data.train_path,
+        "data.validation_path": data.validation_path,
+        "data.test_path": data.test_path,
+    }
+    given = [name for name, path in parts.items() if path is not None]
+    if data.name != "text_file":
+        for name, path in {"data.path": data.path, **parts}.items():
+            if path is not None:
+                yield problem(name, path, f"is only for data.name=text_file, not {data.name}")
+        return
+    for name, path in {"data.path": data.path, **parts}.items():
+        if path == "":
+            yield problem(name, "''", "must be a file or a glob, or none")
+    if whole and given:
+        yield problem(given[0], parts[given[0]], "and data.path: give one of the two")
+    elif not whole and data.train_path is None:
+        yield problem(
+            "data.path",
+            None,
+            "data.name=text_file needs a file or a glob here, or in data.train_path and "
+            "data.validation_path",
+        )
+    elif not whole and data.validation_path is None:
+        allowed = "must be a file or a glob beside data.train_path"
+        yield problem("data.validation_path", None, allowed)
+    elif whole and data.validation_fraction == 0:
+        yield problem("data.validation_fraction", 0.0, "must be above 0 with data.path")
+
+
+def _optimizer(config: ExperimentConfig) -> Problems:
+    optimizer: OptimizerConfig = config.optimizer
+    if optimizer.warmup_steps > config.training.num_steps:
+        yield problem(
+            "optimizer.warmup_steps",
+            optimizer.warmup_steps,
+            f"must be at most training.num_steps, {config.training.num_steps}",
+        )
+    decays = optimizer.schedule in (Schedule.COSINE, Schedule.LINEAR)
+    if decays and optimizer.final_lr > optimizer.peak_lr:
+        yield problem(
+            "optimizer.final_lr",
+            optimizer.final_lr,
+            f"must be at most optimizer.peak_lr, {optimizer.peak_lr}",
+        )
+
+
+def _steps(config: ExperimentConfig) -> Problems:
+    training = config.training
+    per_call = training.steps_per_call
+    for name in ("num_steps", "log_every", "evaluate_every", "checkpoint_every"):
+        value = vars(training)[name]
+        if value % per_call:
+            lower, upper = value // per_call * per_call, -(-value // per_call) * per_call
+            yield problem(
+                f"training.{name}",
+                value,
+                f"must be a multiple of training.steps_per_call, {per_call}; near are "
+                + (f"{lower} and {upper}" if lower else f"{upper}"),
+            )
+
+
+def _batch(config: ExperimentConfig) -> Problems:
+    training, size = config.training, config.data.batch_size
+    product = (training.mesh_data or 1) * training.mesh_fsdp * training.accumulation_steps
+    if size % product:
+        yield problem(
+            "data.batch_size",
+            size,
+            "must be a multiple of training.mesh_data x mesh_fsdp x accumulation_steps, "
+            f"{training.mesh_data or 1} x {training.mesh_fsdp} x {training.accumulation_steps}"
+            f" = {product}",
+        )
+
+
+def _best_metric(config: ExperimentConfig) -> Problems:
+    name = config.training.best_metric
+    if name not in BEST_METRICS:
+        yield problem("training.best_metric", name, f"is not known{suggest(name, BEST_METRICS)}")
+    data = config.data
+    loses = (
+        isinstance(data, TextDataConfig)
+        and data.tokenizer is TokenizerKind.CHARACTER
+        and data.unknown_symbols
+    )
+    if name == "bits_per_byte" and loses:
+        yield problem(
+            "training.best_metric",
+            name,
+            "needs a tokenizer that loses nothing: data.tokenizer=byte, or "
+            "data.unknown_symbols=false",
+        )
+
+
+def _task(config: ExperimentConfig) -> Problems:
+    task, data = config.task, config.data
+    if isinstance(task, LanguageModelConfig) and not isinstance(data, TextDataConfig):
+        yield f"config: task.kind={task.kind} needs data of kind text, not {data.kind}"
+
+
+_STAGES: tuple[tuple[Callable[[ExperimentConfig], Problems], ...], ...] = (
+    (_types,),
+    (_numbers, _registered, _task),
+    (_model, _lengths, _carries, _text, _text_file, _optimizer, _steps, _batch, _best_metric),
+)
