@@ -30,8 +30,8 @@ def cut_pieces(offsets: np.ndarray, sequence_length: int) -> tuple[np.ndarray, n
       sequence_length: T.
 
     Returns:
-      Where each piece starts and its number of targets, both int64 [num_pieces], in the order of the
-      text. Documents of fewer than two tokens have no target and no piece.
+      Where each piece starts and its number of targets, both int64 [num_pieces], in the order of
+      the text. Documents of fewer than two tokens have no target and no piece.
     """
     targets = np.maximum(np.diff(offsets) - 1, 0)
     counts = -(-targets // sequence_length)
@@ -83,8 +83,8 @@ def best_fit_decreasing(lengths: np.ndarray, capacity: int) -> tuple[np.ndarray,
 def choose_widths(lengths: np.ndarray, batch_size: int) -> np.ndarray:
     """Chooses at most MAX_BUCKETS row widths so that an epoch has the fewest columns in all.
 
-    A bucket of n pieces of width w costs ceil(n / B) B w columns, padding rows included. The minimum
-    is found by dynamic programming over the lengths that occur (at most 256 quantiles of them).
+    A bucket of n pieces of width w costs ceil(n / B) B w columns, padding rows included. Dynamic
+    programming over the lengths that occur (at most 256 quantiles of them) finds the minimum.
 
     Args:
       lengths: [n] of the pieces.
@@ -152,9 +152,9 @@ class _Pieces(Source):
 class Packed(_Pieces):
     """Documents packed into rows of sequence_length columns, told apart by segment ids.
 
-    Best-fit decreasing packing is planned once over the lengths. Each epoch permutes pieces of equal
-    length among their places, and the rows, so the number of rows never changes. Rows that no piece
-    needs are padding: segment 0, weight 0.
+    Best-fit decreasing packing is planned once over the lengths. Each epoch permutes pieces of
+    equal length among their places, and the rows, so the number of rows never changes. Rows that no
+    piece needs are padding: segment 0, weight 0.
     """
 
     def __init__(
@@ -193,8 +193,8 @@ class Packed(_Pieces):
 class Buckets(_Pieces):
     """One piece a row, in batches of like length: at most 8 widths, chosen from the lengths.
 
-    Each epoch deals the pieces of a bucket out to ceil(n / B) batches and permutes all batches. Rows
-    without a piece are padding: segment 0, weight 0.
+    Each epoch deals the pieces of a bucket out to ceil(n / B) batches and permutes all batches.
+    Rows without a piece are padding: segment 0, weight 0.
     """
 
     def __init__(

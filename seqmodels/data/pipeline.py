@@ -149,9 +149,9 @@ def prepare(config: ExperimentConfig) -> dict[str, Any]:
 def describe(batch: Batch, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     """Returns what a batch holds, for a person: one dict a row.
 
-    Each has `row`, `num_targets` and `segments`: one dict for each document in the row, padding left
-    out, of its segment `id`, the text of its `inputs`, that of its `targets` (those that count) and
-    its `num_targets`.
+    Each has `row`, `num_targets` and `segments`: one dict for each document in the row, padding
+    left out, of its segment `id`, the text of its `inputs`, that of its `targets` (those that
+    count) and its `num_targets`.
     """
     described = []
     for row, (inputs, targets, weights) in enumerate(

@@ -20,8 +20,8 @@ class BatchSource(Protocol):
     Attributes:
       batch_size: B, global.
       batches_per_epoch: the same every epoch.
-      carries_state: row r of a batch goes on where row r of the batch before it ended, so the model's
-        carry runs on from step to step.
+      carries_state: row r of a batch goes on where row r of the batch before it ended, so the
+        model's carry runs on from step to step.
       shapes: every (B, T) that a batch can have, at most 8.
     """
 
@@ -31,11 +31,11 @@ class BatchSource(Protocol):
     shapes: tuple[tuple[int, int], ...]
 
     def position(self, step: int) -> tuple[int, int]:
-        """Returns the epoch of a step and its index in that epoch, both from 0; steps count from 1."""
+        """Returns epoch and index in it, both from 0; steps count from 1."""
         ...
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
-        """Returns `rows` of the batch that turns state step - 1 into state step, as numpy arrays."""
+        """Returns `rows` of the batch that turns state step - 1 into state step, in numpy."""
         ...
 
 
@@ -79,8 +79,8 @@ class Source:
     def _require_rows(self, available: int, what: str) -> None:
         if self.batch_size > available:
             raise UserError(
-                f"data.batch_size={self.batch_size}: the {self._name} split has {available} {what}; "
-                f"at most {available}"
+                f"data.batch_size={self.batch_size}: the {self._name} split has {available} "
+                f"{what}; at most {available}"
             )
 
     def _cut(self, starts: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -217,6 +218,55 @@ def test_windows_change_their_cuts_from_epoch_to_epoch() -> None:
     assert order != sorted(order)
 
 
+@pytest.mark.parametrize("kind", SHUFFLED)
+def test_an_epoch_is_planned_once(kind: Batching, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned, plan = [], KINDS[kind]._make_plan
+    monkeypatch.setattr(
+        KINDS[kind], "_make_plan", lambda self, epoch: (planned.append(epoch), plan(self, epoch))[1]
+    )
+    source = make(kind)
+    for step in range(1, 3 * source.batches_per_epoch + 1):
+        source.batch(step)
+    assert planned == [0, 1, 2]
+
+
+def documents_by_row(source: BatchSource, length: int, epoch: int) -> list[frozenset[int]]:
+    """For each row of an epoch that is not empty, its documents, all of which have `length`."""
+    rows = []
+    for step in epoch_steps(source, epoch):
+        batch = source.batch(step)
+        for inputs, ids in zip(batch.inputs, batch.segment_ids, strict=True):
+            rows.append(frozenset((inputs[ids > 0] // length).tolist()))
+    return [row for row in rows if row]
+
+
+def test_packed_documents_change_their_neighbours_and_their_turn() -> None:
+    alike = Packed(numbered_split([6] * 20), 2, 10, 0, "train")
+    neighbours = [set(documents_by_row(alike, 6, epoch)) for epoch in range(3)]
+    assert neighbours[0] != neighbours[1] != neighbours[2]
+    assert {len(row) for rows in neighbours for row in rows} == {2}
+    # Each of these fills its row alone, so only the order of the rows can change.
+    alone = Packed(numbered_split([11, 10, 9, 8, 7, 11, 10, 9, 8, 7]), 2, 10, 0, "train")
+    turns = [
+        [alone.batch(step).loss_weights.sum(1).tolist() for step in epoch_steps(alone, epoch)]
+        for epoch in range(3)
+    ]
+    assert turns[0] != turns[1] != turns[2]
+
+
+def test_bucketed_documents_change_their_batch_and_batches_their_turn() -> None:
+    alike = Buckets(numbered_split([6] * 20), 2, 10, 0, "train")
+    rows = [documents_by_row(alike, 6, epoch) for epoch in range(3)]
+    pairs = [{row | other for row, other in zip(r[::2], r[1::2], strict=True)} for r in rows]
+    assert pairs[0] != pairs[1] != pairs[2]
+    mixed = Buckets(numbered_split([3] * 12 + [11] * 12), 2, 10, 0, "train")
+    shapes = [
+        [mixed.batch(step).inputs.shape for step in epoch_steps(mixed, epoch)] for epoch in range(3)
+    ]
+    assert shapes[0] != shapes[1] != shapes[2]
+    assert {shape for turns in shapes for shape in turns} == {(2, 2), (2, 10)}
+
+
 def test_streams_run_on_and_start_afresh_with_the_epoch() -> None:
     source = make(Batching.STREAMS)
     for epoch in (0, 1):
@@ -224,7 +274,7 @@ def test_streams_run_on_and_start_afresh_with_the_epoch() -> None:
         inputs = np.concatenate([b.inputs for b in batches], axis=1)
         segments = np.concatenate([b.segment_ids for b in batches], axis=1)
         bounds = [0, 52, 104, 156]  # 157 documents' tokens have 156 targets, 52 a row
-        for row, (first, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for row, (first, end) in enumerate(itertools.pairwise(bounds)):
             real = segments[row] > 0
             assert real.tolist() == [True] * 52 + [False] * (len(real) - 52)
             assert (segments[row][real] == epoch + 1).all()
@@ -279,7 +329,7 @@ def test_a_batch_costs_well_under_a_millisecond(kind: Batching) -> None:
     source = KINDS[kind](numbered_split(lengths), 64, 128, 0, "train")
     source.batch(1)  # plans the epoch
     times = []
-    for step in range(1, 31):
+    for step in range(1, 61):
         start = time.perf_counter()
         source.batch(step)
         times.append(time.perf_counter() - start)

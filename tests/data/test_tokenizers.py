@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tests.data.helpers import CHINESE
 
 TEXTS = [
     "",
+    "\x7f\x80\u07ff\u0800\uffff\U00010000",
     "plain ASCII\n",
     CHINESE,
     "\ufeff\r\r\n\x00\x85\u2028",
@@ -115,7 +117,7 @@ def test_bytes_that_are_no_utf8_decode_to_the_replacement_character() -> None:
 @pytest.mark.parametrize(
     "tokenizer", [ByteTokenizer(), CharacterTokenizer.train([CHINESE], unknown_symbols=True)]
 )
-def test_save_and_load(tokenizer: ByteTokenizer | CharacterTokenizer, tmp_path) -> None:
+def test_save_and_load(tokenizer: ByteTokenizer | CharacterTokenizer, tmp_path: Path) -> None:
     tokenizer.save(tmp_path / "tokenizer.json")
     loaded = load_tokenizer(tmp_path / "tokenizer.json")
     assert loaded.to_json() == tokenizer.to_json()
@@ -134,7 +136,7 @@ def test_save_and_load(tokenizer: ByteTokenizer | CharacterTokenizer, tmp_path) 
         '{"kind": "character", "symbols": "ba", "unknown_symbols": true}',
     ],
 )
-def test_damaged_tokenizer_file_is_one_line(content: str, tmp_path) -> None:
+def test_damaged_tokenizer_file_is_one_line(content: str, tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text(content)
     with pytest.raises(UserError, match=r"tokenizer\.json: not a tokenizer file") as raised:

@@ -53,7 +53,7 @@ class Catalog:
             with filelock.FileLock(root / ".lock"), contextlib.redirect_stdout(sys.stderr):
                 builder = tfds.builder(name, data_dir=str(root))
                 builder.download_and_prepare(file_format="array_record")
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             # Anything may come out of a catalog builder: no network, no TensorFlow, no such name.
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST_REASON]
             raise UserError(f"data.name=tfds:{name}: TFDS cannot prepare it ({reason})") from None
@@ -91,7 +91,7 @@ class _CatalogSource:
         with quiet():
             try:
                 builder = tfds.builder_from_directory(str(self._directory))
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 raise UserError(f"{self._directory}: TFDS cannot read it ({error})") from None
             self._check_feature(builder.info.features)
             return {
@@ -123,7 +123,7 @@ class _CatalogSource:
         except (NotImplementedError, ImportError) as error:
             reason = " ".join(str(error).split())[:_LONGEST_REASON]
             raise UserError(f"{self._directory}: not in array_record form ({reason})") from None
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             reason = " ".join(str(error).split())[:_LONGEST_REASON]
             raise UserError(f"{field}: TFDS does not take it ({reason})") from None
         texts = []
@@ -140,7 +140,7 @@ class _CatalogSource:
 
 
 def data_dir(config: TextDataConfig) -> Path:
-    """Returns data.tfds_data_dir, else $SEQMODELS_DATA_DIR/tfds where it exists, else TFDS's own."""
+    """Returns data.tfds_data_dir, $SEQMODELS_DATA_DIR/tfds where it exists, or TFDS's own."""
     if config.tfds_data_dir is not None:
         return Path(config.tfds_data_dir).expanduser()
     if "SEQMODELS_DATA_DIR" in os.environ:

@@ -27,7 +27,7 @@ class TextSource(Protocol):
     description: str
 
     def fingerprint(self) -> str:
-        """Returns a hash of all that decides `documents()`; cheap, for it is asked at every start."""
+        """Returns a hash of all that decides `documents()`; cheap: every start asks."""
         ...
 
     def documents(self) -> Documents:
