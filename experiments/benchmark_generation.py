@@ -1,4 +1,6 @@
-"""Greedy generation with and without a carry: `python -m experiments.benchmark_generation --workdir=DIR`.
+"""Greedy generation with and without a carry.
+
+    python -m experiments.benchmark_generation --workdir=DIR
 
 Without a carry the whole text so far is read again for every token, padded to a multiple of 64
 tokens so that few programs are compiled.

@@ -5,18 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from experiments import program
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import BatchSource, load_data
-from seqmodels.models.build import build_model
-from seqmodels.registry import TASKS, resolve
 from seqmodels.training.feed import Feed
-from seqmodels.training.mesh import make_mesh, mesh_context
-from seqmodels.training.optimizers import make_optimizer
-from seqmodels.training.state import create_state
-from seqmodels.training.step import make_call, make_train_step
+from seqmodels.training.mesh import mesh_context
+from seqmodels.training.setup import set_up
 from seqmodels.types import DataSpec
 
 
@@ -48,39 +43,16 @@ def dry_run(config: ExperimentConfig) -> int:
 def memory(
     config: ExperimentConfig, spec: DataSpec, source: BatchSource
 ) -> list[tuple[str, int | None, int]]:
-    """Compiles the training step and asks what it needs.
+    """Compiles the training step and asks what it needs; makes no state.
 
     Returns:
       (what, how many numbers where that is known, bytes) of each part.
     """
-    training = config.training
-    model = build_model(config.model, spec, jnp.dtype(training.dtype.value))
-    task = resolve(TASKS[config.task.kind].implementation)(config.task)
-    optimizer = make_optimizer(config.optimizer, training.num_steps)
-    mesh = make_mesh(training, config.data.batch_size)
-    state, shardings = create_state(
-        model,
-        optimizer,
-        training.seed,
-        mesh,
-        metric_names=(*task.metric_names, "gradient_norm", "parameter_norm"),
-        carry_rows=config.data.batch_size if source.carries_state else None,
-        keep_ema=training.ema_decay is not None,
-    )
-    step = make_train_step(
-        model,
-        task,
-        optimizer,
-        accumulation_steps=training.accumulation_steps,
-        ema_decay=training.ema_decay,
-        log_every=training.log_every,
-    )
-    call = jax.jit(
-        make_call(step, training.steps_per_call), donate_argnums=0, out_shardings=(shardings, None)
-    )
-    batches = Feed(source, mesh, training.steps_per_call)(1)
-    with mesh_context(mesh):
-        analysis = call.lower(state, batches).compile().memory_analysis()
+    setup = set_up(config, spec, carries_state=source.carries_state)
+    state = setup.abstract
+    batches = Feed(source, setup.mesh, config.training.steps_per_call)(1)
+    with mesh_context(setup.mesh):
+        analysis = setup.call.lower(state, batches).compile().memory_analysis()
     rows = [
         ("parameters", _count(state.params), _bytes(state.params)),
         ("optimizer", _count(state.opt_state), _bytes(state.opt_state)),
@@ -90,7 +62,7 @@ def memory(
     ]
     rows = [row for row in rows if row[2]]
     if analysis is not None:  # some backends do not tell
-        needed = int(analysis.temp_size_in_bytes) * mesh.size
+        needed = int(analysis.temp_size_in_bytes) * setup.mesh.size
         rows.append(("activations, gradients", None, needed))
     return [*rows, ("in all", None, sum(size for _, _, size in rows))]
 
@@ -100,4 +72,4 @@ def _count(tree: Any) -> int:
 
 
 def _bytes(tree: Any) -> int:
-    return sum(int(x.nbytes) for x in jax.tree.leaves(tree))
+    return sum(int(x.size) * x.dtype.itemsize for x in jax.tree.leaves(tree))

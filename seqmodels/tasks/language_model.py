@@ -16,7 +16,7 @@ from seqmodels.types import Batch, Carry, Metrics, Params
 class LanguageModel:
     """Every position predicts the next token; the loss is in nats per target.
 
-        loss = - sum_bt w_bt log p(target_bt | what stands before it) / sum_bt w_bt
+    loss = - sum_bt w_bt log p(target_bt | what stands before it) / sum_bt w_bt
     """
 
     metric_names = ("loss", "accuracy")

@@ -230,7 +230,9 @@ class Checkpoints:
                 f"no usable checkpoint in {self._directory}: every one is damaged: "
                 + "; ".join(damaged)
             )
-        raise UserError(f"no checkpoint in {self._directory}: train first, or wait for the first save")
+        raise UserError(
+            f"no checkpoint in {self._directory}: train first, or wait for the first save"
+        )
 
     def _load_step(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
         assert self._orbax is not None

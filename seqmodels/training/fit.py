@@ -11,10 +11,9 @@ import jax.numpy as jnp
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import TextData
 from seqmodels.evaluation.evaluate import Evaluator
-from seqmodels.models.build import build_model
-from seqmodels.registry import TASKS, resolve
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.progress import TrainingProgress
+from seqmodels.training.setup import build
 from seqmodels.training.state import TrainState
 from seqmodels.training.writers import MetricsWriter
 
@@ -26,8 +25,7 @@ def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:
       The exit status, 0.
     """
     training = config.training
-    model = build_model(config.model, data.spec, jnp.dtype(training.dtype.value))
-    task = resolve(TASKS[config.task.kind].implementation)(config.task)
+    model, task = build(config, data.spec)
     with Checkpoints(
         workdir / "checkpoints", training.keep_checkpoints, training.best_metric, writable=True
     ) as checkpoints:

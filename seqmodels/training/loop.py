@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
 import math
 import time
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import TextData, load_data
 from seqmodels.evaluation.evaluate import Evaluator
-from seqmodels.models.build import build_model
-from seqmodels.registry import TASKS, resolve
-from seqmodels.training import optimizers
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
-from seqmodels.training.mesh import make_mesh, mesh_context
+from seqmodels.training.mesh import mesh_context
 from seqmodels.training.metrics import means
 from seqmodels.training.progress import TrainingProgress
+from seqmodels.training.setup import set_up
 from seqmodels.training.signals import StopRequest, stop_on_signals
-from seqmodels.training.state import TrainState, abstract_state, create_state
-from seqmodels.training.step import make_call, make_train_step
+from seqmodels.training.state import TrainState
 from seqmodels.training.workdir import claim, claim_data
 from seqmodels.training.writers import MetricsWriter
-
-_log = logging.getLogger(__name__)
 
 
 class NonFiniteError(RuntimeError):
@@ -69,42 +60,16 @@ class Run:
         training = self._training = config.training
         self._source = data.batches(config)
         self._workdir = workdir
-        model = build_model(config.model, data.spec, jnp.dtype(training.dtype.value))
-        task = resolve(TASKS[config.task.kind].implementation)(config.task)
-        self._evaluate = Evaluator(model, data, config.evaluation, task, training.seed)
-        self._schedule = optimizers.make_schedule(config.optimizer, training.num_steps)
-        optimizer = optimizers.make_optimizer(config.optimizer, training.num_steps)
-        self._mesh = make_mesh(training, config.data.batch_size)
-        state, shardings = create_state(
-            model,
-            optimizer,
-            training.seed,
-            self._mesh,
-            metric_names=(*task.metric_names, "gradient_norm", "parameter_norm"),
-            carry_rows=config.data.batch_size if self._source.carries_state else None,
-            keep_ema=training.ema_decay is not None,
-        )
-        step = make_train_step(
-            model,
-            task,
-            optimizer,
-            accumulation_steps=training.accumulation_steps,
-            ema_decay=training.ema_decay,
-            log_every=training.log_every,
-        )
-        self._call = jax.jit(
-            make_call(step, training.steps_per_call),
-            donate_argnums=0,
-            out_shardings=(shardings, None),
-        )
-        self._feed = Feed(self._source, self._mesh, training.steps_per_call)
+        setup = self._setup = set_up(config, data.spec, carries_state=self._source.carries_state)
+        self._evaluate = Evaluator(setup.model, data, config.evaluation, setup.task, training.seed)
+        self._feed = Feed(self._source, setup.mesh, training.steps_per_call)
         self._checkpoints = Checkpoints(
             workdir / "checkpoints",
             training.keep_checkpoints,
             training.best_metric,
             writable=True,
         )
-        self._state = self._resume(state, shardings)
+        self._state = self._resume_or_create()
         self._step = int(self._state.step)
         self._writer = MetricsWriter(workdir / "metrics.jsonl", self._step)
         self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
@@ -122,10 +87,10 @@ class Run:
         self._writer.close()
         self._checkpoints.close()
 
-    def _resume(self, state: TrainState, shardings: TrainState) -> TrainState:
+    def _resume_or_create(self) -> TrainState:
         if not self._checkpoints.steps():
-            return state
-        step, state = self._checkpoints.restore(abstract_state(state, shardings), "latest")
+            return self._setup.create_state(self._training.seed)
+        step, state = self._checkpoints.restore(self._setup.abstract, "latest")
         self._checkpoints.delete_after(step)
         return state
 
@@ -133,10 +98,10 @@ class Run:
         """Steps until the last step, early stopping, or a signal; then saves."""
         training, per_call = self._training, self._training.steps_per_call
         saved = self._step
-        with mesh_context(self._mesh):
+        with mesh_context(self._setup.mesh):
             while self._step < training.num_steps and not self._stops_early():
                 batch = self._feed(self._step + 1)
-                self._state, outputs = self._call(self._state, batch)
+                self._state, outputs = self._setup.call(self._state, batch)
                 self._read()  # the call before, while the device works on this one
                 self._step += per_call
                 self._unread = (self._step, outputs)
@@ -175,7 +140,7 @@ class Run:
                 "step": step,
                 "split": "train",
                 **means(outputs["log"]),
-                "learning_rate": float(self._schedule(step - 1)),
+                "learning_rate": float(self._setup.schedule(step - 1)),
                 "tokens_per_second": float(outputs["log"]["loss"][1]) / (now - self._last_logged),
                 "seconds": self._seconds(),
             }
@@ -188,7 +153,9 @@ class Run:
         state = self._state
         params = state.params if state.ema is None else state.ema
         result = self._evaluate(params, "validation")
-        self._write({"step": self._step, "split": "validation", **result, "seconds": self._seconds()})
+        self._write(
+            {"step": self._step, "split": "validation", **result, "seconds": self._seconds()}
+        )
         # Evaluation is no training time: neither the rate nor the clock of the rows counts it.
         spent = time.monotonic() - before
         self._last_logged += spent

@@ -22,9 +22,7 @@ def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
     remaining = max(num_steps - warmup, 1)
     decays: dict[Schedule, optax.Schedule] = {
         Schedule.CONSTANT: optax.constant_schedule(peak),
-        Schedule.COSINE: optax.cosine_decay_schedule(
-            peak, remaining, alpha=config.final_lr / peak
-        ),
+        Schedule.COSINE: optax.cosine_decay_schedule(peak, remaining, alpha=config.final_lr / peak),
         Schedule.LINEAR: optax.linear_schedule(peak, config.final_lr, remaining),
         Schedule.INVERSE_SQRT: lambda u: peak * jnp.sqrt(max(warmup, 1) / (u + max(warmup, 1))),
         Schedule.STEP: optax.exponential_decay(

@@ -47,7 +47,9 @@ class TrainingProgress:
             self._bar.update(self._task, note=note)
             return
         step = row["step"]
-        line = f"{self._label}  step {step}/{self._num_steps}  {row['split']} loss {row['loss']:.4f}"
+        line = (
+            f"{self._label}  step {step}/{self._num_steps}  {row['split']} loss {row['loss']:.4f}"
+        )
         if "tokens_per_second" in row:
             left = (time.monotonic() - self._started) / max(step - self._first, 1)
             line += f"  {row['tokens_per_second']:,.0f} tokens/s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -39,37 +40,31 @@ class TrainState:
     ema: Any = None
 
 
-def create_state(
+def make_initial(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
-    seed: int,
-    mesh: Mesh,
     *,
     metric_names: tuple[str, ...],
     carry_rows: int | None = None,
     keep_ema: bool = False,
-) -> tuple[TrainState, TrainState]:
-    """Creates the first state directly in its shardings.
+) -> Callable[[jax.Array], TrainState]:
+    """Makes the function of a key that is the first state, its parameters still boxed.
 
-    The parameters stay boxed (flax's partitioning metadata) until the optimizer has made its
-    moments, which so inherit the parameters' shardings.
+    The optimizer makes its moments from the boxed parameters (flax's partitioning metadata), so
+    that they inherit the parameters' shardings.
 
     Args:
       metric_names: keys of `TrainState.log`.
       carry_rows: global batch size where the carry runs on over batches, else None.
       keep_ema: whether a moving average of the parameters is kept.
-
-    Returns:
-      The state, and the tree of its shardings.
     """
 
-    def create(key: jax.Array) -> TrainState:
+    def initial(key: jax.Array) -> TrainState:
         params = init_params(model, jax.random.fold_in(key, 0))
         carry = None
         if carry_rows is not None:
-            carry = model.apply(
-                {"params": unboxed(params)}, carry_rows, 1, method="initial_carry"
-            )
+            variables = {"params": unboxed(params)}
+            carry = model.apply(variables, carry_rows, 1, method="initial_carry")
         return TrainState(
             step=jnp.int32(0),
             params=params,
@@ -80,19 +75,28 @@ def create_state(
             ema=jax.tree.map(jnp.copy, params) if keep_ema else None,
         )
 
-    key = jax.random.key(seed)
-    with mesh_context(mesh):
-        shardings = shardings_of(jax.eval_shape(create, key), mesh)
-        rows = NamedSharding(mesh, PartitionSpec(BATCH_AXES))
-        shardings = dataclasses.replace(
-            shardings, carry=jax.tree.map(lambda _: rows, shardings.carry)
-        )
-        state = jax.jit(lambda k: unboxed(create(k)), out_shardings=shardings)(key)
-    return state, shardings
+    return initial
 
 
-def abstract_state(state: TrainState, shardings: TrainState) -> TrainState:
-    """Shapes, dtypes and shardings of `state`, which a checkpoint restores into."""
+def abstract_state(initial: Callable[[jax.Array], TrainState], mesh: Mesh) -> TrainState:
+    """Shapes, dtypes and shardings of the state; takes no memory.
+
+    A checkpoint restores into it, and a step compiles from it.
+    """
+    shapes = jax.eval_shape(initial, jax.random.key(0))
+    shardings = shardings_of(shapes, mesh)
+    rows = NamedSharding(mesh, PartitionSpec(BATCH_AXES))
+    shardings = dataclasses.replace(shardings, carry=jax.tree.map(lambda _: rows, shardings.carry))
     return jax.tree.map(
-        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), state, shardings
+        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), unboxed(shapes), shardings
     )
+
+
+def create_state(
+    initial: Callable[[jax.Array], TrainState], abstract: TrainState, seed: int, mesh: Mesh
+) -> TrainState:
+    """Creates the first state directly in its shardings."""
+    shardings = jax.tree.map(lambda x: x.sharding, abstract)
+    with mesh_context(mesh):
+        create = jax.jit(lambda key: unboxed(initial(key)), out_shardings=shardings)
+        return create(jax.random.key(seed))

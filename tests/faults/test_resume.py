@@ -24,7 +24,9 @@ def undisturbed(setting: Setting) -> Path:
     return workdir
 
 
-def interrupt(setting: Setting, workdir: Path, step: int, number: signal.Signals) -> tuple[int, str]:
+def interrupt(
+    setting: Setting, workdir: Path, step: int, number: signal.Signals
+) -> tuple[int, str]:
     process = setting.start(workdir)
     wait_for_step(process, workdir, step)
     process.send_signal(number)
@@ -50,9 +52,7 @@ def test_killed_stopped_and_resumed_ends_with_the_same_bits(
     assert_same_run(undisturbed, workdir)
 
 
-def test_another_config_is_refused_naming_what_differs(
-    setting: Setting, undisturbed: Path
-) -> None:
+def test_another_config_is_refused_naming_what_differs(setting: Setting, undisturbed: Path) -> None:
     before = (undisturbed / "config.json").read_bytes()
     done = subprocess.run(
         setting.command(undisturbed, "--config.model.hidden_dim=13", "--config.training.seed=1"),

@@ -6,20 +6,17 @@ import json
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.models import GPTConfig, RecurrentConfig
+from seqmodels.config.data import TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import GPTConfig, ModelConfig, RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import OptimizerConfig, TrainingConfig
-from seqmodels.models.build import build_model
-from seqmodels.tasks.language_model import LanguageModel
 from seqmodels.training.feed import Feed
-from seqmodels.training.mesh import make_mesh, mesh_context
+from seqmodels.training.mesh import mesh_context
 from seqmodels.training.metrics import means
-from seqmodels.training.optimizers import make_optimizer
-from seqmodels.training.state import create_state
-from seqmodels.training.step import make_call, make_train_step
+from seqmodels.training.setup import set_up
 from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
 
 B, T, V = 16, 6, 11
@@ -36,29 +33,29 @@ class Source:
         return Batch(tokens[:, :-1], tokens[:, 1:], np.ones((len(tokens), T), np.float32))
 
 
-def losses(config, mesh_axes: tuple[int, int, int], carry: bool, accumulation_steps: int):
+def losses(
+    config: ModelConfig, mesh_axes: tuple[int, int, int], carry: bool, accumulation_steps: int
+) -> dict[str, object]:
     data, fsdp, tensor = mesh_axes
-    training = TrainingConfig(
-        mesh_data=data,
-        mesh_fsdp=fsdp,
-        mesh_tensor=tensor,
-        steps_per_call=2,
-        accumulation_steps=accumulation_steps,
+    experiment = ExperimentConfig(
+        model=config,
+        data=TextDataConfig(batch_size=B),
+        task=LanguageModelConfig(),
+        optimizer=OptimizerConfig(warmup_steps=0, weight_decay=0.1),
+        training=TrainingConfig(
+            num_steps=8,
+            mesh_data=data,
+            mesh_fsdp=fsdp,
+            mesh_tensor=tensor,
+            steps_per_call=2,
+            accumulation_steps=accumulation_steps,
+        ),
     )
-    model = build_model(config, DataSpec(TokenInput(V), VocabOutput(V)), jnp.float32)
-    task = LanguageModel(LanguageModelConfig())
-    optimizer = make_optimizer(OptimizerConfig(warmup_steps=0, weight_decay=0.1), 8)
-    mesh = make_mesh(training, B)
-    names = (*task.metric_names, "gradient_norm", "parameter_norm")
-    state, shardings = create_state(
-        model, optimizer, 0, mesh, metric_names=names, carry_rows=B if carry else None
-    )
-    step = make_train_step(model, task, optimizer, accumulation_steps=accumulation_steps)
-    call = jax.jit(make_call(step, 2), donate_argnums=0, out_shardings=(shardings, None))
-    feed, found = Feed(Source(), mesh, 2), []
-    with mesh_context(mesh):
+    setup = set_up(experiment, DataSpec(TokenInput(V), VocabOutput(V)), carries_state=carry)
+    state, feed, found = setup.create_state(0), Feed(Source(), setup.mesh, 2), []
+    with mesh_context(setup.mesh):
         for first in (1, 3, 5):
-            state, outputs = call(state, feed(first))
+            state, outputs = setup.call(state, feed(first))
             found.append(means(outputs["log"])["loss"])
     adam = state.opt_state[1]
     alike = jax.tree.map(

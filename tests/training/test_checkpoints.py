@@ -16,7 +16,7 @@ import pytest
 from seqmodels.config.errors import UserError
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.seals import SealState, check_seal
-from seqmodels.training.state import TrainState, abstract_state
+from seqmodels.training.state import TrainState
 
 
 def make_state(step: int) -> TrainState:
@@ -35,7 +35,7 @@ def make_state(step: int) -> TrainState:
 def abstract() -> TrainState:
     state = make_state(0)
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return abstract_state(state, jax.tree.map(lambda _: device, state))
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), state)
 
 
 def save_steps(directory: Path, losses: dict[int, float | None], keep: int = 2) -> None:

@@ -96,9 +96,7 @@ def test_updates_equal_numpy(name: OptimizerName, reference, clip_norm: float | 
     optimizer = make_optimizer(config, num_steps=5)
     state = optimizer.init(params)
     for g in grads:
-        updates, state = optimizer.update(
-            {n: jnp.float32(x) for n, x in g.items()}, state, params
-        )
+        updates, state = optimizer.update({n: jnp.float32(x) for n, x in g.items()}, state, params)
         params = {n: params[n] + updates[n] for n in params}
     for n, start in (("kernel", 3.0), ("bias", 1.0)):
         norms = [math.hypot(*g.values()) for g in grads]

@@ -18,7 +18,12 @@ from seqmodels.tasks.language_model import LanguageModel
 from seqmodels.training.mesh import make_mesh, mesh_context
 from seqmodels.training.metrics import means
 from seqmodels.training.optimizers import make_optimizer
-from seqmodels.training.state import TrainState, create_state
+from seqmodels.training.state import (
+    TrainState,
+    abstract_state,
+    create_state,
+    make_initial,
+)
 from seqmodels.training.step import make_call, make_train_step
 from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
 from tests.tolerances import TOLERANCE
@@ -34,15 +39,15 @@ def make(
     config = RecurrentConfig(model_dim=6, hidden_dim=7, dropout_rate=dropout_rate)
     model = build_model(config, SPEC, jnp.float32)
     optimizer = make_optimizer(OptimizerConfig(peak_lr=0.05, warmup_steps=0), 10)
-    state, _ = create_state(
+    initial = make_initial(
         model,
         optimizer,
-        0,
-        make_mesh(TrainingConfig(mesh_data=1), B),
         metric_names=(*TASK.metric_names, "gradient_norm", "parameter_norm"),
         carry_rows=B if carry else None,
         keep_ema=ema_decay is not None,
     )
+    mesh = make_mesh(TrainingConfig(mesh_data=1), B)
+    state = create_state(initial, abstract_state(initial, mesh), 0, mesh)
     return make_train_step(model, TASK, optimizer, ema_decay=ema_decay, **kwargs), state
 
 
@@ -137,7 +142,9 @@ def test_ema_is_the_moving_average() -> None:
 def test_the_carry_runs_on() -> None:
     step, state = make(carry=True)
     after, _ = run(step, state, 1)
-    moved = [bool((x != y).any()) for x, y in zip(*map(jax.tree.leaves, (state.carry, after.carry)))]
+    moved = [
+        bool((x != y).any()) for x, y in zip(*map(jax.tree.leaves, (state.carry, after.carry)))
+    ]
     assert any(moved)
 
 

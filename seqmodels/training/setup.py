@@ -1,0 +1,92 @@
+"""Everything a run computes with, made from its config; takes no memory on the devices."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.models.build import build_model
+from seqmodels.registry import TASKS, resolve
+from seqmodels.training import optimizers
+from seqmodels.training.mesh import make_mesh
+from seqmodels.training.state import TrainState, abstract_state, create_state, make_initial
+from seqmodels.training.step import make_call, make_train_step
+from seqmodels.types import DataSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """The parts of a run.
+
+    Attributes:
+      model, task: as the config names them.
+      schedule: learning rate after a number of steps.
+      mesh: the devices.
+      abstract: shapes, dtypes and shardings of the state.
+      call: the jitted program of `steps_per_call` steps; the state is donated.
+    """
+
+    model: nn.Module
+    task: Any
+    schedule: optax.Schedule
+    mesh: Mesh
+    abstract: TrainState
+    call: Any
+    _initial: Callable[[jax.Array], TrainState]
+
+    def create_state(self, seed: int) -> TrainState:
+        """The state before the first step."""
+        return create_state(self._initial, self.abstract, seed, self.mesh)
+
+
+def build(config: ExperimentConfig, spec: DataSpec) -> tuple[nn.Module, Any]:
+    """Model and task of a config."""
+    model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
+    return model, resolve(TASKS[config.task.kind].implementation)(config.task)
+
+
+def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> Setup:
+    """Makes the parts.
+
+    Args:
+      spec: what the data decide.
+      carries_state: whether the model's carry runs on from batch to batch.
+
+    Raises:
+      UserError: the devices do not make the mesh of the config.
+    """
+    training, batch_size = config.training, config.data.batch_size
+    model, task = build(config, spec)
+    optimizer = optimizers.make_optimizer(config.optimizer, training.num_steps)
+    mesh = make_mesh(training, batch_size)
+    initial = make_initial(
+        model,
+        optimizer,
+        metric_names=(*task.metric_names, "gradient_norm", "parameter_norm"),
+        carry_rows=batch_size if carries_state else None,
+        keep_ema=training.ema_decay is not None,
+    )
+    abstract = abstract_state(initial, mesh)
+    step = make_train_step(
+        model,
+        task,
+        optimizer,
+        accumulation_steps=training.accumulation_steps,
+        ema_decay=training.ema_decay,
+        log_every=training.log_every,
+    )
+    call = jax.jit(
+        make_call(step, training.steps_per_call),
+        donate_argnums=0,
+        out_shardings=(jax.tree.map(lambda x: x.sharding, abstract), None),
+    )
+    schedule = optimizers.make_schedule(config.optimizer, training.num_steps)
+    return Setup(model, task, schedule, mesh, abstract, call, initial)
