@@ -1,4 +1,4 @@
-"""The trainer: feeds, logs, evaluates and saves. What differs between problems lives in the task."""
+"""The trainer: feeds, logs, evaluates and saves. What differs between problems is the task's."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def unboxed(tree: Any) -> Any:
 
 
 def shardings_of(abstract: Any, mesh: Mesh) -> Any:
-    """Shardings of a (boxed) tree of shapes; axes that a dimension does not divide are replicated."""
+    """Shardings of a (boxed) tree of shapes; axes that do not divide a dimension are replicated."""
     specs = nn.get_partition_spec(abstract)
     shardings = nn.logical_to_mesh_sharding(specs, mesh, RULES)
     replicated: set[str] = set()

@@ -1,4 +1,4 @@
-"""(sum, weight) pairs: added over micro-batches, steps, devices and ragged batches, exactly alike."""
+"""(sum, weight) pairs: added over micro-batches, steps, devices and ragged batches alike."""
 
 from __future__ import annotations
 

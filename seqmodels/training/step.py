@@ -106,7 +106,7 @@ def make_train_step(
 
 
 def make_call(step: StepFunction, steps_per_call: int) -> StepFunction:
-    """steps_per_call steps as one program over batches stacked [K, B, ...]; `finite` becomes [K]."""
+    """K = steps_per_call steps as one program over batches [K, B, ...]; `finite` becomes [K]."""
 
     def call(state: TrainState, batches: Batch) -> tuple[TrainState, dict[str, Any]]:
         state, outputs = jax.lax.scan(step, state, batches)

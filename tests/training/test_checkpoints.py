@@ -124,7 +124,7 @@ def test_any_damaged_file_is_detected_and_the_step_before_used(
         if not before and damage == "truncated":
             continue
         DAMAGE[damage](victim)
-        state, files = check_seal(copy / "5")
+        state, _ = check_seal(copy / "5")
         # Without its seal a step is not known to be whole; it is tried, and may load.
         removed_seal = name == "seal.json" and damage == "removed"
         assert state is (SealState.UNSEALED if removed_seal else SealState.DAMAGED), name

@@ -47,5 +47,5 @@ def test_losses_are_the_same_on_every_mesh(model: str) -> None:
 def test_a_mesh_that_does_not_fit_names_the_numbers() -> None:
     with pytest.raises(UserError, match="1 x 3 x 1 does not fit"):
         make_mesh(TrainingConfig(mesh_fsdp=3), 12)
-    with pytest.raises(UserError, match="data.batch_size = 5 .*use a multiple of 2"):
+    with pytest.raises(UserError, match=r"data.batch_size = 5 .*use a multiple of 2"):
         make_mesh(TrainingConfig(accumulation_steps=2), 5)

@@ -1,4 +1,4 @@
-"""The training step: accumulation, log accumulators, calls of several steps, keys, average, carry."""
+"""The training step: accumulation, accumulators, calls of several steps, keys, average, carry."""
 
 from __future__ import annotations
 
@@ -142,10 +142,8 @@ def test_ema_is_the_moving_average() -> None:
 def test_the_carry_runs_on() -> None:
     step, state = make(carry=True)
     after, _ = run(step, state, 1)
-    moved = [
-        bool((x != y).any()) for x, y in zip(*map(jax.tree.leaves, (state.carry, after.carry)))
-    ]
-    assert any(moved)
+    moved = jax.tree.map(lambda x, y: bool((x != y).any()), state.carry, after.carry)
+    assert any(jax.tree.leaves(moved))
 
 
 def test_non_finite_loss_is_flagged() -> None:

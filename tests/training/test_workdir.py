@@ -27,7 +27,7 @@ def test_resuming_cuts_later_rows_and_a_torn_line(tmp_path: Path) -> None:
 def test_other_data_are_refused_naming_what_differs(tmp_path: Path) -> None:
     claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})
     claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})
-    with pytest.raises(UserError, match="other data.*vocab_size 65 -> 66"):
+    with pytest.raises(UserError, match=r"other data.*vocab_size 65 -> 66"):
         claim_data(tmp_path, {"fingerprint": "b" * 64, "vocab_size": 66})
     assert json.loads((tmp_path / "data.json").read_text())["vocab_size"] == 65
 
