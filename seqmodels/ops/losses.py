@@ -29,7 +29,7 @@ def softmax_cross_entropy(
     logits = logits.astype(jnp.float32)
     size = logits.shape[-1]
     log_total = jax.nn.logsumexp(logits, axis=-1)
-    # A masked sum in place of a gather: its gradient is no scatter, which CPUs do element by element.
+    # A masked sum in place of a gather, whose gradient is a scatter: slow on CPUs.
     classes = lax.broadcasted_iota(targets.dtype, logits.shape, logits.ndim - 1)
     picked = jnp.sum(jnp.where(classes == targets[..., None], logits, 0.0), axis=-1)
     expected = picked

@@ -124,11 +124,13 @@ def _reset(starts: Any, value: Array) -> Array:
     return value if starts is None else jnp.where(starts, 0.0, value)
 
 
-def _forward(before, kernel, hidden, cell, starts, valid, *, save: bool):
-    """The loop. Emits h and, to be differentiated, c and tanh of the pre-activations, [T, B, ...]."""
+def _forward(
+    before: Array, kernel: Array, hidden: Array, cell: Array, starts: Any, valid: Any, *, save: bool
+) -> tuple[tuple[Array, Array], Any]:
+    """The loop. Emits h [T, B, N] and, to `save`, c and the tanh of the pre-activations."""
     size = hidden.shape[-1]
 
-    def body(state, moment):
+    def body(state: Any, moment: Any) -> tuple[Any, Any]:
         z, start, is_valid = moment
         h, c = _reset(start, state[0]), _reset(start, state[1])
         product = jnp.dot(h.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
@@ -150,13 +152,17 @@ def _masked(valid: Any, value: Array) -> Array:
 
 
 @jax.custom_vjp
-def _run(before, kernel, hidden, cell, starts, valid):
+def _run(
+    before: Array, kernel: Array, hidden: Array, cell: Array, starts: Any, valid: Any
+) -> tuple[Array, Array, Array]:
     """The recurrence from scaled pre-activations [T, B, 4N] to (y [T, B, N], h, c)."""
     (last_h, last_c), hs = _forward(before, kernel, hidden, cell, starts, valid, save=False)
     return _masked(valid, hs), last_h, last_c
 
 
-def _run_forward(before, kernel, hidden, cell, starts, valid):
+def _run_forward(
+    before: Array, kernel: Array, hidden: Array, cell: Array, starts: Any, valid: Any
+) -> tuple[tuple[Array, Array, Array], Any]:
     (last_h, last_c), (hs, cs, ts) = _forward(
         before, kernel, hidden, cell, starts, valid, save=True
     )
@@ -164,7 +170,7 @@ def _run_forward(before, kernel, hidden, cell, starts, valid):
     return (_masked(valid, hs), last_h, last_c), saved
 
 
-def _run_backward(saved, cotangents):
+def _run_backward(saved: Any, cotangents: tuple[Array, Array, Array]) -> tuple[Any, ...]:
     """Backward loop; with s the halves, and every d the gradient of the loss by that value:
 
     dc += dh o (1 - tanh(c')^2)
@@ -186,7 +192,7 @@ def _run_backward(saved, cotangents):
     through_c = _reset(starts, through_c)
     transposed = kernel.T
 
-    def body(state, moment):
+    def body(state: Any, moment: Any) -> tuple[Any, Any]:
         d_h, d_c = state
         d_y, slope, from_h, from_c, start, is_valid = moment
         passed = d_h
@@ -200,8 +206,8 @@ def _run_backward(saved, cotangents):
 
     moments = (_masked(valid, d_ys), slopes, through_h, through_c, starts, valid)
     (d_hidden, d_cell), d_before = lax.scan(body, (d_hidden, d_cell), moments, reverse=True)
-    d_kernel = jnp.einsum("tbn,tbg->ng", h_before.astype(kernel.dtype), d_before.astype(kernel.dtype),
-                          preferred_element_type=jnp.float32)  # fmt: skip
+    operands = (h_before.astype(kernel.dtype), d_before.astype(kernel.dtype))
+    d_kernel = jnp.einsum("tbn,tbg->ng", *operands, preferred_element_type=jnp.float32)
     return d_before, d_kernel.astype(kernel.dtype), d_hidden, d_cell, None, None
 
 

@@ -278,7 +278,7 @@ def test_a_document_and_padding_never_move_another_document(name: str) -> None:
     before = c.run(TOKENS, IDS)
     for row, place in itertools.product(range(B), range(T)):
         after = c.run(edited(row, place), IDS)
-        others = (IDS > 0) & ((IDS != IDS[row, place]) | (np.arange(B)[:, None] != row))
+        others = (IDS > 0) & ((IDS[row, place] != IDS) | (np.arange(B)[:, None] != row))
         np.testing.assert_array_equal(after[others], before[others])
         if IDS[row, place]:
             assert (after[row, place] != before[row, place]).any()

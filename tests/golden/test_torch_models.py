@@ -95,7 +95,7 @@ def test_logits_loss_and_gradients_are_pytorch_s(name: str) -> None:
     config, convert = CASES[name]
     with np.load(HERE / f"torch_{name}.npz") as stored:
         golden = dict(stored)
-    part = lambda kind: {k[len(kind) :]: v for k, v in golden.items() if k.startswith(kind)}  # noqa: E731
+    part = lambda kind: {k[len(kind) :]: v for k, v in golden.items() if k.startswith(kind)}
     params, wanted = convert(part("param/")), convert(part("grad/"))
     if name == "lstm":
         for cell in wanted["layers"].values():

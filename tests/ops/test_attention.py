@@ -70,7 +70,7 @@ def test_attend_is_the_formula_and_zero_where_nothing_may_be_seen() -> None:
 def test_a_blind_query_and_a_huge_score_have_finite_gradients() -> None:
     mask = jnp.ones((B, T, S), bool).at[:, 2].set(False)
     q, k, v = (1e4 * x for x in tensors())
-    loss = lambda *x: jnp.sum(jnp.sin(ops.attend(*x, mask)))  # noqa: E731
+    loss = lambda *x: jnp.sum(jnp.sin(ops.attend(*x, mask)))
     gradients = jax.jit(jax.grad(loss, (0, 1, 2)))(q, k, v)
     assert all(np.isfinite(g).all() for g in gradients)
     assert not gradients[0][:, :, 2].any()
@@ -116,7 +116,7 @@ def test_blocks_and_checkpoints_change_nothing(
 def test_number_of_blocks_is_bounded_for_long_sequences() -> None:
     length = 64 * ops.BLOCK
     shape = jax.ShapeDtypeStruct((1, 1, length, 2), jnp.float32)
-    run = lambda x: ops.attention(x, x, x, Places(jnp.arange(length)[None]), causal=True)  # noqa: E731
+    run = lambda x: ops.attention(x, x, x, Places(jnp.arange(length)[None]), causal=True)
     text = str(jax.make_jaxpr(run)(shape))
     assert text.count("= exp ") == ops.MAX_BLOCKS
 

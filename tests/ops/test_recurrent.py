@@ -53,7 +53,7 @@ def naive(p: dict[str, Any], starts: Any = None, valid: Any = None) -> tuple[jax
 def in_numpy(p: dict[str, Any], ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same in float64, with the rule of the ids written out."""
     p = {name: np.asarray(value, np.float64) for name, value in p.items()}
-    sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
+    sigmoid = lambda z: 1 / (1 + np.exp(-z))
     ys, hs, cs = np.zeros((B, T, N)), np.zeros((B, N)), np.zeros((B, N))
     for row in range(B):
         h, c, largest = p["hidden"][row], p["cell"][row], LAST[row]
