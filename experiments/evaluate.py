@@ -43,18 +43,18 @@ def run(arguments: Arguments) -> int:
         # The figures of other data or of another context must not pass for those of the run.
         result = {**result, "overrides": dict(arguments.overrides)}
         write_json(path, result)
-    program.answer(arguments, result, table(result))
+    program.answer(arguments, result, table(result, run.tokenizer.kind))
     if not arguments.flags.json:
         program.say(f"written to {path}")
     return program.DONE
 
 
-def table(result: dict[str, Any]) -> Any:
-    """The baseline and the run, one a row."""
+def table(result: dict[str, Any], unit: str) -> Any:
+    """The baseline and the run, one a row; `unit` is what a token stands for."""
     from rich.table import Table
 
     title = f"{result['split']}, step {result['step']}, context {result['context']}"
-    table = Table("", "loss (nats/token)", "bits/byte", "perplexity", "targets", title=title)
+    table = Table("", f"loss (nats/{unit})", "bits/byte", "perplexity", "targets", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     base = result["baseline"]

@@ -83,12 +83,14 @@ class Printer:
 
     def __post_init__(self) -> None:
         self._texts = [self.prompt] * self.num_samples
-        self._put(self._heading(0) + self.prompt)
+        self._started = False
 
     def __call__(self, number: int, text: str) -> None:
         self._texts[number] += text
         if number == 0:
-            self._put(text)
+            # The prompt waits for the first token: a request may still be refused.
+            self._put(text if self._started else self._heading(0) + self.prompt + text)
+            self._started = True
 
     def finish(self) -> None:
         """Prints what was not streamed."""

@@ -39,7 +39,12 @@ class TextFile:
 class _TextFileSource:
     def __init__(self, config: TextDataConfig) -> None:
         self._config = config
-        paths = {name: getattr(config, name) for name in ("path", *_SPLIT_FIELDS.values())}
+        paths = {
+            "path": config.path,
+            "train_path": config.train_path,
+            "validation_path": config.validation_path,
+            "test_path": config.test_path,
+        }
         given = [name for name, path in paths.items() if path is not None]
         if "path" in given and len(given) > 1:
             raise UserError(f"data.path and data.{given[1]}: name the text by one or the other")

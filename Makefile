@@ -1,0 +1,71 @@
+# `make demo` and `make test` need Python >= 3.11 and make; the rest goes into .venv.
+.SUFFIXES:
+.PHONY: demo test test-hard test-peers lint format help
+
+PYTHON = python3
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock.txt
+
+# Data sets that the suite reads where they are there; it skips what needs them where they are not.
+ifndef SEQMODELS_DATA_DIR
+ifneq ($(wildcard ../shared/.),)
+export SEQMODELS_DATA_DIR := $(abspath ../shared)
+endif
+endif
+
+# The suite keeps tokenised data and compiled programs beside the code.
+SUITE = test test-hard test-peers
+$(SUITE): export SEQMODELS_CACHE_DIR ?= $(CURDIR)/.cache/data
+$(SUITE): export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
+$(SUITE): export JAX_PLATFORMS ?= cpu
+PYTEST = $(BIN)/python -m pytest -q
+
+help:
+	@echo "make demo        n-gram, LSTM and GPT on the built-in corpus, in a few minutes"
+	@echo "make test        the test suite"
+	@echo "make test-hard   kills, damaged files, mutants"
+	@echo "make test-peers  comparisons with other libraries"
+	@echo "make lint        style and types;  make format  mends the style"
+
+demo: $(VENV)/.runtime
+	@$(BIN)/python -m experiments.demo
+
+test: $(VENV)/.dev
+	@$(PYTEST) -n 2 --dist loadfile $(ARGS)
+
+test-hard: $(VENV)/.dev
+	@$(PYTEST) -n 2 --dist loadfile -m hard $(ARGS)
+
+test-peers: $(VENV)/.peers
+	@$(PYTEST) -m peers $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python >= 3.11 is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)" >&2
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python requirements.txt requirements.lock.txt
+	@echo "installing what is needed to run, into $(VENV)" >&2
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+	@echo "installing what is needed to test, into $(VENV)" >&2
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.dev requirements-peers.txt
+	@echo "installing the peers, into $(VENV)" >&2
+	@$(PIP) -r requirements-peers.txt
+	@touch $@

@@ -1,0 +1,49 @@
+"""The rules of the suite: annotations are checked, warnings are errors, ranks are not promoted."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Before anything imports seqmodels: every annotated call of it is checked at run time.
+_hook = install_import_hook("seqmodels", "beartype.beartype")
+
+import jax  # noqa: E402
+
+_ROOT = Path(__file__).parents[1]
+# Directories whose tests run apart from the others, and under which marker.
+_MARKED = {"faults": "hard", "mutants": "hard", "peers": "peers"}
+# Threads that live as long as the process: pools of the libraries, kept on purpose.
+_LASTING = ("pydevd", "execnet", "jax_", "Dummy", "asyncio", "ThreadPoolExecutor", "orbax")
+
+
+def pytest_configure() -> None:
+    os.environ.setdefault("SEQMODELS_CACHE_DIR", str(_ROOT / ".cache" / "data"))
+    cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_ROOT / ".cache" / "xla"))
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        room = item.path.relative_to(_ROOT / "tests").parts[0]
+        if room in _MARKED:
+            item.add_marker(_MARKED[room])
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """A test ends the threads that it starts."""
+    before = set(threading.enumerate())
+    yield
+    left = [t for t in threading.enumerate() if t not in before and not t.daemon]
+    left = [t for t in left if t.is_alive() and not t.name.startswith(_LASTING)]
+    assert not left, left
