@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.training.checkpoints import Checkpoints
-from tests.faults.runs import NUM_STEPS, Setting, assert_same_run, make_setting, wait_for_step
+from tests.training.runs import NUM_STEPS, Setting, assert_same_run, make_setting, wait_for_step
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from seqmodels.evaluation.run import load_config
 from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.setup import set_up
 from seqmodels.training.writers import WALL_CLOCK_FIELDS, read_rows
+from seqmodels.types import DataSpec, TokenInput, VocabOutput
 
 ROOT = Path(__file__).parents[2]
 NUM_STEPS = 240
@@ -98,14 +101,13 @@ def rows_without_clock(workdir: Path) -> list[dict[str, Any]]:
 
 def last_arrays(workdir: Path) -> dict[str, np.ndarray]:
     """Every array of the last checkpoint, by path."""
-    from orbax.checkpoint import v1 as ocp
-
+    vocab_size = json.loads((workdir / "data.json").read_text())["vocab_size"]
+    spec = DataSpec(TokenInput(vocab_size), VocabOutput(vocab_size))
+    setup = set_up(load_config(workdir), spec, carries_state=True)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        assert checkpoints.steps()[-1] == NUM_STEPS
-    items = ocp.load_checkpointables(workdir.absolute() / "checkpoints" / str(NUM_STEPS))
-    leaves = jax.tree_util.tree_flatten_with_path(
-        {n: items[n] for n in ("params", "ema", "train")}
-    )[0]
+        step, state = checkpoints.restore(setup.abstract, "latest")
+    assert step == NUM_STEPS
+    leaves = jax.tree_util.tree_flatten_with_path(state)[0]
     return {
         jax.tree_util.keystr(path): np.asarray(
             jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
