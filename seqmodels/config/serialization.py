@@ -123,14 +123,15 @@ def _build(base: type, values: Any, path: str) -> Any:
 
 def _value(kind: Any, value: Any, path: str) -> Any:
     inner = optional_of(kind)
-    if inner is not None:
-        return None if value is None else _value(inner, value, path)
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        if value in [member.value for member in kind]:
-            return kind(value)
-    elif kind is float and type(value) is int:
+    if inner is not None and value is None:
+        return None
+    expected = inner or kind
+    if issubclass(expected, enum.Enum):
+        if value in [member.value for member in expected]:
+            return expected(value)
+    elif expected is float and type(value) is int:
         return float(value)
-    elif type(value) is kind:
+    elif type(value) is expected:
         return value
     raise UserError(f"config: {path}={value!r}: must be {describe_type(kind)}")
 

@@ -1,0 +1,18 @@
+"""Small valid configs of every kind of model."""
+
+from __future__ import annotations
+
+from seqmodels.config.data import TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.tasks import LanguageModelConfig
+
+
+def make(model: ModelConfig | None = None) -> ExperimentConfig:
+    """A config that `validate` accepts."""
+    config = ExperimentConfig(model or GPTConfig(), TextDataConfig(), LanguageModelConfig())
+    config.data.sequence_length = config.evaluation.sequence_length = 64  # type: ignore
+    return config
+
+
+MODELS: tuple[ModelConfig, ...] = (NgramConfig(), RecurrentConfig(), GPTConfig())

@@ -1,0 +1,143 @@
+"""Every bad config is one line that names the field, its value and what is allowed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.models import GPTConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.overrides import apply_overrides
+from seqmodels.config.serialization import leaves, optional_of
+from seqmodels.config.validate import validate
+from tests.config.examples import MODELS, make
+
+GPT, LSTM, NGRAM = GPTConfig, RecurrentConfig, NgramConfig
+
+# Model, overrides (the last one is at fault), what the line says is allowed.
+BAD = [
+    (GPT, "model.num_layers=0", "1 or more"),
+    (GPT, "model.num_heads=3", "must divide model_dim, 128; near are 1, 2, 4"),
+    (GPT, "model.model_dim=12 model.num_heads=4 model.position=rotary", "even"),
+    (GPT, "model.dropout_rate=1", "from 0 up to, but not, 1"),
+    (GPT, "model.dropout_rate=-0.1", "from 0 up to, but not, 1"),
+    (GPT, "data.sequence_length=65", "at most model.max_length, 64"),
+    (GPT, "evaluation.sequence_length=65", "at most model.max_length, 64"),
+    (GPT, "evaluation.context=carry", "use window or sliding"),
+    (GPT, "data.batching=streams", "use crops, windows or packed"),
+    (LSTM, "model.hidden_dim=128 model.tie_embeddings=true model.model_dim=256", "hidden_dim, 128"),
+    (LSTM, "model.forget_bias=nan", "finite"),
+    (NGRAM, "model.order=0", "1 or more"),
+    (LSTM, "data.name=python_doc", "did you mean 'python_docs'?"),
+    (LSTM, "data.name=wikitext", "one of: python_docs, text_file, tfds:NAME"),
+    (LSTM, "data.name=tfds", "tfds:NAME"),
+    (LSTM, "data.batch_size=0", "1 or more"),
+    (LSTM, "data.name=text_file data.path=none", "needs a file or a glob"),
+    (LSTM, "data.path=a.txt", "only for data.name=text_file"),
+    (LSTM, "data.name=text_file data.path=a.txt data.train_path=b.txt", "one of the two"),
+    (LSTM, "data.name=text_file data.train_path=b.txt data.validation_path=none", "beside"),
+    (LSTM, "data.name=text_file data.path=a.txt data.validation_fraction=0", "above 0"),
+    (LSTM, "data.name=text_file data.path=", "a file or a glob, or none"),
+    (LSTM, "data.test_fraction=0.5 data.validation_fraction=0.5", "less than 1"),
+    (LSTM, "data.batching=buckets training.steps_per_call=2", "must be 1"),
+    (LSTM, "task.label_smoothing=1", "from 0 up to, but not, 1"),
+    (LSTM, "optimizer.peak_lr=0", "above 0"),
+    (LSTM, "optimizer.peak_lr=inf", "above 0"),
+    (LSTM, "optimizer.final_lr=0.1", "at most optimizer.peak_lr, 0.001"),
+    (LSTM, "optimizer.warmup_steps=-1", "0 or more"),
+    (LSTM, "optimizer.warmup_steps=1001", "at most training.num_steps, 1000"),
+    (LSTM, "optimizer.decay_factor=0", "above 0, up to 1"),
+    (LSTM, "optimizer.decay_every=0", "1 or more"),
+    (LSTM, "optimizer.beta2=1", "from 0 up to, but not, 1"),
+    (LSTM, "optimizer.clip_norm=0", "above 0"),
+    (LSTM, "optimizer.weight_decay=-1", "0 or more"),
+    (LSTM, "training.seed=-1", "0 or more"),
+    (LSTM, "training.ema_decay=1", "between 0 and 1"),
+    (LSTM, "training.steps_per_call=4 training.log_every=50", "near are 48 and 52"),
+    (LSTM, "training.steps_per_call=20 training.evaluate_every=10", "near are 20"),
+    (LSTM, "training.steps_per_call=3 training.log_every=3 training.num_steps=1000", "999 and 1002"),
+    (LSTM, "training.accumulation_steps=3 data.batch_size=32", "1 x 1 x 3 = 3"),
+    (LSTM, "training.mesh_data=3 training.mesh_fsdp=2 data.batch_size=32", "3 x 2 x 1 = 6"),
+    (LSTM, "training.early_stopping_patience=0", "1 or more"),
+    (LSTM, "training.best_metric=los", "did you mean 'loss'?"),
+    (LSTM, "training.best_metric=accuracy", "one of: loss, perplexity, bits_per_byte"),
+    (LSTM, "training.best_metric=bits_per_byte", "loses nothing"),
+    (LSTM, "evaluation.num_crops=0", "1 or more"),
+    (LSTM, "evaluation.baseline_order=0", "1 or more"),
+]
+
+
+@pytest.mark.parametrize(("model", "words", "allowed"), BAD, ids=[row[1] for row in BAD])
+def test_the_line_names_field_value_and_what_is_allowed(
+    model: type, words: str, allowed: str
+) -> None:
+    config = make(model())
+    overrides = [tuple(word.split("=", 1)) for word in words.split()]
+    apply_overrides(config, overrides, [])  # type: ignore[arg-type]
+    with pytest.raises(UserError) as caught:
+        validate(config)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert allowed in line
+    name, value = overrides[-1]
+    found = re.search(rf"--config\.{re.escape(name)}=(\S*): ", line)
+    assert found, line
+    shown = found.group(1).strip("'")
+    assert shown == value or float(shown) == float(value) or shown == str(float(value))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.kind)
+def test_every_number_is_bounded(model: object) -> None:
+    """A whole number of -1 and a number that is none are refused in every field."""
+    for name, kind, _ in leaves(make(model)):  # type: ignore[arg-type]
+        number = optional_of(kind) or kind
+        if number in (int, float):
+            config = make(model)  # type: ignore[arg-type]
+            section, field = name.split(".")
+            before = vars(vars(config)[section])[field]
+            vars(vars(config)[section])[field] = -1 if number is int else float("nan")
+            try:
+                with pytest.raises(UserError, match=re.escape(f"--config.{name}=")):
+                    validate(config)
+            finally:
+                vars(vars(config)[section])[field] = before  # the model is shared
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value", "expected"),
+    [
+        ("model", "num_layers", 2.0, "an integer"),
+        ("model", "num_layers", True, "an integer"),
+        ("model", "use_bias", 1, "true or false"),
+        ("model", "position", "rotary", "one of: learned"),
+        ("optimizer", "peak_lr", "1e-3", "a number"),
+        ("optimizer", "peak_lr", None, "a number"),
+        ("data", "path", 3, "text, or none"),
+    ],
+)
+def test_a_wrong_type_in_a_config_file(
+    section: str, field: str, value: object, expected: str
+) -> None:
+    config = make()
+    setattr(vars(config)[section], field, value)
+    with pytest.raises(UserError, match=rf"--config\.{section}\.{field}=.*must be {expected}"):
+        validate(config)
+
+
+def test_whole_numbers_do_for_numbers() -> None:
+    config = make()
+    config.optimizer.peak_lr = 1
+    validate(config)
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    config = make()
+    apply_overrides(config, [("optimizer.peak_lr", "0"), ("training.seed", "-1")], [])
+    with pytest.raises(UserError, match=r"optimizer\.peak_lr.*; and .*training\.seed"):
+        validate(config)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.kind)
+def test_the_defaults_are_valid(model: object) -> None:
+    validate(make(model))  # type: ignore[arg-type]
