@@ -1,0 +1,202 @@
+"""The trainer, in process, on a small text: what stops it, what it keeps, what it can be fed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from seqmodels.config.data import Batching, TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import (
+    Dtype,
+    EvaluationConfig,
+    EvaluationContext,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from seqmodels.config.validate import validate
+from seqmodels.evaluation.run import load_run
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.loop import NonFiniteError, train
+from seqmodels.training.writers import read_rows
+from tests.training.runs import make_setting
+
+LSTM = RecurrentConfig(model_dim=8, hidden_dim=12)
+GPT = GPTConfig(num_layers=2, model_dim=12, num_heads=3, mlp_dim=20, max_length=16)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_setting(tmp_path_factory.mktemp("text")).folder
+
+
+Make = Callable[..., ExperimentConfig]
+
+
+@pytest.fixture
+def make(folder: Path) -> Make:
+    def make_config(model: ModelConfig = LSTM, **fields: Any) -> ExperimentConfig:
+        config = ExperimentConfig(
+            model=model,
+            data=TextDataConfig(
+                name="text_file",
+                path=str(folder / "text.txt"),
+                cache_dir=str(folder / "cache"),
+                sequence_length=16,
+                batch_size=4,
+            ),
+            task=LanguageModelConfig(),
+            optimizer=OptimizerConfig(warmup_steps=0),
+            training=TrainingConfig(
+                num_steps=8, log_every=2, evaluate_every=4, checkpoint_every=4
+            ),
+            evaluation=EvaluationConfig(sequence_length=16, batch_size=16),
+        )
+        for name, value in fields.items():
+            section, _, field = name.partition("__")
+            setattr(getattr(config, section), field, value)
+        validate(config)
+        return config
+
+    return make_config
+
+
+def losses(workdir: Path, split: str) -> list[float]:
+    return [row["loss"] for row in read_rows(workdir / "metrics.jsonl") if row["split"] == split]
+
+
+def test_rows_hold_what_a_researcher_reads(make: Make, tmp_path: Path) -> None:
+    assert train(make(), tmp_path) == 0
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [(r["step"], r["split"]) for r in rows] == [
+        *((2, "train"), (4, "train"), (4, "validation")),
+        *((6, "train"), (8, "train"), (8, "validation")),
+    ]
+    fields = {"loss", "learning_rate", "gradient_norm", "parameter_norm", "tokens_per_second"}
+    assert fields <= rows[0].keys()
+    assert {"loss", "perplexity", "bits_per_byte", "num_targets"} <= rows[2].keys()
+    assert all(math.isfinite(v) for r in rows for v in r.values() if isinstance(v, float))
+    assert rows[-1]["loss"] < rows[2]["loss"] < math.log(20)
+
+
+def test_a_non_finite_loss_stops_names_the_step_and_keeps_the_checkpoint(
+    make: Make, tmp_path: Path
+) -> None:
+    config = make(optimizer__clip_norm=None)
+    config.training.num_steps = 4
+    train(config, tmp_path / "good")
+    broken = make(optimizer__peak_lr=1e30, optimizer__clip_norm=None)
+    with pytest.raises(NonFiniteError, match=r"step 2 is not finite.*--step=2.*nothing was saved"):
+        train(broken, tmp_path / "broken")
+    with Checkpoints(tmp_path / "broken" / "checkpoints") as checkpoints:
+        assert checkpoints.steps() == []
+    assert losses(tmp_path / "broken", "validation") == []
+
+
+def test_the_last_good_checkpoint_survives_a_later_nan(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from seqmodels.training import loop
+
+    class Poisoned(loop.Feed):
+        def __call__(self, step: int) -> Any:
+            batch = super().__call__(step)
+            if step == 7:
+                nan = batch.loss_weights * np.float32("nan")
+                batch = type(batch)(batch.inputs, batch.targets, nan, batch.segment_ids)
+            return batch
+
+    monkeypatch.setattr(loop, "Feed", Poisoned)
+    with pytest.raises(NonFiniteError, match=r"step 7 is not finite.*step 4 is kept"):
+        train(make(), tmp_path)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.steps() == [4]
+        assert checkpoints.seal_state(4)[0] == "sealed"
+
+
+def test_early_stopping_saves_where_it_stops_and_stays_stopped(make: Make, tmp_path: Path) -> None:
+    config = make(
+        optimizer__peak_lr=1e-12, training__num_steps=40, training__early_stopping_patience=2
+    )
+    config.training.evaluate_every = config.training.checkpoint_every = 2
+    for _ in range(2):
+        assert train(config, tmp_path) == 0
+        found = losses(tmp_path, "validation")
+        assert 3 <= len(found) < 20
+        assert min(found[-2:]) >= min(found[:-2])
+        with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+            assert checkpoints.steps()[-1] == 2 * len(found)
+
+
+BATCHINGS = [
+    *((LSTM, batching) for batching in Batching),
+    *((GPT, batching) for batching in Batching if batching is not Batching.STREAMS),
+]
+
+
+@pytest.mark.parametrize(("model", "batching"), BATCHINGS)
+def test_every_model_learns_from_every_batching(
+    make: Make, tmp_path: Path, folder: Path, model: ModelConfig, batching: Batching
+) -> None:
+    config = make(model, data__batching=batching)
+    if batching in (Batching.PACKED, Batching.BUCKETS):
+        # Many short documents, a file each.
+        words = (folder / "text.txt").read_text().split()
+        for split, part in (("train", words[:2000]), ("validation", words[2000:])):
+            (tmp_path / split).mkdir()
+            for n in range(0, len(part), 9):
+                text = " ".join(part[n : n + 3 + n % 7])
+                (tmp_path / split / f"{n:05}.txt").write_text(text)
+        config.data.path = None
+        config.data.train_path = str(tmp_path / "train" / "*.txt")
+        config.data.validation_path = str(tmp_path / "validation" / "*.txt")
+        validate(config)
+    assert train(config, tmp_path / "run") == 0
+    first, last = losses(tmp_path / "run", "validation")
+    assert last < first < math.log(25)
+
+
+@pytest.mark.parametrize("model", [LSTM, GPT], ids=["lstm", "gpt"])
+def test_bfloat16_accumulation_and_several_steps_a_call(
+    make: Make, tmp_path: Path, model: ModelConfig
+) -> None:
+    config = make(model, training__accumulation_steps=2, training__steps_per_call=2)
+    train(config, tmp_path / "float32")
+    config.training.dtype = Dtype.BFLOAT16
+    train(config, tmp_path / "bfloat16")
+    exact, rounded = (losses(tmp_path / d, "train") for d in ("float32", "bfloat16"))
+    from tests.tolerances import TOLERANCE
+
+    np.testing.assert_allclose(rounded, exact, **TOLERANCE["bfloat16"])
+    assert rounded != exact
+    run = load_run(tmp_path / "bfloat16")
+    assert {str(x.dtype) for x in jax.tree.leaves(run.params)} == {"float32"}
+
+
+def test_the_moving_average_is_what_is_evaluated_and_loaded(make: Make, tmp_path: Path) -> None:
+    plain, averaged = make(), make(training__ema_decay=0.5)
+    train(plain, tmp_path / "plain")
+    train(averaged, tmp_path / "averaged")
+    assert losses(tmp_path / "plain", "train") == losses(tmp_path / "averaged", "train")
+    assert losses(tmp_path / "plain", "validation") != losses(tmp_path / "averaged", "validation")
+    a, b = (load_run(tmp_path / name).params for name in ("plain", "averaged"))
+    differ = jax.tree.map(lambda x, y: bool((x != y).any()), a, b)
+    assert any(jax.tree.leaves(differ))
+
+
+def test_a_fitted_model_is_saved_as_step_1_and_not_fitted_twice(
+    make: Make, tmp_path: Path
+) -> None:
+    config = make(NgramConfig(order=3), evaluation__context=EvaluationContext.CARRY)
+    for _ in range(2):
+        assert train(config, tmp_path) == 0
+    assert len(read_rows(tmp_path / "metrics.jsonl")) == 1
+    assert load_run(tmp_path).step == 1
