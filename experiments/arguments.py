@@ -147,15 +147,20 @@ def _sort(command: Command, values: flags.FlagValues, argv: Sequence[str]) -> _S
         if name in HELP:
             words.wants_help = True
             continue
-        if name.startswith("noconfig.") and text is None:
-            name, text = name[2:], "false"
-        elif name.startswith("no") and name[2:] in values and text is None:
-            name, text = name[2:], "false"
+        if text is None and _is_negated(name, values):
+            name, text = name.removeprefix("no"), "false"
         is_switch = name in values and values[name].boolean
         if text is None and not is_switch and left and not _FLAG.fullmatch(left[0]):
             text = left.pop(0)  # the form with a space
         _place(command, values, words, name, text)
     return words
+
+
+def _is_negated(name: str, values: flags.FlagValues) -> bool:
+    """True for `--noNAME` of a switch, and for `--noconfig.FIELD`."""
+    rest = name.removeprefix("no")
+    switch = rest in values and values[rest].boolean
+    return rest != name and (switch or rest.startswith("config."))
 
 
 def _place(
@@ -243,7 +248,9 @@ def read_config(workdir: Path) -> ExperimentConfig:
         raise UserError(f"--workdir={workdir}: no such directory")
     path = workdir / "config.json"
     if not path.is_file():
-        raise UserError(f"--workdir={workdir}: not the work directory of a run, no config.json in it")
+        raise UserError(
+            f"--workdir={workdir}: not the work directory of a run, no config.json in it"
+        )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

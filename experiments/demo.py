@@ -2,8 +2,8 @@
 
     python -m experiments.demo [--runs=DIR]
 
-Fits the n-gram baseline, trains an LSTM and a GPT, evaluates all three on the test split, prints one
-table, writes a sample of each and draws the learning curves. It calls what `launch.py train`,
+Fits the n-gram baseline, trains an LSTM and a GPT, evaluates all three on the test split, prints
+one table, writes a sample of each and draws the learning curves. It calls what `launch.py train`,
 `evaluate` and `generate` call. Every time it makes a directory of its own, DIR/1, DIR/2, ...
 """
 
@@ -48,7 +48,9 @@ class Outcome:
 
 
 def define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("runs", "runs/demo", "where to put the work directories", flag_values=values)
+    flags.DEFINE_string(
+        "runs", "runs/demo", "where to put the work directories", flag_values=values
+    )
 
 
 def run(arguments: Arguments) -> int:
@@ -67,7 +69,8 @@ def run(arguments: Arguments) -> int:
     program.say(f"characters: {sizes}; {data.tokenizer.vocab_size} symbols\n")
     outcomes = []
     for name, config in configs.items():
-        status, outcome = _train(name, config, folder / MODELS[name].removeprefix("demo_"), data)
+        workdir = folder / Path(MODELS[name]).stem.removeprefix("demo_")
+        status, outcome = _train(name, config, workdir, data)
         if outcome is None:
             return status
         outcomes.append(outcome)
@@ -115,12 +118,13 @@ def _train(name: str, config: Any, workdir: Path, data: TextData) -> tuple[int, 
 
 def make_table(outcomes: list[Outcome]) -> Any:
     """One row a model, the baseline first."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    columns = ("nats/character", "bits/byte", "perplexity", "parameters", "training", "sees")
-    table = Table("model", *columns, title=f"held-out text ({SPLIT} split)")
+    columns = ("nats/char", "bits/byte", "perplexity", "parameters", "training", "sees")
+    table = Table("model", *columns, title=f"held-out text ({SPLIT} split)", box=SIMPLE)
     for column in table.columns[1:-1]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
     for outcome in outcomes:
         figures = outcome.figures
         bits = f"{figures['bits_per_byte']:.3f}" if "bits_per_byte" in figures else "-"

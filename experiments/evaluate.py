@@ -23,9 +23,7 @@ def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
     program.define_json(values)
     program.define_step(values)
-    flags.DEFINE_string(
-        "split", "validation", "validation or test (or train)", flag_values=values
-    )
+    flags.DEFINE_string("split", "validation", "validation or test (or train)", flag_values=values)
 
 
 def run(arguments: Arguments) -> int:

@@ -37,9 +37,7 @@ def define(values: flags.FlagValues) -> None:
     number("top_p", None, "draw from the fewest tokens of that share only", upper_bound=1, **zero)
     integer("seed", 0, "of the draws", **zero)
     program.define_step(values)
-    switch(
-        "strict_length", False, "refuse a text that outgrows the positions", flag_values=values
-    )
+    switch("strict_length", False, "refuse a text that outgrows the positions", flag_values=values)
 
 
 def run(arguments: Arguments) -> int:

@@ -18,11 +18,9 @@ from seqmodels.config.serialization import field_types
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(
-    path
-    for folder in ("seqmodels", "experiments", "tests")
-    for path in (ROOT / folder).rglob("*.py")
-) + [ROOT / "launch.py"]
+FOLDERS = ("seqmodels", "experiments", "tests")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+SOURCES.append(ROOT / "launch.py")
 MAX_LINES, MAX_FUNCTION_LINES = 400, 50
 
 LOW = {"types", "config", "registry"}

@@ -24,7 +24,7 @@ VARIANTS = ("default",)
 
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
-        model=RecurrentConfig(num_layers=1, model_dim=256, hidden_dim=256, dropout_rate=0.1),
+        model=RecurrentConfig(num_layers=1, model_dim=128, hidden_dim=256),
         data=TextDataConfig(
             name="tfds:tiny_shakespeare",
             validation_split="validation+test",
@@ -34,11 +34,9 @@ def get_config(variant: str) -> ExperimentConfig:
             batch_size=64,
         ),
         task=LanguageModelConfig(),
-        optimizer=OptimizerConfig(
-            peak_lr=4e-3, final_lr=4e-5, warmup_steps=50, beta2=0.99, weight_decay=0.01
-        ),
+        optimizer=OptimizerConfig(peak_lr=4e-3, final_lr=1e-4, warmup_steps=50, beta2=0.99),
         training=TrainingConfig(
-            num_steps=1500, log_every=50, evaluate_every=250, checkpoint_every=250
+            num_steps=1400, log_every=50, evaluate_every=200, checkpoint_every=200
         ),
         evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
     )

@@ -3,8 +3,8 @@
     python launch.py train --config=shakespeare_ngram --workdir=runs/shakespeare_ngram
     python launch.py train --config=shakespeare_ngram --config.model.order=7 --workdir=runs/order7
 
-Goal: validation loss <= 1.53 nats a character (order 7: <= 1.52), in under 10 s. With one discount an
-order, interpolated, the data give 1.558 (order 7: 1.565).
+Goal: validation loss <= 1.53 nats a character (order 7: <= 1.52), in under 10 s. With one discount
+an order, interpolated, the data give 1.558 (order 7: 1.565).
 Validation is nanoGPT's: TFDS validation and test joined, 111,540 characters.
 """
 

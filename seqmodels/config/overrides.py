@@ -29,13 +29,11 @@ def apply_overrides(
     Raises:
       UserError: an unknown field (with the nearest spelling), a whole section, a wrong type.
     """
-    for name, text in {name: text for name, text in overrides}.items():
+    for name, text in dict(overrides).items():
         _apply(config, name, text, variants)
 
 
-def _apply(
-    config: ExperimentConfig, name: str, text: str | None, variants: Iterable[str]
-) -> None:
+def _apply(config: ExperimentConfig, name: str, text: str | None, variants: Iterable[str]) -> None:
     owner, field, kind = _find(config, name, variants)
     flag = f"--config.{name}"
     if text is None:
@@ -95,7 +93,7 @@ def _describe(owner: Any, path: str) -> str:
 
 
 def _suggest(config: ExperimentConfig, name: str, owner: Any) -> str:
-    """The nearest field: the same name elsewhere, then a like one here, then a like one anywhere."""
+    """The nearest field: the same name elsewhere, then a like one here, then anywhere."""
     every = [path for path, _, _ in leaves(config)]
     last = name.rpartition(".")[2]
     same = [path for path in every if path.rpartition(".")[2] == last]

@@ -42,7 +42,7 @@ def scramble(config: ExperimentConfig, seed: int) -> None:
         elif (inner or kind) is bool:
             value = rng.random() < 0.5
         elif (inner or kind) is str:
-            value = rng.choice(["", "none", "日本 \"x\"\n", "3"])
+            value = rng.choice(["", "none", '日本 "x"\n', "3"])
         else:
             value = rng.choice(list(kind))
         setattr(vars(config)[section], field, value)

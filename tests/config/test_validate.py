@@ -56,7 +56,7 @@ BAD = [
     (LSTM, "training.ema_decay=1", "between 0 and 1"),
     (LSTM, "training.steps_per_call=4 training.log_every=50", "near are 48 and 52"),
     (LSTM, "training.steps_per_call=20 training.evaluate_every=10", "near are 20"),
-    (LSTM, "training.steps_per_call=3 training.log_every=3 training.num_steps=1000", "999 and 1002"),
+    (LSTM, "training.steps_per_call=3 training.log_every=3 training.num_steps=100", "99 and 102"),
     (LSTM, "training.accumulation_steps=3 data.batch_size=32", "1 x 1 x 3 = 3"),
     (LSTM, "training.mesh_data=3 training.mesh_fsdp=2 data.batch_size=32", "3 x 2 x 1 = 6"),
     (LSTM, "training.early_stopping_patience=0", "1 or more"),

@@ -1,0 +1,195 @@
+"""Bad input: one clear line, exit status 2, nothing lost, and no jax before it is told."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import launch
+from tests.experiments.conftest import FrontDoor, Small
+
+ROOT = Path(__file__).parents[2]
+
+MISTAKES = [
+    ("", "a command is needed; one of: list, prepare, train"),
+    ("trian", "no command 'trian'; did you mean 'train'?"),
+    ("train", "--config=NAME (one of: demo_gpt"),
+    ("train --config=demo_gpt", "--workdir=DIR is required"),
+    ("train --config=demo_gtp", "did you mean 'demo_gpt'?"),
+    ("train --config=shakespeare_gpt:gpuu", "did you mean 'gpu'?"),
+    ("train --config", "--config: needs a name; one of: demo_gpt"),
+    ("train --config=demo_gpt --workdr=x", "no such flag; did you mean 'workdir'?"),
+    ("train --config=demo_gpt --workdir", "--workdir: needs a value"),
+    ("train --config=demo_gpt --dry_run=maybe", "--dry_run=maybe: must be true or false"),
+    ("train --config=demo_gpt x", "'x' is not a flag; flags are --config, --workdir"),
+    ("train --config=demo_gpt --config.model.num_layer=3", "did you mean 'num_layers'?"),
+    ("train --config=demo_gpt --config.model.num_layers 2.5", "=2.5: must be an integer"),
+    ("train --config=demo_gpt --config.model.num_heads 3", "must divide model_dim, 128"),
+    ("train --config=demo_gpt --config.model=lstm", "whole section is not replaced"),
+    ("train --config=demo_gpt --config.model=lstm", "shakespeare_gpt:gpu"),
+    ("train --config=demo_gpt --config.model.position=rotry", "did you mean 'rotary'?"),
+    ("train --config=demo_gpt --config.data.name=pythondocs", "did you mean 'python_docs'?"),
+    ("train --workdir=/nowhere", "/nowhere: no such directory"),
+    ("evaluate --workdir=/nowhere", "/nowhere: no such directory"),
+    ("evaluate", "--workdir=DIR is required"),
+    ("evaluate --config=demo_gpt", "takes the config from --workdir"),
+    ("generate --workdir=/ --max_tokens=0", "--max_tokens=0: must be a positive integer"),
+    ("generate --workdir=/ --top_k=x", "--top_k=x: must be a positive integer"),
+    ("generate --workdir=/ --top_p=2", "--top_p=2: must be a number in the range [0, 1]"),
+    ("generate --workdir=/ --config.model.num_layers=2", "takes the config from --workdir"),
+    ("inspect --workdir=/", "not the work directory of a run"),
+    ("batch --config=demo_lstm --step=0", "--step=0: must be a positive integer"),
+    ("batch --config=demo_ngram", "ngram is fitted in one go and has no batches"),
+    ("prepare", "--config=NAME is required; one of: demo_gpt"),
+    ("list --jsn", "no such flag; did you mean 'json'?"),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), MISTAKES, ids=lambda text: text[:40])
+def test_a_mistake_is_one_line(door: FrontDoor, words: str, expected: str) -> None:
+    assert expected in door(*words.split()).line
+
+
+def test_mistakes_and_help_load_no_jax() -> None:
+    lines = [words for words, _ in MISTAKES] + ["--help", "train --config=demo_gpt --help", "list"]
+    code = f"""
+import sys, launch
+for words in {lines}:
+    launch.main(words.split())
+    assert "jax" not in sys.modules, words
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", ["train --help", "train --config=demo_gpt --config.modl.x=1"])
+def test_the_answer_takes_less_than_half_a_second(words: str) -> None:
+    """Of a processor, so that a busy machine does not fail the test."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "launch.py", *words.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == (0 if "--help" in words else 2)
+    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 0.5
+
+
+@pytest.mark.parametrize("command", launch.COMMANDS)
+def test_help(door: FrontDoor, command: str) -> None:
+    answer = door(command, "--help")
+    assert answer.status == 0
+    assert answer.out.startswith(f"python launch.py {command}")
+    assert "default" in answer.out
+    assert command in door("--help").out
+
+
+def test_help_tells_fields_types_and_values(door: FrontDoor) -> None:
+    words = ("train", "--config=demo_lstm", "--config.model.num_layers=3", "--help")
+    rows = [row.split(maxsplit=1) for row in door(*words).out.splitlines() if row.startswith("  ")]
+    assert ["model.num_layers=3", "an integer"] in rows
+    assert ["optimizer.clip_norm=1.0", "a number, or none"] in rows
+    assert ["model.cell=lstm", "one of: lstm"] in rows
+
+
+TEXTS = {
+    "missing": (None, "no such file"),
+    "empty": (b"", "is empty"),
+    "binary": (b"abc\0def" * 100, "NUL byte at offset 3"),
+    "latin1": ("a caf\u00e9 ".encode("latin1") * 100, "byte 0xe9 at offset 5"),
+    "short": (b"too short", "data.sequence_length=16: the train split has"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_bad_text_leaves_the_work_directory_free(
+    door: FrontDoor, small: Small, tmp_path: Path, name: str
+) -> None:
+    content, expected = TEXTS[name]
+    path = tmp_path / "bad.txt"
+    if content is not None:
+        path.write_bytes(content)
+    workdir = tmp_path / "run"
+    words = small.words(f"--config.data.path={path}", f"--workdir={workdir}")
+    line = door("train", *words).line
+    assert expected in line
+    assert name == "short" or str(path) in line
+    assert not workdir.exists()
+
+
+def test_devices_that_do_not_make_the_mesh(door: FrontDoor, small: Small, tmp_path: Path) -> None:
+    words = small.words("--config.training.mesh_fsdp=2", f"--workdir={tmp_path / 'run'}")
+    assert "does not fit 1 device" in door("train", *words).line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_work_directory_of_another_run(door: FrontDoor, small: Small, trained: Path) -> None:
+    before = (trained / "config.json").read_bytes()
+    words = small.words("--config.model.hidden_dim=13", f"--workdir={trained}")
+    assert "model.hidden_dim: 12 -> 13" in door("train", *words).line
+    assert (trained / "config.json").read_bytes() == before
+
+
+def test_a_work_directory_that_cannot_be_written(
+    door: FrontDoor, small: Small, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    answer = door("train", *small.words(f"--workdir={tmp_path / 'file' / 'run'}"))
+    assert answer.status == 2
+    assert "cannot be written" in answer.err.splitlines()[-1]
+
+
+def test_a_config_that_was_damaged(door: FrontDoor, copy_of_trained: Path) -> None:
+    (copy_of_trained / "config.json").write_text("{")
+    assert "config.json: cannot be read" in door("inspect", f"--workdir={copy_of_trained}").line
+
+
+def test_no_checkpoint(door: FrontDoor, copy_of_trained: Path) -> None:
+    for step in (copy_of_trained / "checkpoints").iterdir():
+        os.rename(step, copy_of_trained / f"gone-{step.name}")
+    line = door("generate", f"--workdir={copy_of_trained}").line
+    assert "no checkpoint" in line
+
+
+def test_damaged_checkpoints(door: FrontDoor, copy_of_trained: Path) -> None:
+    """The last one is passed over, or refused by number; when all are damaged nothing is left."""
+    flag = f"--workdir={copy_of_trained}"
+
+    def damage(step: int) -> None:
+        files = (copy_of_trained / "checkpoints" / str(step) / "params").rglob("d/*")
+        path = max(files, key=lambda file: file.stat().st_size)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 255
+        path.write_bytes(content)
+
+    damage(6)
+    assert "step 6 is damaged" in door("evaluate", flag, "--step=6").line
+    answer = door("evaluate", flag, "--step=latest", "--json")
+    assert answer.json["step"] == 3
+    assert "step 6 is damaged" in answer.err
+    damage(3)
+    answer = door("evaluate", flag)
+    assert answer.status == 2
+    assert "every one is damaged" in answer.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["generate", "--prompt=aß"], "'ß' (U+00DF)"),
+        (["generate", "--step=7"], "no checkpoint of step 7"),
+        (["generate", "--step=bst"], "--step=bst: must be best, latest or the number of a step"),
+        (["evaluate", "--split=tset"], "one of: train, validation, test"),
+        (["evaluate", "--config.model.num_layers=2"], "overrides only data and evaluation"),
+        (["evaluate", "--config.evaluation.context=cary"], "did you mean 'carry'?"),
+        (["batch", "--config=demo_lstm"], "give one of the two"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_about_a_run(
+    door: FrontDoor, trained: Path, words: list[str], expected: str
+) -> None:
+    assert expected in door(*words, f"--workdir={trained}").line
