@@ -153,7 +153,7 @@ def draw_curves(outcomes: list[Outcome], path: Path) -> Path:
             split: [(row["seconds"], row["loss"]) for row in outcome.rows if row["split"] == split]
             for split in ("train", "validation")
         }
-        style = {"color": f"C{color}"}
+        style: dict[str, Any] = {"color": f"C{color}"}
         if not curves["train"]:
             level = curves["validation"][-1][1]
             axes.axhline(level, linestyle="--", label=f"{outcome.name}, validation", **style)

@@ -24,6 +24,14 @@ VARIANTS = ("cpu", "gpu")
 
 
 def get_config(variant: str) -> ExperimentConfig:
+    data = TextDataConfig(
+        name="tfds:tiny_shakespeare",
+        validation_split="validation+test",
+        test_split=None,
+        unknown_symbols=False,
+        sequence_length=64,
+        batch_size=12,
+    )
     config = ExperimentConfig(
         model=GPTConfig(
             num_layers=4,
@@ -33,14 +41,7 @@ def get_config(variant: str) -> ExperimentConfig:
             max_length=64,
             position=Position.ROTARY,
         ),
-        data=TextDataConfig(
-            name="tfds:tiny_shakespeare",
-            validation_split="validation+test",
-            test_split=None,
-            unknown_symbols=False,
-            sequence_length=64,
-            batch_size=12,
-        ),
+        data=data,
         task=LanguageModelConfig(),
         optimizer=OptimizerConfig(
             peak_lr=4e-3,
@@ -62,7 +63,7 @@ def get_config(variant: str) -> ExperimentConfig:
             max_length=256,
             dropout_rate=0.2,
         )
-        config.data.sequence_length, config.data.batch_size = 256, 64
+        data.sequence_length, data.batch_size = 256, 64
         config.optimizer.peak_lr = 1e-3
         config.training.num_steps = 5000
         config.evaluation.sequence_length = 256

@@ -91,7 +91,7 @@ def from_json(values: Any) -> ExperimentConfig:
     return _build(ExperimentConfig, values, "")
 
 
-def _build(base: type, values: Any, path: str) -> Any:
+def _build(base: Any, values: Any, path: str) -> Any:
     where = path or "the whole of it"
     if not isinstance(values, dict):
         raise UserError(f"config: {where} must be an object, not {values!r}")
