@@ -32,9 +32,9 @@ class Plan:
       num_chunks: batches along a row; 1 unless the rows are streams.
     """
 
-    starts: Int[np.ndarray, "R"]
-    firsts: Int[np.ndarray, "R"]
-    stops: Int[np.ndarray, "R"]
+    starts: Int[np.ndarray, " R"]
+    firsts: Int[np.ndarray, " R"]
+    stops: Int[np.ndarray, " R"]
     rows: int
     width: int
     num_chunks: int = 1
@@ -95,7 +95,7 @@ def _streams(num_tokens: int, config: EvaluationConfig) -> Plan:
 
 
 def make_batches(
-    tokens: Integer[np.ndarray, "N"], plan: Plan, rows: int
+    tokens: Integer[np.ndarray, " N"], plan: Plan, rows: int
 ) -> Iterator[tuple[Batch, bool]]:
     """Cuts the batches of a plan, all of one shape.
 

@@ -24,7 +24,7 @@ _MAX_BLOCK = 32  # tokens a row between two looks of the host
 _MAX_CHUNK = 256  # tokens of a prompt in one call
 _CAPACITY_STEP = 64  # capacities are multiples, so that few programs are compiled
 
-Prompts = Sequence[Integer[np.ndarray, "_"]]
+Prompts = Sequence[Integer[np.ndarray, " _"]]
 TokenCallback = Callable[[np.ndarray], None]
 
 

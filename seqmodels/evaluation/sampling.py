@@ -50,7 +50,7 @@ class Sampling:
         return float(self.temperature) or 1.0, top_k, float(top_p)
 
 
-def row_keys(key: Key[Array, ""], num_rows: int, index: Int[Array, ""] | int) -> Key[Array, "B"]:
+def row_keys(key: Key[Array, ""], num_rows: int, index: Int[Array, ""] | int) -> Key[Array, " B"]:
     """Keys of the `index`-th new token of each row: a row's do not depend on its neighbours."""
     fold = lambda row: jax.random.fold_in(jax.random.fold_in(key, row), index)
     return jax.vmap(fold)(jnp.arange(num_rows))
@@ -76,12 +76,12 @@ def truncate(
 
 def choose(
     logits: Float[Array, "B V"],
-    keys: Key[Array, "B"],
+    keys: Key[Array, " B"],
     thresholds: tuple[Float[Array, ""], Int[Array, ""], Float[Array, ""]],
     *,
     greedy: bool,
     truncates: bool,
-) -> Int[Array, "B"]:
+) -> Int[Array, " B"]:
     """Draws a token for each row; `thresholds` as in `Sampling.thresholds`, inside jit."""
     if greedy:
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)

@@ -140,7 +140,7 @@ class TransformerStack(nn.Module):
             block,
             variable_axes={"params": 0},
             split_rngs={"params": True, "dropout": True},
-            in_axes=nn.broadcast,
+            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
             length=self.num_layers,
             unroll=unroll,
             metadata_params={nn.PARTITION_NAME: "layers"},

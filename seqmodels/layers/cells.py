@@ -60,7 +60,7 @@ class LSTMCell(nn.Module):
         def bias_init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
             return jnp.zeros(shape, dtype).at[size : 2 * size].set(self.forget_bias)
 
-        def param(name: str, init: Initializer, names: tuple[str, ...], *shape: int) -> Array:
+        def param(name: str, init: Initializer, names: tuple[str, ...], *shape: int) -> Any:
             return self.param(name, nn.with_logical_partitioning(init, names), shape, jnp.float32)
 
         kernel = param("kernel", spread, ("embed", "gates"), x.shape[-1], 4 * size)

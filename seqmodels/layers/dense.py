@@ -41,7 +41,7 @@ class Dense(nn.Module):
         def init(key: Array, full_shape: tuple[int, ...], dtype: Any) -> Array:
             return self.kernel_init(key, (size, math.prod(shape)), dtype).reshape(full_shape)
 
-        kernel = self.param(
+        kernel: Any = self.param(
             "kernel", nn.with_logical_partitioning(init, self.names), (size, *shape), jnp.float32
         )
         rows = x.reshape(-1, size).astype(self.dtype)
@@ -50,6 +50,6 @@ class Dense(nn.Module):
         )
         if self.use_bias:
             zeros = nn.with_logical_partitioning(nn.initializers.zeros, self.names[1:])
-            bias = self.param("bias", zeros, shape, jnp.float32)
+            bias: Any = self.param("bias", zeros, shape, jnp.float32)
             y = y + bias.astype(output_dtype)[None]
         return y.reshape(*x.shape[:-1], *shape)

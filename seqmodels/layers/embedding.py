@@ -104,10 +104,10 @@ def make_embedding(
     """Builds the embedding of the inputs that `spec` describes; `init=None` is the layer's own."""
     match spec.inputs:
         case TokenInput(vocab_size):
-            keywords = {} if init is None else {"table_init": init}
+            keywords: dict[str, Any] = {} if init is None else {"table_init": init}
             return TokenEmbedding(vocab_size, model_dim, dtype=dtype, **keywords)
         case ValueInput():
-            keywords = {} if init is None else {"kernel_init": init}
+            keywords: dict[str, Any] = {} if init is None else {"kernel_init": init}
             return ValueEmbedding(model_dim, dtype=dtype, **keywords)
     raise TypeError(f"no embedding for {spec.inputs}")
 
@@ -140,7 +140,7 @@ def make_head(
         ):
             raise ValueError(f"tied embeddings need one vocabulary in and out, not {spec}")
         return None
-    keywords = {} if init is None else {"kernel_init": init}
+    keywords: dict[str, Any] = {} if init is None else {"kernel_init": init}
     match spec.outputs:
         case VocabOutput(size):
             shape, name = (size,), "vocab"

@@ -143,9 +143,9 @@ class GPT(nn.Module):
     ) -> tuple[Surroundings, Cache | None, Carry, Bool[Array, "B T"] | None]:
         """Says where queries and keys stand, what the carry becomes and which outputs are lost."""
         batch_size, length = inputs.shape[:2]
-        if carry is None and segment_ids is None:
-            return Surroundings(Places(jnp.arange(length)[None])), None, None, None
         if carry is None:
+            if segment_ids is None:
+                return Surroundings(Places(jnp.arange(length)[None])), None, None, None
             zeros = jnp.zeros(batch_size, jnp.int32)
             step = advance(segment_ids.astype(jnp.int32), zeros, zeros - 1)
             lost = step.valid & (step.positions >= self.config.max_length)

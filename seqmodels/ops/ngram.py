@@ -51,7 +51,7 @@ Tables = dict[str, Any]
 _DEFAULT_DISCOUNT = 0.5
 
 
-def estimate_discounts(counts: Int[np.ndarray, "E"]) -> Float[np.ndarray, "3"]:
+def estimate_discounts(counts: Int[np.ndarray, " E"]) -> Float[np.ndarray, "3"]:
     """Returns D1, D2, D3+ from the counts of one order.
 
         Y = n1 / (n1 + 2 n2);  D1 = 1 - 2 Y n2 / n1;  D2 = 2 - 3 Y n3 / n2;  D3 = 3 - 4 Y n4 / n3
@@ -167,10 +167,10 @@ def _document_depth(num_tokens: int, offsets: np.ndarray | None) -> np.ndarray:
 
 
 def count_tables(
-    tokens: Integer[np.ndarray, "N"],
+    tokens: Integer[np.ndarray, " N"],
     vocab_size: int,
     order: int,
-    offsets: Integer[np.ndarray, "num_offsets"] | None = None,
+    offsets: Integer[np.ndarray, " num_offsets"] | None = None,
 ) -> Tables:
     """Counts and smooths a corpus.
 
@@ -255,8 +255,8 @@ def recent_tokens(
     tokens: Int[Array, "B T"],
     segment_ids: Int[Array, "B T"],
     last_tokens: Int[Array, "B C"],
-    last_segment: Int[Array, "B"],
-) -> tuple[Int[Array, "B T C"], Int[Array, "B C"], Int[Array, "B"]]:
+    last_segment: Int[Array, " B"],
+) -> tuple[Int[Array, "B T C"], Int[Array, "B C"], Int[Array, " B"]]:
     """Windows of the C latest tokens of the same segment, newest first, -1 where there is none.
 
     Args:

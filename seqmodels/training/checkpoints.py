@@ -4,6 +4,9 @@ A checkpoint of step s is the directory `checkpoints/<s>` with the items `params
 one is kept) and `train` (the rest of the state), committed by a rename and then sealed.
 """
 
+# What orbax takes and returns is wider than its annotations say.
+# pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 import dataclasses

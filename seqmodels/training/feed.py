@@ -43,7 +43,7 @@ class Feed:
             shape = list(stacked.shape)
             shape[axis] = self._source.batch_size
 
-            def block(index: tuple[slice, ...]) -> np.ndarray:
+            def block(index: Any) -> np.ndarray:
                 start, stop, _ = index[axis].indices(shape[axis])
                 own = slice(start - self._first, stop - self._first)
                 return stacked[(slice(None),) * axis + (own,)]

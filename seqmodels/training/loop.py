@@ -140,7 +140,7 @@ class Run:
                 "step": step,
                 "split": "train",
                 **means(outputs["log"]),
-                "learning_rate": float(self._setup.schedule(step - 1)),
+                "learning_rate": jax.device_get(self._setup.schedule(step - 1)).item(),
                 "tokens_per_second": float(outputs["log"]["loss"][1]) / (now - self._last_logged),
                 "seconds": self._seconds(),
             }

@@ -55,9 +55,7 @@ def make(folder: Path) -> Make:
             ),
             task=LanguageModelConfig(),
             optimizer=OptimizerConfig(warmup_steps=0),
-            training=TrainingConfig(
-                num_steps=8, log_every=2, evaluate_every=4, checkpoint_every=4
-            ),
+            training=TrainingConfig(num_steps=8, log_every=2, evaluate_every=4, checkpoint_every=4),
             evaluation=EvaluationConfig(sequence_length=16, batch_size=16),
         )
         for name, value in fields.items():
@@ -192,9 +190,7 @@ def test_the_moving_average_is_what_is_evaluated_and_loaded(make: Make, tmp_path
     assert any(jax.tree.leaves(differ))
 
 
-def test_a_fitted_model_is_saved_as_step_1_and_not_fitted_twice(
-    make: Make, tmp_path: Path
-) -> None:
+def test_a_fitted_model_is_saved_as_step_1_and_not_fitted_twice(make: Make, tmp_path: Path) -> None:
     config = make(NgramConfig(order=3), evaluation__context=EvaluationContext.CARRY)
     for _ in range(2):
         assert train(config, tmp_path) == 0
