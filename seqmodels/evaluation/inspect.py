@@ -122,8 +122,10 @@ def render(description: dict[str, Any]) -> RenderableType:
     table.add_section()
     megabytes = description["num_bytes"] / 1e6
     table.add_row("total", f"{megabytes:,.1f} MB", "", f"{description['num_parameters']:,}")
+    saved = description["checkpoints"][-1]["step"] if description["checkpoints"] else 0
     lines = [
-        f"{description['workdir']}: {description['model']}, {description['num_steps']} steps to do"
+        f"{description['workdir']}: {description['model']}, saved up to step {saved} "
+        f"of {description['num_steps']}"
     ]
     if description["data_problem"]:
         lines.append(f"data position unknown: {description['data_problem']}")
