@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -27,12 +28,12 @@ class Logits:
         self.logits = logits
 
     def apply(self, variables, inputs, *args, method=None, **kwargs):
-        return self.logits if method == "readout" else ((inputs, None))
+        return jnp.asarray(self.logits) if method == "readout" else (inputs, None)
 
 
 def forward(logits: np.ndarray, *, train: bool, label_smoothing: float = 0.0):
     task = LanguageModel(LanguageModelConfig(label_smoothing=label_smoothing))
-    batch = Batch(TARGETS, TARGETS, WEIGHTS)
+    batch = jax.tree.map(jnp.asarray, Batch(TARGETS, TARGETS, WEIGHTS))
     return task.forward(Logits(logits), {}, batch, None, train=train, key=jax.random.key(0))
 
 
