@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -55,27 +54,17 @@ def test_a_mistake_is_one_line(door: FrontDoor, words: str, expected: str) -> No
     assert expected in door(*words.split()).line
 
 
-def test_mistakes_and_help_load_no_jax() -> None:
+def test_mistakes_and_help_load_nothing_slow() -> None:
     lines = [words for words, _ in MISTAKES] + ["--help", "train --config=demo_gpt --help", "list"]
     code = f"""
 import sys, launch
 for words in {lines}:
     launch.main(words.split())
-    assert "jax" not in sys.modules, words
+    slow = {{"jax", "flax", "orbax", "tensorflow_datasets", "matplotlib"}} & sys.modules.keys()
+    assert not slow, words
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("words", ["train --help", "train --config=demo_gpt --config.modl.x=1"])
-def test_the_answer_takes_less_than_half_a_second(words: str) -> None:
-    """Of a processor, so that a busy machine does not fail the test."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "launch.py", *words.split()]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == (0 if "--help" in words else 2)
-    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 0.5
 
 
 @pytest.mark.parametrize("command", launch.COMMANDS)
