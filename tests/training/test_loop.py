@@ -91,7 +91,7 @@ def test_a_non_finite_loss_stops_names_the_step_and_keeps_the_checkpoint(
     config = make(optimizer__clip_norm=None)
     config.training.num_steps = 4
     train(config, tmp_path / "good")
-    broken = make(optimizer__peak_lr=1e30, optimizer__clip_norm=None)
+    broken = make(optimizer__peak_lr=3e38, optimizer__clip_norm=None)
     with pytest.raises(NonFiniteError, match=r"step 2 is not finite.*--step=2.*nothing was saved"):
         train(broken, tmp_path / "broken")
     with Checkpoints(tmp_path / "broken" / "checkpoints") as checkpoints:
