@@ -122,7 +122,9 @@ def make_table(outcomes: list[Outcome]) -> Any:
     from rich.table import Table
 
     columns = ("nats/char", "bits/byte", "perplexity", "parameters", "training", "sees")
-    table = Table("model", *columns, title=f"held-out text ({SPLIT} split)", box=SIMPLE)
+    table = Table(
+        "model", *columns, title=f"held-out text ({SPLIT} split)", box=SIMPLE, pad_edge=False
+    )
     for column in table.columns[1:-1]:
         column.justify, column.no_wrap = "right", True
     for outcome in outcomes:

@@ -37,7 +37,7 @@ def get_config(variant: str) -> ExperimentConfig:
             peak_lr=3e-3, final_lr=3e-4, warmup_steps=50, beta2=0.99, weight_decay=0.1
         ),
         training=TrainingConfig(
-            num_steps=350, log_every=10, evaluate_every=100, checkpoint_every=100
+            num_steps=300, log_every=10, evaluate_every=100, checkpoint_every=100
         ),
         evaluation=EvaluationConfig(
             context=EvaluationContext.SLIDING, sequence_length=512, batch_size=8
