@@ -67,5 +67,5 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 
 $(VENV)/.peers: $(VENV)/.dev requirements-peers.txt
 	@echo "installing the peers, into $(VENV)" >&2
-	@$(PIP) -r requirements-peers.txt
+	@$(PIP) --retries 1 --timeout 15 -r requirements-peers.txt  # its extra index may be out of reach
 	@touch $@

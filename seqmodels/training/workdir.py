@@ -36,8 +36,8 @@ def claim(workdir: Path, config: ExperimentConfig) -> None:
     """Makes the work directory for a run of `config`, or finds that run in it.
 
     Raises:
-      UserError: the directory is another run's (names the fields that differ), not a directory,
-        or not writable.
+      UserError: the directory holds checkpoints of another run (names the fields that differ), is
+        no directory, or cannot be written.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,10 @@ def claim(workdir: Path, config: ExperimentConfig) -> None:
     except OSError as error:
         raise UserError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None
     path = workdir / "config.json"
-    if path.exists():
+    saved = has_checkpoints(workdir)
+    if saved and not path.exists():
+        raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
+    if saved:
         changed = [
             line
             for line in differences(from_json(json.loads(path.read_text())), config)
@@ -58,9 +61,12 @@ def claim(workdir: Path, config: ExperimentConfig) -> None:
                 f"--workdir={workdir} holds a run of another config, differing in "
                 + "; ".join(changed)
             )
-    elif (workdir / "checkpoints").exists():
-        raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
     write_json(path, to_json(config))
+
+
+def has_checkpoints(workdir: Path) -> bool:
+    """Whether a run has saved anything there; one that has not can be begun anew."""
+    return any(path.name.isdecimal() for path in (workdir / "checkpoints").glob("*"))
 
 
 def claim_data(workdir: Path, description: dict[str, Any]) -> None:
@@ -73,7 +79,7 @@ def claim_data(workdir: Path, description: dict[str, Any]) -> None:
       UserError: the run in `workdir` was trained on other data.
     """
     path = workdir / "data.json"
-    if not path.exists():
+    if not path.exists() or not has_checkpoints(workdir):
         write_json(path, description)
         return
     kept = json.loads(path.read_text())

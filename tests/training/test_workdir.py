@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.training.workdir import claim_data, write_json
+from seqmodels.config.files import load_config
+from seqmodels.training.workdir import claim, claim_data, write_json
 from seqmodels.training.writers import MetricsWriter, read_rows
 
 
@@ -24,7 +25,22 @@ def test_resuming_cuts_later_rows_and_a_torn_line(tmp_path: Path) -> None:
     assert read_rows(path) == rows[:4]
 
 
+def test_a_run_that_saved_nothing_can_be_begun_anew(tmp_path: Path) -> None:
+    config = load_config("demo_lstm")
+    claim(tmp_path, config)
+    config.model.hidden_dim = 7
+    claim(tmp_path, config)
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    claim(tmp_path, config)
+    with pytest.raises(UserError, match=r"another config.*model.hidden_dim: 7 -> 256"):
+        claim(tmp_path, load_config("demo_lstm"))
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(UserError, match=r"checkpoints but no config.json"):
+        claim(tmp_path, config)
+
+
 def test_other_data_are_refused_naming_what_differs(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
     claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})
     claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})
     with pytest.raises(UserError, match=r"other data.*vocab_size 65 -> 66"):
