@@ -32,10 +32,9 @@ def run(arguments: Arguments) -> int:
 
         return dry_run(config)
     workdir = arguments.workdir
-    if (workdir / "config.json").exists():
-        from seqmodels.training.workdir import claim
+    from seqmodels.training.workdir import refuse_other_run
 
-        claim(workdir, config)  # a run of another config is refused before jax is imported
+    refuse_other_run(workdir, config)  # before jax is imported
     program.set_up_jax(config)
     from seqmodels.data.pipeline import load_data
     from seqmodels.training.loop import NonFiniteError, train

@@ -13,6 +13,7 @@ from seqmodels.data.pipeline import TextData
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.progress import TrainingProgress
+from seqmodels.training.seals import SealState
 from seqmodels.training.setup import build
 from seqmodels.training.state import TrainState
 from seqmodels.training.writers import MetricsWriter
@@ -32,8 +33,12 @@ def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:
         progress = TrainingProgress(1, 0, config.model.kind)
         try:
             if checkpoints.steps():
-                progress.say("already fitted")
-                return 0
+                state, files = checkpoints.seal_state(1)
+                if state is not SealState.DAMAGED:
+                    progress.say("already fitted")
+                    return 0
+                progress.say(f"the checkpoint is damaged ({files[0]}): fitting again")
+                checkpoints.delete_after(0)
             started = time.monotonic()
             params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
             seconds = round(time.monotonic() - started, 3)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import TextData, load_data
-from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.evaluation.evaluate import Evaluator, find_split
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
@@ -21,7 +22,7 @@ from seqmodels.training.progress import TrainingProgress
 from seqmodels.training.setup import set_up
 from seqmodels.training.signals import StopRequest, stop_on_signals
 from seqmodels.training.state import TrainState
-from seqmodels.training.workdir import claim, claim_data
+from seqmodels.training.workdir import claim, claim_data, only_trainer
 from seqmodels.training.writers import MetricsWriter
 
 
@@ -39,17 +40,20 @@ def train(config: ExperimentConfig, workdir: Path, data: TextData | None = None)
       The exit status: 0 done, 143 or 130 when stopped by a signal after saving.
 
     Raises:
-      UserError: the work directory is another run's, or the devices do not fit the config.
+      UserError: the work directory is another run's or another process trains in it, there is
+        nothing to validate on, or the devices do not fit the config.
       NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
     """
-    claim(workdir, config)
     data = load_data(config) if data is None else data
-    claim_data(workdir, data.description())
-    data.tokenizer.save(workdir / "tokenizer.json")
-    if config.model.fitted:
-        return fit(config, data, workdir)
-    with Run(config, workdir, data) as run, stop_on_signals() as stop:
-        run.train(stop)
+    find_split(data, "validation")  # not only after hours of training
+    with only_trainer(workdir):
+        claim(workdir, config)
+        claim_data(workdir, data.description())
+        data.tokenizer.save(workdir / "tokenizer.json")
+        if config.model.fitted:
+            return fit(config, data, workdir)
+        with Run(config, workdir, data) as run, stop_on_signals() as stop:
+            run.train(stop)
     return stop.exit_status
 
 
@@ -77,6 +81,9 @@ class Run:
             self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
         self._earlier_seconds = self._writer.rows[-1]["seconds"] if self._writer.rows else 0.0
         self._started = self._last_logged = time.monotonic()
+        # The log's accumulators go on over a resume, the clock does not: what of the next row's
+        # steps this process makes.
+        self._clock_step = self._step
         self._unread: tuple[int, dict[str, Any]] | None = None
 
     def __enter__(self) -> Run:
@@ -96,29 +103,30 @@ class Run:
 
     def train(self, stop: StopRequest) -> None:
         """Steps until the last step, early stopping, or a signal; then saves."""
-        training, per_call = self._training, self._training.steps_per_call
-        saved = self._step
+        training = self._training
         with mesh_context(self._setup.mesh):
             while self._step < training.num_steps and not self._stops_early():
                 batch = self._feed(self._step + 1)
                 self._state, outputs = self._setup.call(self._state, batch)
                 self._read()  # the call before, while the device works on this one
-                self._step += per_call
+                self._step += training.steps_per_call
                 self._unread = (self._step, outputs)
                 self._progress.advance(self._step)
-                stopping = stop.signal is not None or self._step >= training.num_steps
-                metrics = None
-                if self._step % training.evaluate_every == 0 or self._step >= training.num_steps:
-                    metrics = self._evaluate_now()
-                    stopping = stopping or self._stops_early()
-                if self._step % training.checkpoint_every == 0 or stopping:
+                last, metrics, is_best = self._step >= training.num_steps, None, False
+                if last or self._step % training.evaluate_every == 0:
+                    metrics, is_best = self._evaluate_now()
+                # Looked at once: a signal that comes later meets the next step.
+                stopped = stop.signal is not None
+                due = self._step % training.checkpoint_every == 0 or is_best
+                if due or last or stopped or self._stops_early():
                     self._save(metrics)
-                    saved = self._step
-                if stop.signal is not None:
+                if stopped:
                     break
         self._checkpoints.wait()
         if stop.signal is not None:
-            self._progress.say(f"stopped at step {saved}, which is saved; the same command resumes")
+            self._progress.say(
+                f"stopped at step {self._step}, which is saved; the same command resumes"
+            )
 
     def _read(self) -> None:
         """Reads the outputs of the last call: checks them, and logs where a row is due."""
@@ -128,42 +136,47 @@ class Run:
         finite = jax.device_get(outputs["finite"])
         if not finite.all():
             bad = step - len(finite) + 1 + int((~finite).argmax())
+            self._checkpoints.wait()
             kept = self._checkpoints.steps()
             raise NonFiniteError(
                 f"loss or gradient of step {bad} is not finite; its batch: launch.py batch "
                 f"--workdir={self._workdir} --step={bad}; "
                 + (f"the checkpoint of step {kept[-1]} is kept" if kept else "nothing was saved")
             )
-        if step % self._training.log_every == 0:
+        every = self._training.log_every
+        if step % every == 0 or step >= self._training.num_steps:
             now = time.monotonic()
+            gathered = (step - 1) % every + 1
+            targets = float(outputs["log"]["loss"][1]) * (step - self._clock_step) / gathered
             row = {
                 "step": step,
                 "split": "train",
                 **means(outputs["log"]),
-                "learning_rate": jax.device_get(self._setup.schedule(step - 1)).item(),
-                "tokens_per_second": float(outputs["log"]["loss"][1]) / (now - self._last_logged),
+                "learning_rate": np.asarray(self._setup.schedule(step - 1)).item(),
+                "tokens_per_second": targets / (now - self._last_logged),
                 "seconds": self._seconds(),
             }
-            self._last_logged = now
+            self._last_logged, self._clock_step = now, step
             self._write(row)
 
-    def _evaluate_now(self) -> dict[str, float]:
+    def _evaluate_now(self) -> tuple[dict[str, float], bool]:
+        """Evaluates the validation split; returns the best metric's value and if it is the best."""
         self._read()
-        before = time.monotonic()
+        before, seconds = time.monotonic(), self._seconds()
         state = self._state
         params = state.params if state.ema is None else state.ema
         result = self._evaluate(params, "validation")
-        self._write(
-            {"step": self._step, "split": "validation", **result, "seconds": self._seconds()}
-        )
         # Evaluation is no training time: neither the rate nor the clock of the rows counts it.
         spent = time.monotonic() - before
         self._last_logged += spent
         self._started += spent
-        metric = self._training.best_metric
-        if not math.isfinite(result[metric]):
-            raise NonFiniteError(f"validation {metric} after step {self._step} is {result[metric]}")
-        return {metric: float(result[metric])}
+        name = self._training.best_metric
+        value = float(result[name])
+        if not math.isfinite(value):
+            raise NonFiniteError(f"validation {name} after step {self._step} is {value}")
+        is_best = value < min(self._validation_values(), default=math.inf)
+        self._write({"step": self._step, "split": "validation", **result, "seconds": seconds})
+        return {name: value}, is_best
 
     def _save(self, metrics: dict[str, float] | None) -> None:
         self._read()  # a save waits for its own step's finite flag
@@ -172,11 +185,14 @@ class Run:
 
     def _stops_early(self) -> bool:
         """True once the last `patience` evaluations brought nothing better; read off the rows."""
-        patience, name = self._training.early_stopping_patience, self._training.best_metric
+        patience, values = self._training.early_stopping_patience, self._validation_values()
         if patience is None:
             return False
-        values = [row[name] for row in self._writer.rows if row["split"] == "validation"]
         return len(values) > patience and min(values[-patience:]) >= min(values[:-patience])
+
+    def _validation_values(self) -> list[float]:
+        rows = (row for row in self._writer.rows if row["split"] == "validation")
+        return [row[self._training.best_metric] for row in rows]
 
     def _write(self, row: dict[str, Any]) -> None:
         self._writer.write(row)

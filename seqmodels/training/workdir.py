@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.serialization import differences, from_json, to_json
 
-# Where a run finds things and on what devices it runs; the run itself is the same without them.
+_PATHS = ("path", "train_path", "validation_path", "test_path", "tfds_data_dir", "cache_dir")
+
+# Where a run finds things (what it finds there has a fingerprint) and on what devices it runs.
 _MAY_CHANGE = (
-    "data.cache_dir",
-    "data.tfds_data_dir",
+    *(f"data.{field}" for field in _PATHS),
     "training.mesh_data",
     "training.mesh_fsdp",
     "training.mesh_tensor",
@@ -32,36 +37,62 @@ def write_json(path: Path, value: Any) -> None:
     temporary.replace(path)
 
 
-def claim(workdir: Path, config: ExperimentConfig) -> None:
-    """Makes the work directory for a run of `config`, or finds that run in it.
+@contextlib.contextmanager
+def only_trainer(workdir: Path) -> Iterator[None]:
+    """Holds the work directory against other processes; the lock dies with its process.
 
     Raises:
-      UserError: the directory holds checkpoints of another run (names the fields that differ), is
-        no directory, or cannot be written.
+      UserError: another process trains there, or the directory cannot be written.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        probe = workdir / f".probe.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        lock = FileLock(workdir / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"--workdir={workdir}: another process is training there") from None
     except OSError as error:
         raise UserError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
+    """Compares with the run that is there; writes nothing.
+
+    Raises:
+      UserError: the directory holds checkpoints of another run; names the fields that differ.
+    """
+    if not has_checkpoints(workdir):
+        return
     path = workdir / "config.json"
-    saved = has_checkpoints(workdir)
-    if saved and not path.exists():
+    if not path.exists():
         raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
-    if saved:
-        changed = [
-            line
-            for line in differences(from_json(json.loads(path.read_text())), config)
-            if line.partition(":")[0] not in _MAY_CHANGE
-        ]
-        if changed:
-            raise UserError(
-                f"--workdir={workdir} holds a run of another config, differing in "
-                + "; ".join(changed)
-            )
-    write_json(path, to_json(config))
+    changed = [
+        line
+        for line in differences(from_json(json.loads(path.read_text())), config)
+        if line.partition(":")[0] not in _MAY_CHANGE
+    ]
+    if changed:
+        raise UserError(
+            f"--workdir={workdir} holds a run of another config, differing in " + "; ".join(changed)
+        )
+
+
+def claim(workdir: Path, config: ExperimentConfig) -> None:
+    """Writes the config of the run, paths made absolute so that it is found from anywhere.
+
+    Raises:
+      UserError: see `refuse_other_run`.
+    """
+    refuse_other_run(workdir, config)
+    resolved = to_json(config)
+    for field in _PATHS:
+        if resolved["data"].get(field) is not None:
+            path = os.path.expanduser(resolved["data"][field])
+            resolved["data"][field] = os.path.abspath(path)
+    write_json(workdir / "config.json", resolved)
 
 
 def has_checkpoints(workdir: Path) -> bool:

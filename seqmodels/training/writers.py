@@ -30,7 +30,10 @@ class MetricsWriter:
     def __init__(self, path: Path, last_step: int) -> None:
         self.rows = [row for row in read_rows(path) if row["step"] <= last_step]
         temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        with temporary.open("w") as f:
+            f.writelines(json.dumps(row) + "\n" for row in self.rows)
+            f.flush()
+            os.fsync(f.fileno())  # before it takes the place of rows that a checkpoint vouches for
         temporary.replace(path)
         self._file = path.open("a")
 

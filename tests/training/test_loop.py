@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from seqmodels.config.data import Batching, TextDataConfig
+from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
@@ -20,10 +23,12 @@ from seqmodels.config.training import (
     EvaluationConfig,
     EvaluationContext,
     OptimizerConfig,
+    Schedule,
     TrainingConfig,
 )
 from seqmodels.config.validate import validate
 from seqmodels.evaluation.run import load_run
+from seqmodels.training import loop
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.loop import NonFiniteError, train
 from seqmodels.training.writers import read_rows
@@ -85,6 +90,63 @@ def test_rows_hold_what_a_researcher_reads(make: Make, tmp_path: Path) -> None:
     assert rows[-1]["loss"] < rows[2]["loss"] < math.log(20)
 
 
+def test_a_signal_during_evaluation_saves_that_step(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(loop.Evaluator):
+        def __call__(self, *arguments: Any) -> dict[str, Any]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().__call__(*arguments)
+
+    monkeypatch.setattr(loop, "Evaluator", Interrupted)
+    config = make(training__checkpoint_every=100, training__num_steps=100)
+    assert train(config, tmp_path) == 143
+    assert len(losses(tmp_path, "validation")) == 1
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.steps() == [4]
+
+
+def test_the_best_evaluation_is_kept_whatever_the_interval(make: Make, tmp_path: Path) -> None:
+    config = make(
+        optimizer__schedule=Schedule.CONSTANT,
+        optimizer__peak_lr=0.3,
+        training__num_steps=60,
+        training__evaluate_every=2,
+        training__checkpoint_every=50,
+    )
+    train(config, tmp_path)
+    rows = [r for r in read_rows(tmp_path / "metrics.jsonl") if r["split"] == "validation"]
+    best = min(rows, key=lambda row: row["loss"])
+    assert best["step"] not in (50, 60)
+    assert load_run(tmp_path, "best").step == best["step"]
+
+
+def test_the_clock_runs_forward_and_the_last_step_has_a_row(make: Make, tmp_path: Path) -> None:
+    train(make(training__log_every=6), tmp_path)
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [r["step"] for r in rows if r["split"] == "train"] == [6, 8]
+    seconds = [r["seconds"] for r in rows]
+    assert seconds == sorted(seconds)
+
+
+def test_nothing_to_validate_on_is_said_before_training(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("a text of twenty-five or so")
+    config = make(data__path=str(tmp_path / "short.txt"), data__batch_size=1)
+    with pytest.raises(UserError, match="split validation has 1 token: nothing to predict"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_fitted_model_is_fitted_again(make: Make, tmp_path: Path) -> None:
+    config = make(NgramConfig(order=2), evaluation__context=EvaluationContext.CARRY)
+    train(config, tmp_path)
+    victim = next((tmp_path / "checkpoints" / "1" / "params").rglob("manifest.ocdbt"))
+    victim.write_bytes(b"")
+    assert train(config, tmp_path) == 0
+    assert load_run(tmp_path).step == 1
+    assert len(read_rows(tmp_path / "metrics.jsonl")) == 1
+
+
 def test_a_non_finite_loss_stops_names_the_step_and_keeps_the_checkpoint(
     make: Make, tmp_path: Path
 ) -> None:
@@ -102,8 +164,6 @@ def test_a_non_finite_loss_stops_names_the_step_and_keeps_the_checkpoint(
 def test_the_last_good_checkpoint_survives_a_later_nan(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seqmodels.training import loop
-
     class Poisoned(loop.Feed):
         def __call__(self, step: int) -> Any:
             batch = super().__call__(step)

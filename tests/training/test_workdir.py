@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.files import load_config
-from seqmodels.training.workdir import claim, claim_data, write_json
+from seqmodels.config.serialization import to_json
+from seqmodels.training.workdir import claim, claim_data, only_trainer, write_json
 from seqmodels.training.writers import MetricsWriter, read_rows
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_resuming_cuts_later_rows_and_a_torn_line(tmp_path: Path) -> None:
@@ -37,6 +42,39 @@ def test_a_run_that_saved_nothing_can_be_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "config.json").unlink()
     with pytest.raises(UserError, match=r"checkpoints but no config.json"):
         claim(tmp_path, config)
+
+
+def test_paths_are_kept_absolute_and_may_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    config = load_config("demo_lstm")
+    config.data.name, config.data.path = "text_file", "texts/*.txt"
+    write_json(tmp_path / "config.json", to_json(config))
+    claim(tmp_path, config)
+    kept = json.loads((tmp_path / "config.json").read_text())["data"]["path"]
+    assert kept == str(tmp_path / "texts" / "*.txt")
+    config.data.path = "elsewhere/*.txt"
+    claim(tmp_path, config)
+
+
+def test_one_process_trains_in_a_directory(tmp_path: Path) -> None:
+    code = "import sys, pathlib, time; from seqmodels.training.workdir import only_trainer\n"
+    code += (
+        "with only_trainer(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert holder.stdout is not None
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="another process is training"), only_trainer(tmp_path):
+            pass
+        holder.kill()
+    with only_trainer(tmp_path):  # a dead process holds nothing
+        pass
 
 
 def test_other_data_are_refused_naming_what_differs(tmp_path: Path) -> None:
