@@ -3,8 +3,8 @@
     python launch.py train --config=shakespeare_lstm --workdir=runs/shakespeare_lstm
 
 Goal: validation loss <= 1.70 nats a character within 8 minutes on two CPU cores.
-Measured 2026-11-21 on two cores of a shared Intel Xeon (AVX-512), jax 0.10.2, Python 3.11: 1.6400 with
-seed 0 (one seed), in 7 minutes while other work ran beside it. Kneser-Ney of order 6: 1.5226.
+Measured 2026-11-21 on two cores of a shared Intel Xeon (AVX-512), jax 0.10.2, Python 3.11: 1.6400
+with seed 0 (one seed), in 7 minutes while other work ran beside it. Kneser-Ney of order 6: 1.5226.
 Validation is nanoGPT's: TFDS validation and test joined, 111,540 characters.
 """
 
