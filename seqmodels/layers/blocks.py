@@ -113,7 +113,8 @@ class TransformerStack(nn.Module):
 
     Attributes:
       num_layers: L.
-      block: keyword arguments of `Block`, all but `num_layers`, `train` and `dtype`.
+      block: keyword arguments of `Block`, all but `num_layers`, `train` and `dtype`; `use_bias` is
+        the final norm's too.
       remat: whether the backward pass computes a block again instead of keeping its insides.
       final_norm: whether a norm stands behind the last block.
       dtype: dtype of the arithmetic.
@@ -151,5 +152,5 @@ class TransformerStack(nn.Module):
         # The cache goes with the scan's state: as its input and output it would be copied.
         (x, cache, _), _ = stack((x, cache, jnp.int32(0)), around)
         if self.final_norm:
-            x = LayerNorm(self.block.get("use_bias", False), self.dtype, name="final_norm")(x)
+            x = LayerNorm(self.block["use_bias"], self.dtype, name="final_norm")(x)
         return x, cache
