@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,8 +19,9 @@ from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.overrides import apply_overrides
-from seqmodels.config.serialization import describe_type, from_json, leaves, show_value
+from seqmodels.config.serialization import describe_type, leaves, show_value
 from seqmodels.config.validate import validate
+from seqmodels.evaluation.opening import read_config
 
 HELP = ("help", "h", "helpshort", "helpfull")
 _FLAG = re.compile(r"--?([A-Za-z_][\w.]*)(?:=(.*))?", re.DOTALL)
@@ -89,6 +89,11 @@ class Arguments:
         """The config, of a command that always has one."""
         assert self.config is not None
         return self.config
+
+    @property
+    def overrides_data(self) -> bool:
+        """Whether other data than those of the work directory may be meant."""
+        return any(name.startswith("data.") for name, _ in self.overrides)
 
     @property
     def workdir(self) -> Path:
@@ -236,26 +241,6 @@ def _first_config(
             which = f"--config=NAME (one of: {', '.join(config_names())}) or --workdir=DIR is"
         raise UserError(f"{which} required")
     return read_config(Path(workdir).expanduser())
-
-
-def read_config(workdir: Path) -> ExperimentConfig:
-    """Reads the config of a run.
-
-    Raises:
-      UserError: there is no work directory, no run in it, or its config is damaged.
-    """
-    if not workdir.is_dir():
-        raise UserError(f"--workdir={workdir}: no such directory")
-    path = workdir / "config.json"
-    if not path.is_file():
-        raise UserError(
-            f"--workdir={workdir}: not the work directory of a run, no config.json in it"
-        )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    return from_json(values)
 
 
 def _alternatives() -> list[str]:

@@ -53,18 +53,12 @@ def run(arguments: Arguments) -> int:
 
 def _load(arguments: Arguments) -> Any:
     from seqmodels.data.pipeline import load_data
-    from seqmodels.data.tokenizers import load_tokenizer
-    from seqmodels.training.workdir import claim_data
+    from seqmodels.evaluation.run import open_data
 
+    config = arguments.experiment
     if arguments.flags.workdir is None:
-        return load_data(arguments.experiment)
-    path = arguments.workdir / "tokenizer.json"
-    if not path.is_file():
-        raise UserError(f"--workdir={arguments.workdir} has no tokenizer.json: train first")
-    data = load_data(arguments.experiment, load_tokenizer(path))
-    if (arguments.workdir / "data.json").exists() and not arguments.overrides:
-        claim_data(arguments.workdir, data.description())
-    return data
+        return load_data(config)
+    return open_data(arguments.workdir, config, others=arguments.overrides_data)
 
 
 def _row(tokenizer: Any, batch: Any, row: int) -> dict[str, Any]:

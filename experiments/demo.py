@@ -98,6 +98,7 @@ def _train(name: str, config: Any, workdir: Path, data: TextData) -> tuple[int, 
     """Trains, evaluates and samples one model; no outcome where a signal stopped it."""
     import jax
 
+    from seqmodels.evaluation.evaluate import write_result
     from seqmodels.evaluation.run import evaluate_run, generate_text, load_run
     from seqmodels.training.loop import train
     from seqmodels.training.writers import read_rows
@@ -107,7 +108,8 @@ def _train(name: str, config: Any, workdir: Path, data: TextData) -> tuple[int, 
     if status:
         return status, None
     opened = load_run(workdir)
-    figures, _ = evaluate_run(opened, data, SPLIT)
+    figures = evaluate_run(opened, data, SPLIT)
+    write_result(workdir, figures)
     settings = {"max_tokens": 300, "temperature": 0.8, "seed": 1}
     made = generate_text(opened, [PROMPT], **settings)
     write_samples(workdir, {"step": opened.step, "prompt": PROMPT, **settings}, made)

@@ -10,12 +10,13 @@ from absl import flags
 
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.evaluation.opening import parse_step
 
 DOC = """Evaluates a run on held-out data, beside the n-gram baseline.
 
-Needs nothing but the work directory, and writes evaluations/<split>-<step>.json into it.
---config.data.FIELD and --config.evaluation.FIELD may be overridden, to evaluate on other data or
-with another context.
+Needs the work directory and the data, and writes evaluations/<split>-<step>.json. Changed data are
+refused. --config.data.FIELD and --config.evaluation.FIELD may be overridden, to evaluate on other
+data or with another context; the result then goes to a file of its own.
 """
 
 
@@ -28,20 +29,19 @@ def define(values: flags.FlagValues) -> None:
 
 def run(arguments: Arguments) -> int:
     workdir, config = arguments.workdir, arguments.experiment
-    step = program.checked_step(arguments)
+    step = parse_step(arguments.flags.step)
     program.set_up_jax(config)
-    from seqmodels.data.pipeline import load_data
-    from seqmodels.evaluation.run import evaluate_run, load_run
-    from seqmodels.training.workdir import write_json
+    from seqmodels.evaluation.evaluate import write_result
+    from seqmodels.evaluation.run import evaluate_run, load_run, open_data
 
     run = dataclasses.replace(load_run(workdir, step), config=config)
-    data = load_data(config, run.tokenizer)
-    result, path = evaluate_run(run, data, arguments.flags.split)
-    if arguments.overrides:
-        # The figures of other data or of another context must not pass for those of the run.
-        result = {**result, "overrides": dict(arguments.overrides)}
-        write_json(path, result)
-    program.answer(arguments, result, table(result, run.tokenizer.kind))
+    data = open_data(workdir, config, others=arguments.overrides_data)
+    overrides = dict(arguments.overrides)
+    result = evaluate_run(run, data, arguments.flags.split)
+    shown = {**result, "overrides": overrides} if overrides else result
+    # Told first: a result that cannot be written is not lost.
+    program.answer(arguments, shown, table(result, run.tokenizer.kind))
+    path = write_result(workdir, result, overrides)
     if not arguments.flags.json:
         program.say(f"written to {path}")
     return program.DONE

@@ -11,6 +11,9 @@ from absl import flags
 
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.config.errors import UserError
+from seqmodels.config.validate import MAX_SEED
+from seqmodels.evaluation.opening import parse_step
 
 if TYPE_CHECKING:
     from seqmodels.evaluation.run import GeneratedText
@@ -35,13 +38,13 @@ def define(values: flags.FlagValues) -> None:
     number("temperature", 1.0, "divides the logits; 0 is greedy", **zero)
     integer("top_k", None, "draw from the k most probable tokens only", **one)
     number("top_p", None, "draw from the fewest tokens of that share only", upper_bound=1, **zero)
-    integer("seed", 0, "of the draws", **zero)
+    integer("seed", 0, "of the draws", upper_bound=MAX_SEED, **zero)
     program.define_step(values)
     switch("strict_length", False, "refuse a text that outgrows the positions", flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
-    asked, workdir, step = arguments.flags, arguments.workdir, program.checked_step(arguments)
+    asked, workdir, step = arguments.flags, arguments.workdir, parse_step(arguments.flags.step)
     program.set_up_jax(arguments.experiment)
     from seqmodels.evaluation.run import generate_text, load_run
 
@@ -64,10 +67,11 @@ def run(arguments: Arguments) -> int:
     if printer is not None:
         printer.finish()
     values = {"step": opened.step, "prompt": asked.prompt, **settings}
-    path = write_samples(workdir, values, made)
     if asked.json:
         program.answer(arguments, {**values, **_texts(made)}, "")
-    else:
+    # Told first: a text that cannot be written is not lost.
+    path = write_samples(workdir, values, made)
+    if not asked.json:
         program.say(f"{made.tokens_per_second:,.0f} tokens/s; written to {path}")
     return program.DONE
 
@@ -109,16 +113,23 @@ def _texts(made: GeneratedText) -> dict[str, Any]:
 
 
 def write_samples(workdir: Path, values: dict[str, Any], made: GeneratedText) -> Path:
-    """Writes `samples/<step>-<number>.json` and, to be read, `.txt`; returns the latter's path."""
+    """Writes `samples/<step>-<number>.json` and, to be read, `.txt`; returns the latter's path.
+
+    Raises:
+      UserError: they cannot be written.
+    """
     from seqmodels.training.workdir import write_json
 
     folder = workdir / "samples"
-    folder.mkdir(exist_ok=True)
     number = 1
-    while (path := folder / f"{values['step']}-{number}.txt").exists():
-        number += 1
-    path.write_text("\n\n---\n\n".join(made.texts) + "\n", encoding="utf-8")
-    write_json(path.with_suffix(".json"), {**values, **_texts(made)})
+    try:
+        folder.mkdir(exist_ok=True)
+        while (path := folder / f"{values['step']}-{number}.txt").exists():
+            number += 1
+        path.write_text("\n\n---\n\n".join(made.texts) + "\n", encoding="utf-8")
+        write_json(path.with_suffix(".json"), {**values, **_texts(made)})
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
     return path
 
 

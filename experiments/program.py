@@ -14,7 +14,7 @@ from typing import Any
 from absl import flags
 
 from experiments.arguments import Arguments, Command, parse
-from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -63,19 +63,6 @@ def define_json(values: flags.FlagValues) -> None:
 def define_step(values: flags.FlagValues) -> None:
     """Defines `--step` of the commands that read a checkpoint."""
     flags.DEFINE_string("step", "best", "best, latest or the number of one", flag_values=values)
-
-
-def checked_step(arguments: Arguments) -> str:
-    """What `--step` says.
-
-    Raises:
-      UserError: neither best, latest nor a number.
-    """
-    step = arguments.flags.step
-    if step not in ("best", "latest") and not step.isdecimal():
-        near = suggest(step, ("best", "latest"))
-        raise UserError(f"--step={step}: must be best, latest or the number of a step{near}")
-    return step
 
 
 def answer(arguments: Arguments, values: Any, text: Any) -> None:

@@ -29,8 +29,14 @@ Problems = Iterator[str]
 BEST_METRICS = ("loss", "perplexity", "bits_per_byte")
 """Metrics of a validation split of which lower is better."""
 
-# Whole numbers are 1 or more, but for these; both tables go by the field's own name.
+MAX_SEED = 2**32 - 1
+"""Of jax.random.key, which takes 32 bits."""
+MAX_ORDER = 64
+"""Of an n-gram: evaluation warms a stream up by 256 tokens, which must exceed its context."""
+
+# Whole numbers are 1 or more, but for these; the tables go by the field's own name.
 _LEAST = {"seed": 0, "warmup_steps": 0}
+_MOST = {"seed": MAX_SEED, "order": MAX_ORDER, "baseline_order": MAX_ORDER}
 _FINITE = ("a finite number", math.isfinite)
 _POSITIVE = ("above 0", lambda x: x > 0)
 _NOT_NEGATIVE = ("0 or more", lambda x: x >= 0)
@@ -96,6 +102,8 @@ def _numbers(config: ExperimentConfig) -> Problems:
             least = _LEAST.get(last, 1)
             if value < least:
                 yield problem(name, value, f"must be {least} or more")
+            elif last in _MOST and value > _MOST[last]:
+                yield problem(name, value, f"must be at most {_MOST[last]}")
         elif number is float:
             allowed, accepts = _RANGES.get(last, _FINITE)
             if not (math.isfinite(value) and accepts(value)):

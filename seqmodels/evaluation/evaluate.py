@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -196,9 +198,29 @@ def evaluate_split(
     return Evaluator(model, data, config, task, seed)(params, split)
 
 
-def write_result(workdir: Path, step: int, split: str, result: dict[str, Any]) -> Path:
-    """Writes `evaluations/<split>-<step>.json`, whole or not at all, and returns its path."""
-    path = workdir / "evaluations" / f"{split}-{step}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"step": step, "split": split, **result})
+def write_result(
+    workdir: Path, result: dict[str, Any], overrides: dict[str, str | None] | None = None
+) -> Path:
+    """Writes `evaluations/<split>-<step>.json`, whole or not at all, and returns its path.
+
+    Args:
+      result: of `evaluate_run`.
+      overrides: fields of the run's config that were set otherwise, with their texts. Figures of
+        other data or of another context must not pass for those of the run: they go to
+        `<split>-<step>-<hash of the overrides>.json`, with the key `overrides`.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    name = f"{result['split']}-{result['step']}"
+    if overrides:
+        result = {**result, "overrides": overrides}
+        text = json.dumps(overrides, sort_keys=True)
+        name += f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    path = workdir / "evaluations" / f"{name}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, result)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
     return path

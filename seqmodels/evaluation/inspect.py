@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from rich.text import Text
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.pipeline import BatchSource, load_data
-from seqmodels.data.tokenizers import load_tokenizer
-from seqmodels.evaluation.run import load_config, open_checkpoints
+from seqmodels.data.pipeline import BatchSource
+from seqmodels.evaluation.opening import read_config
+from seqmodels.evaluation.run import open_checkpoints, open_data
 from seqmodels.training.seals import SealState
 
 
@@ -26,35 +25,40 @@ def describe(workdir: str | Path) -> dict[str, Any]:
     Returns:
       A dict that JSON can hold:
         workdir, model (its kind), num_steps (planned);
-        checkpoints: a list of step, seal (sealed, unsealed, damaged), damaged_files, metrics, and
-          next_batch (step, epoch, index, batches_per_epoch), the one a resumed run starts with;
+        checkpoints: a list of step, seal (sealed, unsealed, damaged; unreadable: unsealed, and its
+          metadata do not load), damaged_files, metrics, and next_batch (step, epoch, index,
+          batches_per_epoch), the one a resumed run starts with;
         best: step, metric, value; None without an evaluation;
         data_problem: why next_batch is not known, else None;
-        parameters: a list of path, shape, dtype, count, of the latest undamaged checkpoint;
+        parameters: a list of path, shape, dtype, count, of the latest readable checkpoint;
         num_parameters, num_bytes: their totals.
 
     Raises:
       UserError: not a work directory.
     """
     workdir = Path(workdir)
-    config = load_config(workdir)
+    config = read_config(workdir)
     source, problem = _open_source(workdir, config)
     with open_checkpoints(workdir, config) as checkpoints:
         metrics = checkpoints.metrics()
         described, shapes = [], {}
         for step in checkpoints.steps():
             seal, files = checkpoints.seal_state(step)
+            readable = True
+            if seal is not SealState.DAMAGED:
+                try:
+                    shapes = checkpoints.shapes(step)
+                except Exception:  # whatever orbax makes of a save that was cut off
+                    readable = False
             described.append(
                 {
                     "step": step,
-                    "seal": str(seal),
+                    "seal": str(seal) if readable else "unreadable",
                     "damaged_files": files,
                     "metrics": metrics.get(step, {}),
                     "next_batch": None if source is None else _next_batch(source, step),
                 }
             )
-            if seal is not SealState.DAMAGED:
-                shapes = checkpoints.shapes(step)
     parameters = [
         {"path": path, "shape": list(shape), "dtype": dtype, "count": math.prod(shape)}
         for path, (shape, dtype) in shapes.items()
@@ -86,12 +90,8 @@ def _open_source(workdir: Path, config: ExperimentConfig) -> tuple[BatchSource |
     if config.model.fitted:
         return None, None
     try:
-        data = load_data(config, load_tokenizer(workdir / "tokenizer.json"))
-        kept = json.loads((workdir / "data.json").read_text(encoding="utf-8"))["fingerprint"]
-        if kept != data.fingerprint:
-            return None, "the data have changed since the run began"
-        return data.batches(config), None
-    except (OSError, ValueError, UserError) as error:
+        return open_data(workdir, config).batches(config), None
+    except UserError as error:
         return None, str(error)
 
 

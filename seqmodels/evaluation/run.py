@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -17,17 +16,18 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.serialization import from_json
-from seqmodels.data.pipeline import TextData
+from seqmodels.data.pipeline import TextData, load_data
 from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
 from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.decoding import Decoder
-from seqmodels.evaluation.evaluate import Evaluator, Progress, write_result
+from seqmodels.evaluation.evaluate import Evaluator, Progress
+from seqmodels.evaluation.opening import parse_step, read_config
 from seqmodels.evaluation.sampling import Sampling
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.registry import TASKS, resolve
 from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.workdir import claim_data, has_checkpoints
 from seqmodels.types import DataSpec, Params, TokenInput, VocabOutput
 
 _log = logging.getLogger(__name__)
@@ -60,25 +60,6 @@ class Run:
         return Decoder(self.model)
 
 
-def load_config(workdir: Path) -> ExperimentConfig:
-    """Reads the config of a run.
-
-    Raises:
-      UserError: not a work directory, or its config is not one of this version.
-    """
-    path = workdir / "config.json"
-    if not path.is_file():
-        raise UserError(f"--workdir={workdir} is not a work directory: it has no config.json")
-    return from_json(_read_json(path))
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-
-
 def load_run(workdir: str | Path, step: str | int = "best") -> Run:
     """Loads model, parameters, tokenizer and task of a run.
 
@@ -93,11 +74,8 @@ def load_run(workdir: str | Path, step: str | int = "best") -> Run:
       UserError: not a work directory, no (usable) checkpoint, no tokenizer.
     """
     workdir = Path(workdir)
-    config = load_config(workdir)
-    path = workdir / "tokenizer.json"
-    if not path.is_file():
-        raise UserError(f"--workdir={workdir} has no tokenizer.json: train first")
-    tokenizer = load_tokenizer(path)
+    config = read_config(workdir)
+    tokenizer = _open_tokenizer(workdir)
     spec = DataSpec(TokenInput(tokenizer.vocab_size), VocabOutput(tokenizer.vocab_size))
     model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
     used, params = _load_params(workdir, config, model, parse_step(step))
@@ -105,17 +83,31 @@ def load_run(workdir: str | Path, step: str | int = "best") -> Run:
     return Run(workdir, model, params, tokenizer, task, config, spec, used)
 
 
-def parse_step(step: str | int) -> str | int:
-    """Returns `best`, `latest` or a number.
+def _open_tokenizer(workdir: Path) -> Tokenizer:
+    path = workdir / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(f"--workdir={workdir} has no tokenizer.json: train first")
+    return load_tokenizer(path)
+
+
+def open_data(workdir: Path, config: ExperimentConfig, *, others: bool = False) -> TextData:
+    """Opens the data of a run, tokenised with its tokenizer.
+
+    Args:
+      config: the run's, or with another data section.
+      others: data that differ from those of the run are meant, and not refused.
 
     Raises:
-      UserError: anything else.
+      UserError: the data have changed since the run began, or cannot be opened.
     """
-    if isinstance(step, int) or step in ("best", "latest"):
-        return step
-    if step.isdecimal():
-        return int(step)
-    raise UserError(f"--step={step}: allowed are best, latest or the number of a step")
+    data = load_data(config, _open_tokenizer(workdir))
+    path = workdir / "data.json"
+    if not others and path.is_file() and has_checkpoints(workdir):
+        try:
+            claim_data(workdir, data.description())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: cannot be read: {error!r}") from None
+    return data
 
 
 def open_checkpoints(workdir: Path, config: ExperimentConfig) -> Checkpoints:
@@ -149,14 +141,14 @@ def _load_params(
 
 def evaluate_run(
     run: Run, data: TextData, split: str, progress: Progress | None = None
-) -> tuple[dict[str, Any], Path]:
-    """Evaluates a run on a split, beside its baseline, and writes the result.
+) -> dict[str, Any]:
+    """Evaluates a run on a split, beside its baseline.
 
     Args:
       data: tokenised with the run's tokenizer.
 
     Returns:
-      What was written, and where.
+      step, split, what `Evaluator` returns, and baseline; for `write_result`.
     """
     if data.tokenizer.to_json() != run.tokenizer.to_json():
         raise ValueError("the data must be tokenised with the run's tokenizer")
@@ -164,8 +156,7 @@ def evaluate_run(
     evaluator = Evaluator(run.model, data, config.evaluation, run.task, config.training.seed)
     result = evaluator(run.params, split, progress)
     result["baseline"] = baseline(data, split, config)
-    path = write_result(run.workdir, run.step, split, result)
-    return {"step": run.step, "split": split, **result}, path
+    return {"step": run.step, "split": split, **result}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,7 @@ class Checkpoints:
             self._orbax.delete(later)
 
     def restore(self, abstract: TrainState, which: str | int = "latest") -> tuple[int, TrainState]:
-        """Restores a whole state onto the shardings of `abstract`; see `_load`."""
+        """Restores a whole state onto the shardings of `abstract`; see `_first_usable`."""
         step, items = self._load(_items(abstract), which)
         separate = {n: items.get(n) for n in _SEPARATE}
         return step, TrainState(**separate, **items["train"])
@@ -175,15 +175,12 @@ class Checkpoints:
 
     def abstract_params(self, which: str | int = "best") -> tuple[int, Any]:
         """Step, and the tree of shapes of `params` as saved, on one device (fitted models)."""
-        for step in self._candidates(which):
-            if self.seal_state(step)[0] is not SealState.DAMAGED:
-                break
-        else:
-            step = self._load({}, which)[0]
+        step, items = self._first_usable(
+            which, lambda step: {"params": self._metadata(step, "params")}
+        )
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         return step, jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
-            self._metadata(step, "params"),
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), items["params"]
         )
 
     def _candidates(self, which: str | int) -> list[int]:
@@ -202,6 +199,11 @@ class Checkpoints:
         return sorted(latest_first, key=lambda s: metrics.get(s, float("inf")))
 
     def _load(self, abstract: dict[str, Any], which: str | int) -> tuple[int, dict[str, Any]]:
+        return self._first_usable(which, lambda step: self._load_step(step, abstract))
+
+    def _first_usable(
+        self, which: str | int, load: Callable[[int], dict[str, Any]]
+    ) -> tuple[int, dict[str, Any]]:
         """Loads items of the first usable candidate.
 
         A damaged step is passed over, loudly, for `best` and `latest`; a step asked for by number
@@ -217,7 +219,7 @@ class Checkpoints:
                 reason = f"step {step} is damaged ({_first(files)})"
             else:
                 try:
-                    return step, self._load_step(step, abstract)
+                    return step, load(step)
                 except UserError:
                     raise
                 except Exception as error:

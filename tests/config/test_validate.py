@@ -29,6 +29,7 @@ BAD = [
     (LSTM, "model.hidden_dim=128 model.tie_embeddings=true model.model_dim=256", "hidden_dim, 128"),
     (LSTM, "model.forget_bias=nan", "finite"),
     (NGRAM, "model.order=0", "1 or more"),
+    (NGRAM, "model.order=65", "at most 64"),
     (LSTM, "data.name=python_doc", "did you mean 'python_docs'?"),
     (LSTM, "data.name=wikitext", "one of: python_docs, text_file, tfds:NAME"),
     (LSTM, "data.name=tfds", "tfds:NAME"),
@@ -53,6 +54,7 @@ BAD = [
     (LSTM, "optimizer.clip_norm=0", "above 0"),
     (LSTM, "optimizer.weight_decay=-1", "0 or more"),
     (LSTM, "training.seed=-1", "0 or more"),
+    (LSTM, "training.seed=4294967296", "at most 4294967295"),
     (LSTM, "training.ema_decay=1", "between 0 and 1"),
     (LSTM, "training.steps_per_call=4 training.log_every=50", "near are 48 and 52"),
     (LSTM, "training.steps_per_call=20 training.evaluate_every=10", "near are 20"),
@@ -65,6 +67,7 @@ BAD = [
     (LSTM, "training.best_metric=bits_per_byte", "loses nothing"),
     (LSTM, "evaluation.num_crops=0", "1 or more"),
     (LSTM, "evaluation.baseline_order=0", "1 or more"),
+    (LSTM, "evaluation.baseline_order=65", "at most 64"),
 ]
 
 

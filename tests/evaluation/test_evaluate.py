@@ -142,6 +142,7 @@ def test_one_compilation_and_none_at_the_next_call(
     kind: str, context: str, compilations: list[str]
 ) -> None:
     model, params = built(kind)
+    compilations.clear()  # those of the parameters
     evaluator = Evaluator(model, DATA, settings(context, 16, 3), TASK, 0)
     calls: list[tuple[int, int]] = []
     evaluator(params, "validation", lambda done, total: calls.append((done, total)))
@@ -187,15 +188,21 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
 
 
 def test_the_result_is_written_whole(tmp_path: Path) -> None:
-    path = write_result(tmp_path, 7, "test", {"loss": 1.5, "context": "carry"})
+    result = {"step": 7, "split": "test", "loss": 1.5, "context": "carry"}
+    path = write_result(tmp_path, result)
     assert path == tmp_path / "evaluations" / "test-7.json"
-    assert json.loads(path.read_text()) == {
-        "step": 7,
-        "split": "test",
-        "loss": 1.5,
-        "context": "carry",
-    }
+    assert json.loads(path.read_text()) == result
     assert [p.name for p in path.parent.iterdir()] == ["test-7.json"]
+
+
+def test_results_under_overrides_go_elsewhere(tmp_path: Path) -> None:
+    result = {"step": 7, "split": "test", "loss": 1.5}
+    overrides: list[dict[str, str | None]] = [{}, {"data.path": "a"}, {"data.path": None}]
+    paths = [write_result(tmp_path, result, chosen) for chosen in overrides]
+    assert len(set(paths)) == 3
+    assert json.loads(paths[0].read_text()) == result
+    assert json.loads(paths[2].read_text()) == {**result, "overrides": {"data.path": None}}
+    assert write_result(tmp_path, result, {"data.path": "a"}) == paths[1]
 
 
 def mesh_losses() -> None:

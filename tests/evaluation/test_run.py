@@ -85,12 +85,10 @@ def ngram_workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_moving_average_is_what_was_evaluated(run: Run, workdir: Path, data: TextData) -> None:
     assert run.step == 4
-    result, path = evaluate_run(run, data, "validation")
+    result = evaluate_run(run, data, "validation")
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     (row,) = [r for r in rows if r["split"] == "validation" and r["step"] == 4]
     assert result["loss"] == row["loss"]
-    assert json.loads(path.read_text()) == result
-    assert path == workdir / "evaluations" / "validation-4.json"
     assert {"step", "split", "loss", "perplexity", "bits_per_byte", "num_targets"} <= set(result)
     assert result["context"] == "carry"
     assert result["baseline"]["model"] == "ngram" and result["baseline"]["order"] == 3
@@ -104,7 +102,7 @@ def test_best_is_the_step_of_the_lowest_loss(workdir: Path) -> None:
     assert description["best"] == {"step": best, "metric": "loss", "value": losses[best]}
     assert load_run(workdir).step == best
     assert load_run(workdir, "2").step == 2
-    with pytest.raises(UserError, match=r"--step=newest: allowed are best, latest or the number"):
+    with pytest.raises(UserError, match=r"--step=newest: must be best, latest or the number"):
         load_run(workdir, "newest")
 
 
@@ -119,7 +117,7 @@ def test_parameters_work_as_they_are(run: Run) -> None:
 def test_a_fitted_run_is_evaluated_beside_the_unigram(ngram_workdir: Path) -> None:
     run = load_run(ngram_workdir)
     assert run.step == 1
-    result, _ = evaluate_run(run, load_data(run.config, run.tokenizer), "test")
+    result = evaluate_run(run, load_data(run.config, run.tokenizer), "test")
     assert result["baseline"]["order"] == 1
     assert result["loss"] < result["baseline"]["loss"]
     texts = generate_text(run, ["The "], max_tokens=8, temperature=0.0).texts
@@ -187,7 +185,7 @@ def test_what_is_no_run_is_told_in_one_line(workdir: Path, tmp_path: Path) -> No
             load_run(folder)
         assert "\n" not in str(caught.value)
 
-    refused(tmp_path / "nowhere", "is not a work directory")
+    refused(tmp_path / "nowhere", "no such directory")
     folder = copy(workdir, tmp_path)
     for step in (2, 4):
         file = max((folder / f"checkpoints/{step}").rglob("d/*"), key=lambda p: p.stat().st_size)
@@ -213,6 +211,30 @@ def test_damage_is_passed_over_or_refused(workdir: Path, tmp_path: Path) -> None
         load_run(folder, 4)
     (folder / "checkpoints/2/seal.json").unlink()
     assert [c["seal"] for c in describe(folder)["checkpoints"]] == ["unsealed", "damaged"]
+
+
+def test_an_unsealed_step_that_cannot_be_read_is_passed_over(
+    workdir: Path, ngram_workdir: Path, tmp_path: Path
+) -> None:
+    folder = copy(workdir, tmp_path)
+    cut_off(folder / "checkpoints/4")
+    description = describe(folder)
+    assert [c["seal"] for c in description["checkpoints"]] == ["sealed", "unreadable"]
+    assert description["num_parameters"] > 0
+    folder = Path(shutil.copytree(ngram_workdir, tmp_path / "ngram"))
+    shutil.copytree(folder / "checkpoints/1", folder / "checkpoints/2")
+    cut_off(folder / "checkpoints/2")
+    assert load_run(folder, "latest").step == 1
+    with pytest.raises(UserError, match="step 2 was never sealed and does not load"):
+        load_run(folder, 2)
+
+
+def cut_off(step: Path) -> None:
+    """Leaves of a checkpoint what a lost disk may leave: a name, no seal, no content."""
+    (step / "seal.json").unlink()
+    for file in (step / "params").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
 
 
 def test_inspect_tells_parameters_and_place_in_the_data(
@@ -246,7 +268,7 @@ def test_inspect_goes_without_the_data(workdir: Path, tmp_path: Path) -> None:
     try:
         text.write_text(kept * 2, encoding="utf-8")
         description = describe(folder)
-        assert "changed" in description["data_problem"]
+        assert "trained on other data" in description["data_problem"]
         text.unlink()
         description = describe(folder)
         assert description["data_problem"]

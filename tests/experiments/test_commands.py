@@ -14,6 +14,7 @@ from seqmodels.config.files import config_names
 from tests.experiments.conftest import FrontDoor, Small
 
 ROOT = Path(__file__).parents[2]
+EVALUATION = "--config.evaluation.batch_size=2"
 
 
 def test_list_tells_everything_there_is(door: FrontDoor) -> None:
@@ -91,12 +92,18 @@ def test_evaluate_writes_what_it_prints(door: FrontDoor, trained: Path, split: s
 
 
 def test_evaluate_names_what_was_overridden(door: FrontDoor, copy_of_trained: Path) -> None:
+    own = door("evaluate", f"--workdir={copy_of_trained}", "--json").json
     flag = "--config.evaluation.context=window"
     values = door("evaluate", f"--workdir={copy_of_trained}", flag, "--json").json
     assert values["context"] == "window"
     assert values["overrides"] == {"evaluation.context": "window"}
-    (path,) = (copy_of_trained / "evaluations").iterdir()
-    assert json.loads(path.read_text()) == values
+    assert "overrides" not in own
+    name = f"validation-{own['step']}"
+    kept, other = sorted((copy_of_trained / "evaluations").iterdir(), key=lambda p: len(p.name))
+    assert kept.name == f"{name}.json"
+    assert re.fullmatch(rf"{name}-[0-9a-f]{{8}}\.json", other.name)
+    assert json.loads(kept.read_text()) == own
+    assert json.loads(other.read_text()) == values
 
 
 def test_evaluate_on_other_text_keeps_the_tokenizer(
@@ -126,6 +133,21 @@ def test_generate_streams_text_and_keeps_it(door: FrontDoor, copy_of_trained: Pa
     settings = json.loads(kept[0].with_suffix(".json").read_text())
     assert settings["prompt"] == "al"
     assert settings["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [("samples", ["generate", "--max_tokens=5"]), ("evaluations", ["evaluate"])],
+)
+def test_what_cannot_be_written_is_told_all_the_same(
+    door: FrontDoor, copy_of_trained: Path, folder: str, words: list[str]
+) -> None:
+    (copy_of_trained / folder).write_text("a file in the way")
+    answer = door(*words, f"--workdir={copy_of_trained}", "--json")
+    assert answer.status == 2
+    assert json.loads(answer.out)
+    assert folder in answer.err.splitlines()[-1]
+    assert "cannot be written" in answer.err.splitlines()[-1]
 
 
 def test_generate_several(door: FrontDoor, copy_of_trained: Path) -> None:
@@ -174,15 +196,21 @@ def test_batch_of_packed_documents_shows_each(door: FrontDoor, small: Small) -> 
         assert np.array(row["segment_ids"]).shape == (16,)
 
 
-def test_batch_refuses_changed_data(door: FrontDoor, copy_of_trained: Path, small: Small) -> None:
+@pytest.mark.parametrize("words", [["batch"], ["evaluate"], ["evaluate", EVALUATION]])
+def test_changed_data_are_refused(
+    door: FrontDoor, copy_of_trained: Path, small: Small, words: list[str]
+) -> None:
     path = small.folder / "text.txt"
     before = path.read_text()
-    path.write_text(before + " more")
+    path.write_text(before + " sun")
     try:
-        line = door("batch", f"--workdir={copy_of_trained}", "--step=1").line
+        line = door(*words, f"--workdir={copy_of_trained}").line
+        told = door("inspect", f"--workdir={copy_of_trained}", "--json").json
     finally:
         path.write_text(before)
     assert "was trained on other data" in line
+    assert "was trained on other data" in told["data_problem"]
+    assert not (copy_of_trained / "evaluations").exists()
 
 
 def test_the_readme_tour_in_python(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

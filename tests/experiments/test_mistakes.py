@@ -40,6 +40,7 @@ MISTAKES = [
     ("generate --workdir=/ --max_tokens=0", "--max_tokens=0: must be a positive integer"),
     ("generate --workdir=/ --top_k=x", "--top_k=x: must be a positive integer"),
     ("generate --workdir=/ --top_p=2", "--top_p=2: must be a number in the range [0, 1]"),
+    ("generate --workdir=/ --seed=4294967296", "--seed=4294967296: must be an integer in the"),
     ("generate --workdir=/ --config.model.num_layers=2", "takes the config from --workdir"),
     ("inspect --workdir=/", "not the work directory of a run"),
     ("batch --config=demo_lstm --step=0", "--step=0: must be a positive integer"),

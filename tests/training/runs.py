@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqmodels.evaluation.run import load_config
+from seqmodels.evaluation.opening import read_config
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.setup import set_up
 from seqmodels.training.writers import WALL_CLOCK_FIELDS, read_rows
@@ -103,7 +103,7 @@ def last_arrays(workdir: Path) -> dict[str, np.ndarray]:
     """Every array of the last checkpoint, by path."""
     vocab_size = json.loads((workdir / "data.json").read_text())["vocab_size"]
     spec = DataSpec(TokenInput(vocab_size), VocabOutput(vocab_size))
-    setup = set_up(load_config(workdir), spec, carries_state=True)
+    setup = set_up(read_config(workdir), spec, carries_state=True)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         step, state = checkpoints.restore(setup.abstract, "latest")
     assert step == NUM_STEPS
