@@ -227,7 +227,10 @@ class _Request:
         self._deliver((token, 1, 0), on_tokens)
         # No token yet: compiles the loop, so that the clock below times generation alone.
         carry, token, _ = self._run_block(carry, token, 1, 0)
-        jax.block_until_ready(token)
+        if self.outgrows:  # the same for refills, and no row is refilled
+            blank = [np.zeros(self.window - 1, np.int32)] * len(texts)
+            carry = self._take_over(np.zeros(len(texts), bool), blank, carry)
+        jax.block_until_ready((carry, token))
         started = time.perf_counter()
         done, block, unread = 1, 1, None
         while done < self._max_tokens:
@@ -279,12 +282,16 @@ class _Request:
         for row, prompt in enumerate(self._prompts):
             text = np.concatenate([prompt, self._made[row, :done]])[-self.window : -1]
             texts.append(text if full[row] else text[:0])
+        used[full] = self.window - 1
+        return self._take_over(full, texts, carry)
+
+    def _take_over(self, refilled: np.ndarray, texts: list[np.ndarray], carry: Carry) -> Carry:
+        """Lets the rows `refilled` have read their texts anew, and the others go on."""
         if max(len(t) for t in texts):
             new, _ = self._read(texts)
         else:
             new, _ = self._decoder._start(self._params, len(texts), self._capacity)
-        used[full] = self.window - 1
-        return self._decoder._merge(full, new, carry)
+        return self._decoder._merge(refilled, new, carry)
 
     def _deliver(
         self, block: tuple[jax.Array, int, int] | None, on_tokens: TokenCallback | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -180,6 +181,23 @@ def test_nothing_is_compiled_anew(compilations: list[str]) -> None:
     assert compilations == []
     make([prompt(2)] * 3, max_tokens=3)
     assert compilations, "the listener sees a new shape"
+
+
+def test_the_clock_runs_without_compilation(
+    compilations: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, params, _ = built("gpt")
+    at_clock: list[int] = []
+
+    def clock() -> float:
+        at_clock.append(len(compilations))
+        return float(len(at_clock))
+
+    monkeypatch.setattr(decoding, "time", types.SimpleNamespace(perf_counter=clock))
+    # More rows than in any other test; they outgrow the 8 positions.
+    Decoder(model).generate(params, [prompt(2)] * 7, max_tokens=30, on_notice=lambda _: None)
+    start, end = at_clock
+    assert start == end > 0
 
 
 def test_the_decoder_of_a_model_is_kept(compilations: list[str]) -> None:
