@@ -24,10 +24,9 @@ from seqmodels.types import DataSpec, TokenInput, VocabOutput
 
 @runtime_checkable
 class Split(Protocol):
-    """A tokenised corpus: tokens [N], and offsets [num_documents + 1] of its documents."""
+    """A tokenised corpus: tokens [N]."""
 
     tokens: np.ndarray
-    offsets: np.ndarray
 
 
 def fit_ngram(
@@ -90,17 +89,9 @@ class Ngram(nn.Module):
         }
 
     @nn.nowrap
-    def fit(self, split: Split, *, by_document: bool = False) -> Tables:
-        """Returns the params counted in `split`; see `fit_ngram`.
-
-        Args:
-          split: tokens and document offsets.
-          by_document: contexts stop where documents begin, for data that reaches the model so
-            (packed, or one document a row). Otherwise the split is one stream, as evaluation
-            reads it.
-        """
-        offsets = split.offsets if by_document else None
-        return fit_ngram(self.config, self.spec, np.asarray(split.tokens), offsets)
+    def fit(self, split: Split) -> Tables:
+        """Returns the params counted in `split`, taken as one stream, as evaluation reads it."""
+        return fit_ngram(self.config, self.spec, np.asarray(split.tokens))
 
     @nn.nowrap
     def initial_carry(

@@ -151,13 +151,12 @@ def test_same_shape_compiles_once():
     assert call._cache_size() == 1
 
 
-def test_fit_takes_a_split_as_one_stream_or_by_document():
+def test_fit_takes_a_split_as_one_stream():
     tokens, offsets = np.array([0, 1, 2, 3], np.uint8), np.array([0, 2, 4])
     config, split = NgramConfig(order=3), Split(tokens, offsets)
     model = Ngram(config, SPEC)
     assert_trees_equal(model.fit(split), fit_ngram(config, SPEC, tokens))
-    by_document = model.fit(split, by_document=True)
-    assert_trees_equal(by_document, fit_ngram(config, SPEC, tokens, offsets))
+    by_document = fit_ngram(config, SPEC, tokens, offsets)
     assert len(by_document["backoff"]) < len(model.fit(split)["backoff"])
 
 
