@@ -9,6 +9,7 @@ import jax
 from experiments import program
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import BatchSource, load_data
+from seqmodels.evaluation.evaluate import find_split
 from seqmodels.training.feed import Feed
 from seqmodels.training.mesh import mesh_context
 from seqmodels.training.setup import set_up
@@ -19,6 +20,7 @@ def dry_run(config: ExperimentConfig) -> int:
     """Validates, counts parameters and memory, makes one batch, and stops."""
     program.show_devices()
     data = load_data(config)
+    find_split(data, "validation")  # training refuses one without a target too
     sizes = ", ".join(f"{name} {len(split.tokens):,}" for name, split in data.splits.items())
     program.say(f"data: {config.data.name}, tokens: {sizes}; {data.tokenizer.vocab_size} symbols")
     if config.model.fitted:

@@ -77,3 +77,12 @@ class TextDataConfig(DataConfig):
     batching: Batching = Batching.CROPS
     sequence_length: int = 128
     cache_dir: str | None = None
+
+    def paths(self) -> dict[str, str | None]:
+        """The fields of `text_file` that name files."""
+        return {
+            "path": self.path,
+            "train_path": self.train_path,
+            "validation_path": self.validation_path,
+            "test_path": self.test_path,
+        }

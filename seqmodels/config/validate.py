@@ -79,8 +79,11 @@ def problem(name: str, value: Any, allowed: str) -> str:
 
 def _types(config: ExperimentConfig) -> Problems:
     """Config files build dataclasses freely, so a wrong type may come from there too."""
-    for base, section in ((ModelConfig, "model"), (DataConfig, "data"), (TaskConfig, "task")):
-        value = vars(config)[section]
+    for base, section, value in (
+        (ModelConfig, "model", config.model),
+        (DataConfig, "data", config.data),
+        (TaskConfig, "task", config.task),
+    ):
         if not isinstance(value, base):
             yield f"config: {section} must be a {base.__name__}, not {value!r}"
             return
@@ -91,6 +94,11 @@ def _types(config: ExperimentConfig) -> Problems:
         expected = inner or kind
         if type(value) is not expected and not (expected is float and type(value) is int):
             yield problem(name, value, f"must be {describe_type(kind)}")
+
+
+def _values(config: ExperimentConfig) -> dict[str, Any]:
+    """Field, with its section -> value."""
+    return {name: value for name, _, value in leaves(config)}
 
 
 def _numbers(config: ExperimentConfig) -> Problems:
@@ -126,14 +134,15 @@ _DATA_NAMES = [f"{name}:NAME" if name == "tfds" else name for name in registry.D
 
 
 def _model(config: ExperimentConfig) -> Problems:
-    for name, allowed in config.model.problems():
-        yield problem(f"model.{name}", vars(config.model)[name], allowed)
+    values = _values(config)
+    for field, allowed in config.model.problems():
+        yield problem(f"model.{field}", values[f"model.{field}"], allowed)
 
 
 def _lengths(config: ExperimentConfig) -> Problems:
     if config.model.unbounded:
         return
-    longest = vars(config.model)["max_length"]
+    longest = _values(config)["model.max_length"]
     lengths = {"evaluation.sequence_length": config.evaluation.sequence_length}
     if isinstance(config.data, TextDataConfig):
         lengths["data.sequence_length"] = config.data.sequence_length
@@ -178,18 +187,15 @@ def _text_file(config: ExperimentConfig) -> Problems:
     if not isinstance(data, TextDataConfig):
         return
     whole = data.path is not None
-    parts = {
-        "data.train_path": data.train_path,
-        "data.validation_path": data.validation_path,
-        "data.test_path": data.test_path,
-    }
+    paths = {f"data.{name}": path for name, path in data.paths().items()}
+    parts = {name: path for name, path in paths.items() if name != "data.path"}
     given = [name for name, path in parts.items() if path is not None]
     if data.name != "text_file":
-        for name, path in {"data.path": data.path, **parts}.items():
+        for name, path in paths.items():
             if path is not None:
                 yield problem(name, path, f"is only for data.name=text_file, not {data.name}")
         return
-    for name, path in {"data.path": data.path, **parts}.items():
+    for name, path in paths.items():
         if path == "":
             yield problem(name, "''", "must be a file or a glob, or none")
     if whole and given:
@@ -228,8 +234,13 @@ def _optimizer(config: ExperimentConfig) -> Problems:
 def _steps(config: ExperimentConfig) -> Problems:
     training = config.training
     per_call = training.steps_per_call
-    for name in ("num_steps", "log_every", "evaluate_every", "checkpoint_every"):
-        value = vars(training)[name]
+    multiples = {
+        "num_steps": training.num_steps,
+        "log_every": training.log_every,
+        "evaluate_every": training.evaluate_every,
+        "checkpoint_every": training.checkpoint_every,
+    }
+    for name, value in multiples.items():
         if value % per_call:
             lower, upper = value // per_call * per_call, -(-value // per_call) * per_call
             yield problem(

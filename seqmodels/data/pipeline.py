@@ -8,8 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from seqmodels import registry
 from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.errors import UserError, suggest
@@ -20,9 +18,9 @@ from seqmodels.data.packing import Buckets, Packed
 from seqmodels.data.sources import BatchSource, Crops, Streams, Windows
 from seqmodels.data.store import TokenSplit
 from seqmodels.data.tokenizers import Tokenizer
-from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
+from seqmodels.types import DataSpec, TokenInput, VocabOutput
 
-__all__ = ["BatchSource", "TextData", "TokenSplit", "describe", "load_data", "prepare"]
+__all__ = ["BatchSource", "TextData", "TokenSplit", "load_data", "prepare"]
 _SOURCES = {
     Batching.CROPS: Crops,
     Batching.WINDOWS: Windows,
@@ -146,37 +144,9 @@ def prepare(config: ExperimentConfig) -> dict[str, Any]:
     }
 
 
-def describe(batch: Batch, tokenizer: Tokenizer) -> list[dict[str, Any]]:
-    """Returns what a batch holds, for a person: one dict a row.
-
-    Each has `row`, `num_targets` and `segments`: one dict for each document in the row, padding
-    left out, of its segment `id`, the text of its `inputs`, that of its `targets` (those that
-    count) and its `num_targets`.
-    """
-    described = []
-    for row, (inputs, targets, weights) in enumerate(
-        zip(batch.inputs, batch.targets, batch.loss_weights, strict=True)
-    ):
-        ids = np.ones_like(inputs) if batch.segment_ids is None else batch.segment_ids[row]
-        segments = []
-        for segment in np.unique(ids[ids > 0]):
-            counted = (ids == segment) & (weights > 0)
-            segments.append(
-                {
-                    "id": int(segment),
-                    "inputs": tokenizer.decode(inputs[ids == segment]),
-                    "targets": tokenizer.decode(targets[counted]),
-                    "num_targets": int(counted.sum()),
-                }
-            )
-        total = int((weights > 0).sum())
-        described.append({"row": row, "num_targets": total, "segments": segments})
-    return described
-
-
 def _refuse_paths(config: TextDataConfig) -> None:
-    for field in ("path", "train_path", "validation_path", "test_path"):
-        if (path := getattr(config, field)) is not None:
+    for field, path in config.paths().items():
+        if path is not None:
             raise UserError(f"data.{field}={path}: needs data.name=text_file, not {config.name}")
 
 

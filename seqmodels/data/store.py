@@ -102,14 +102,15 @@ def open_entry(
       UserError: the text is at fault (see the data sets), it has symbols that the tokenizer lacks,
         or the cache cannot be written.
     """
-    settings: dict[str, Any] = (
-        {"kind": str(config.tokenizer), "unknown_symbols": config.unknown_symbols}
-        if tokenizer is None
-        else tokenizer.to_json()
-    )
     text = source.fingerprint()
-    key = json.dumps([_FORMAT, text, settings], sort_keys=True)
-    where = cache / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    own = {"kind": str(config.tokenizer), "unknown_symbols": config.unknown_symbols}
+    where = _place(cache, text, own)
+    if tokenizer is not None:
+        # A run's tokenizer mostly is the one that its data make.
+        entry = _read_entry(where)
+        if entry is not None and entry.tokenizer.to_json() == tokenizer.to_json():
+            return entry
+        where = _place(cache, text, tokenizer.to_json())
     entry = _read_entry(where)
     if entry is None:
         with _explain_cache_errors(cache):
@@ -125,6 +126,11 @@ def open_entry(
         if entry is None:
             raise UserError(f"{where}: what was written does not read back; is the disk sound?")
     return entry
+
+
+def _place(cache: Path, text: Any, settings: dict[str, Any]) -> Path:
+    key = json.dumps([_FORMAT, text, settings], sort_keys=True)
+    return cache / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def _read_entry(where: Path) -> Entry | None:

@@ -20,9 +20,9 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data import store
 from seqmodels.data.datasets.text_file import TextFile
-from seqmodels.data.pipeline import describe, load_data, prepare
+from seqmodels.data.pipeline import load_data, prepare
 from seqmodels.data.tokenizers import ByteTokenizer, CharacterTokenizer, UnknownSymbols
-from seqmodels.types import Batch, TokenInput, VocabOutput
+from seqmodels.types import TokenInput, VocabOutput
 from tests.data.helpers import CHINESE, experiment
 
 
@@ -286,6 +286,17 @@ def test_a_given_tokenizer_is_used(config: ExperimentConfig) -> None:
     assert ("x", position) in raised.value.symbols
 
 
+def test_the_tokenizer_that_the_data_make_needs_no_entry_of_its_own(
+    config: ExperimentConfig,
+) -> None:
+    made = load_data(config)
+    given = load_data(config, made.tokenizer)
+    assert (given.where, given.fingerprint) == (made.where, made.fingerprint)
+    assert len(entries(config)) == 1
+    load_data(config, ByteTokenizer())
+    assert len(entries(config)) == 2
+
+
 def test_batches_come_from_the_named_split(config: ExperimentConfig) -> None:
     data = load_data(config)
     config.data.batching = Batching.CROPS
@@ -358,20 +369,6 @@ def test_cache_directory(config: ExperimentConfig, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("SEQMODELS_CACHE_DIR")
     monkeypatch.setenv("HOME", str(elsewhere / "home"))
     assert load_data(config).where.is_relative_to(elsewhere / "home" / ".cache" / "seqmodels")
-
-
-def test_describe_tells_what_a_batch_holds() -> None:
-    tokenizer = CharacterTokenizer("abcd", False)
-    inputs, targets = np.array([[0, 1, 2, 0]]), np.array([[1, 2, 3, 0]])
-    weights = np.array([[1, 1, 0, 0]], np.float32)
-    plain = describe(Batch(inputs, targets, weights), tokenizer)
-    segment = {"id": 1, "inputs": "abca", "targets": "bc", "num_targets": 2}
-    assert plain == [{"row": 0, "num_targets": 2, "segments": [segment]}]
-    (packed,) = describe(Batch(inputs, targets, weights, np.array([[1, 2, 2, 0]])), tokenizer)
-    assert packed["segments"] == [
-        {"id": 1, "inputs": "a", "targets": "b", "num_targets": 1},
-        {"id": 2, "inputs": "bc", "targets": "c", "num_targets": 1},
-    ]
 
 
 def test_loading_imports_no_tensorflow_and_warns_of_nothing(tmp_path: Path) -> None:
