@@ -1,0 +1,30 @@
+"""Evaluation of every trained model: dropout is off, whatever the config says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import pytest
+
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import EvaluationConfig
+from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.models.build import build_model
+from seqmodels.models.initialize import init_params
+from seqmodels.tasks.language_model import LanguageModel
+from tests.conformance.cases import CONFIGS, T
+from tests.evaluation.corpus import make_data
+
+
+@pytest.mark.parametrize("name", [n for n in CONFIGS if not CONFIGS[n].fitted])
+def test_evaluation_drops_nothing(name: str) -> None:
+    data, task = make_data(), LanguageModel(LanguageModelConfig())
+    config = EvaluationConfig(sequence_length=T, batch_size=64)
+    results = []
+    for rate in (0.0, 0.5):
+        model = build_model(dataclasses.replace(CONFIGS[name], dropout_rate=rate), data.spec)
+        params = nn.unbox(jax.jit(lambda key, m=model: init_params(m, key))(jax.random.key(0)))
+        results.append(Evaluator(model, data, config, task, 0)(params, "validation"))
+    assert results[0] == results[1]

@@ -1,0 +1,179 @@
+"""Law 3, over every model and way of training: resumed equals uninterrupted, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from seqmodels.config.data import Batching, TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import (
+    Dtype,
+    EvaluationConfig,
+    EvaluationContext,
+    OptimizerConfig,
+    OptimizerName,
+    TrainingConfig,
+)
+from seqmodels.config.validate import validate
+from seqmodels.data.pipeline import load_data
+from seqmodels.evaluation.run import load_run
+from seqmodels.registry import MODELS
+from seqmodels.training import loop
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.loop import train
+from seqmodels.training.setup import set_up
+from tests.training.runs import make_setting, rows_without_clock
+
+STOP, STEPS = 6, 12  # between two rows, so that the row's sums go on over the resume
+LSTM = RecurrentConfig(model_dim=8, hidden_dim=12, dropout_rate=0.2)
+GPT = GPTConfig(
+    num_layers=1, model_dim=12, num_heads=3, mlp_dim=20, max_length=16, dropout_rate=0.2
+)
+
+CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
+    "recurrent, streams": (LSTM, {"data.batching": Batching.STREAMS}),
+    "recurrent, windows, sgd": (
+        LSTM,
+        {"data.batching": Batching.WINDOWS, "optimizer.name": OptimizerName.SGD},
+    ),
+    "recurrent, buckets": (LSTM, {"data.batching": Batching.BUCKETS}),
+    "recurrent, all at once": (
+        LSTM,
+        {
+            "data.batching": Batching.STREAMS,
+            "training.accumulation_steps": 2,
+            "training.steps_per_call": 2,
+            "training.dtype": Dtype.BFLOAT16,
+            "training.ema_decay": 0.9,
+        },
+    ),
+    "gpt, crops": (GPT, {"data.batching": Batching.CROPS}),
+    "gpt, packed": (GPT, {"data.batching": Batching.PACKED}),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Documents of a few words, a file each."""
+    folder = make_setting(tmp_path_factory.mktemp("text")).folder
+    words = (folder / "text.txt").read_text().split()
+    for split, part in (("train", words[:600]), ("validation", words[600:800])):
+        (folder / split).mkdir()
+        for n in range(0, len(part), 9):
+            (folder / split / f"{n:04}.txt").write_text(" ".join(part[n : n + 3 + n % 4]))
+    return folder
+
+
+def make_config(
+    folder: Path, model: ModelConfig, changes: dict[str, Any] | None = None
+) -> ExperimentConfig:
+    config = ExperimentConfig(
+        model=dataclasses.replace(model),
+        data=TextDataConfig(
+            name="text_file",
+            train_path=str(folder / "train" / "*.txt"),
+            validation_path=str(folder / "validation" / "*.txt"),
+            cache_dir=str(folder / "cache"),
+            sequence_length=16,
+            batch_size=4,
+        ),
+        task=LanguageModelConfig(),
+        optimizer=OptimizerConfig(warmup_steps=4, peak_lr=0.01, weight_decay=0.1),
+        training=TrainingConfig(
+            num_steps=STEPS, log_every=4, evaluate_every=8, checkpoint_every=100
+        ),
+        evaluation=EvaluationConfig(sequence_length=16, batch_size=16),
+    )
+    for name, value in (changes or {}).items():
+        section, _, field = name.partition(".")
+        setattr(getattr(config, section), field, value)
+    validate(config)
+    return config
+
+
+def last_state(workdir: Path, config: ExperimentConfig) -> tuple[int, dict[str, np.ndarray]]:
+    """Step of the last checkpoint and each of its arrays, by path."""
+    carries = config.data.batching is Batching.STREAMS
+    setup = set_up(config, load_data(config).spec, carries_state=carries)
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        step, state = checkpoints.restore(setup.abstract, "latest")
+    arrays = {}
+    for path, x in jax.tree_util.tree_flatten_with_path(state)[0]:
+        is_key = jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+        name = jax.tree_util.keystr(path)
+        arrays[name] = np.asarray(jax.random.key_data(x) if is_key else x)
+    return step, arrays
+
+
+class Stopping(loop.Feed):
+    """Asks the run to stop while it makes step STOP."""
+
+    def __call__(self, step: int) -> Any:
+        if step <= STOP < step + self._steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().__call__(step)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stopped_and_resumed_ends_with_the_same_bits(
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(folder, *CASES[name])
+    assert train(config, tmp_path / "whole") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "Feed", Stopping)
+        assert train(config, tmp_path / "parts") == 143
+    stopped_at, halfway = last_state(tmp_path / "parts", config)
+    assert stopped_at == STOP
+    assert train(config, tmp_path / "parts") == 0
+
+    (steps, whole), (steps_too, parts) = (
+        last_state(tmp_path / run, config) for run in ("whole", "parts")
+    )
+    assert steps == steps_too == STEPS
+    expected = {"params", "opt_state", "key", "log"}
+    expected |= {"carry"} if config.data.batching is Batching.STREAMS else set()
+    expected |= {"ema"} if config.training.ema_decay else set()
+    assert all(any(path.startswith(f".{part}") for path in whole) for part in expected)
+    assert whole.keys() == parts.keys()
+    for path, array in whole.items():
+        assert array.tobytes() == parts[path].tobytes(), path
+    assert any(array.tobytes() != halfway[path].tobytes() for path, array in whole.items())
+    rows = [json.dumps(rows_without_clock(tmp_path / run)) for run in ("whole", "parts")]
+    assert rows[0] == rows[1]
+
+
+FITTED = {"ngram": NgramConfig(order=3)}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_fitted_model_stays_and_is_a_function_of_its_config(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    changes = {"evaluation.context": EvaluationContext.CARRY}
+    config = make_config(folder, FITTED[name], changes)
+    files = []
+    for run in ("once", "twice", "twice"):
+        assert train(config, tmp_path / run) == 0
+        saved = sorted(p for p in (tmp_path / run).rglob("*") if p.is_file())
+        files.append([(p, p.read_bytes()) for p in saved])
+    assert files[1] == files[2]
+    once, twice = (jax.tree.leaves(load_run(tmp_path / run).params) for run in ("once", "twice"))
+    for x, y in zip(once, twice, strict=True):
+        assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
+    assert rows_without_clock(tmp_path / "once") == rows_without_clock(tmp_path / "twice")
+
+
+def test_every_registered_model_is_resumed_here() -> None:
+    assert {model.kind for model, _ in CASES.values()} | FITTED.keys() == MODELS.keys()
