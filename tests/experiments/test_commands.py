@@ -68,6 +68,13 @@ def test_dry_run_counts_and_writes_nothing(
     assert not workdir.exists()
 
 
+def test_dry_run_refuses_data_without_validation(door: FrontDoor, small: Small) -> None:
+    words = small.words("--config.data.validation_fraction=0.00001", "--dry_run")
+    answer = door("train", *words)
+    assert answer.status == 2
+    assert "--split=validation: the data has no such split" in answer.err.splitlines()[-1]
+
+
 def test_dry_run_of_a_fitted_model(door: FrontDoor, small: Small) -> None:
     words = [w for w in small.words() if ".model." not in w]
     answer = door("train", *words, "--config=demo_ngram", "--dry_run")
