@@ -142,18 +142,95 @@ def config_classes() -> list[type]:
     return [*found, ExperimentConfig, OptimizerConfig, TrainingConfig, EvaluationConfig]
 
 
+SECTIONS = {"model": "MODELS", "data": "DATASETS", "task": "TASKS"}
+
+
+def sections() -> dict[str, set[type]]:
+    """The classes that each section of an experiment may hold."""
+    found = {
+        n: {registry.resolve(e.config) for e in vars(registry)[t].values()}
+        for n, t in SECTIONS.items()
+    }
+    types = field_types(ExperimentConfig)
+    return {**{n: {t} for n, t in types.items() if n not in SECTIONS}, **found}
+
+
+def paired(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """(name, value) of what an assignment gives names to."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for part in zip(target.elts, value.elts, strict=True):
+            yield from paired(*part)
+    elif isinstance(target, ast.Name):
+        yield target.id, value
+
+
+def fields_read(text: str) -> set[tuple[type, str]]:
+    """(class, field) of every attribute that a file reads of what may be a config of that class.
+
+    That is: of something called like the section, as in `config.training.seed` or `training.seed`;
+    of a name that the file gives to such a section; or of `config` where the file names the class.
+    """
+    tree, by_section = ast.parse(text), sections()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for name, value in paired(node.targets[0], node.value):
+                section = getattr(value, "attr", None)
+                if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+                    section = {"text_config": "data"}.get(value.func.id)
+                if section in sections():
+                    by_section.setdefault(name, set()).update(sections()[section])
+    known = {c.__name__ for c in config_classes()}
+    words = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} & known
+    read = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
+            continue
+        owner = node.value
+        name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+        name = name.lstrip("_")
+        named = {c for c in config_classes() if c.__name__ in words} if name == "config" else set()
+        read |= {(c, node.attr) for c in by_section.get(name, set()) | named}
+    return read
+
+
+def dead_fields(texts: list[str]) -> set[str]:
+    read = {pair for text in texts for pair in fields_read(text)}
+    return {
+        f"{c.__name__}.{n}" for c in config_classes() for n in field_types(c) if (c, n) not in read
+    }
+
+
+def readers() -> list[str]:
+    """The sources that give a field its effect."""
+    outside = ("tests", "configs")
+    places = [(path, path.relative_to(ROOT).parts) for path in SOURCES]
+    return [
+        path.read_text()
+        for path, place in places
+        if not set(outside) & set(place) and place[:2] != ("seqmodels", "config")
+    ]
+
+
 def test_every_config_field_is_read() -> None:
     """A field that no code outside config/ reads does nothing, whatever it is set to."""
-    read = set()
-    for path in SOURCES:
-        place = path.relative_to(ROOT).parts
-        if "tests" in place or "configs" in place or place[:2] == ("seqmodels", "config"):
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                read.add(node.attr)
-    dead = {f"{c.__name__}.{n}" for c in config_classes() for n in field_types(c) if n not in read}
-    assert not dead
+    assert not dead_fields(readers())
+
+
+@pytest.mark.parametrize("added", ["name", "path", "order", "size", "batch_size"])
+def test_a_field_that_nobody_reads_is_found(added: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where fields of other classes, or attributes of other things, have its name."""
+    without = {c for c in config_classes() if added not in field_types(c)} - {ExperimentConfig}
+    real = field_types
+    monkeypatch.setitem(globals(), "field_types", lambda c: {**real(c), added: str})
+    found = dead_fields(readers())
+    missed = {c.__name__ for c in without} - {name.partition(".")[0] for name in found}
+    assert not missed
+    assert {name.partition(".")[2] for name in found} == {added}
+
+
+def test_a_field_that_is_read_no_longer_is_found() -> None:
+    texts = [text.replace("config.warmup_steps", "100") for text in readers()]
+    assert dead_fields(texts) == {"OptimizerConfig.warmup_steps"}
 
 
 def own_lines(function: ast.FunctionDef) -> int:
