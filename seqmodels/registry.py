@@ -33,13 +33,13 @@ MODELS: dict[str, Entry] = {
     ),
     "recurrent": Entry(
         "seqmodels.models.recurrent:Recurrent",
-        "seqmodels.config.models:RecurrentConfig",
-        "stacked recurrent language model (LSTM)",
+        "seqmodels.config.recurrent:RecurrentConfig",
+        "stack of recurrent cells: RNN, LSTM, GRU, minGRU, minLSTM, LRU, Aaren",
     ),
     "gpt": Entry(
         "seqmodels.models.gpt:GPT",
-        "seqmodels.config.models:GPTConfig",
-        "decoder-only Transformer with a key/value cache",
+        "seqmodels.config.transformers:GPTConfig",
+        "decoder-only Transformer with a key/value cache (GPT, Llama)",
     ),
 }
 

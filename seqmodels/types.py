@@ -16,7 +16,6 @@ import dataclasses
 from typing import Any
 
 import jax
-from jaxtyping import Array, Float, Int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +30,18 @@ class ValueInput:
     """Inputs are real values [B, T, num_features]."""
 
     num_features: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageInput:
+    """Inputs are images [B, height, width, channels] of real values."""
+
+    height: int
+    width: int
+    channels: int
+
+
+Input = TokenInput | ValueInput | ImageInput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +73,16 @@ class DataSpec:
     """What the data decide about a model: the shape of its inputs and of its outputs.
 
     `seqmodels.layers.embedding` builds the embedding and the head from it.
+
+    Attributes:
+      inputs: what a model reads; with a source, what its decoder reads.
+      outputs: what it puts out.
+      source: what an encoder reads, for models that have one beside a decoder.
     """
 
-    inputs: TokenInput | ValueInput
+    inputs: Input
     outputs: VocabOutput | ClassOutput | ValueOutput
+    source: Input | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -74,17 +91,23 @@ class Batch:
     """One global batch (or the rows of it that a process holds), a function of its step alone.
 
     Attributes:
-      inputs: tokens [B, T] int32, or values [B, T, D] float32.
+      inputs: tokens [B, T] int32, values [B, T, D] or images [B, H, W, C] float32.
       targets: [B, T] int32 (tokens, classes) or float32 (values).
       loss_weights: [B, T] float32; a target of weight 0 enters neither sum nor denominator.
       segment_ids: [B, T] int32, 0 = padding, 1.. = documents, counting along the whole row or
         stream; None where every row is one document without padding.
+      token_types: [B, T] int32, which of the sentences of a document a token belongs to; None = 0.
+      source: what an encoder reads, tokens [B, S], values [B, S, D] or images; None without one.
+      source_segment_ids: [B, S] int32, like segment_ids; document n looks at source n.
     """
 
-    inputs: Int[Array, "B T"] | Float[Array, "B T D"] | Any
+    inputs: Any
     targets: Any
     loss_weights: Any
     segment_ids: Any = None
+    token_types: Any = None
+    source: Any = None
+    source_segment_ids: Any = None
 
 
 Metrics = dict[str, tuple[Any, Any]]

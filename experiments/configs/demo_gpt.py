@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import GPTConfig, Position
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import (
     EvaluationConfig,
@@ -17,6 +16,7 @@ from seqmodels.config.training import (
     OptimizerConfig,
     TrainingConfig,
 )
+from seqmodels.config.transformers import GPTConfig, Position
 
 VARIANTS = ("default",)
 

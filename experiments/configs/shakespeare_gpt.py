@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import GPTConfig, Position
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
+from seqmodels.config.transformers import GPTConfig, Position
 
 VARIANTS = ("cpu", "gpu")
 

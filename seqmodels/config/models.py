@@ -1,4 +1,7 @@
-"""Typed hyper-parameters of every model. What the data decide arrives as a `DataSpec` instead."""
+"""Typed hyper-parameters: the base of all models, and the models without recurrence or attention.
+
+What the data decide arrives as a `DataSpec` instead.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,31 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 
-class Cell(enum.StrEnum):
-    LSTM = "lstm"
-
-
-class NormPlacement(enum.StrEnum):
-    PRE = "pre"
-    POST = "post"
-
-
-class Position(enum.StrEnum):
-    LEARNED = "learned"
-    SINUSOIDAL = "sinusoidal"
-    ROTARY = "rotary"
-
-
 class Activation(enum.StrEnum):
+    """gelu is the tanh form (GPT-2), gelu_exact the one with erf (BERT, ViT)."""
+
     GELU = "gelu"
+    GELU_EXACT = "gelu_exact"
+    RELU = "relu"
     SWIGLU = "swiglu"
+
+
+class Pooling(enum.StrEnum):
+    """What stands for a whole sequence: its last state, the mean or maximum over time, or a mean
+    weighted by learned attention."""
+
+    LAST = "last"
+    MEAN = "mean"
+    MAX = "max"
+    ATTENTION = "attention"
+
+
+class ConvolutionForm(enum.StrEnum):
+    """tcn: dilated causal convolutions; text_cnn: convolutions of several widths, maximum over
+    time."""
+
+    TCN = "tcn"
+    TEXT_CNN = "text_cnn"
 
 
 @dataclasses.dataclass
@@ -36,7 +46,7 @@ class ModelConfig:
       kind: name in the registry; JSON stores it.
       fitted: True where `fit` stands in for the training loop (counts instead of gradients).
       unbounded: True where a carry of constant size runs on for ever; False where it is a cache
-        of bounded capacity.
+        of bounded capacity, or where there is no carry and lengths are bounded.
     """
 
     kind: ClassVar[str] = ""
@@ -61,53 +71,47 @@ class NgramConfig(ModelConfig):
 
 
 @dataclasses.dataclass
-class RecurrentConfig(ModelConfig):
-    """Language model over a stack of recurrent layers.
+class PerceptronConfig(ModelConfig):
+    """One linear map from the input to the outputs; no hidden layer, so nothing to set."""
 
-    `model_dim` is the width of the embedding, `hidden_dim` (N) that of each layer's state.
-    `tie_embeddings` reads the logits off the embedding table and needs model_dim == hidden_dim.
-    `forget_bias` is the initial bias of the LSTM's forget gate.
-    """
-
-    kind: ClassVar[str] = "recurrent"
-    cell: Cell = Cell.LSTM
-    num_layers: int = 1
-    model_dim: int = 256
-    hidden_dim: int = 256
-    dropout_rate: float = 0.0
-    tie_embeddings: bool = False
-    forget_bias: float = 1.0
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        if self.tie_embeddings and self.model_dim != self.hidden_dim:
-            yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
+    kind: ClassVar[str] = "perceptron"
 
 
 @dataclasses.dataclass
-class GPTConfig(ModelConfig):
-    """Decoder-only Transformer. `max_length` bounds positions; heads have model_dim / num_heads."""
+class MLPConfig(ModelConfig):
+    """Hidden layers of `hidden_dim` units on each input by itself (one to one)."""
 
-    kind: ClassVar[str] = "gpt"
-    unbounded: ClassVar[bool] = False
-    num_layers: int = 4
+    kind: ClassVar[str] = "mlp"
+    num_layers: int = 1
     model_dim: int = 128
-    num_heads: int = 4
-    mlp_dim: int = 512
-    max_length: int = 64
+    hidden_dim: int = 256
+    activation: Activation = Activation.RELU
     dropout_rate: float = 0.0
-    norm_placement: NormPlacement = NormPlacement.PRE
-    position: Position = Position.LEARNED
-    activation: Activation = Activation.GELU
-    use_bias: bool = False
-    tie_embeddings: bool = True
-    remat: bool = False
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        head_dim, rest = divmod(self.model_dim, self.num_heads)
-        if rest:
-            divisors = [n for n in range(1, self.model_dim + 1) if self.model_dim % n == 0]
-            near = sorted(divisors, key=lambda n: abs(n - self.num_heads))[:3]
-            names = ", ".join(map(str, sorted(near)))
-            yield "num_heads", f"must divide model_dim, {self.model_dim}; near are {names}"
-        elif self.position is Position.ROTARY and head_dim % 2:
-            yield "position", f"needs an even model_dim / num_heads, not {head_dim}"
+        if self.activation is Activation.SWIGLU:
+            yield "activation", "must be relu, gelu or gelu_exact: an mlp has no gate"
+
+
+@dataclasses.dataclass
+class ConvolutionalConfig(ModelConfig):
+    """Convolutional baselines for series and text.
+
+    `form` tcn (causal): `num_layers` residual blocks of two convolutions of `kernel_size` taps,
+    dilated 1, 2, 4, ..; `hidden_dim` channels. text_cnn (looks both ways): one layer of
+    `num_kernel_sizes` convolutions of kernel_size, kernel_size + 1, .. taps with `hidden_dim`
+    channels each, and the maximum over time; needs num_layers = 1.
+    """
+
+    kind: ClassVar[str] = "convolutional"
+    form: ConvolutionForm = ConvolutionForm.TCN
+    num_layers: int = 4
+    model_dim: int = 128
+    hidden_dim: int = 128
+    kernel_size: int = 3
+    num_kernel_sizes: int = 3
+    dropout_rate: float = 0.0
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.form is ConvolutionForm.TEXT_CNN and self.num_layers != 1:
+            yield "num_layers", "must be 1 with model.form=text_cnn"

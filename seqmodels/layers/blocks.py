@@ -9,31 +9,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from seqmodels.config.models import Activation, NormPlacement
+from seqmodels.config.transformers import Activation, NormPlacement
 from seqmodels.layers.attention import Cache, SelfAttention, Surroundings
 from seqmodels.layers.embedding import ACTIVATIONS
 from seqmodels.layers.feedforward import FeedForward
+from seqmodels.layers.norms import make_norm
 
 UNROLL_UP_TO = 12
 """Layers up to which the scan over them is unrolled: faster steps, longer compilation."""
-
-
-class LayerNorm(nn.Module):
-    """Layer normalisation over the last axis, in float32 (Ba et al., 2016, arXiv:1607.06450)."""
-
-    use_bias: bool = True
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*rows D"]) -> Float[Array, "*rows D"]:
-        norm = nn.LayerNorm(
-            epsilon=1e-5,
-            use_bias=self.use_bias,
-            dtype=self.dtype,
-            scale_init=nn.with_logical_partitioning(nn.initializers.ones, ("norm",)),
-            bias_init=nn.with_logical_partitioning(nn.initializers.zeros, ("norm",)),
-        )
-        return norm(x)
 
 
 class Block(nn.Module):
@@ -85,7 +68,7 @@ class Block(nn.Module):
             "dtype": self.dtype,
         }
         norms = [
-            LayerNorm(self.use_bias, self.dtype, name=f"{part}_norm")
+            make_norm(use_bias=self.use_bias, dtype=self.dtype, name=f"{part}_norm")
             for part in ("attention", "feedforward")
         ]
         drop = nn.Dropout(self.dropout_rate, deterministic=not self.train)
@@ -152,5 +135,6 @@ class TransformerStack(nn.Module):
         # The cache goes with the scan's state: as its input and output it would be copied.
         (x, cache, _), _ = stack((x, cache, jnp.int32(0)), around)
         if self.final_norm:
-            x = LayerNorm(self.block["use_bias"], self.dtype, name="final_norm")(x)
+            norm = make_norm(use_bias=self.block["use_bias"], dtype=self.dtype, name="final_norm")
+            x = norm(x)
         return x, cache

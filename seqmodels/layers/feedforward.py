@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from seqmodels.config.models import Activation
+from seqmodels.config.transformers import Activation
 from seqmodels.layers.dense import Dense, Initializer
 
 

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Integer, Num
 
-from seqmodels.config.models import GPTConfig, NormPlacement, Position
+from seqmodels.config.transformers import GPTConfig, NormPlacement, Position
 from seqmodels.layers.attention import Cache, Surroundings
 from seqmodels.layers.blocks import TransformerStack
 from seqmodels.layers.embedding import make_embedding, make_head

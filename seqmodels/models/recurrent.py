@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Num
 
-from seqmodels.config.models import Cell, RecurrentConfig
+from seqmodels.config.recurrent import Cell, RecurrentConfig
 from seqmodels.layers.cells import LSTMCell
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.recurrent import RecurrentStack

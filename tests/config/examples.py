@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.models import ModelConfig, NgramConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.transformers import GPTConfig
 
 
 def make(model: ModelConfig | None = None) -> ExperimentConfig:

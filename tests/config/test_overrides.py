@@ -72,7 +72,7 @@ def test_every_field_takes_its_own_value_back(model: object) -> None:
         ("model.num_layers", "none", "=none: must be an integer"),
         ("model.num_layers", None, "needs a value"),
         ("model.use_bias", "maybe", "=maybe: must be true or false"),
-        ("model.position", "rotery", "sinusoidal, rotary; did you mean 'rotary'?"),
+        ("model.position", "rotery", "sinusoidal, rotary, alibi; did you mean 'rotary'?"),
         ("optimizer.peak_lr", "abc", "=abc: must be a number"),
         ("training.mesh_data", "x", "=x: must be an integer, or none"),
     ],

@@ -103,7 +103,11 @@ def edit(path: str, value: Any) -> dict[str, Any]:
         ("training.seed", True, "training.seed=True: must be an integer"),
         ("training.seed", None, "training.seed=None: must be an integer"),
         ("model.use_bias", 0, "model.use_bias=0: must be true or false"),
-        ("model.position", "x", "model.position='x': must be one of: learned, sinusoidal, rotary"),
+        (
+            "model.position",
+            "x",
+            "model.position='x': must be one of: none, learned, sinusoidal, rotary, alibi",
+        ),
         ("optimizer.clip_norm", "1", "optimizer.clip_norm='1': must be a number, or none"),
     ],
 )

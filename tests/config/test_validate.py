@@ -7,9 +7,11 @@ import re
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.models import GPTConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.models import NgramConfig
 from seqmodels.config.overrides import apply_overrides
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.serialization import leaves, optional_of
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.config.validate import validate
 from tests.config.examples import MODELS, make
 
@@ -113,7 +115,7 @@ def test_every_number_is_bounded(model: object) -> None:
         ("model", "num_layers", 2.0, "an integer"),
         ("model", "num_layers", True, "an integer"),
         ("model", "use_bias", 1, "true or false"),
-        ("model", "position", "rotary", "one of: learned"),
+        ("model", "position", "rotary", "one of: none, learned"),
         ("optimizer", "peak_lr", "1e-3", "a number"),
         ("optimizer", "peak_lr", None, "a number"),
         ("data", "path", 3, "text, or none"),

@@ -11,15 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.models import (
-    Activation,
-    GPTConfig,
-    ModelConfig,
-    NgramConfig,
-    NormPlacement,
-    Position,
-    RecurrentConfig,
-)
+from seqmodels.config.models import ModelConfig, NgramConfig
+from seqmodels.config.recurrent import RecurrentConfig
+from seqmodels.config.transformers import Activation, GPTConfig, NormPlacement, Position
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.types import DataSpec, TokenInput, VocabOutput

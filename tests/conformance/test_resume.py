@@ -15,7 +15,8 @@ import pytest
 
 from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.models import ModelConfig, NgramConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import (
     Dtype,
@@ -25,6 +26,7 @@ from seqmodels.config.training import (
     OptimizerName,
     TrainingConfig,
 )
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.config.validate import validate
 from seqmodels.data.pipeline import load_data
 from seqmodels.evaluation.run import load_run

@@ -11,7 +11,7 @@ import pytest
 
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import RecurrentConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.data.store import TokenSplit
 

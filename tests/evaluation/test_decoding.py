@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.models import ModelConfig, NgramConfig
+from seqmodels.config.recurrent import RecurrentConfig
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.evaluation import decoding
 from seqmodels.evaluation.decoding import Decoder, generate
 from seqmodels.evaluation.sampling import Sampling

@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.models import ModelConfig, NgramConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.evaluation.evaluate import Evaluator, evaluate_split, write_result
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params

@@ -17,7 +17,8 @@ from rich.console import Console
 from seqmodels.config.data import TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.models import ModelConfig, NgramConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext, TrainingConfig
 from seqmodels.data.pipeline import TextData, load_data

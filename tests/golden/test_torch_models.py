@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.config.models import GPTConfig, RecurrentConfig
+from seqmodels.config.recurrent import RecurrentConfig
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.models.build import build_model
 from seqmodels.ops.losses import softmax_cross_entropy
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
@@ -46,9 +47,7 @@ def gpt_params(p: dict[str, np.ndarray]) -> dict[str, Any]:
         return np.swapaxes(stacked(name), 1, 2)
 
     def norm(name: str) -> dict[str, Any]:
-        return {
-            "LayerNorm_0": {"scale": stacked(f"{name}.weight"), "bias": stacked(f"{name}.bias")}
-        }
+        return {"scale": stacked(f"{name}.weight"), "bias": stacked(f"{name}.bias")}
 
     blocks = {
         "attention": {
@@ -68,7 +67,7 @@ def gpt_params(p: dict[str, np.ndarray]) -> dict[str, Any]:
         },
         "feedforward_norm": norm("norm2"),
     }
-    final = {"LayerNorm_0": {"scale": p["norm.weight"], "bias": p["norm.bias"]}}
+    final = {"scale": p["norm.weight"], "bias": p["norm.bias"]}
     return {
         "embedding": {"table": p["embedding.weight"]},
         "position_table": {"table": p["positions.weight"]},

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from seqmodels.config.models import GPTConfig, RecurrentConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.training import TrainingConfig
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.ops.losses import softmax_cross_entropy

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.config.models import GPTConfig, RecurrentConfig
+from seqmodels.config.recurrent import RecurrentConfig
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.layers.embedding import TokenEmbedding, make_embedding, make_head
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.config.models import GPTConfig, Position
+from seqmodels.config.transformers import GPTConfig, Position
 from seqmodels.layers import blocks
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
@@ -89,7 +89,7 @@ def test_dropout_differs_from_layer_to_layer() -> None:
     added = jnp.array([1.0, 10.0, 100.0])  # one digit a layer
     bias = params["stack"]["blocks"]["feedforward"]["out"]["bias"]
     params["stack"]["blocks"]["feedforward"]["out"]["bias"] = bias + added[:, None]
-    params["stack"]["final_norm"]["LayerNorm_0"]["scale"] += 1.0
+    params["stack"]["final_norm"]["scale"] += 1.0
 
     def run(params: Any, key: jax.Array) -> jax.Array:
         return model.apply({"params": params}, TOKENS, train=True, rngs={"dropout": key})[0]

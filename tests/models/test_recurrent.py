@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.models import Cell, RecurrentConfig
+from seqmodels.config.recurrent import Cell, RecurrentConfig
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.models.recurrent import CELLS

@@ -10,9 +10,11 @@ import numpy as np
 
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import GPTConfig, ModelConfig, RecurrentConfig
+from seqmodels.config.models import ModelConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import OptimizerConfig, TrainingConfig
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.training.feed import Feed
 from seqmodels.training.mesh import mesh_context
 from seqmodels.training.metrics import means

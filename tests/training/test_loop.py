@@ -16,7 +16,8 @@ import pytest
 from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import GPTConfig, ModelConfig, NgramConfig, RecurrentConfig
+from seqmodels.config.models import ModelConfig, NgramConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import (
     Dtype,
@@ -26,6 +27,7 @@ from seqmodels.config.training import (
     Schedule,
     TrainingConfig,
 )
+from seqmodels.config.transformers import GPTConfig
 from seqmodels.config.validate import validate
 from seqmodels.evaluation.run import load_run
 from seqmodels.training import loop

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.config.models import RecurrentConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import OptimizerConfig, TrainingConfig
 from seqmodels.models.build import build_model

@@ -1,0 +1,202 @@
+"""Typed hyper-parameters of the models over recurrent cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from typing import ClassVar
+
+from seqmodels.config.models import ModelConfig, Pooling
+
+
+class Cell(enum.StrEnum):
+    """rnn, rnn_relu: Elman; irnn: rnn_relu that starts as the identity; gru: reset after the
+    product (cuDNN); gru_reset_before: the original."""
+
+    RNN = "rnn"
+    RNN_RELU = "rnn_relu"
+    IRNN = "irnn"
+    LSTM = "lstm"
+    LAYER_NORM_LSTM = "layer_norm_lstm"
+    GRU = "gru"
+    GRU_RESET_BEFORE = "gru_reset_before"
+    MIN_GRU = "min_gru"
+    MIN_LSTM = "min_lstm"
+    LRU = "lru"
+    AAREN = "aaren"
+
+
+class InputEncoding(enum.StrEnum):
+    """How tokens go in: as learned vectors of model_dim, or as one-hot vectors."""
+
+    EMBEDDED = "embedded"
+    ONE_HOT = "one_hot"
+
+
+class RecurrentBlock(enum.StrEnum):
+    """plain: each cell is fed by the one below. residual: pre-norm blocks of a short convolution,
+    a cell and a feed-forward part, each added to what it was given."""
+
+    PLAIN = "plain"
+    RESIDUAL = "residual"
+
+
+@dataclasses.dataclass
+class CellConfig(ModelConfig):
+    """What all models over recurrent cells share.
+
+    Attributes:
+      cell: which recurrence.
+      num_layers: L.
+      model_dim: D, width of the embedding.
+      hidden_dim: N, width of each layer's state.
+      dropout_rate: share of what each layer puts out that is set to 0 in training.
+      inputs: tokens as learned vectors or one-hot (model_dim is then not used).
+      learned_initial_state: whether the state before a document is learned; zero otherwise.
+      forget_bias: initial bias of the forget gates (lstm, layer_norm_lstm).
+      chrono_length: chrono initialisation for dependencies of up to that many steps (lstm, gru):
+        gates start with biases log(uniform(1, chrono_length - 1)); none = forget_bias.
+      num_heads: aaren: heads of the running attention.
+      min_radius, max_radius: lru: the ring that the eigenvalues start in.
+    """
+
+    cell: Cell = Cell.LSTM
+    num_layers: int = 1
+    model_dim: int = 256
+    hidden_dim: int = 256
+    dropout_rate: float = 0.0
+    inputs: InputEncoding = InputEncoding.EMBEDDED
+    learned_initial_state: bool = False
+    forget_bias: float = 1.0
+    chrono_length: int | None = None
+    num_heads: int = 1
+    min_radius: float = 0.9
+    max_radius: float = 0.999
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        chrono = (Cell.LSTM, Cell.LAYER_NORM_LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE)
+        if self.chrono_length is not None and self.cell not in chrono:
+            yield "chrono_length", f"is only for {', '.join(chrono)}, not {self.cell}"
+        elif self.chrono_length is not None and self.chrono_length < 3:
+            yield "chrono_length", "must be 3 or more, or none"
+        if self.cell is Cell.AAREN and self.hidden_dim % self.num_heads:
+            yield "num_heads", f"must divide hidden_dim, {self.hidden_dim}"
+        if self.min_radius >= self.max_radius:
+            yield "min_radius", f"must be less than max_radius, {self.max_radius}"
+
+
+@dataclasses.dataclass
+class RecurrentConfig(CellConfig):
+    """Language model, or any model that looks back only, over a stack of recurrent layers.
+
+    `tie_embeddings` reads the logits off the embedding table and needs model_dim equal to the width
+    of the last layer. With `block` residual the blocks are model_dim wide, the cells hidden_dim;
+    `convolution_width` is the number of taps of the convolution before each cell and `mlp_dim` the
+    width of the feed-forward part behind it; none leaves the part out.
+    """
+
+    kind: ClassVar[str] = "recurrent"
+    tie_embeddings: bool = False
+    block: RecurrentBlock = RecurrentBlock.PLAIN
+    convolution_width: int | None = None
+    mlp_dim: int | None = None
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from super().problems()
+        plain = self.block is RecurrentBlock.PLAIN
+        if self.tie_embeddings and self.inputs is InputEncoding.ONE_HOT:
+            yield "tie_embeddings", "needs model.inputs=embedded: one-hot inputs have no table"
+        elif self.tie_embeddings and plain and self.model_dim != self.hidden_dim:
+            yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
+        if plain:
+            for field, value in (
+                ("convolution_width", self.convolution_width),
+                ("mlp_dim", self.mlp_dim),
+            ):
+                if value is not None:
+                    yield field, "needs model.block=residual"
+        elif self.inputs is InputEncoding.ONE_HOT:
+            yield "inputs", "must be embedded with model.block=residual"
+
+
+@dataclasses.dataclass
+class RecurrentEncoderConfig(CellConfig):
+    """Recurrent layers that read a whole sequence, in both directions where `bidirectional`.
+
+    `pooling` makes one vector of the sequence where the outputs are one a sequence.
+    """
+
+    kind: ClassVar[str] = "recurrent_encoder"
+    bidirectional: bool = True
+    pooling: Pooling = Pooling.LAST
+
+
+class Context(enum.StrEnum):
+    """What the decoder knows of the source.
+
+    fixed: the encoder's last state, as its first (Sutskever et al., 2014).
+    every_step: the same, and as an input of every step (Cho et al., 2014).
+    bahdanau: attended by the state before the step, as an input of the cell.
+    luong: attended by the state behind the step, mixed with it into the output.
+    """
+
+    FIXED = "fixed"
+    EVERY_STEP = "every_step"
+    BAHDANAU = "bahdanau"
+    LUONG = "luong"
+
+
+class AlignmentScore(enum.StrEnum):
+    """How well a state and a source position match. additive: Bahdanau et al., 2015; dot, general,
+    concat: Luong et al., 2015; scaled_dot: Vaswani et al., 2017."""
+
+    ADDITIVE = "additive"
+    DOT = "dot"
+    GENERAL = "general"
+    CONCAT = "concat"
+    SCALED_DOT = "scaled_dot"
+
+
+class AlignmentScope(enum.StrEnum):
+    """everywhere ("global"), or around a predicted position ("local-p")."""
+
+    GLOBAL = "global"
+    LOCAL_P = "local_p"
+
+
+@dataclasses.dataclass
+class Seq2SeqConfig(CellConfig):
+    """Recurrent encoder and decoder of `num_layers` each.
+
+    Attributes:
+      bidirectional: of the encoder; each direction is hidden_dim wide.
+      context: what the decoder knows of the source.
+      score, scope: of the attention, for context bahdanau and luong.
+      attention_dim: width of additive and concat scores, and of local-p's prediction.
+      local_window: local_p: D, half the width of the window; the deviation is D / 2.
+      input_feeding: luong: whether the last attended output is an input of the next step.
+      reverse_source: whether the source is read from its end (Sutskever et al., 2014).
+      tie_embeddings: whether the logits are read off the target's embedding table.
+    """
+
+    kind: ClassVar[str] = "seq2seq"
+    bidirectional: bool = False
+    context: Context = Context.BAHDANAU
+    score: AlignmentScore = AlignmentScore.ADDITIVE
+    scope: AlignmentScope = AlignmentScope.GLOBAL
+    attention_dim: int = 128
+    local_window: int = 10
+    input_feeding: bool = True
+    reverse_source: bool = False
+    tie_embeddings: bool = False
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from super().problems()
+        if self.inputs is InputEncoding.ONE_HOT and self.tie_embeddings:
+            yield "tie_embeddings", "needs model.inputs=embedded: one-hot inputs have no table"
+        elif self.tie_embeddings and self.model_dim != self.hidden_dim:
+            yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
+        attended = (Context.BAHDANAU, Context.LUONG)
+        if self.scope is AlignmentScope.LOCAL_P and self.context not in attended:
+            yield "scope", "local_p needs model.context=bahdanau or luong"

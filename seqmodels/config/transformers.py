@@ -1,0 +1,217 @@
+"""Typed hyper-parameters of the models over Transformer blocks."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from typing import ClassVar
+
+from seqmodels.config.models import Activation, ModelConfig
+
+
+class NormPlacement(enum.StrEnum):
+    PRE = "pre"
+    POST = "post"
+
+
+class Norm(enum.StrEnum):
+    LAYER = "layer"
+    RMS = "rms"
+
+
+class Position(enum.StrEnum):
+    NONE = "none"
+    LEARNED = "learned"
+    SINUSOIDAL = "sinusoidal"
+    ROTARY = "rotary"
+    ALIBI = "alibi"
+
+
+class EmbeddingTying(enum.StrEnum):
+    """What shares one table. target: the target's embedding and the logits; all: the source's
+    embedding too (one vocabulary for both sides)."""
+
+    NONE = "none"
+    TARGET = "target"
+    ALL = "all"
+
+
+class ImagePooling(enum.StrEnum):
+    CLASS_TOKEN = "class_token"
+    MEAN = "mean"
+
+
+class ImagePosition(enum.StrEnum):
+    LEARNED = "learned"
+    SINUSOIDAL_2D = "sinusoidal_2d"
+
+
+def _head_problems(
+    model_dim: int, num_heads: int, head_dim: int | None = None
+) -> Iterator[tuple[str, str]]:
+    if head_dim is None and model_dim % num_heads:
+        divisors = [n for n in range(1, model_dim + 1) if model_dim % n == 0]
+        near = sorted(divisors, key=lambda n: abs(n - num_heads))[:3]
+        names = ", ".join(map(str, sorted(near)))
+        yield "num_heads", f"must divide model_dim, {model_dim}; near are {names}"
+
+
+@dataclasses.dataclass
+class GPTConfig(ModelConfig):
+    """Decoder-only Transformer: GPT-1, GPT-2, Llama.
+
+    Attributes:
+      num_layers: L.
+      model_dim: D.
+      num_heads: H.
+      num_kv_heads: heads of keys and values (grouped queries; 1 = multi-query); none = num_heads.
+      head_dim: K; none = model_dim / num_heads.
+      mlp_dim: F.
+      max_length: bound of the positions.
+      window: number of tokens that a token sees, its own included; none = all before it.
+      dropout_rate: of embeddings, attention weights and what each part adds.
+      norm: layer or rms; norm_epsilon: added to the variance.
+      norm_placement: pre or post.
+      position: how a token knows where it stands; rotary_base: of rotary angles.
+      activation: of the feed-forward part.
+      use_bias: whether linear maps and layer norms have biases.
+      tie_embeddings: whether the logits are read off the embedding table.
+      remat: whether the backward pass computes a block again instead of keeping its insides.
+    """
+
+    kind: ClassVar[str] = "gpt"
+    unbounded: ClassVar[bool] = False
+    num_layers: int = 4
+    model_dim: int = 128
+    num_heads: int = 4
+    num_kv_heads: int | None = None
+    head_dim: int | None = None
+    mlp_dim: int = 512
+    max_length: int = 64
+    window: int | None = None
+    dropout_rate: float = 0.0
+    norm: Norm = Norm.LAYER
+    norm_epsilon: float = 1e-5
+    norm_placement: NormPlacement = NormPlacement.PRE
+    position: Position = Position.LEARNED
+    rotary_base: float = 10000.0
+    activation: Activation = Activation.GELU
+    use_bias: bool = False
+    tie_embeddings: bool = True
+    remat: bool = False
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from _head_problems(self.model_dim, self.num_heads, self.head_dim)
+        size = self.head_dim or self.model_dim // self.num_heads
+        if self.position is Position.ROTARY and size % 2:
+            yield "position", f"needs an even width of a head, not {size}"
+        if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
+            yield "num_kv_heads", f"must divide num_heads, {self.num_heads}"
+
+
+@dataclasses.dataclass
+class BERTConfig(ModelConfig):
+    """Encoder that looks both ways, over tokens (BERT). `num_token_types` vectors tell sentences
+    apart; `next_sentence`: whether there is a head that says if the second follows the first.
+    `dropout_rate`, `norm_epsilon`, `remat` as in `GPTConfig`."""
+
+    kind: ClassVar[str] = "bert"
+    unbounded: ClassVar[bool] = False
+    num_layers: int = 4
+    model_dim: int = 128
+    num_heads: int = 4
+    mlp_dim: int = 512
+    max_length: int = 128
+    num_token_types: int = 2
+    next_sentence: bool = False
+    dropout_rate: float = 0.0
+    norm_epsilon: float = 1e-12
+    activation: Activation = Activation.GELU_EXACT
+    remat: bool = False
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from _head_problems(self.model_dim, self.num_heads)
+
+
+@dataclasses.dataclass
+class ViTConfig(ModelConfig):
+    """Vision Transformer: an image is a sequence of patches of `patch_size` x `patch_size` pixels.
+
+    `pooling`: what stands for the image; `position`: learned, or sines of row and column.
+    """
+
+    kind: ClassVar[str] = "vit"
+    patch_size: int = 4
+    num_layers: int = 4
+    model_dim: int = 128
+    num_heads: int = 4
+    mlp_dim: int = 512
+    pooling: ImagePooling = ImagePooling.CLASS_TOKEN
+    position: ImagePosition = ImagePosition.LEARNED
+    dropout_rate: float = 0.0
+    norm_epsilon: float = 1e-6
+    remat: bool = False
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from _head_problems(self.model_dim, self.num_heads)
+        if self.position is ImagePosition.SINUSOIDAL_2D and self.model_dim % 4:
+            yield (
+                "position",
+                f"sinusoidal_2d needs a model_dim that 4 divides, not {self.model_dim}",
+            )
+
+
+@dataclasses.dataclass
+class TransformerConfig(ModelConfig):
+    """Encoder-decoder Transformer (2017). Fields as in `GPTConfig`; `final_norm`: whether encoder
+    and decoder end with a norm (pre-norm needs it; with post the paper has none, PyTorch's
+    `nn.Transformer` has)."""
+
+    kind: ClassVar[str] = "transformer"
+    unbounded: ClassVar[bool] = False
+    num_encoder_layers: int = 3
+    num_decoder_layers: int = 3
+    model_dim: int = 256
+    num_heads: int = 8
+    mlp_dim: int = 512
+    max_length: int = 128
+    dropout_rate: float = 0.1
+    norm_epsilon: float = 1e-5
+    norm_placement: NormPlacement = NormPlacement.POST
+    final_norm: bool = False
+    position: Position = Position.SINUSOIDAL
+    activation: Activation = Activation.RELU
+    tie_embeddings: EmbeddingTying = EmbeddingTying.ALL
+    remat: bool = False
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from _head_problems(self.model_dim, self.num_heads)
+        if self.position is Position.ROTARY and self.model_dim // self.num_heads % 2:
+            yield "position", "needs an even width of a head"
+        if self.norm_placement is NormPlacement.PRE and not self.final_norm:
+            yield "final_norm", "must be true with model.norm_placement=pre"
+
+
+@dataclasses.dataclass
+class AarenConfig(ModelConfig):
+    """Transformer blocks whose attention is a recurrence: one learned query a layer attends to all
+    tokens so far. Fields as in `GPTConfig`; `position` is none or sinusoidal."""
+
+    kind: ClassVar[str] = "aaren"
+    num_layers: int = 4
+    model_dim: int = 128
+    num_heads: int = 4
+    mlp_dim: int = 512
+    dropout_rate: float = 0.0
+    norm_epsilon: float = 1e-5
+    norm_placement: NormPlacement = NormPlacement.PRE
+    position: Position = Position.SINUSOIDAL
+    activation: Activation = Activation.GELU
+    use_bias: bool = True
+    tie_embeddings: bool = True
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from _head_problems(self.model_dim, self.num_heads)
+        if self.position not in (Position.NONE, Position.SINUSOIDAL):
+            yield "position", "must be none or sinusoidal: the carry has a constant size"
