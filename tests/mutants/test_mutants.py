@@ -9,7 +9,6 @@ from __future__ import annotations
 import __future__
 
 import ast
-import dataclasses
 import importlib
 import inspect
 import textwrap
@@ -21,115 +20,10 @@ from typing import Any
 import jax
 import pytest
 
-from seqmodels.config.data import Batching
 from tests.conformance.cases import case
-from tests.training.test_checkpoints import save_steps
+from tests.mutants.foundation import FOUNDATION
 
-
-@dataclasses.dataclass(frozen=True)
-class Mutant:
-    """A change of one function and the test that sees it.
-
-    Attributes:
-      function: dotted name below seqmodels, `module:function` or `module:Class.method`.
-      old, new: a part of its source that occurs once, and what takes its place.
-      test: `module:function` below tests.
-      arguments: of the test; a callable is called with a fresh directory.
-    """
-
-    function: str
-    old: str
-    new: str
-    test: str
-    arguments: tuple[Any, ...] = ()
-
-
-def saved(folder: Path) -> Path:
-    save_steps(folder / "checkpoints", {4: 2.5, 5: None})
-    return folder / "checkpoints"
-
-
-LAWS, STEP = "conformance.test_models", "training.test_step"
-MUTANTS = {
-    "the mask shows the next token": Mutant(
-        *("ops.masks:attention_mask", "distance >= 0", "distance >= -1"),
-        *(f"{LAWS}:test_a_token_moves_nothing_before_it", ("gpt",)),
-    ),
-    "no 1 / sqrt(K)": Mutant(
-        *("ops.attention:attend", "1 / math.sqrt(q.shape[-1])", "1.0"),
-        "ops.test_attention:test_attend_is_the_formula_and_zero_where_nothing_may_be_seen",
-    ),
-    "forget and input gates change places": Mutant(
-        *("ops.recurrent:_forward", "for n in (0, 1, 3)", "for n in (1, 0, 3)"),
-        *("golden.test_torch_models:test_logits_loss_and_gradients_are_pytorch_s", ("lstm",)),
-    ),
-    "the forget bias is ignored": Mutant(
-        *("layers.cells:LSTMCell.__call__", ".set(self.forget_bias)", ".set(0.0)"),
-        "models.test_recurrent:test_lstm_starts_with_its_forget_bias_and_orthogonal_gates",
-    ),
-    "targets are not shifted": Mutant(
-        *("data.sources:Crops.batch", "targets = tokens[:, 1:]", "targets = tokens[:, :-1]"),
-        "data.test_sources:test_targets_follow_their_inputs_inside_their_segment",
-        (Batching.CROPS,),
-    ),
-    "every step has the same dropout key": Mutant(
-        *("training.step:make_train_step", "jax.random.fold_in(state.key, state.step)"),
-        "state.key",
-        f"{STEP}:test_dropout_differs_from_step_to_step_and_not_from_run_to_run",
-    ),
-    "the state goes on over the start of a document": Mutant(
-        "ops.recurrent:_reset",
-        *("value if starts is None else jnp.where(starts, 0.0, value)", "value"),
-        *(f"{LAWS}:test_packed_documents_equal_documents_alone", ("recurrent",)),
-    ),
-    "positions go on over the start of a document": Mutant(
-        *("ops.positions:advance", "jnp.where(starts, count, 0)", "jnp.where(starts, 1, 0)"),
-        "ops.test_positions:test_advance_counts_tokens_of_each_document_over_any_cut",
-        (2,),
-    ),
-    "every micro-batch weighs the same": Mutant(
-        *("training.step:make_train_step", "return total, (weight,"),
-        "return total / jnp.maximum(weight, 1.0), (jnp.ones_like(weight),",
-        *(f"{STEP}:test_micro_batches_are_weighted_by_their_tokens", (False,)),
-    ),
-    "padding counts in the mean": Mutant(
-        "tasks.language_model:LanguageModel.forward",
-        *("weight = weights.sum()", "weight = jnp.float32(weights.size)"),
-        "tasks.test_language_model:test_loss_is_the_sum_over_weighted_targets",
-    ),
-    "smoothing adds to the mass": Mutant(
-        *("ops.losses:softmax_cross_entropy", "(1 - label_smoothing) * picked", "picked"),
-        *("ops.test_losses:test_loss_and_gradient_are_the_definition_s", (0.1,)),
-    ),
-    "biases decay": Mutant(
-        *("training.optimizers:decay_mask", '"kernel"', '("kernel", "bias")'),
-        "training.test_optimizers:test_decay_spares_biases_norms_and_embeddings",
-    ),
-    "the first slot of the cache stays empty": Mutant(
-        *("models.gpt:GPT._look_around", "[:, None] + count - 1", "[:, None] + count"),
-        *(f"{LAWS}:test_past_the_capacity_a_row_is_nan_and_no_other_row", ("gpt",)),
-    ),
-    "evaluation drops out": Mutant(
-        "evaluation.evaluate:Evaluator.__init__",
-        *("train=False, key=None", "train=True, key=jax.random.key(0)"),
-        *("conformance.test_evaluation:test_evaluation_drops_nothing", ("recurrent",)),
-    ),
-    "the seal compares nothing": Mutant(
-        *("training.seals:check_seal", "expected.get(name) != found.get(name)", "False"),
-        "training.test_checkpoints:test_any_damaged_file_is_detected_and_the_step_before_used",
-        (saved, "flipped"),
-    ),
-    "every epoch has the same order": Mutant(
-        *("data.order:permutation", "draw(seed, purpose, index, size)"),
-        "draw(seed, purpose, 0, size)",
-        "data.test_sources:test_packed_documents_change_their_neighbours_and_their_turn",
-    ),
-    "a resumed run keeps later rows": Mutant(
-        *("training.writers:MetricsWriter.__init__", ' if row["step"] <= last_step', ""),
-        "training.test_workdir:test_resuming_cuts_later_rows_and_a_torn_line",
-        (lambda folder: folder,),
-    ),
-}
+MUTANTS = FOUNDATION
 
 
 def find(name: str) -> Any:
