@@ -1,4 +1,8 @@
-"""The models that the conformance suite runs on, built once a process."""
+"""The models that the conformance suite runs on, built once a process.
+
+To add a model: one line in `CONFIGS`, under its name in the registry. Further forms go to
+`VARIANTS`; what a case reads and puts out to `SPECS`, where it is not tokens and the next token.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.models import ModelConfig, NgramConfig
+from seqmodels.config.models import Activation, ModelConfig, NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
-from seqmodels.config.transformers import Activation, GPTConfig, NormPlacement, Position
+from seqmodels.config.transformers import GPTConfig, NormPlacement, Position
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
-from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from seqmodels.types import DataSpec, ImageInput, TokenInput, ValueInput, VocabOutput
 
-B, T, V = 2, 7, 11
+B, T, S, V = 2, 7, 6, 11
 CUT = 5  # all 16 ways to cut this many tokens are tried
-SPEC = DataSpec(TokenInput(V), VocabOutput(V))
+LANGUAGE = DataSpec(TokenInput(V), VocabOutput(V))
+TRANSLATION = DataSpec(TokenInput(V), VocabOutput(V), source=TokenInput(V - 2))
 
 gpt = functools.partial(
     GPTConfig, num_layers=2, model_dim=12, num_heads=3, mlp_dim=20, max_length=T, dropout_rate=0.2
@@ -46,15 +51,69 @@ VARIANTS: dict[str, ModelConfig] = {
 }
 """Further forms: the laws of chunks, packing and gradients run on each."""
 
+SPECS: dict[str, DataSpec] = {}
+"""What the data of a case are, where they are not `LANGUAGE`."""
+
+ONE_DOCUMENT: set[str] = set()
+"""Cases that take one document a row: what they know of a source belongs to the whole row."""
+
+RECTIFIED: set[str] = set()
+"""Cases with units that may be off for all of a few inputs (ReLU, maximum): some entries of a
+parameter's gradient are then 0, though never all."""
+
+MEMORYLESS: set[str] = {"unigram"}
+"""Cases whose outputs know no token before the one they stand at; of `unigram`, not even that."""
+
 ALL = CONFIGS | VARIANTS
+
+
+def spec_of(name: str) -> DataSpec:
+    return SPECS.get(name, LANGUAGE)
+
+
+def looks_back(name: str) -> bool:
+    """Whether the model is causal, so that it has a carry."""
+    return build_model(ALL[name], spec_of(name)).causal
+
+
 TRAINED = [name for name, config in ALL.items() if not config.fitted]
-BOUNDED = [name for name, config in CONFIGS.items() if not config.unbounded]
+CAUSAL = [name for name in ALL if looks_back(name)]
+BOTH_WAYS = [name for name in ALL if name not in CAUSAL]
+CAUSAL_KINDS = [name for name in CONFIGS if name in CAUSAL]
+BOUNDED = [name for name in CAUSAL if not ALL[name].unbounded]
 
 # Row 0 is packed, row 1 has padding inside a document and at its end.
-IDS = np.array([[1, 1, 1, 2, 2, 2, 2], [1, 1, 0, 1, 2, 0, 0]], np.int32)
+PACKED = np.array([[1, 1, 1, 2, 2, 2, 2], [1, 1, 0, 1, 2, 0, 0]], np.int32)
 DOCUMENTS = [(0, [0, 1, 2]), (0, [3, 4, 5, 6]), (1, [0, 1, 3]), (1, [4])]
+PADDED = np.array([[1, 1, 1, 1, 1, 1, 1], [1, 1, 0, 1, 1, 0, 0]], np.int32)
 # Every token and every position once at least, so that every parameter is used.
 TOKENS = (np.arange(B * T).reshape(B, T) % V).astype(np.int32)
+SOURCE = (np.arange(B * S).reshape(B, S) % (V - 2)).astype(np.int32)
+SOURCE_PACKED = np.array([[1, 1, 2, 2, 2, 0], [1, 1, 1, 2, 2, 0]], np.int32)
+SOURCE_PADDED = np.array([[1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 0]], np.int32)
+SOURCE_DOCUMENTS = [(0, [0, 1]), (0, [2, 3, 4]), (1, [0, 1, 2]), (1, [3, 4])]
+
+
+def inputs_of(spec: DataSpec) -> np.ndarray:
+    """Tokens, values or images of B rows."""
+    draw = np.random.default_rng(3)
+    match spec.inputs:
+        case TokenInput():
+            return TOKENS
+        case ValueInput(size):
+            return draw.normal(size=(B, T, size)).astype(np.float32)
+        case ImageInput(height, width, channels):
+            return draw.normal(size=(B, height, width, channels)).astype(np.float32)
+
+
+def edited(inputs: np.ndarray, row: int, place: int) -> np.ndarray:
+    """The inputs with another one at one place."""
+    changed = inputs.copy()
+    if inputs.dtype == np.int32:
+        changed[row, place] = (changed[row, place] + 3) % V
+    else:
+        changed[row, place] += 1.5
+    return changed
 
 
 def corpus() -> SimpleNamespace:
@@ -64,45 +123,82 @@ def corpus() -> SimpleNamespace:
     return SimpleNamespace(tokens=tokens.astype(np.int32), offsets=np.array([0, 400]))
 
 
+def far_from_start(params: Any) -> Any:
+    """Away from the small initial values, where everything is almost linear."""
+    flat, structure = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(1), len(flat))
+    moved = [x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, flat, strict=True)]
+    return jax.tree.unflatten(structure, moved)
+
+
 @functools.cache
 def case(name: str, dtype: Any = jnp.float32) -> SimpleNamespace:
-    """The model, its params, and jitted calls: `run` of a whole, `step` of a chunk."""
-    config = ALL[name]
-    model = build_model(config, SPEC, dtype)
+    """The model, its params, and jitted calls: `run` of a whole, `step` of a chunk.
+
+    A model with an encoder reads SOURCE beside every input, under `source_ids`.
+    """
+    config, spec = ALL[name], spec_of(name)
+    model = build_model(config, spec, dtype)
     if config.fitted:
         start = params = jax.tree.map(jnp.asarray, model.fit(corpus()))
     else:
         start = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))
-        # Far from the small initial values, where everything is almost linear.
-        flat, structure = jax.tree.flatten(start)
-        keys = jax.random.split(jax.random.key(1), len(flat))
-        moved = [x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, flat, strict=True)]
-        params = jax.tree.unflatten(structure, moved)
+        params = far_from_start(start)
+    packs = name not in ONE_DOCUMENT
+    source_ids = SOURCE_PACKED if packs else SOURCE_PADDED
+    encodes = spec.source is not None
 
-    def call(params, tokens, carry, ids, train=False, key=None):
+    def encode(params, source, ids, train=False, key=None):
+        rngs = None if key is None else {"dropout": key}
+        return model.apply(
+            {"params": params},
+            source,
+            segment_ids=ids,
+            train=train,
+            rngs=rngs,
+            method="encode",
+        )
+
+    def call(params, inputs, carry, ids, source=None, source_ids=None, train=False, key=None):
         variables, rngs = {"params": params}, None if key is None else {"dropout": key}
+        memory = None
+        if encodes and carry is None:
+            memory = encode(params, source, source_ids, train, key)
         features, carry = model.apply(
-            variables, tokens, carry, segment_ids=ids, train=train, rngs=rngs
+            variables, inputs, carry, segment_ids=ids, memory=memory, train=train, rngs=rngs
         )
         return model.apply(variables, features, method="readout"), carry
 
     step = jax.jit(call, static_argnames="train")
+    prepare = jax.jit(encode, static_argnames="train")
+    own = (SOURCE, source_ids) if encodes else (None, None)
 
-    def run(tokens, ids=None, **keywords):
-        logits, carry = step(params, jnp.asarray(tokens), None, ids, **keywords)
+    def run(inputs, ids=None, source=own, **keywords):
+        outputs, carry = step(params, jnp.asarray(inputs), None, ids, *source, **keywords)
         assert carry is None
-        return np.asarray(logits)
+        return np.asarray(outputs)
 
-    def initial_carry(batch_size=B, capacity=T):
-        return model.apply({"params": params}, batch_size, capacity, method="initial_carry")
+    def initial_carry(batch_size=B, capacity=T, source=own, params=params):
+        memory = None
+        if encodes:
+            rows = np.arange(batch_size) % B
+            memory = prepare(params, *(x[rows] for x in source))
+        return model.apply({"params": params}, batch_size, capacity, memory, method="initial_carry")
 
     return SimpleNamespace(
+        name=name,
         model=model,
         config=config,
+        spec=spec,
         start=start,
         params=params,
-        call=call,
+        call=functools.partial(call, source=own[0], source_ids=own[1]),
+        own=own,
+        inputs=inputs_of(spec),
+        ids=PACKED if packs else PADDED,
+        packs=packs,
         run=run,
+        jitted=step,
         step=functools.partial(step, params),
         initial_carry=initial_carry,
     )
