@@ -17,7 +17,6 @@ from seqmodels.tasks.language_model import LanguageModel
 from tests.conformance.cases import CAUSAL_KINDS, CONFIGS, SPECS, T
 from tests.evaluation.corpus import make_data
 
-
 LANGUAGE_MODELS = [
     n for n in CAUSAL_KINDS if n not in SPECS and hasattr(CONFIGS[n], "dropout_rate")
 ]
