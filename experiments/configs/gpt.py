@@ -1,0 +1,73 @@
+"""GPT-1 and GPT-2 in their published sizes (Radford et al., 2018 and 2019).
+
+    python launch.py train --config=gpt:gpt2_124m --workdir=runs/gpt2 \
+        --config.data.name=text_file --config.data.path='corpus/*.txt'
+
+Parameters with their vocabularies of 50,257 (GPT-1: 40,478) tokens, as tests/models/test_presets.py
+counts them: gpt2_124m 124,439,808, gpt2_355m 354,823,168, gpt2_774m 774,030,080, gpt2_1558m
+1,557,611,200, gpt1 116,534,784. With the built-in characters, the default here, the table of the
+vocabulary is smaller.
+
+Of GPT-2's training only batch and context are published; the rest follows GPT-3's description for
+the same sizes (Brown et al., 2020). gpt1 has its own: Adam 2.5e-4, 2000 warm-up steps, cosine to 0,
+batches of 64 x 512. Not run at these sizes: `launch.py import` brings the published weights.
+"""
+
+from __future__ import annotations
+
+from seqmodels.config.data import TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import Dtype, EvaluationConfig, OptimizerConfig, TrainingConfig
+from seqmodels.config.transformers import GPTConfig, NormPlacement
+
+VARIANTS = ("gpt2_124m", "gpt2_355m", "gpt2_774m", "gpt2_1558m", "gpt1")
+
+# Layers, width, heads and peak learning rate.
+SIZES = {
+    "gpt2_124m": (12, 768, 12, 6e-4),
+    "gpt2_355m": (24, 1024, 16, 3e-4),
+    "gpt2_774m": (36, 1280, 20, 2.5e-4),
+    "gpt2_1558m": (48, 1600, 25, 2e-4),
+    "gpt1": (12, 768, 12, 2.5e-4),
+}
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    num_layers, model_dim, num_heads, peak_lr = SIZES[variant]
+    length = 512 if variant == "gpt1" else 1024
+    config = ExperimentConfig(
+        model=GPTConfig(
+            num_layers=num_layers,
+            model_dim=model_dim,
+            num_heads=num_heads,
+            mlp_dim=4 * model_dim,
+            max_length=length,
+            dropout_rate=0.1,
+            use_bias=True,
+            remat=num_layers > 12,
+        ),
+        data=TextDataConfig(sequence_length=length, batch_size=512),
+        task=LanguageModelConfig(),
+        optimizer=OptimizerConfig(
+            peak_lr=peak_lr,
+            final_lr=peak_lr / 10,
+            warmup_steps=2000,
+            beta2=0.95,
+            weight_decay=0.1,
+        ),
+        training=TrainingConfig(
+            num_steps=600_000,
+            evaluate_every=2000,
+            checkpoint_every=2000,
+            accumulation_steps=16,
+            dtype=Dtype.BFLOAT16,
+        ),
+        evaluation=EvaluationConfig(sequence_length=length, batch_size=8),
+    )
+    if variant == "gpt1":
+        config.model.norm_placement = NormPlacement.POST
+        config.data.batch_size = 64
+        config.optimizer = OptimizerConfig(peak_lr=peak_lr, warmup_steps=2000, weight_decay=0.01)
+        config.training.num_steps = 100_000
+    return config

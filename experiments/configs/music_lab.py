@@ -1,0 +1,38 @@
+"""The LSTM of MIT 6.S191's first lab: Irish folk tunes in ABC, character by character.
+
+    python launch.py train --config=music_lab --workdir=runs/music_lab \
+        --config.data.name=text_file --config.data.path=irish.abc
+
+Embedding of 256, one LSTM of 1024, dense: 5,353,299 parameters with the 83 symbols of irish.abc
+(github.com/MITDeepLearning/introtodeeplearning). Adam 5e-3, 3000 batches of 8 crops of 100.
+Published: an untrained loss of 4.42 nats (ln 83). Not run yet.
+"""
+
+from __future__ import annotations
+
+from seqmodels.config.data import TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.recurrent import RecurrentConfig
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import (
+    EvaluationConfig,
+    EvaluationContext,
+    OptimizerConfig,
+    Schedule,
+    TrainingConfig,
+)
+
+VARIANTS = ("lab",)
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    return ExperimentConfig(
+        model=RecurrentConfig(num_layers=1, model_dim=256, hidden_dim=1024),
+        data=TextDataConfig(sequence_length=100, batch_size=8),
+        task=LanguageModelConfig(),
+        optimizer=OptimizerConfig(
+            peak_lr=5e-3, schedule=Schedule.CONSTANT, warmup_steps=0, clip_norm=None
+        ),
+        training=TrainingConfig(num_steps=3000),
+        evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
+    )
