@@ -36,17 +36,18 @@ SIZES = {
 def get_config(variant: str) -> ExperimentConfig:
     num_layers, model_dim, num_heads, peak_lr = SIZES[variant]
     length = 512 if variant == "gpt1" else 1024
+    model = GPTConfig(
+        num_layers=num_layers,
+        model_dim=model_dim,
+        num_heads=num_heads,
+        mlp_dim=4 * model_dim,
+        max_length=length,
+        dropout_rate=0.1,
+        use_bias=True,
+        remat=num_layers > 12,
+    )
     config = ExperimentConfig(
-        model=GPTConfig(
-            num_layers=num_layers,
-            model_dim=model_dim,
-            num_heads=num_heads,
-            mlp_dim=4 * model_dim,
-            max_length=length,
-            dropout_rate=0.1,
-            use_bias=True,
-            remat=num_layers > 12,
-        ),
+        model=model,
         data=TextDataConfig(sequence_length=length, batch_size=512),
         task=LanguageModelConfig(),
         optimizer=OptimizerConfig(
@@ -66,7 +67,7 @@ def get_config(variant: str) -> ExperimentConfig:
         evaluation=EvaluationConfig(sequence_length=length, batch_size=8),
     )
     if variant == "gpt1":
-        config.model.norm_placement = NormPlacement.POST
+        model.norm_placement = NormPlacement.POST
         config.data.batch_size = 64
         config.optimizer = OptimizerConfig(peak_lr=peak_lr, warmup_steps=2000, weight_decay=0.01)
         config.training.num_steps = 100_000
