@@ -1,4 +1,4 @@
-"""Multi-head self-attention with a cache of keys and values."""
+"""Multi-head attention, of a sequence to itself and to a memory, with caches."""
 
 from __future__ import annotations
 
@@ -9,17 +9,31 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from seqmodels.config.transformers import Position
 from seqmodels.layers.dense import Dense, Initializer
 from seqmodels.ops.attention import attention
-from seqmodels.ops.masks import Places
-from seqmodels.ops.positions import rotary
+from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.positions import alibi_slopes, rotary
 
 
 class Cache(NamedTuple):
-    """Keys and values of all layers, [B, L, H, S, K]; a slot S holds one token of a row."""
+    """Keys and values of all layers, [B, L, G, S, K]; a slot S holds one token of a row."""
 
-    keys: Float[Array, "B L H S K"]
-    values: Float[Array, "B L H S K"]
+    keys: Float[Array, "B L G S K"]
+    values: Float[Array, "B L G S K"]
+
+
+class Memory(NamedTuple):
+    """What cross attention looks at, made once from what an encoder computed.
+
+    Attributes:
+      keys, values: of all layers, [B, L, G, S, K].
+      places: where the tokens of the memory stand.
+    """
+
+    keys: Float[Array, "B L G S K"]
+    values: Float[Array, "B L G S K"]
+    places: Places
 
 
 class Surroundings(NamedTuple):
@@ -27,26 +41,40 @@ class Surroundings(NamedTuple):
 
     Attributes:
       queries: where the tokens of the chunk stand.
-      keys: where the tokens of the cache stand, the chunk's own included; None without a cache.
+      keys: where the keys stand; None without a cache. As many as the cache has slots: those of
+        the cache after the chunk was written. As many as slots and tokens of the chunk together:
+        those of the cache before that, and the chunk's own behind them.
       slots: [B, T] where the chunk's tokens go; S and beyond = nowhere. None without a cache.
+      memory: what cross attention looks at; None where there is none.
     """
 
     queries: Places
     keys: Places | None = None
     slots: Int[Array, "B T"] | None = None
+    memory: Memory | None = None
 
 
 class SelfAttention(nn.Module):
     """Multi-head attention of a sequence to itself (Vaswani et al., 2017, arXiv:1706.03762).
 
-        q, k, v = x W + b                                      # one product, [B, T, 3, H, K]
+        q, k, v = x W + b                                      # one product, [B, T, G, H/G + 2, K]
         y = concat_heads(softmax(q k^T / sqrt(K)) v) U + c     # [B, T, D]
 
+    W [D, G, H/G + 2, K] has, for each of G heads of keys and values, its H/G queries, then its
+    key, then its value. G < H are grouped queries (Ainslie et al., 2023, arXiv:2305.13245), G = 1
+    is multi-query attention (Shazeer, 2019, arXiv:1911.02150). Rotary positions (Su et al., 2021,
+    arXiv:2104.09864) turn q and k; ALiBi (Press et al., 2022, arXiv:2108.12409) lowers the score
+    of a key by a slope of the head times its distance.
+
     Attributes:
-      num_heads: H; K = D / H.
+      num_heads: H.
       train: whether there is dropout.
-      causal: whether later tokens are hidden.
-      use_rotary: whether queries and keys are turned by their positions.
+      num_kv_heads: G, divides H; None = H.
+      head_dim: K; None = D / H.
+      sight: back (later tokens are hidden) or both ways.
+      window: number of tokens seen, the query's own included; None = all.
+      position: rotary and alibi act here, the others do not.
+      rotary_base: of rotary angles.
       use_bias: whether b and c are there.
       dropout_rate: share of the attention weights set to 0.
       kernel_init: initializer of W.
@@ -56,8 +84,12 @@ class SelfAttention(nn.Module):
 
     num_heads: int
     train: bool
-    causal: bool = True
-    use_rotary: bool = False
+    num_kv_heads: int | None = None
+    head_dim: int | None = None
+    sight: Sight = Sight.BACK
+    window: int | None = None
+    position: Position = Position.NONE
+    rotary_base: float = 10000.0
     use_bias: bool = False
     dropout_rate: float = 0.0
     kernel_init: Initializer = nn.initializers.normal(0.02)
@@ -72,54 +104,148 @@ class SelfAttention(nn.Module):
         layer: Int[Array, ""],
         around: Surroundings,
     ) -> tuple[Float[Array, "B T D"], Cache | None]:
-        model_dim = x.shape[-1]
-        heads, size = self.num_heads, model_dim // self.num_heads
-        project = Dense(
-            (3, heads, size),
-            ("embed", None, "heads", "kv"),
-            use_bias=self.use_bias,
-            kernel_init=self.kernel_init,
-            dtype=self.dtype,
-            name="qkv",
-        )
-        q, k, v = jnp.transpose(project(x), (2, 0, 3, 1, 4))  # [3, B, H, T, K]
-        if self.use_rotary:
-            q, k = (rotary(part, around.queries.positions) for part in (q, k))
+        q, k, v = self._project(x)
+        if self.position == Position.ROTARY:
+            turn = lambda x: rotary(x, around.queries.positions, self.rotary_base)
+            q, k = turn(q), turn(k)
         if cache is not None:
-            cache, k, v = _extend(cache, layer, around.slots, k, v)
-        needs_key = self.train and self.dropout_rate > 0
+            cache, k, v = _extend(cache, layer, around, k, v)
+        alibi = self.position == Position.ALIBI
         y = attention(
             q,
             k,
             v,
             around.queries,
             around.keys,
-            causal=self.causal,
+            causal=self.sight == Sight.BACK,
+            window=self.window,
+            slopes=jnp.asarray(alibi_slopes(self.num_heads)) if alibi else None,
             dropout_rate=self.dropout_rate,
-            dropout_key=self.make_rng("dropout") if needs_key else None,
+            dropout_key=_dropout_key(self),
         )
-        y = jnp.swapaxes(y, 1, 2).reshape(x.shape)
-        out = Dense(
-            model_dim,
-            ("heads", "embed"),
+        out = _output(x.shape[-1], self.use_bias, self.output_init, self.dtype)
+        return out(_concatenated(y)), cache
+
+    def _project(self, x: Array) -> tuple[Array, Array, Array]:
+        """Returns q [B, H, T, K] and k, v [B, G, T, K]."""
+        groups = self.num_kv_heads or self.num_heads
+        queries, size = self.num_heads // groups, self.head_dim or x.shape[-1] // self.num_heads
+        project = Dense(
+            (groups, queries + 2, size),
+            ("embed", "heads", None, "kv"),
             use_bias=self.use_bias,
-            kernel_init=self.output_init,
+            kernel_init=self.kernel_init,
             dtype=self.dtype,
-            name="out",
+            name="qkv",
         )
-        return out(y), cache
+        parts = jnp.transpose(project(x), (3, 0, 2, 1, 4))  # [H/G + 2, B, G, T, K]
+        if queries == 1:
+            return parts[0], parts[1], parts[2]
+        q = jnp.moveaxis(parts[:queries], 0, 2)  # [B, G, H/G, T, K]
+        q = q.reshape(x.shape[0], self.num_heads, x.shape[1], size)
+        return q, parts[-2], parts[-1]
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of a sequence to a memory (Vaswani et al., 2017, arXiv:1706.03762).
+
+        q = x W + b                                            # [B, T, H, K]
+        y = concat_heads(softmax(q k^T / sqrt(K)) v) U + c     # [B, T, D]
+
+    The keys and values k, v [B, G, S, K] of the layer were made from the memory outside, once,
+    however many chunks look at it. Document n looks at document n of the memory.
+
+    Attributes:
+      num_heads: H.
+      train: whether there is dropout.
+      head_dim: K; None = D / H.
+      use_bias: whether b and c are there.
+      dropout_rate: share of the attention weights set to 0.
+      kernel_init: initializer of W.
+      output_init: initializer of U.
+      dtype: dtype of the products; scores and softmax are float32.
+    """
+
+    num_heads: int
+    train: bool
+    head_dim: int | None = None
+    use_bias: bool = False
+    dropout_rate: float = 0.0
+    kernel_init: Initializer = nn.initializers.normal(0.02)
+    output_init: Initializer = nn.initializers.normal(0.02)
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        keys: Float[Array, "B G S K"],
+        values: Float[Array, "B G S K"],
+        queries: Places,
+        places: Places,
+    ) -> Float[Array, "B T D"]:
+        project = Dense(
+            (self.num_heads, self.head_dim or x.shape[-1] // self.num_heads),
+            ("embed", "heads", "kv"),
+            use_bias=self.use_bias,
+            kernel_init=self.kernel_init,
+            dtype=self.dtype,
+            name="query",
+        )
+        y = attention(
+            jnp.swapaxes(project(x), 1, 2),
+            keys,
+            values,
+            queries,
+            places,
+            causal=False,
+            dropout_rate=self.dropout_rate,
+            dropout_key=_dropout_key(self),
+        )
+        out = _output(x.shape[-1], self.use_bias, self.output_init, self.dtype)
+        return out(_concatenated(y))
+
+
+def _dropout_key(layer: SelfAttention | CrossAttention) -> Any:
+    return layer.make_rng("dropout") if layer.train and layer.dropout_rate > 0 else None
+
+
+def _concatenated(y: Float[Array, "B H T K"]) -> Float[Array, "B T width"]:
+    batch_size, heads, length, size = y.shape
+    return jnp.swapaxes(y, 1, 2).reshape(batch_size, length, heads * size)
+
+
+def _output(model_dim: int, use_bias: bool, kernel_init: Initializer, dtype: Any) -> Dense:
+    return Dense(
+        model_dim,
+        ("heads", "embed"),
+        use_bias=use_bias,
+        kernel_init=kernel_init,
+        dtype=dtype,
+        name="out",
+    )
+
+
+def of_layer(cache: Cache | Memory, layer: Int[Array, ""]) -> tuple[Array, Array]:
+    """Keys and values of one layer, [B, G, S, K]."""
+    pick = lambda stack: lax.dynamic_index_in_dim(stack, layer, 1, keepdims=False)
+    return pick(cache.keys), pick(cache.values)
 
 
 def _extend(
-    cache: Cache, layer: Array, slots: Array | None, k: Array, v: Array
+    cache: Cache, layer: Array, around: Surroundings, k: Array, v: Array
 ) -> tuple[Cache, Array, Array]:
-    """Writes a chunk into its slots; returns the cache and all keys and values of the layer."""
+    """Writes a chunk into its slots; returns the cache and the keys and values to look at."""
+    assert around.keys is not None
     rows = jnp.arange(k.shape[0])[:, None]
 
     def write(stack: Array, new: Array) -> Array:
-        new = jnp.swapaxes(new, 1, 2).astype(stack.dtype)  # [B, T, H, K], as the index puts it
-        return stack.at[rows, layer, :, slots].set(new, mode="drop")
+        new = jnp.swapaxes(new, 1, 2).astype(stack.dtype)  # [B, T, G, K], as the index puts it
+        return stack.at[rows, layer, :, around.slots].set(new, mode="drop")
 
-    cache = Cache(write(cache.keys, k), write(cache.values, v))
-    k, v = (lax.dynamic_index_in_dim(stack, layer, 1, keepdims=False) for stack in cache)
-    return cache, k, v
+    after = Cache(write(cache.keys, k), write(cache.values, v))
+    if around.keys.positions.shape[1] == cache.keys.shape[3]:
+        return after, *of_layer(after, layer)
+    before = of_layer(cache, layer)
+    k, v = (jnp.concatenate(pair, axis=2) for pair in zip(before, (k, v), strict=True))
+    return after, k, v

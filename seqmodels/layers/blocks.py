@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from seqmodels.config.transformers import Activation, NormPlacement
-from seqmodels.layers.attention import Cache, SelfAttention, Surroundings
+from seqmodels.config.models import Activation
+from seqmodels.config.transformers import Norm, NormPlacement, Position
+from seqmodels.layers.attention import (
+    Cache,
+    CrossAttention,
+    SelfAttention,
+    Surroundings,
+    of_layer,
+)
+from seqmodels.layers.dense import Initializer
 from seqmodels.layers.embedding import ACTIVATIONS
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
+from seqmodels.ops.masks import Sight
 
 UNROLL_UP_TO = 12
 """Layers up to which the scan over them is unrolled: faster steps, longer compilation."""
 
 
 class Block(nn.Module):
-    """One layer of a Transformer.
+    """One layer of a Transformer: the parts f = attention, cross attention, feed-forward in turn.
 
-        pre:   x = x + attention(norm(x));   x = x + feedforward(norm(x))
-        post:  x = norm(x + attention(x));   x = norm(x + feedforward(x))
+        pre:   x = x + f(norm(x))
+        post:  x = norm(x + f(x))
 
-    pre: Xiong et al., 2020, arXiv:2002.04745; post: Vaswani et al., 2017, arXiv:1706.03762.
-    Dropout on the attention weights and on what both parts add. The call suits `nn.scan`.
+    pre: Xiong et al., 2020, arXiv:2002.04745; post: Vaswani et al., 2017, arXiv:1706.03762. There
+    is cross attention where the surroundings have a memory. Dropout on the attention weights and
+    on what each part adds. The call suits `nn.scan`.
 
     Attributes:
       num_heads: H.
       mlp_dim: F.
-      num_layers: L; what is added starts with a deviation of 0.02 / sqrt(2 L), as in GPT-2.
+      num_layers: L, of the stack.
       train: whether there is dropout.
-      causal: whether later tokens are hidden.
+      num_kv_heads: G; None = H.
+      head_dim: K; None = D / H.
+      sight: back (later tokens are hidden) or both ways.
+      window: number of tokens seen, the query's own included; None = all.
+      norm: layer or rms.
+      norm_epsilon: added to the variance.
       norm_placement: pre or post.
-      activation: gelu or swiglu.
-      use_rotary: whether queries and keys are turned by their positions.
-      use_bias: whether linear maps and norms have biases.
+      activation: of the feed-forward part.
+      position: rotary and alibi act in the attention, the others do not.
+      rotary_base: of rotary angles.
+      use_bias: whether linear maps and layer norms have biases.
       dropout_rate: of all dropouts.
+      kernel_init: initializer of what reads x.
+      output_init: initializer of what adds to x; None = a deviation of 0.02 / sqrt(2 L), as GPT-2.
       dtype: dtype of the arithmetic; norms, scores and softmax are float32.
     """
 
@@ -46,12 +65,20 @@ class Block(nn.Module):
     mlp_dim: int
     num_layers: int
     train: bool
-    causal: bool = True
+    num_kv_heads: int | None = None
+    head_dim: int | None = None
+    sight: Sight = Sight.BACK
+    window: int | None = None
+    norm: Norm = Norm.LAYER
+    norm_epsilon: float = 1e-5
     norm_placement: NormPlacement = NormPlacement.PRE
     activation: Activation = Activation.GELU
-    use_rotary: bool = False
+    position: Position = Position.NONE
+    rotary_base: float = 10000.0
     use_bias: bool = False
     dropout_rate: float = 0.0
+    kernel_init: Initializer = nn.initializers.normal(0.02)
+    output_init: Initializer | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -61,34 +88,61 @@ class Block(nn.Module):
         around: Surroundings,
     ) -> tuple[tuple[Float[Array, "B T D"], Cache | None, Int[Array, ""]], None]:
         x, cache, layer = state
-        pre = self.norm_placement == NormPlacement.PRE
-        common = {
+        attend, look_up, feed = self._parts()
+
+        def attend_to_self(x: Array) -> Array:
+            nonlocal cache
+            added, cache = attend(x, cache, layer, around)
+            return added
+
+        def attend_to_memory(x: Array) -> Array:
+            assert around.memory is not None
+            keys, values = of_layer(around.memory, layer)
+            return look_up(x, keys, values, around.queries, around.memory.places)
+
+        x = self._add(x, "attention", attend_to_self)
+        if around.memory is not None:
+            x = self._add(x, "cross_attention", attend_to_memory)
+        x = self._add(x, "feedforward", feed)
+        return (nn.with_logical_constraint(x, ACTIVATIONS), cache, layer + 1), None
+
+    def _parts(self) -> tuple[SelfAttention, CrossAttention, FeedForward]:
+        scaled = nn.initializers.normal(0.02 / math.sqrt(2 * self.num_layers))
+        common: dict[str, Any] = {
             "use_bias": self.use_bias,
-            "output_init": nn.initializers.normal(0.02 / math.sqrt(2 * self.num_layers)),
+            "kernel_init": self.kernel_init,
+            "output_init": self.output_init or scaled,
             "dtype": self.dtype,
         }
-        norms = [
-            make_norm(use_bias=self.use_bias, dtype=self.dtype, name=f"{part}_norm")
-            for part in ("attention", "feedforward")
-        ]
-        drop = nn.Dropout(self.dropout_rate, deterministic=not self.train)
+        looking = {"head_dim": self.head_dim, "dropout_rate": self.dropout_rate, **common}
         attend = SelfAttention(
             self.num_heads,
             self.train,
-            self.causal,
-            self.use_rotary,
-            dropout_rate=self.dropout_rate,
+            self.num_kv_heads,
+            sight=self.sight,
+            window=self.window,
+            position=self.position,
+            rotary_base=self.rotary_base,
             name="attention",
-            **common,
+            **looking,
         )
+        look_up = CrossAttention(self.num_heads, self.train, name="cross_attention", **looking)
         feed = FeedForward(self.mlp_dim, self.activation, name="feedforward", **common)
+        return attend, look_up, feed
 
-        added, cache = attend(norms[0](x) if pre else x, cache, layer, around)
-        x = x + drop(added)
-        x = x if pre else norms[0](x)
-        x = x + drop(feed(norms[1](x) if pre else x))
-        x = x if pre else norms[1](x)
-        return (nn.with_logical_constraint(x, ACTIVATIONS), cache, layer + 1), None
+    def _add(self, x: Array, name: str, part: Callable[[Array], Array]) -> Array:
+        """x and what a part makes of it, with the part's norm before or behind."""
+        norm = make_norm(
+            self.norm,
+            epsilon=self.norm_epsilon,
+            use_bias=self.use_bias,
+            dtype=self.dtype,
+            name=f"{name}_norm",
+        )
+        drop = nn.Dropout(self.dropout_rate, deterministic=not self.train)
+        if self.norm_placement == NormPlacement.PRE:
+            return x + drop(part(norm(x)))
+        return norm(x + drop(part(x)))
 
 
 class TransformerStack(nn.Module):
@@ -96,8 +150,8 @@ class TransformerStack(nn.Module):
 
     Attributes:
       num_layers: L.
-      block: keyword arguments of `Block`, all but `num_layers`, `train` and `dtype`; `use_bias` is
-        the final norm's too.
+      block: keyword arguments of `Block`, all but `num_layers`, `train` and `dtype`; its kind of
+        norm is the final norm's too.
       remat: whether the backward pass computes a block again instead of keeping its insides.
       final_norm: whether a norm stands behind the last block.
       dtype: dtype of the arithmetic.
@@ -135,6 +189,7 @@ class TransformerStack(nn.Module):
         # The cache goes with the scan's state: as its input and output it would be copied.
         (x, cache, _), _ = stack((x, cache, jnp.int32(0)), around)
         if self.final_norm:
-            norm = make_norm(use_bias=self.block["use_bias"], dtype=self.dtype, name="final_norm")
-            x = norm(x)
+            names = {"norm": "norm", "norm_epsilon": "epsilon", "use_bias": "use_bias"}
+            own = {names[key]: value for key, value in self.block.items() if key in names}
+            x = make_norm(dtype=self.dtype, name="final_norm", **own)(x)
         return x, cache

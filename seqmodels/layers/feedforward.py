@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from seqmodels.config.transformers import Activation
+from seqmodels.config.models import Activation
 from seqmodels.layers.dense import Dense, Initializer
+
+ACTIVATION_FUNCTIONS: dict[Activation, Callable[[Array], Array]] = {
+    Activation.GELU: functools.partial(nn.gelu, approximate=True),
+    Activation.GELU_EXACT: functools.partial(nn.gelu, approximate=False),
+    Activation.RELU: nn.relu,
+    Activation.SWIGLU: nn.silu,
+}
+"""The function of each activation; of a gated one, that of the gate."""
 
 
 class FeedForward(nn.Module):
     """Two linear maps and what stands between them.
 
-        gelu:    y = gelu(x W + b) U + c                       # tanh form, as in GPT-2
-        swiglu:  y = (silu(x W_1 + b_1) * (x W_2 + b_2)) U + c # Shazeer, 2020, arXiv:2002.05202
+        gelu, gelu_exact, relu:  y = f(x W + b) U + c
+        swiglu:                  y = (silu(x W_1 + b_1) * (x W_2 + b_2)) U + c
 
-    W_1 and W_2 are one product, [D, 2, F]; F is `mlp_dim` for both.
+    W_1 and W_2 are one product, [D, 2, F]; F is `mlp_dim` for both. GELU: Hendrycks and Gimpel,
+    2016, arXiv:1606.08415, in the tanh form or with erf; swiglu: Shazeer, 2020, arXiv:2002.05202.
 
     Attributes:
       mlp_dim: F.
-      activation: gelu or swiglu.
+      activation: which f.
       use_bias: whether the biases are there.
       kernel_init: initializer of W.
       output_init: initializer of U.
@@ -47,11 +58,11 @@ class FeedForward(nn.Module):
             dtype=self.dtype,
             name="wide",
         )
-        hidden = wide(x)
+        hidden, activate = wide(x), ACTIVATION_FUNCTIONS[self.activation]
         if gated:
-            hidden = nn.silu(hidden[..., 0, :]) * hidden[..., 1, :]
+            hidden = activate(hidden[..., 0, :]) * hidden[..., 1, :]
         else:
-            hidden = nn.gelu(hidden, approximate=True)
+            hidden = activate(hidden)
         out = Dense(
             x.shape[-1],
             ("mlp", "embed"),

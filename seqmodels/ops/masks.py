@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
 from jaxtyping import Array, Bool, Int
+
+
+class Sight(enum.Enum):
+    """Which way a sequence looks at itself."""
+
+    BACK = "back"
+    BOTH_WAYS = "both ways"
 
 
 class Places(NamedTuple):
@@ -13,7 +21,7 @@ class Places(NamedTuple):
     Attributes:
       positions: [B, T] int32, index in the document; [1, T] where all rows are alike.
       segments: [B, T] int32, number of the document, 0 = padding or an empty slot of a cache;
-        None where every row is one document without padding.
+        None where every row is one document, number 1, without padding.
     """
 
     positions: Int[Array, "R T"]
@@ -31,12 +39,17 @@ def attention_mask(
       causal: whether later keys are hidden.
       window: number of keys seen, the query's own included; None = all.
     """
-    query, key = queries.positions[:, :, None], keys.positions[:, None, :]
-    distance = query - key  # [R, T, S]
+    distance = distances(queries, keys)
     mask = distance >= 0 if causal else distance == distance
     if window is not None:
         mask = mask & (distance < window)
-    if queries.segments is not None and keys.segments is not None:
-        query, key = queries.segments[:, :, None], keys.segments[:, None, :]
-        mask = mask & (query == key) & (key > 0)
-    return mask
+    if queries.segments is None and keys.segments is None:
+        return mask
+    query = 1 if queries.segments is None else queries.segments[:, :, None]
+    key = 1 if keys.segments is None else keys.segments[:, None, :]
+    return mask & (query == key) & (key > 0)
+
+
+def distances(queries: Places, keys: Places) -> Int[Array, "R T S"]:
+    """How many positions a query stands behind a key."""
+    return queries.positions[:, :, None] - keys.positions[:, None, :]

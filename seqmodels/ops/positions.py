@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -58,9 +60,11 @@ def continued(last_segment: Int[Array, " B"], length: int) -> Int[Array, "B T"]:
     return jnp.tile(jnp.maximum(last_segment, 1)[:, None], (1, length))
 
 
-def _angles(positions: Int[Array, "R T"], size: int) -> Float[Array, "R T half"]:
-    """position / 10000^(i / size) for i = 0 .. size - 1, [R, T, size] float32."""
-    rates = 10000.0 ** (-jnp.arange(size, dtype=jnp.float32) / size)
+def _angles(
+    positions: Int[Array, "R T"], size: int, base: float = 10000.0
+) -> Float[Array, "R T half"]:
+    """position / base^(i / size) for i = 0 .. size - 1, [R, T, size] float32."""
+    rates = base ** (-jnp.arange(size, dtype=jnp.float32) / size)
     return positions.astype(jnp.float32)[..., None] * rates[None, None, :]
 
 
@@ -74,8 +78,12 @@ def sinusoidal(positions: Int[Array, "R T"], model_dim: int) -> Float[Array, "R 
     return waves.reshape(*positions.shape, -1)[..., :model_dim]
 
 
-def rotary(x: Float[Array, "B H T K"], positions: Int[Array, "R T"]) -> Float[Array, "B H T K"]:
+def rotary(
+    x: Float[Array, "B H T K"], positions: Int[Array, "R T"], base: float = 10000.0
+) -> Float[Array, "B H T K"]:
     """Turns pairs of features by an angle proportional to the position.
+
+        angle[i] = position / base^(2i / K),   i = 0 .. K/2 - 1
 
     Source: Su et al., 2021, arXiv:2104.09864.
 
@@ -84,9 +92,23 @@ def rotary(x: Float[Array, "B H T K"], positions: Int[Array, "R T"]) -> Float[Ar
     Args:
       x: queries or keys [B, H, T, K], K even.
       positions: [B, T], or [1, T] where all rows are alike.
+      base: the larger, the slower the slowest pairs turn.
     """
-    angles = _angles(positions, x.shape[-1] // 2)[:, None]  # [R, 1, T, K/2]
+    angles = _angles(positions, x.shape[-1] // 2, base)[:, None]  # [R, 1, T, K/2]
     sine, cosine = jnp.sin(angles), jnp.cos(angles)
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     turned = [first * cosine - second * sine, second * cosine + first * sine]
     return jnp.concatenate(turned, axis=-1).astype(x.dtype)
+
+
+def alibi_slopes(num_heads: int) -> Float[np.ndarray, " H"]:
+    """How much each head lowers a score a token of distance: 2^(-8 h / H) for h = 1 .. H.
+
+    Source: Press et al., 2022, arXiv:2108.12409. Where H is no power of two, the slopes are those
+    of the largest power n below it, and then every other one of those of 2n, as in the authors'
+    code.
+    """
+    power = 2 ** int(math.log2(num_heads))
+    slopes = lambda n: 2.0 ** (-8.0 * np.arange(1, n + 1) / n)
+    joined = np.concatenate([slopes(power), slopes(2 * power)[::2]])
+    return joined[:num_heads].astype(np.float32)

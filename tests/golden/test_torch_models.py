@@ -49,11 +49,15 @@ def gpt_params(p: dict[str, np.ndarray]) -> dict[str, Any]:
     def norm(name: str) -> dict[str, Any]:
         return {"scale": stacked(f"{name}.weight"), "bias": stacked(f"{name}.bias")}
 
+    def by_head(x: np.ndarray) -> np.ndarray:
+        """PyTorch puts all queries before all keys; here each head has its own three."""
+        return np.swapaxes(x.reshape(*x.shape[:-1], 3, H, D // H), -3, -2)
+
     blocks = {
         "attention": {
             "qkv": {
-                "kernel": turned("self_attn.in_proj_weight").reshape(L, D, 3, H, D // H),
-                "bias": stacked("self_attn.in_proj_bias").reshape(L, 3, H, D // H),
+                "kernel": by_head(turned("self_attn.in_proj_weight")),
+                "bias": by_head(stacked("self_attn.in_proj_bias")),
             },
             "out": {
                 "kernel": turned("self_attn.out_proj.weight"),

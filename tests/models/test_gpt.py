@@ -58,7 +58,7 @@ def test_layers_are_stacked_and_named() -> None:
     for box in jax.tree.leaves(boxed, is_leaf=lambda x: isinstance(x, nn.LogicallyPartitioned)):
         assert box.names[0] == "layers"
         assert box.value.shape[0] == L
-    assert boxed["attention"]["qkv"]["kernel"].names == ("layers", "embed", None, "heads", "kv")
+    assert boxed["attention"]["qkv"]["kernel"].names == ("layers", "embed", "heads", None, "kv")
 
 
 def test_weights_start_as_gpt_2_s() -> None:
@@ -99,7 +99,7 @@ def test_dropout_differs_from_layer_to_layer() -> None:
     assert len(np.unique(np.round(np.asarray(features[0, 0]), 3))) > 2
 
 
-@pytest.mark.parametrize("position", [Position.SINUSOIDAL, Position.ROTARY])
+@pytest.mark.parametrize("position", [Position.SINUSOIDAL, Position.ROTARY, Position.ALIBI])
 def test_only_learned_positions_have_parameters(position: Position) -> None:
     config = dataclasses.replace(SMALL, position=position)
     assert "position_table" in jax.eval_shape(lambda: start(SMALL))
@@ -118,7 +118,7 @@ def test_the_order_of_tokens_matters(position: Position) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_heads": 5}, "5 heads do not divide width 12"),
+        ({"num_heads": 5}, "num_heads must divide model_dim, 12"),
         ({"num_heads": 4, "position": Position.ROTARY}, "even width"),
     ],
 )

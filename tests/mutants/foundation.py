@@ -71,7 +71,7 @@ FOUNDATION = {
         "training.test_optimizers:test_decay_spares_biases_norms_and_embeddings",
     ),
     "the first slot of the cache stays empty": Mutant(
-        *("models.gpt:GPT._look_around", "[:, None] + count - 1", "[:, None] + count"),
+        *("layers.decoding_cache:_slots", "[:, None] + count - 1", "[:, None] + count"),
         *(f"{LAWS}:test_past_the_capacity_a_row_is_nan_and_no_other_row", ("gpt",)),
     ),
     "evaluation drops out": Mutant(

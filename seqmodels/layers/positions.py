@@ -1,0 +1,65 @@
+"""What tells a token at the bottom of a model where it stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from seqmodels.config.transformers import Position
+from seqmodels.layers.dense import Initializer
+from seqmodels.ops.positions import sinusoidal
+
+
+class PositionTable(nn.Module):
+    """A learned vector for each position, [max_length, D]; zeros past its end.
+
+    Attributes:
+      max_length: number of positions.
+      model_dim: D.
+      dtype: dtype of the result.
+      table_init: initializer of the table.
+    """
+
+    max_length: int
+    model_dim: int
+    dtype: Any = jnp.float32
+    table_init: Initializer = nn.initializers.normal(0.02)
+
+    @nn.compact
+    def __call__(self, positions: Int[Array, "R T"]) -> Float[Array, "R T D"]:
+        init = nn.with_logical_partitioning(self.table_init, (None, "embed"))
+        table = self.param("table", init, (self.max_length, self.model_dim), jnp.float32)
+        table = nn.with_logical_constraint(table, (None, None))
+        return table.at[positions].get(mode="fill", fill_value=0.0).astype(self.dtype)
+
+
+def add_positions(
+    x: Float[Array, "B T D"],
+    positions: Int[Array, "R T"],
+    kind: Position,
+    table: Callable[[Array], Array] | None = None,
+) -> Float[Array, "B T D"]:
+    """Adds to token vectors what stands for their positions.
+
+        learned:     x + table[position]
+        sinusoidal:  x sqrt(D) + waves(position)               # Vaswani et al., 2017
+        else:        x, as attention itself sees to it, or nothing does
+
+    Args:
+      x: token vectors [B, T, D].
+      positions: [B, T], or [1, T] where all rows are alike.
+      kind: of position.
+      table: a `PositionTable`, for learned ones.
+    """
+    if kind == Position.LEARNED:
+        assert table is not None
+        return x + jnp.broadcast_to(table(positions), x.shape)
+    if kind == Position.SINUSOIDAL:
+        waves = sinusoidal(positions, x.shape[-1]).astype(x.dtype)
+        return x * math.sqrt(x.shape[-1]) + jnp.broadcast_to(waves, x.shape)
+    return x
