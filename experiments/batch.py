@@ -11,6 +11,7 @@ from absl import flags
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
 
 DOC = """Decodes exactly what a step trains on, row by row.
 
@@ -34,7 +35,7 @@ def run(arguments: Arguments) -> int:
     source = data.batches(config)
     batch = source.batch(step)
     epoch, index = source.position(step)
-    rows = [_row(data.tokenizer, batch, row) for row in range(len(batch.inputs))]
+    rows = [_row(config, data.tokenizer, batch, row) for row in range(len(batch.inputs))]
     values = {
         "step": step,
         "epoch": epoch,
@@ -61,18 +62,16 @@ def _load(arguments: Arguments) -> Any:
     return open_data(arguments.workdir, config, others=arguments.overrides_data)
 
 
-def _row(tokenizer: Any, batch: Any, row: int) -> dict[str, Any]:
-    """One row: its documents, each the first input and then all targets, as text."""
+def _row(config: ExperimentConfig, tokenizer: Any, batch: Any, row: int) -> dict[str, Any]:
+    """One row: its documents as the task shows them, and its numbers."""
+    from seqmodels.data.pipeline import make_task
+
     inputs, targets = batch.inputs[row], batch.targets[row]
     segments = np.ones(len(inputs), np.int32)
     if batch.segment_ids is not None:
         segments = batch.segment_ids[row]
-    texts = []
-    for segment in dict.fromkeys(segments[segments > 0].tolist()):
-        at = segments == segment
-        texts.append(tokenizer.decode(np.concatenate([inputs[at][:1], targets[at]])))
     return {
-        "text": "\n".join(texts),
+        "text": make_task(config).show(batch, row, tokenizer),
         "inputs": inputs.tolist(),
         "targets": targets.tolist(),
         "loss_weights": batch.loss_weights[row].tolist(),

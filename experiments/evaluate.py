@@ -52,15 +52,17 @@ def table(result: dict[str, Any], unit: str) -> Any:
     from rich.table import Table
 
     title = f"{result['split']}, step {result['step']}, context {result['context']}"
-    table = Table("", f"loss (nats/{unit})", "bits/byte", "perplexity", "targets", title=title)
+    base = result["baseline"]
+    share = "accuracy" if "accuracy" in base else "bits_per_byte"
+    columns = (f"loss (nats/{unit})", share.replace("_per_", "/"), "perplexity", "targets")
+    table = Table("", *columns, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
-    base = result["baseline"]
     rows = [(f"{base['model']} of order {base['order']}", base), ("this run", result)]
     for name, row in rows:
-        bits = f"{row['bits_per_byte']:.4f}" if "bits_per_byte" in row else "-"
+        shown = f"{row[share]:.4f}" if share in row else "-"
         targets = f"{row['num_targets']:,}" if "num_targets" in row else ""
-        table.add_row(name, f"{row['loss']:.4f}", bits, f"{row['perplexity']:.3f}", targets)
+        table.add_row(name, f"{row['loss']:.4f}", shown, f"{row['perplexity']:.3f}", targets)
     return table
 
 

@@ -12,6 +12,7 @@ from absl import flags
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
+from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.validate import MAX_SEED
 from seqmodels.evaluation.opening import parse_step
 
@@ -45,7 +46,13 @@ def define(values: flags.FlagValues) -> None:
 
 def run(arguments: Arguments) -> int:
     asked, workdir, step = arguments.flags, arguments.workdir, parse_step(arguments.flags.step)
-    program.set_up_jax(arguments.experiment)
+    config = arguments.experiment
+    if not isinstance(config.task, LanguageModelConfig):
+        raise UserError(
+            f"--workdir={workdir}: a {config.model.kind} with task.kind={config.task.kind} writes "
+            "no text; generate needs a run of task.kind=language_model"
+        )
+    program.set_up_jax(config)
     from seqmodels.evaluation.run import generate_text, load_run
 
     opened = load_run(workdir, step)

@@ -49,6 +49,11 @@ TASKS: dict[str, Entry] = {
         "seqmodels.config.tasks:LanguageModelConfig",
         "next-token prediction",
     ),
+    "masked_language_model": Entry(
+        "seqmodels.tasks.masked_language_model:MaskedLanguageModel",
+        "seqmodels.config.tasks:MaskedLanguageModelConfig",
+        "guessing hidden tokens from both sides (BERT's 80/10/10)",
+    ),
 }
 
 DATASETS: dict[str, Entry] = {

@@ -47,11 +47,18 @@ class ModelConfig:
       fitted: True where `fit` stands in for the training loop (counts instead of gradients).
       unbounded: True where a carry of constant size runs on for ever; False where it is a cache
         of bounded capacity, or where there is no carry and lengths are bounded.
+      needs: the one kind of data that the model reads; None = text among others.
     """
 
     kind: ClassVar[str] = ""
     fitted: ClassVar[bool] = False
     unbounded: ClassVar[bool] = True
+    needs: ClassVar[str | None] = None
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees what stands before it only, so that the model has a carry."""
+        return True
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yields (field, what is allowed) where fields of the model do not go together.
@@ -111,6 +118,10 @@ class ConvolutionalConfig(ModelConfig):
     kernel_size: int = 3
     num_kernel_sizes: int = 3
     dropout_rate: float = 0.0
+
+    @property
+    def causal(self) -> bool:
+        return self.form is ConvolutionForm.TCN
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.form is ConvolutionForm.TEXT_CNN and self.num_layers != 1:

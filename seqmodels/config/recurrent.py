@@ -131,6 +131,10 @@ class RecurrentEncoderConfig(CellConfig):
     bidirectional: bool = True
     pooling: Pooling = Pooling.LAST
 
+    @property
+    def causal(self) -> bool:
+        return False
+
 
 class Context(enum.StrEnum):
     """What the decoder knows of the source.
@@ -181,6 +185,7 @@ class Seq2SeqConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "seq2seq"
+    needs: ClassVar[str | None] = "pairs"
     bidirectional: bool = False
     context: Context = Context.BAHDANAU
     score: AlignmentScore = AlignmentScore.ADDITIVE

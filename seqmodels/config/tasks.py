@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import ClassVar
 
 
 @dataclasses.dataclass
 class TaskConfig:
-    """Base of all task configs; `kind` is the name in the registry."""
+    """Base of all task configs.
+
+    Class attributes:
+      kind: name in the registry.
+      causal: True: the model must not see what stands behind a token; False: it must; None: either.
+    """
 
     kind: ClassVar[str] = ""
+    causal: ClassVar[bool | None] = None
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yields (field, what is allowed) where fields of the task do not go together."""
+        yield from ()
 
 
 @dataclasses.dataclass
@@ -19,4 +30,21 @@ class LanguageModelConfig(TaskConfig):
     uniform distribution in training; evaluation never smooths."""
 
     kind: ClassVar[str] = "language_model"
+    causal: ClassVar[bool | None] = True
     label_smoothing: float = 0.0
+
+
+@dataclasses.dataclass
+class MaskedLanguageModelConfig(TaskConfig):
+    """Guessing hidden tokens (BERT). A share `mask_rate` of the tokens is chosen; of the chosen,
+    `mask_share` become the mask token, `random_share` a random one, and the others stay."""
+
+    kind: ClassVar[str] = "masked_language_model"
+    causal: ClassVar[bool | None] = False
+    mask_rate: float = 0.15
+    mask_share: float = 0.8
+    random_share: float = 0.1
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.mask_share + self.random_share > 1:
+            yield "random_share", f"with task.mask_share={self.mask_share} must be 1 at most in all"

@@ -130,6 +130,10 @@ class BERTConfig(ModelConfig):
     activation: Activation = Activation.GELU_EXACT
     remat: bool = False
 
+    @property
+    def causal(self) -> bool:
+        return False
+
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from _head_problems(self.model_dim, self.num_heads)
 
@@ -142,6 +146,7 @@ class ViTConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "vit"
+    needs: ClassVar[str | None] = "images"
     patch_size: int = 4
     num_layers: int = 4
     model_dim: int = 128
@@ -152,6 +157,10 @@ class ViTConfig(ModelConfig):
     dropout_rate: float = 0.0
     norm_epsilon: float = 1e-6
     remat: bool = False
+
+    @property
+    def causal(self) -> bool:
+        return False
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from _head_problems(self.model_dim, self.num_heads)
@@ -169,6 +178,7 @@ class TransformerConfig(ModelConfig):
     `nn.Transformer` has)."""
 
     kind: ClassVar[str] = "transformer"
+    needs: ClassVar[str | None] = "pairs"
     unbounded: ClassVar[bool] = False
     num_encoder_layers: int = 3
     num_decoder_layers: int = 3

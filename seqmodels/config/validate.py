@@ -21,7 +21,7 @@ from seqmodels.config.serialization import (
     optional_of,
     show_value,
 )
-from seqmodels.config.tasks import LanguageModelConfig, TaskConfig
+from seqmodels.config.tasks import LanguageModelConfig, MaskedLanguageModelConfig, TaskConfig
 from seqmodels.config.training import EvaluationContext, OptimizerConfig, Schedule
 
 Problems = Iterator[str]
@@ -46,6 +46,9 @@ _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "validation_fraction": _FRACTION,
     "test_fraction": _FRACTION,
     "label_smoothing": _FRACTION,
+    "mask_rate": ("between 0 and 1, both excluded", lambda x: 0 < x < 1),
+    "mask_share": ("from 0 to 1", lambda x: 0 <= x <= 1),
+    "random_share": ("from 0 to 1", lambda x: 0 <= x <= 1),
     "peak_lr": _POSITIVE,
     "final_lr": _NOT_NEGATIVE,
     "decay_factor": ("above 0, up to 1", lambda x: 0 < x <= 1),
@@ -137,10 +140,11 @@ def _registered(config: ExperimentConfig) -> Problems:
 _DATA_NAMES = [f"{name}:NAME" if name == "tfds" else name for name in registry.DATASETS]
 
 
-def _model(config: ExperimentConfig) -> Problems:
+def _together(config: ExperimentConfig) -> Problems:
     values = _values(config)
-    for field, allowed in config.model.problems():
-        yield problem(f"model.{field}", values[f"model.{field}"], allowed)
+    for section, found in (("model", config.model.problems()), ("task", config.task.problems())):
+        for field, allowed in found:
+            yield problem(f"{section}.{field}", values[f"{section}.{field}"], allowed)
 
 
 def _lengths(config: ExperimentConfig) -> Problems:
@@ -156,11 +160,20 @@ def _lengths(config: ExperimentConfig) -> Problems:
 
 
 def _carries(config: ExperimentConfig) -> Problems:
-    if config.model.unbounded:
+    model, context = config.model, config.evaluation.context
+    if model.unbounded and model.causal:
         return
-    why = f"needs a carry that runs on for ever; the cache of a {config.model.kind} is bounded"
-    if config.evaluation.context is EvaluationContext.CARRY:
-        yield problem("evaluation.context", "carry", f"{why}; use window or sliding")
+    why = f"needs a carry that runs on for ever; the cache of a {model.kind} is bounded"
+    others = "window or sliding"
+    if not model.causal:
+        why, others = f"needs a carry; a {model.kind} looks both ways and has none", "window"
+    if context is EvaluationContext.CARRY:
+        yield problem("evaluation.context", "carry", f"{why}; use {others}")
+    if context is EvaluationContext.SLIDING and not model.causal:
+        # Half of a window would have no hidden token: not the task that was trained.
+        yield problem(
+            "evaluation.context", "sliding", f"a {model.kind} looks both ways; use window"
+        )
     if isinstance(config.data, TextDataConfig) and config.data.batching is Batching.STREAMS:
         yield problem("data.batching", "streams", f"{why}; use crops, windows or packed")
 
@@ -285,16 +298,25 @@ def _best_metric(config: ExperimentConfig) -> Problems:
             "needs a tokenizer that loses nothing: data.tokenizer=byte, or "
             "data.unknown_symbols=false",
         )
+    elif name == "bits_per_byte" and isinstance(config.task, MaskedLanguageModelConfig):
+        yield problem("training.best_metric", name, f"task.kind={config.task.kind} has none")
 
 
 def _task(config: ExperimentConfig) -> Problems:
-    task, data = config.task, config.data
-    if isinstance(task, LanguageModelConfig) and not isinstance(data, TextDataConfig):
+    task, data, model = config.task, config.data, config.model
+    over_text = isinstance(task, LanguageModelConfig | MaskedLanguageModelConfig)
+    if over_text and not isinstance(data, TextDataConfig):
         yield f"config: task.kind={task.kind} needs data of kind text, not {data.kind}"
+    elif model.needs not in (None, data.kind):
+        yield f"config: model.kind={model.kind} needs data of kind {model.needs}, not {data.kind}"
+    elif task.causal and not model.causal:
+        yield f"config: task.kind={task.kind} needs a causal model, not {model.kind}"
+    elif model.causal and task.causal is False:
+        yield f"config: task.kind={task.kind} needs a model that looks both ways, not {model.kind}"
 
 
 _STAGES: tuple[tuple[Callable[[ExperimentConfig], Problems], ...], ...] = (
     (_types,),
     (_numbers, _registered, _task),
-    (_model, _lengths, _carries, _text, _text_file, _optimizer, _steps, _batch, _best_metric),
+    (_together, _lengths, _carries, _text, _text_file, _optimizer, _steps, _batch, _best_metric),
 )

@@ -18,7 +18,7 @@ from seqmodels.data.packing import Buckets, Packed
 from seqmodels.data.sources import BatchSource, Crops, Streams, Windows
 from seqmodels.data.store import TokenSplit
 from seqmodels.data.tokenizers import Tokenizer
-from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from seqmodels.types import DataSpec
 
 __all__ = ["BatchSource", "TextData", "TokenSplit", "load_data", "prepare"]
 _SOURCES = {
@@ -68,7 +68,7 @@ class TextData:
                 f"training.steps_per_call={training.steps_per_call}: with data.batching=buckets a "
                 "call takes one step, for batches differ in shape; set it to 1"
             )
-        return source
+        return make_task(config).make_source(source, self.tokenizer, training.seed)
 
     def description(self) -> dict[str, Any]:
         """The fingerprint and the sizes: what a run keeps of the data it was trained on."""
@@ -86,6 +86,11 @@ class TextData:
             "vocab_size": self.tokenizer.vocab_size,
             "splits": splits,
         }
+
+
+def make_task(config: ExperimentConfig) -> Any:
+    """Returns the task of a config."""
+    return registry.resolve(registry.TASKS[config.task.kind].implementation)(config.task)
 
 
 def text_config(config: ExperimentConfig) -> TextDataConfig:
@@ -120,8 +125,7 @@ def load_data(config: ExperimentConfig, tokenizer: Tokenizer | None = None) -> T
     entry = store.open_entry(source, settings, tokenizer, cache)
     for note in entry.notes:
         _log.warning("%s: %s", settings.name, note)
-    size = entry.tokenizer.vocab_size
-    spec = DataSpec(TokenInput(size), VocabOutput(size))
+    spec = make_task(config).make_spec(entry.tokenizer)
     return TextData(
         spec, entry.tokenizer, entry.fingerprint, entry.splits, entry.where, entry.notes
     )

@@ -55,16 +55,24 @@ class Tokenizer(Protocol):
     """Text to tokens and back.
 
     Attributes:
-      kind: `character` or `byte`.
+      kind: `character`, `byte` or `huggingface`.
       vocab_size: V; tokens are 0..V-1.
       byte_lengths: UTF-8 bytes that each token stands for, [V]; 0 for the unknown symbol.
+      lossless: whether the byte_lengths add up to the bytes of a text without unknown symbols.
+      start: what is put before a text that the model is to go on from, [N] int32; mostly nothing.
       unknown_id: token of symbols outside the vocabulary, None where there is none.
+      mask_id: token that stands for a hidden one, None where there is none.
     """
 
     kind: str
     vocab_size: int
     byte_lengths: np.ndarray
+    lossless: bool
     unknown_id: int | None
+    mask_id: int | None
+
+    @property
+    def start(self) -> np.ndarray: ...
 
     def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
         """Returns tokens [N] int32; raises `UnknownSymbols` unless `unknown` lets them through."""
@@ -74,8 +82,8 @@ class Tokenizer(Protocol):
         """Returns the text of tokens [N]."""
         ...
 
-    def decode_stream(self) -> TextStream:
-        """Returns a decoder for tokens that come a few at a time."""
+    def decode_stream(self, after: Any = ()) -> TextStream:
+        """Returns a decoder for tokens that come a few at a time, behind the tokens `after`."""
         ...
 
     def to_json(self) -> dict[str, Any]:
@@ -87,11 +95,15 @@ class Tokenizer(Protocol):
         ...
 
 
-class _Saved:
+class SavedTokenizer:
+    """What all tokenizers share: they are saved as JSON."""
+
     def to_json(self) -> dict[str, Any]:
+        """Returns what `tokenizer_from_json` takes."""
         raise NotImplementedError
 
     def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `path`, whole or not at all."""
         path = Path(path)
         partial = path.with_name(f".{path.name}.partial")
         with open(partial, "w", encoding="utf-8") as file:
@@ -101,12 +113,18 @@ class _Saved:
         partial.replace(path)
 
 
-class ByteTokenizer(_Saved):
+class _Plain(SavedTokenizer):
+    lossless = True
+    start = np.zeros(0, np.int32)
+
+
+class ByteTokenizer(_Plain):
     """UTF-8 bytes: 256 tokens, loses nothing."""
 
     kind = "byte"
     vocab_size = 256
     unknown_id: int | None = None
+    mask_id: int | None = None
 
     def __init__(self) -> None:
         self.byte_lengths = np.ones(256, np.int64)
@@ -120,14 +138,14 @@ class ByteTokenizer(_Saved):
         try:
             encoded = text.encode()
         except UnicodeEncodeError:
-            _raise_unknown(text, [i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"])
+            raise_unknown(text, [i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"])
         return np.frombuffer(encoded, np.uint8).astype(np.int32)
 
     def decode(self, ids: Any) -> str:
         """Returns the text of tokens [N]; bytes that are no UTF-8 become U+FFFD."""
         return np.asarray(ids).astype(np.uint8).tobytes().decode(errors="replace")
 
-    def decode_stream(self) -> TextStream:
+    def decode_stream(self, after: Any = ()) -> TextStream:
         """Returns a decoder that holds back the bytes of an unfinished character."""
         return _ByteStream()
 
@@ -149,7 +167,7 @@ class _ByteStream:
         return text
 
 
-class CharacterTokenizer(_Saved):
+class CharacterTokenizer(_Plain):
     """One token a Unicode code point, in code point order; line ends are kept as they are.
 
     Args:
@@ -158,6 +176,7 @@ class CharacterTokenizer(_Saved):
     """
 
     kind = "character"
+    mask_id: int | None = None
 
     def __init__(self, symbols: str, unknown_symbols: bool) -> None:
         self.symbols = symbols
@@ -198,7 +217,7 @@ class CharacterTokenizer(_Saved):
         missing = np.flatnonzero(ids < 0)
         if missing.size:
             if not unknown or self.unknown_id is None:
-                _raise_unknown(text, missing.tolist())
+                raise_unknown(text, missing.tolist())
             ids[missing] = self.unknown_id
         return ids
 
@@ -207,7 +226,7 @@ class CharacterTokenizer(_Saved):
         codes = self._codes[np.atleast_1d(np.asarray(ids))]
         return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
-    def decode_stream(self) -> TextStream:
+    def decode_stream(self, after: Any = ()) -> TextStream:
         """Returns a decoder; every token is a whole character."""
         return _CharacterStream(self)
 
@@ -232,7 +251,8 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _raise_unknown(text: str, positions: list[int]) -> NoReturn:
+def raise_unknown(text: str, positions: list[int]) -> NoReturn:
+    """Raises `UnknownSymbols` for the characters of `text` at `positions`."""
     first: dict[str, int] = {}
     for position in positions:
         first.setdefault(text[position], position)
@@ -248,7 +268,11 @@ def tokenizer_from_json(saved: Any) -> Tokenizer:
             return ByteTokenizer()
         case {"kind": "character", "symbols": str(symbols), "unknown_symbols": bool(unknown)}:
             return CharacterTokenizer(symbols, unknown)
-    raise ValueError("neither a byte nor a character tokenizer")
+        case {"kind": "huggingface", "tokenizer": dict(description)}:
+            from seqmodels.data.huggingface import HuggingFaceTokenizer
+
+            return HuggingFaceTokenizer(description)
+    raise ValueError("no tokenizer of a kind that is known")
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import NgramConfig
-from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.tasks import LanguageModelConfig, MaskedLanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
-from seqmodels.data.pipeline import TextData, cache_directory, text_config
+from seqmodels.data.pipeline import TextData, cache_directory, make_task, text_config
 from seqmodels.evaluation.evaluate import Evaluator, find_split
 from seqmodels.models.build import build_model
 from seqmodels.tasks.language_model import LanguageModel
@@ -26,12 +26,15 @@ def baseline(data: TextData, split: str, config: ExperimentConfig) -> dict[str, 
     """Figures of an interpolated modified Kneser-Ney n-gram, fitted on the training split.
 
     Its order is evaluation.baseline_order; for a run that is an n-gram itself, 1. It sees all of
-    the text before a target (context `carry`).
+    the text before a target (context `carry`). Beside a masked language model stands the unigram.
 
     Returns:
-      model, order, loss, perplexity and, where the tokenizer loses nothing, bits_per_byte. Kept as
-      JSON beside the token stores, by the data's fingerprint, the order and the split.
+      model, order, loss, perplexity and, where the tokenizer loses nothing, bits_per_byte; beside
+      a masked language model accuracy instead. An n-gram's are kept as JSON beside the token
+      stores, by the data's fingerprint, the order and the split.
     """
+    if isinstance(config.task, MaskedLanguageModelConfig):
+        return _unigram_on_masked(data, split, config)
     order = 1 if config.model.kind == NgramConfig.kind else config.evaluation.baseline_order
     find_split(data, split)
     directory = cache_directory(text_config(config)) / "baselines"
@@ -52,3 +55,13 @@ def baseline(data: TextData, split: str, config: ExperimentConfig) -> dict[str, 
     directory.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
     return result
+
+
+def _unigram_on_masked(data: TextData, split: str, config: ExperimentConfig) -> dict[str, Any]:
+    """The unigram's figures on the very tokens that the run is asked for: it needs no context."""
+    model = build_model(NgramConfig(order=1), data.spec)
+    params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
+    task, seed = make_task(config), config.training.seed
+    found = Evaluator(model, data, config.evaluation, task, seed)(params, split)
+    names = ("loss", "perplexity", "accuracy")
+    return {"model": NgramConfig.kind, "order": 1} | {name: found[name] for name in names}

@@ -33,7 +33,7 @@ class Evaluator:
     Args:
       model, task: as in training; only law 1 and `task.forward` are used.
       config: context, window and rows.
-      seed: of the crops.
+      seed: of the crops, and of what the task does to rows.
 
     Raises:
       UserError: context `carry`, or a window longer than its positions, for a bounded model.
@@ -112,7 +112,9 @@ class Evaluator:
             rows = -(-rows // shards) * shards
         streams = self._config.context is EvaluationContext.CARRY
         carry = None
-        for batch, starts in make_batches(tokens, plan, rows):
+        for number, (batch, starts) in enumerate(make_batches(tokens, plan, rows)):
+            first = number // plan.num_chunks * plan.rows
+            batch = self._task.make_rows(batch, first, self._data.tokenizer, self._seed)
             if streams and starts:
                 carry = self._start(params, rows, mesh)
             metrics, carry = self._forward(params, carry, _place(batch, mesh), mesh)

@@ -16,7 +16,7 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.pipeline import TextData, load_data
+from seqmodels.data.pipeline import TextData, load_data, make_task
 from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
 from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.decoding import Decoder
@@ -25,10 +25,9 @@ from seqmodels.evaluation.opening import parse_step, read_config
 from seqmodels.evaluation.sampling import Sampling
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
-from seqmodels.registry import TASKS, resolve
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.workdir import claim_data, has_checkpoints
-from seqmodels.types import DataSpec, Params, TokenInput, VocabOutput
+from seqmodels.types import DataSpec, Params
 
 _log = logging.getLogger(__name__)
 
@@ -76,10 +75,10 @@ def load_run(workdir: str | Path, step: str | int = "best") -> Run:
     workdir = Path(workdir)
     config = read_config(workdir)
     tokenizer = _open_tokenizer(workdir)
-    spec = DataSpec(TokenInput(tokenizer.vocab_size), VocabOutput(tokenizer.vocab_size))
+    task = make_task(config)
+    spec = task.make_spec(tokenizer)
     model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
     used, params = _load_params(workdir, config, model, parse_step(step))
-    task = resolve(TASKS[config.task.kind].implementation)(config.task)
     return Run(workdir, model, params, tokenizer, task, config, spec, used)
 
 

@@ -7,10 +7,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Integer
 
 from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.data.sources import BatchSource
+from seqmodels.data.tokenizers import Tokenizer
 from seqmodels.ops.losses import softmax_cross_entropy
-from seqmodels.types import Batch, Carry, Metrics, Params
+from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, TokenInput, VocabOutput
 
 
 class LanguageModel:
@@ -23,6 +27,27 @@ class LanguageModel:
 
     def __init__(self, config: LanguageModelConfig) -> None:
         self.label_smoothing = config.label_smoothing
+
+    def make_spec(self, tokenizer: Tokenizer) -> DataSpec:
+        """What the model reads and puts out."""
+        size = tokenizer.vocab_size
+        return DataSpec(TokenInput(size), VocabOutput(size))
+
+    def make_source(self, source: BatchSource, tokenizer: Tokenizer, seed: int) -> BatchSource:
+        """The batches to train on, from those of next-token prediction."""
+        return source
+
+    def make_rows(self, batch: Batch, first: int, tokenizer: Tokenizer, seed: int) -> Batch:
+        """The rows first, first + 1, .. of an evaluation, from those of next-token prediction."""
+        return batch
+
+    def show(self, batch: Batch, row: int, tokenizer: Tokenizer) -> str:
+        """A row as text: of each document the first input, and then all targets."""
+        inputs, targets = batch.inputs[row], batch.targets[row]
+        places = documents(batch, row)
+        return "\n".join(
+            tokenizer.decode(np.concatenate([inputs[at][:1], targets[at]])) for at in places
+        )
 
     def forward(
         self,
@@ -53,14 +78,10 @@ class LanguageModel:
             rngs={} if key is None else {"dropout": key},
         )
         logits = model.apply({"params": params}, features, method="readout")
-        weights = batch.loss_weights
-        weight = weights.sum()
-        # A padded position may hold anything, NaN too: it is selected away, not multiplied.
-        losses = jnp.where(weights > 0, softmax_cross_entropy(logits, batch.targets), 0.0)
-        loss = (losses * weights).sum()
-        hits = (jnp.argmax(logits, axis=-1) == batch.targets) * weights
-        metrics = {"loss": (loss, weight), "accuracy": (hits.sum(), weight)}
+        metrics = score(logits, batch.targets, batch.loss_weights)
+        loss, weight = metrics["loss"]
         if train and self.label_smoothing:
+            weights = batch.loss_weights
             smoothed = softmax_cross_entropy(logits, batch.targets, self.label_smoothing)
             loss = (jnp.where(weights > 0, smoothed, 0.0) * weights).sum()
         return loss, weight, metrics, carry
@@ -78,14 +99,37 @@ class LanguageModel:
           loss (nats per target), perplexity (exp of it), accuracy, num_targets, and
           bits_per_byte = total nats / ln 2 / num_bytes.
         """
-        nats, targets = sums["loss"]
-        loss = nats / targets
-        summary = {
-            "loss": loss,
-            "perplexity": math.exp(min(loss, 700.0)),
-            "accuracy": sums["accuracy"][0] / targets,
-            "num_targets": int(targets),
-        }
+        summary = figures(sums)
         if num_bytes is not None:
-            summary["bits_per_byte"] = nats / math.log(2) / num_bytes
+            summary["bits_per_byte"] = sums["loss"][0] / math.log(2) / num_bytes
         return summary
+
+
+def score(
+    logits: Float[Array, "B T V"], targets: Integer[Array, "B T"], weights: Float[Array, "B T"]
+) -> Metrics:
+    """Loss and accuracy over the targets of weight above 0, as (sum, weight) pairs."""
+    weight = weights.sum()
+    # A padded position may hold anything, NaN too: it is selected away, not multiplied.
+    losses = jnp.where(weights > 0, softmax_cross_entropy(logits, targets), 0.0)
+    hits = (jnp.argmax(logits, axis=-1) == targets) * weights
+    return {"loss": ((losses * weights).sum(), weight), "accuracy": (hits.sum(), weight)}
+
+
+def figures(sums: dict[str, tuple[float, float]]) -> dict[str, float]:
+    """loss (nats per target), perplexity, accuracy and num_targets of the sums of `score`."""
+    nats, targets = sums["loss"]
+    return {
+        "loss": nats / targets,
+        "perplexity": math.exp(min(nats / targets, 700.0)),
+        "accuracy": sums["accuracy"][0] / targets,
+        "num_targets": int(targets),
+    }
+
+
+def documents(batch: Batch, row: int) -> list[np.ndarray]:
+    """The places [T] of each document of a row, True where it stands."""
+    if batch.segment_ids is None:
+        return [np.ones(len(batch.inputs[row]), bool)]
+    segments = batch.segment_ids[row]
+    return [segments == segment for segment in dict.fromkeys(segments[segments > 0].tolist())]

@@ -13,8 +13,8 @@ import optax
 from jax.sharding import Mesh
 
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.data.pipeline import make_task
 from seqmodels.models.build import build_model
-from seqmodels.registry import TASKS, resolve
 from seqmodels.training import optimizers
 from seqmodels.training.mesh import make_mesh
 from seqmodels.training.state import TrainState, abstract_state, create_state, make_initial
@@ -50,7 +50,7 @@ class Setup:
 def build(config: ExperimentConfig, spec: DataSpec) -> tuple[nn.Module, Any]:
     """Model and task of a config."""
     model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
-    return model, resolve(TASKS[config.task.kind].implementation)(config.task)
+    return model, make_task(config)
 
 
 def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> Setup:
