@@ -10,6 +10,7 @@ from typing import ClassVar
 class TokenizerKind(enum.StrEnum):
     CHARACTER = "character"
     BYTE = "byte"
+    HUGGINGFACE = "huggingface"
 
 
 class Batching(enum.StrEnum):
@@ -52,7 +53,11 @@ class TextDataConfig(DataConfig):
       feature: `tfds:NAME`: name of the text feature.
       train_split, validation_split, test_split: TFDS split expressions, such as 'validation+test';
         test_split may be none.
-      tokenizer: made from the training split only.
+      tokenizer: character and byte are made from the training split only; huggingface is read.
+      tokenizer_path: huggingface: a folder with tokenizer.json, vocab.json and merges.txt, or
+        vocab.txt; or such a file.
+      vocab_size: huggingface: size of the model's vocabulary where its table has more rows than
+        the tokenizer has tokens; none = those of the tokenizer.
       unknown_symbols: character tokenizer: keep a symbol <unk> for characters that the training
         split lacks; without it such a character in held-out text is an error.
       batching, sequence_length: how rows are cut; a row has sequence_length targets.
@@ -73,6 +78,8 @@ class TextDataConfig(DataConfig):
     validation_split: str = "validation"
     test_split: str | None = "test"
     tokenizer: TokenizerKind = TokenizerKind.CHARACTER
+    tokenizer_path: str | None = None
+    vocab_size: int | None = None
     unknown_symbols: bool = True
     batching: Batching = Batching.CROPS
     sequence_length: int = 128

@@ -199,6 +199,24 @@ def _text(config: ExperimentConfig) -> Problems:
         )
 
 
+def _tokenizer(config: ExperimentConfig) -> Problems:
+    data = config.data
+    if not isinstance(data, TextDataConfig):
+        return
+    if data.tokenizer is TokenizerKind.HUGGINGFACE:
+        if not data.tokenizer_path:
+            allowed = "data.tokenizer=huggingface needs a folder or a file here"
+            yield problem("data.tokenizer_path", data.tokenizer_path, allowed)
+        return
+    for name, value in (
+        ("data.tokenizer_path", data.tokenizer_path),
+        ("data.vocab_size", data.vocab_size),
+    ):
+        if value is not None:
+            allowed = f"is only for data.tokenizer=huggingface, not {data.tokenizer}"
+            yield problem(name, value, allowed)
+
+
 def _text_file(config: ExperimentConfig) -> Problems:
     data = config.data
     if not isinstance(data, TextDataConfig):
@@ -286,10 +304,9 @@ def _best_metric(config: ExperimentConfig) -> Problems:
     if name not in BEST_METRICS:
         yield problem("training.best_metric", name, f"is not known{suggest(name, BEST_METRICS)}")
     data = config.data
-    loses = (
-        isinstance(data, TextDataConfig)
-        and data.tokenizer is TokenizerKind.CHARACTER
-        and data.unknown_symbols
+    loses = isinstance(data, TextDataConfig) and (
+        (data.tokenizer is TokenizerKind.CHARACTER and data.unknown_symbols)
+        or data.tokenizer is TokenizerKind.HUGGINGFACE
     )
     if name == "bits_per_byte" and loses:
         yield problem(
@@ -318,5 +335,16 @@ def _task(config: ExperimentConfig) -> Problems:
 _STAGES: tuple[tuple[Callable[[ExperimentConfig], Problems], ...], ...] = (
     (_types,),
     (_numbers, _registered, _task),
-    (_together, _lengths, _carries, _text, _text_file, _optimizer, _steps, _batch, _best_metric),
+    (
+        _together,
+        _lengths,
+        _carries,
+        _text,
+        _tokenizer,
+        _text_file,
+        _optimizer,
+        _steps,
+        _batch,
+        _best_metric,
+    ),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels import registry
-from seqmodels.config.data import Batching, TextDataConfig
+from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data import store
@@ -122,6 +122,7 @@ def load_data(config: ExperimentConfig, tokenizer: Tokenizer | None = None) -> T
     if settings.name != "text_file":
         _refuse_paths(settings)
     source = dataset.source(settings, cache)
+    tokenizer = tokenizer or _read_tokenizer(settings)
     entry = store.open_entry(source, settings, tokenizer, cache)
     for note in entry.notes:
         _log.warning("%s: %s", settings.name, note)
@@ -146,6 +147,16 @@ def prepare(config: ExperimentConfig) -> dict[str, Any]:
         **data.description(),
         "notes": data.notes,
     }
+
+
+def _read_tokenizer(config: TextDataConfig) -> Tokenizer | None:
+    """The tokenizer that the config names; None where the training split makes it."""
+    if config.tokenizer is not TokenizerKind.HUGGINGFACE:
+        return None
+    from seqmodels.data.huggingface import open_tokenizer
+
+    assert config.tokenizer_path is not None
+    return open_tokenizer(Path(config.tokenizer_path).expanduser(), config.vocab_size)
 
 
 def _refuse_paths(config: TextDataConfig) -> None:

@@ -223,7 +223,7 @@ def _tokenise(
                 symbols = [(symbol, at + characters) for symbol, at in error.symbols]
                 where = f"data.unknown_symbols=false: the {name} split, against {owner},"
                 raise UnknownSymbols(symbols, error.total, where) from None
-            if tokenizer.unknown_id is not None:
+            if tokenizer.unknown_id is not None and isinstance(tokenizer, CharacterTokenizer):
                 unknown = np.flatnonzero(ids == tokenizer.unknown_id)
                 missing.update(piece[i] for i in unknown)
             parts.append(ids.astype(dtype))

@@ -268,10 +268,10 @@ def tokenizer_from_json(saved: Any) -> Tokenizer:
             return ByteTokenizer()
         case {"kind": "character", "symbols": str(symbols), "unknown_symbols": bool(unknown)}:
             return CharacterTokenizer(symbols, unknown)
-        case {"kind": "huggingface", "tokenizer": dict(description)}:
+        case {"kind": "huggingface", "tokenizer": dict(description), "vocab_size": int(size)}:
             from seqmodels.data.huggingface import HuggingFaceTokenizer
 
-            return HuggingFaceTokenizer(description)
+            return HuggingFaceTokenizer(description, size)
     raise ValueError("no tokenizer of a kind that is known")
 
 

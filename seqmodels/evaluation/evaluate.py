@@ -143,7 +143,7 @@ class _ByteCount:
 
     def __init__(self, tokenizer: Any) -> None:
         self._lengths, self._unknown = tokenizer.byte_lengths, tokenizer.unknown_id
-        self.total: float | None = 0.0
+        self.total: float | None = 0.0 if tokenizer.lossless else None
 
     def add(self, batch: Batch) -> None:
         targets = batch.targets[batch.loss_weights > 0]

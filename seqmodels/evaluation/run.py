@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -195,8 +196,9 @@ def generate_text(
 ) -> GeneratedText:
     """Goes on from each prompt, num_samples times.
 
-    An empty prompt starts behind a line break, where the tokenizer knows one, else behind token 0;
-    neither is part of the text.
+    A text goes on from what its tokenizer puts before it (`Tokenizer.start`) and the prompt. Where
+    both are empty it starts behind a line break, where the tokenizer knows one, else behind token
+    0; neither is part of the text.
 
     Args:
       prompts: one or more; lengths may differ.
@@ -212,8 +214,8 @@ def generate_text(
     if num_samples < 1:
         raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
     prompts = [p for p in prompts for _ in range(num_samples)]
-    encoded = [run.tokenizer.encode(p) if p else _start_token(run.tokenizer) for p in prompts]
-    streams = [run.tokenizer.decode_stream() for _ in prompts]
+    encoded = [_encode(run.tokenizer, prompt) for prompt in prompts]
+    streams = [run.tokenizer.decode_stream(tokens) for tokens in encoded]
     continuations = [""] * len(prompts)
 
     def tell(row: int, text: str) -> None:
@@ -240,8 +242,10 @@ def generate_text(
     return GeneratedText(prompts, continuations, generation.tokens, generation.tokens_per_second)
 
 
-def _start_token(tokenizer: Tokenizer) -> np.ndarray:
-    try:
-        return tokenizer.encode("\n")
-    except UserError:
-        return np.zeros(1, np.int32)
+def _encode(tokenizer: Tokenizer, prompt: str) -> np.ndarray:
+    """A prompt's tokens, at least one."""
+    tokens = np.concatenate([tokenizer.start, tokenizer.encode(prompt)])
+    if not len(tokens):
+        with contextlib.suppress(UserError):
+            tokens = tokenizer.encode("\n")
+    return tokens if len(tokens) else np.zeros(1, np.int32)

@@ -15,7 +15,10 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.serialization import differences, from_json, to_json
 
-_PATHS = ("path", "train_path", "validation_path", "test_path", "tfds_data_dir", "cache_dir")
+_PATHS = (
+    *("path", "train_path", "validation_path", "test_path"),
+    *("tokenizer_path", "tfds_data_dir", "cache_dir"),
+)
 
 # Where a run finds things (what it finds there has a fingerprint) and on what devices it runs.
 _MAY_CHANGE = (

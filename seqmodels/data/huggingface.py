@@ -1,0 +1,286 @@
+"""Tokenizers of the Hugging Face library, read from the files that come with a model."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqmodels.config.errors import UserError
+from seqmodels.data.tokenizers import ByteTokenizer, SavedTokenizer, TextStream, raise_unknown
+
+FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))
+"""What a folder may hold, the first one counts: any tokenizer; byte-level BPE; WordPiece."""
+
+_MASKS = ("[MASK]", "<mask>")
+_SPECIAL = ("<|endoftext|>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+class HuggingFaceTokenizer(SavedTokenizer):
+    """A tokenizer of the `tokenizers` library.
+
+    Byte-level BPE (GPT-2, Llama 3) loses nothing: `lossless`, and text is put together from bytes.
+    Others (WordPiece, SentencePiece) lose case, accents or spaces; their `byte_lengths` are those
+    of the pieces.
+
+    Args:
+      description: what `tokenizer.json` holds.
+      vocab_size: of the model, where its table has more rows; such tokens have no text.
+
+    Raises:
+      ValueError: it is no such thing, or the model has fewer rows than there are tokens.
+    """
+
+    kind = "huggingface"
+
+    def __init__(self, description: dict[str, Any], vocab_size: int | None = None) -> None:
+        import tokenizers
+
+        # What else than text decides about tokens has no place in a function of the text.
+        description = {**description, "truncation": None, "padding": None}
+        self._description = description
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(description))
+        except Exception as error:  # the library raises nothing more special
+            raise ValueError(f"no tokenizer of the tokenizers library: {error}") from None
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        if not vocabulary:
+            raise ValueError("a tokenizer without tokens")
+        least = max(vocabulary.values()) + 1
+        self.vocab_size = least if vocab_size is None else vocab_size
+        if self.vocab_size < least:
+            raise ValueError(f"{vocab_size} tokens wanted, but it has {least}")
+        self._known = set(vocabulary.values())
+        self.lossless = _is_byte_level(description)
+        added = {token["content"] for token in description.get("added_tokens") or ()}
+        pieces = [b""] * self.vocab_size
+        for token, index in vocabulary.items():
+            pieces[index] = token.encode() if token in added else self._bytes_of(token)
+        self._pieces = pieces
+        self.byte_lengths = np.array([len(piece) for piece in pieces], np.int64)
+        unknown = description["model"].get("unk_token")
+        self.unknown_id: int | None = vocabulary.get(unknown)
+        self.mask_id: int | None = next((vocabulary[m] for m in _MASKS if m in vocabulary), None)
+        if self.unknown_id is not None:
+            self.byte_lengths[self.unknown_id] = 0
+
+    def _bytes_of(self, token: str) -> bytes:
+        if self.lossless:
+            return b"".join(_BYTES[c] if c in _BYTES else c.encode() for c in token)
+        if byte := _BYTE_TOKEN.fullmatch(token):
+            return bytes([int(byte[1], 16)])
+        return token.removeprefix("##").replace("\N{LOWER ONE EIGHTH BLOCK}", " ").encode()
+
+    @property
+    def start(self) -> np.ndarray:
+        """What the tokenizer puts before a text, such as Llama's <s>; int32 [N], mostly none."""
+        marked = self._tokenizer.encode("a", add_special_tokens=True)
+        count = marked.special_tokens_mask.index(0) if 0 in marked.special_tokens_mask else 0
+        return np.array(marked.ids[:count], np.int32)
+
+    def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
+        """Returns tokens [N] int32, nothing put before or behind them.
+
+        Raises:
+          UnknownSymbols: for what becomes the unknown token, unless `unknown`; for halves of
+            surrogate pairs always.
+        """
+        ByteTokenizer().encode(text)  # refuses halves of surrogate pairs, where the library crashes
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        ids = np.array(encoded.ids, np.int32)
+        if not unknown and self.unknown_id is not None:
+            missing = np.flatnonzero(ids == self.unknown_id)
+            if missing.size:
+                raise_unknown(text, [encoded.offsets[i][0] for i in missing])
+        return ids
+
+    def decode(self, ids: Any) -> str:
+        """Returns the text of tokens [N]; rows of the model's table that are no token have none."""
+        ids = [i for i in np.atleast_1d(np.asarray(ids)).tolist() if i in self._known]
+        if self.lossless:
+            return b"".join(self._pieces[i] for i in ids).decode(errors="replace")
+        return self._tokenizer.decode(ids, skip_special_tokens=False)
+
+    def decode_stream(self, after: Any = ()) -> TextStream:
+        """Returns a decoder that holds back unfinished characters.
+
+        Args:
+          after: tokens of what stands before; where they decide about a space, it is put.
+        """
+        return _PieceStream(self._pieces) if self.lossless else _WindowStream(self, after)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `tokenizer_from_json` takes."""
+        size = self.vocab_size
+        return {"kind": self.kind, "vocab_size": size, "tokenizer": self._description}
+
+    def description(self) -> dict[str, Any]:
+        """What `tokenizer.json` of a folder holds."""
+        return self._description
+
+
+class _PieceStream:
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, ids: Any) -> str:
+        ids = np.atleast_1d(np.asarray(ids)).tolist()
+        return self._decoder.decode(b"".join(self._pieces[i] for i in ids))
+
+    def flush(self) -> str:
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return text
+
+
+class _WindowStream:
+    """Decodes the last pieces with and without the new ones; the difference is the new text."""
+
+    def __init__(self, tokenizer: HuggingFaceTokenizer, after: Any) -> None:
+        self._tokenizer = tokenizer
+        self._before: list[int] = np.atleast_1d(np.asarray(after, np.int32)).tolist()[-16:]
+        self._new: list[int] = []
+
+    def feed(self, ids: Any) -> str:
+        self._new += np.atleast_1d(np.asarray(ids)).tolist()
+        text = self._difference()
+        return "" if not text or text.endswith("\N{REPLACEMENT CHARACTER}") else self._tell(text)
+
+    def flush(self) -> str:
+        return self._tell(self._difference())
+
+    def _difference(self) -> str:
+        before = self._tokenizer.decode(self._before)
+        return self._tokenizer.decode(self._before + self._new)[len(before) :]
+
+    def _tell(self, text: str) -> str:
+        self._before, self._new = (self._new or self._before)[-16:], []
+        return text
+
+
+def _byte_alphabet() -> dict[str, bytes]:
+    """GPT-2's printable character of each byte: itself where it is printable, else from U+0100."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [b for b in range(256) if b not in printable]
+    table = {chr(b): bytes([b]) for b in printable}
+    return table | {chr(0x100 + n): bytes([b]) for n, b in enumerate(others)}
+
+
+_BYTES = _byte_alphabet()
+
+
+def _parts(step: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    """The steps of a description's entry, those of a sequence one by one."""
+    if step is None:
+        return []
+    inner = step.get(name) if step.get("type") == "Sequence" else None
+    return [step] if inner is None else [p for part in inner for p in _parts(part, name)]
+
+
+def _is_byte_level(description: dict[str, Any]) -> bool:
+    """Whether tokens are strings of bytes, and nothing of the text is changed before."""
+    before = _parts(description.get("pre_tokenizer"), "pretokenizers")
+    decoders = _parts(description.get("decoder"), "decoders")
+    levels = [part for part in before if part["type"] == "ByteLevel"]
+    return (
+        not _parts(description.get("normalizer"), "normalizers")
+        and len(levels) == 1
+        and not levels[0].get("add_prefix_space", False)
+        and [part["type"] for part in decoders] == ["ByteLevel"]
+    )
+
+
+def find_files(folder: Path) -> tuple[Path, ...] | None:
+    """The tokenizer files of a folder; None where it has none."""
+    for names in FILES:
+        paths = tuple(folder / name for name in names)
+        if all(path.is_file() for path in paths):
+            return paths
+    return None
+
+
+def open_tokenizer(path: Path, vocab_size: int | None = None) -> HuggingFaceTokenizer:
+    """Opens the tokenizer of a folder, or a `tokenizer.json` or `vocab.txt` by itself.
+
+    Args:
+      path: data.tokenizer_path.
+      vocab_size: data.vocab_size.
+
+    Raises:
+      UserError: there is none, or its files are damaged.
+    """
+    files = find_files(path) if path.is_dir() else (path,)
+    if files is None:
+        names = ", or ".join(" and ".join(names) for names in FILES)
+        raise UserError(f"data.tokenizer_path={path}: the folder has no tokenizer: {names}")
+    try:
+        tokenizer = HuggingFaceTokenizer(_describe(files))
+        if vocab_size is None or vocab_size == tokenizer.vocab_size:
+            return tokenizer
+        if vocab_size < tokenizer.vocab_size:
+            raise UserError(
+                f"data.vocab_size={vocab_size}: must be at least {tokenizer.vocab_size}, "
+                f"the number of tokens of {files[0]}"
+            )
+        return HuggingFaceTokenizer(tokenizer.description(), vocab_size)
+    except OSError as error:
+        raise UserError(f"{files[0]}: cannot read the tokenizer ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{files[0]}: not a tokenizer file ({error})") from None
+
+
+def _describe(files: tuple[Path, ...]) -> dict[str, Any]:
+    first = files[0]
+    if len(files) == 2:
+        return _byte_level(json.loads(_read(first)), _read(files[1]).splitlines())
+    if first.suffix == ".txt":
+        settings = first.with_name("tokenizer_config.json")
+        lowercase = True
+        if settings.is_file():
+            lowercase = json.loads(_read(settings)).get("do_lower_case", True)
+        return _word_pieces(_read(first).splitlines(), bool(lowercase))
+    description = json.loads(_read(first))
+    if not isinstance(description, dict) or not isinstance(description.get("model"), dict):
+        raise ValueError("it has no model")
+    return description
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _byte_level(vocabulary: dict[str, int], lines: Iterable[str]) -> dict[str, Any]:
+    """GPT-2's tokenizer of its two files (Radford et al., 2019)."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    try:
+        tokenizer = Tokenizer(models.BPE(vocabulary, merges))  # type: ignore[arg-type]
+    except Exception as error:
+        raise ValueError(f"vocab.json and merges.txt do not go together: {error}") from None
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore
+    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    tokenizer.add_special_tokens([token for token in _SPECIAL if token in vocabulary])
+    return json.loads(tokenizer.to_str())
+
+
+def _word_pieces(tokens: list[str], lowercase: bool) -> dict[str, Any]:
+    """BERT's tokenizer of its list of pieces (Devlin et al., 2019)."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    if "[UNK]" not in tokens:
+        raise ValueError("it has no [UNK]")
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)  # type: ignore
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
+    tokenizer.decoder = decoders.WordPiece()  # type: ignore[assignment]
+    tokenizer.add_special_tokens([token for token in _SPECIAL if token in vocabulary])
+    return json.loads(tokenizer.to_str())
