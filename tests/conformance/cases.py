@@ -17,7 +17,7 @@ import numpy as np
 
 from seqmodels.config.models import Activation, ModelConfig, NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
-from seqmodels.config.transformers import GPTConfig, NormPlacement, Position
+from seqmodels.config.transformers import GPTConfig, Norm, NormPlacement, Position
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.types import DataSpec, ImageInput, TokenInput, ValueInput, VocabOutput
@@ -48,6 +48,19 @@ VARIANTS: dict[str, ModelConfig] = {
     ),
     "gpt remat, untied": gpt(remat=True, tie_embeddings=False, use_bias=True),
     "gpt 13 layers, scanned": gpt(num_layers=13),
+    "gpt llama": gpt(
+        num_heads=4,
+        num_kv_heads=1,
+        head_dim=6,
+        norm=Norm.RMS,
+        norm_epsilon=1e-6,
+        position=Position.ROTARY,
+        rotary_base=500.0,
+        activation=Activation.SWIGLU,
+    ),
+    "gpt grouped heads, no positions": gpt(num_heads=6, num_kv_heads=3, position=Position.NONE),
+    "gpt alibi": gpt(position=Position.ALIBI, activation=Activation.GELU_EXACT),
+    "gpt window, rotary": gpt(window=3, num_heads=2, position=Position.ROTARY),
 }
 """Further forms: the laws of chunks, packing and gradients run on each."""
 
@@ -81,6 +94,7 @@ CAUSAL = [name for name in ALL if looks_back(name)]
 BOTH_WAYS = [name for name in ALL if name not in CAUSAL]
 CAUSAL_KINDS = [name for name in CONFIGS if name in CAUSAL]
 BOUNDED = [name for name in CAUSAL if not ALL[name].unbounded]
+WINDOWED = [name for name in BOUNDED if getattr(ALL[name], "window", None)]
 
 # Row 0 is packed, row 1 has padding inside a document and at its end.
 PACKED = np.array([[1, 1, 1, 2, 2, 2, 2], [1, 1, 0, 1, 2, 0, 0]], np.int32)

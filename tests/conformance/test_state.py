@@ -19,12 +19,11 @@ from tests.conformance.cases import (
     CAUSAL_KINDS,
     CONFIGS,
     TRAINED,
+    WINDOWED,
     T,
     case,
     spec_of,
 )
-
-WINDOWED = [name for name in BOUNDED if getattr(ALL[name], "window", None)]
 
 
 def num_bytes(carry: Any) -> int:
