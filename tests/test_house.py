@@ -164,11 +164,19 @@ def paired(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
         yield target.id, value
 
 
+def owners(config: type, field: str) -> set[str]:
+    """Names of a config class and of those of its bases that have a field."""
+    bases = [b for b in config.__mro__ if dataclasses.is_dataclass(b)]
+    having = {b.__name__ for b in bases if field in {f.name for f in dataclasses.fields(b)}}
+    return having | {config.__name__}
+
+
 def fields_read(text: str) -> set[tuple[type, str]]:
     """(class, field) of every attribute that a file reads of what may be a config of that class.
 
     That is: of something called like the section, as in `config.training.seed` or `training.seed`;
-    of a name that the file gives to such a section; or of `config` where the file names the class.
+    of a name that the file gives to such a section; or of `config` where the file names the class,
+    or a base of it that has the field.
     """
     tree, by_section = ast.parse(text), sections()
     for node in ast.walk(tree):
@@ -179,7 +187,7 @@ def fields_read(text: str) -> set[tuple[type, str]]:
                     section = {"text_config": "data"}.get(value.func.id)
                 if section in sections():
                     by_section.setdefault(name, set()).update(sections()[section])
-    known = {c.__name__ for c in config_classes()}
+    known = {b.__name__ for c in config_classes() for b in c.__mro__}
     words = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} & known
     read = set()
     for node in ast.walk(tree):
@@ -188,7 +196,8 @@ def fields_read(text: str) -> set[tuple[type, str]]:
         owner = node.value
         name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
         name = name.lstrip("_")
-        named = {c for c in config_classes() if c.__name__ in words} if name == "config" else set()
+        named = {c for c in config_classes() if words & owners(c, node.attr)}
+        named = named if name == "config" else set()
         read |= {(c, node.attr) for c in by_section.get(name, set()) | named}
     return read
 

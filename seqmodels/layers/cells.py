@@ -1,11 +1,23 @@
 """Recurrent cells.
 
-A cell is itself a function of a chunk: (x [B, T, D], state) -> (y [B, T, N], state).
+A cell is itself a function of a chunk. It is any module with
+
+    initial_state(batch_size) -> state
+    __call__(x [B, T, D], state, starts=None, valid=None) -> (y [B, T, N], state)
+
+where the state is a pytree of float32 arrays whose axis 0 is the batch, of two different buffers
+where it has two leaves (a carry is donated). Where `starts` [B, T] is True, a document begins: the
+state is again what `initial_state` gives. Where `valid` [B, T] is False, there is padding: the
+state is left alone and y is 0. None means nowhere and everywhere. With `learned_initial_state` the
+state before a document is a parameter, which `initial_state` and every restart have in common.
+
+`RecurrentCell` has what the cells here share; `layers.linear_recurrent` holds cells of the same
+interface that need none of it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -13,7 +25,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from seqmodels.layers.dense import Initializer
-from seqmodels.ops.recurrent import LSTMState, lstm
+from seqmodels.ops.recurrent import (
+    LayerNormLSTMParams,
+    LSTMState,
+    layer_norm_lstm,
+    lstm,
+)
+from seqmodels.ops.rnn import gru, gru_reset_before, rnn
+
+ZEROS, ONES = nn.initializers.zeros, nn.initializers.ones
 
 
 def gate_init(init: Initializer, num_gates: int) -> Initializer:
@@ -27,23 +47,132 @@ def gate_init(init: Initializer, num_gates: int) -> Initializer:
     return initialize
 
 
-class LSTMCell(nn.Module):
-    """Long short-term memory; equations, gate order and dtypes in `ops.recurrent.lstm`.
+def identity_init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+    """The identity matrix."""
+    del key
+    return jnp.eye(*shape, dtype=dtype)
+
+
+def chrono_times(key: Array, size: int, length: int) -> Float[Array, " N"]:
+    """log u with u uniform in 1 .. length - 1 (Tallec and Ollivier, 2018, arXiv:1804.11188).
+
+    A gate of bias b that keeps sigmoid(b) of the state a step forgets over about 1 + exp(b) steps.
+    """
+    return jnp.log(jax.random.uniform(key, (size,), jnp.float32, 1.0, length - 1.0))
+
+
+class RecurrentCell(nn.Module):
+    """What the cells share: their parameters and the state before a document.
 
     Attributes:
       hidden_dim: N, width of the state.
-      forget_bias: initial bias of the forget gate (1: Jozefowicz et al., 2015); other biases are 0.
+      learned_initial_state: whether the state before a document is learned, from zeros; or zero.
       dtype: dtype of the products; the state is float32.
     """
 
     hidden_dim: int
-    forget_bias: float = 1.0
+    learned_initial_state: bool = False
     dtype: Any = jnp.float32
 
-    def initial_state(self, batch_size: int) -> LSTMState:
-        """Zeros, [B, N] each."""
-        # Two arrays, not one twice: a donated carry must not hold the same buffer twice.
-        return LSTMState(*(jnp.zeros((batch_size, self.hidden_dim)) for _ in range(2)))
+    num_gates: ClassVar[int] = 1
+    state_names: ClassVar[tuple[str, ...]] = ("state",)
+
+    def setup(self) -> None:
+        if self.learned_initial_state:
+            names = [f"initial_{name}" for name in self.state_names]
+            self.learned = [self._param(n, ZEROS, ("hidden",), self.hidden_dim) for n in names]
+
+    def pack(self, *leaves: Float[Array, "B N"]) -> Any:
+        """The state of its leaves."""
+        return leaves[0]
+
+    def initial_state(self, batch_size: int) -> Any:
+        """What a document starts from, [B, N] each."""
+        shape = (batch_size, self.hidden_dim)
+        if self.learned_initial_state:
+            return self.pack(*(jnp.broadcast_to(first[None], shape) for first in self.learned))
+        # Arrays of their own, not one twice: a donated carry must not hold the same buffer twice.
+        return self.pack(*(jnp.zeros(shape) for _ in self.state_names))
+
+    def restart_state(self) -> Any:
+        """What documents start from, [1, N] each; None = zeros."""
+        return self.initial_state(1) if self.learned_initial_state else None
+
+    def bias_init(self, key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        """Of the biases of all gates, [gates * N]."""
+        return ZEROS(key, shape, dtype)
+
+    def _param(self, name: str, init: Initializer, names: tuple[str, ...], *shape: int) -> Any:
+        return self.param(name, nn.with_logical_partitioning(init, names), shape, jnp.float32)
+
+    def _weights(
+        self,
+        input_dim: int,
+        kernel_init: Initializer | None = None,
+        recurrent_kernel_init: Initializer | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """W [D, gates * N], U [N, gates * N] and b [gates * N]; Glorot and orthogonal gates."""
+        spread = kernel_init or gate_init(nn.initializers.glorot_uniform(), self.num_gates)
+        square = recurrent_kernel_init or gate_init(nn.initializers.orthogonal(), self.num_gates)
+        size, width = self.hidden_dim, self.num_gates * self.hidden_dim
+        kernel = self._param("kernel", spread, ("embed", "gates"), input_dim, width)
+        recurrent_kernel = self._param("recurrent_kernel", square, ("hidden", "gates"), size, width)
+        bias = self._param("bias", self.bias_init, ("gates",), width)
+        # Whole on every device: a split one would be gathered at each step of the loop.
+        return kernel, nn.with_logical_constraint(recurrent_kernel, (None, None)), bias
+
+
+class RNNCell(RecurrentCell):
+    """Elman's network; equation in `ops.rnn.rnn`.
+
+    Attributes:
+      relu: max(0, .) in place of tanh.
+      identity: with `relu`, starts with the identity as recurrent kernel and a kernel of standard
+        deviation 0.001, so that the state at first adds up its inputs (IRNN: Le et al., 2015,
+        arXiv:1504.00941).
+    """
+
+    relu: bool = False
+    identity: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        state: Float[Array, "B N"],
+        starts: Bool[Array, "B T"] | None = None,
+        valid: Bool[Array, "B T"] | None = None,
+    ) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
+        inits = (nn.initializers.normal(0.001), identity_init) if self.identity else ()
+        weights = self._weights(x.shape[-1], *inits)
+        moments = (starts, valid, self.restart_state())
+        return rnn(x.astype(self.dtype), state, *weights, *moments, relu=self.relu)
+
+
+class LSTMCell(RecurrentCell):
+    """Long short-term memory; equations, gate order and dtypes in `ops.recurrent.lstm`.
+
+    Attributes:
+      forget_bias: initial bias of the forget gate (1: Jozefowicz et al., 2015); other biases are 0.
+      chrono_length: if given, forget gates start with biases log(uniform(1, chrono_length - 1)),
+        input gates with minus those (`chrono_times`).
+    """
+
+    forget_bias: float = 1.0
+    chrono_length: int | None = None
+
+    num_gates: ClassVar[int] = 4
+    state_names: ClassVar[tuple[str, ...]] = ("hidden", "cell")
+
+    def pack(self, *leaves: Float[Array, "B N"]) -> LSTMState:
+        return LSTMState(*leaves)
+
+    def bias_init(self, key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        size, bias = self.hidden_dim, jnp.zeros(shape, dtype)
+        if self.chrono_length is None:
+            return bias.at[size : 2 * size].set(self.forget_bias)
+        times = chrono_times(key, size, self.chrono_length)
+        return bias.at[size : 2 * size].set(times).at[:size].set(-times)
 
     @nn.compact
     def __call__(
@@ -53,19 +182,79 @@ class LSTMCell(nn.Module):
         starts: Bool[Array, "B T"] | None = None,
         valid: Bool[Array, "B T"] | None = None,
     ) -> tuple[Float[Array, "B T N"], LSTMState]:
-        size = self.hidden_dim
-        spread = gate_init(nn.initializers.glorot_uniform(), 4)
-        square = gate_init(nn.initializers.orthogonal(), 4)
+        weights = self._weights(x.shape[-1])
+        return lstm(x.astype(self.dtype), state, *weights, starts, valid, self.restart_state())
 
-        def bias_init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-            return jnp.zeros(shape, dtype).at[size : 2 * size].set(self.forget_bias)
 
-        def param(name: str, init: Initializer, names: tuple[str, ...], *shape: int) -> Any:
-            return self.param(name, nn.with_logical_partitioning(init, names), shape, jnp.float32)
+class LayerNormLSTMCell(LSTMCell):
+    """LSTM with layer normalisation; equations in `ops.recurrent.layer_norm_lstm`."""
 
-        kernel = param("kernel", spread, ("embed", "gates"), x.shape[-1], 4 * size)
-        recurrent_kernel = param("recurrent_kernel", square, ("hidden", "gates"), size, 4 * size)
-        bias = param("bias", bias_init, ("gates",), 4 * size)
-        # Whole on every device: a split one would be gathered at each step of the loop.
-        recurrent_kernel = nn.with_logical_constraint(recurrent_kernel, (None, None))
-        return lstm(x.astype(self.dtype), state, kernel, recurrent_kernel, bias, starts, valid)
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        state: LSTMState,
+        starts: Bool[Array, "B T"] | None = None,
+        valid: Bool[Array, "B T"] | None = None,
+    ) -> tuple[Float[Array, "B T N"], LSTMState]:
+        weights, size = self._weights(x.shape[-1]), self.hidden_dim
+        norms = LayerNormLSTMParams(
+            self._param("input_scale", ONES, ("norm",), 4 * size),
+            self._param("recurrent_scale", ONES, ("norm",), 4 * size),
+            self._param("cell_scale", ONES, ("norm",), size),
+            self._param("cell_bias", ZEROS, ("norm",), size),
+        )
+        marks = (starts, valid, self.restart_state())
+        return layer_norm_lstm(x.astype(self.dtype), state, *weights, norms, *marks)
+
+
+class _GRUBase(RecurrentCell):
+    """What both forms of the GRU share.
+
+    Attributes:
+      chrono_length: if given, update gates start with biases log(uniform(1, chrono_length - 1))
+        (`chrono_times`), so that they keep the state for up to about that many steps.
+    """
+
+    chrono_length: int | None = None
+
+    num_gates: ClassVar[int] = 3
+
+    def bias_init(self, key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        size, bias = self.hidden_dim, jnp.zeros(shape, dtype)
+        if self.chrono_length is None:
+            return bias
+        return bias.at[size : 2 * size].set(chrono_times(key, size, self.chrono_length))
+
+
+class GRUCell(_GRUBase):
+    """Gated recurrent unit, reset behind the product; equations in `ops.rnn.gru`."""
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        state: Float[Array, "B N"],
+        starts: Bool[Array, "B T"] | None = None,
+        valid: Bool[Array, "B T"] | None = None,
+    ) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
+        weights = self._weights(x.shape[-1])
+        recurrent_bias = self._param("recurrent_bias", ZEROS, ("hidden",), self.hidden_dim)
+        marks = (starts, valid, self.restart_state())
+        return gru(x.astype(self.dtype), state, *weights, recurrent_bias, *marks)
+
+
+class GRUResetBeforeCell(_GRUBase):
+    """Gated recurrent unit as published; equations in `ops.rnn.gru_reset_before`."""
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        state: Float[Array, "B N"],
+        starts: Bool[Array, "B T"] | None = None,
+        valid: Bool[Array, "B T"] | None = None,
+    ) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
+        weights = self._weights(x.shape[-1])
+        marks = (starts, valid, self.restart_state())
+        return gru_reset_before(x.astype(self.dtype), state, *weights, *marks)

@@ -61,6 +61,21 @@ class TokenEmbedding(nn.Module):
         )
 
 
+class OneHot(nn.Module):
+    """Tokens [B, T] as vectors [B, T, V] of one 1 and zeros; no parameters.
+
+    A token outside the vocabulary gives NaN, as with `TokenEmbedding`.
+    """
+
+    vocab_size: int
+    dtype: Any = jnp.float32
+
+    def __call__(self, tokens: Integer[Array, "B T"]) -> Float[Array, "B T V"]:
+        known = (tokens >= 0) & (tokens < self.vocab_size)
+        vectors = nn.one_hot(tokens, self.vocab_size, dtype=self.dtype)
+        return jnp.where(known[..., None], vectors, jnp.nan)
+
+
 class ValueEmbedding(nn.Module):
     """A linear map of real values [B, T, features] to [B, T, D]."""
 
@@ -99,9 +114,21 @@ class Head(nn.Module):
 
 
 def make_embedding(
-    spec: DataSpec, model_dim: int, init: Initializer | None = None, dtype: Any = jnp.float32
-) -> TokenEmbedding | ValueEmbedding:
-    """Builds the embedding of the inputs that `spec` describes; `init=None` is the layer's own."""
+    spec: DataSpec,
+    model_dim: int,
+    init: Initializer | None = None,
+    dtype: Any = jnp.float32,
+    *,
+    one_hot: bool = False,
+) -> TokenEmbedding | ValueEmbedding | OneHot:
+    """Builds the embedding of the inputs that `spec` describes; `init=None` is the layer's own.
+
+    With `one_hot` tokens become one-hot vectors instead, as wide as the vocabulary.
+    """
+    if one_hot:
+        if not isinstance(spec.inputs, TokenInput):
+            raise ValueError(f"one-hot inputs need tokens, not {spec.inputs}")
+        return OneHot(spec.inputs.vocab_size, dtype)
     match spec.inputs:
         case TokenInput(vocab_size):
             keywords: dict[str, Any] = {} if init is None else {"table_init": init}

@@ -9,19 +9,65 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Num
 
-from seqmodels.config.recurrent import Cell, RecurrentConfig
-from seqmodels.layers.cells import LSTMCell
+from seqmodels.config.recurrent import Cell, CellConfig, InputEncoding, RecurrentConfig
+from seqmodels.layers.cells import (
+    GRUCell,
+    GRUResetBeforeCell,
+    LayerNormLSTMCell,
+    LSTMCell,
+    RNNCell,
+)
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.recurrent import RecurrentStack
 from seqmodels.ops.positions import advance
 from seqmodels.types import Carry, DataSpec
 
 
-def _lstm(config: RecurrentConfig, dtype: Any) -> nn.Module:
-    return LSTMCell(config.hidden_dim, config.forget_bias, dtype=dtype)
+def _shared(config: CellConfig, dtype: Any) -> dict[str, Any]:
+    """What every cell takes."""
+    learned = config.learned_initial_state
+    return {"hidden_dim": config.hidden_dim, "learned_initial_state": learned, "dtype": dtype}
 
 
-CELLS: dict[Cell, Callable[[RecurrentConfig, Any], nn.Module]] = {Cell.LSTM: _lstm}
+def _rnn(config: CellConfig, dtype: Any) -> nn.Module:
+    return RNNCell(**_shared(config, dtype))
+
+
+def _rnn_relu(config: CellConfig, dtype: Any) -> nn.Module:
+    return RNNCell(**_shared(config, dtype), relu=True)
+
+
+def _irnn(config: CellConfig, dtype: Any) -> nn.Module:
+    return RNNCell(**_shared(config, dtype), relu=True, identity=True)
+
+
+def _lstm(config: CellConfig, dtype: Any) -> nn.Module:
+    biases = {"forget_bias": config.forget_bias, "chrono_length": config.chrono_length}
+    return LSTMCell(**_shared(config, dtype), **biases)
+
+
+def _layer_norm_lstm(config: CellConfig, dtype: Any) -> nn.Module:
+    biases = {"forget_bias": config.forget_bias, "chrono_length": config.chrono_length}
+    return LayerNormLSTMCell(**_shared(config, dtype), **biases)
+
+
+def _gru(config: CellConfig, dtype: Any) -> nn.Module:
+    return GRUCell(**_shared(config, dtype), chrono_length=config.chrono_length)
+
+
+def _gru_reset_before(config: CellConfig, dtype: Any) -> nn.Module:
+    return GRUResetBeforeCell(**_shared(config, dtype), chrono_length=config.chrono_length)
+
+
+CELLS: dict[Cell, Callable[[CellConfig, Any], nn.Module]] = {
+    Cell.RNN: _rnn,
+    Cell.RNN_RELU: _rnn_relu,
+    Cell.IRNN: _irnn,
+    Cell.LSTM: _lstm,
+    Cell.LAYER_NORM_LSTM: _layer_norm_lstm,
+    Cell.GRU: _gru,
+    Cell.GRU_RESET_BEFORE: _gru_reset_before,
+}
 """The only place where the names of cells meet their layers."""
 
 
@@ -49,7 +95,8 @@ class Recurrent(nn.Module):
                 f"tied embeddings need model_dim == hidden_dim, "
                 f"not {config.model_dim} and {config.hidden_dim}"
             )
-        self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype)
+        one_hot = config.inputs is InputEncoding.ONE_HOT
+        self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype, one_hot=one_hot)
         self.dropout = nn.Dropout(config.dropout_rate)
         self.layers = RecurrentStack(
             lambda: CELLS[config.cell](config, dtype), config.num_layers, config.dropout_rate

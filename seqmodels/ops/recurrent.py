@@ -1,7 +1,8 @@
 """Recurrences over a chunk: the general form, and an LSTM that is fast on CPUs too.
 
-Both take `starts` and `valid` as `ops.positions.advance` gives them: a state begins again where a
-document starts, and padding leaves it as it was.
+All take `starts` and `valid` as `ops.positions.advance` gives them: a state begins again where a
+document starts, and padding leaves it as it was. What it begins from is `restart_state`, zeros
+where that is None.
 """
 
 from __future__ import annotations
@@ -63,6 +64,50 @@ def recur(
     return jax.tree.map(lambda y: jnp.swapaxes(y, 0, 1), ys), state
 
 
+def input_product(
+    x: Float[Array, "B T D"], kernel: Float[Array, "D G"], bias: Float[Array, " G"]
+) -> Float[Array, "B T G"]:
+    """x W + b of all moments at once: product in the dtype of `x`, result in float32."""
+    operands = (x, kernel.astype(x.dtype))
+    product = jnp.einsum("btd,dg->btg", *operands, preferred_element_type=jnp.float32)
+    return product + bias[None, None].astype(jnp.float32)
+
+
+def state_product(h: Float[Array, "B N"], kernel: Float[Array, "N G"]) -> Float[Array, "B G"]:
+    """h U in the dtype of `kernel`, result in float32."""
+    return jnp.dot(h.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
+
+
+def time_major(*arrays: Any) -> tuple[Any, ...]:
+    """[B, T, ...] to [T, B, ...], and marks [B, T] to [T, B, 1]; None stays None."""
+    swap = lambda x: jnp.swapaxes(x if x.ndim > 2 else x[..., None], 0, 1)
+    return tuple(None if x is None else swap(x) for x in arrays)
+
+
+def reset(starts: Any, value: Array, restart: Any = 0.0) -> Array:
+    """`restart` where a document starts."""
+    return value if starts is None else jnp.where(starts, restart, value)
+
+
+def unpadded(valid: Any, value: Array) -> Array:
+    """0 at padding."""
+    return value if valid is None else jnp.where(valid, value, 0.0)
+
+
+def divide(start: Any, gradient: Any, total: Any) -> tuple[Any, Any]:
+    """Parts the gradient by the state that a step began from, where a document may start there.
+
+    Returns:
+      The gradient by the state of the step before, and `total` with what goes to the state that
+      documents start from added, None where that is no variable.
+    """
+    if start is None:
+        return gradient, total
+    if total is not None:
+        total = jax.tree.map(lambda t, d: t + jnp.where(start, d, 0.0), total, gradient)
+    return jax.tree.map(lambda d: reset(start, d), gradient), total
+
+
 class LSTMState(NamedTuple):
     """Output h and cell c of an LSTM layer, each [B, N] float32."""
 
@@ -78,6 +123,7 @@ def lstm(
     bias: Float[Array, " G"],
     starts: Bool[Array, "B T"] | None = None,
     valid: Bool[Array, "B T"] | None = None,
+    restart_state: LSTMState | None = None,
 ) -> tuple[Float[Array, "B T N"], LSTMState]:
     """Long short-term memory with a forget gate (Gers et al., 2000), over a chunk.
 
@@ -95,8 +141,9 @@ def lstm(
       kernel: W [D, 4N].
       recurrent_kernel: U [N, 4N].
       bias: b [4N].
-      starts: as in `recur`; documents start from zeros.
-      valid: as in `recur`.
+      starts, valid: as in `recur`.
+      restart_state: [B or 1, N] each, what documents start from; it has a gradient too. None =
+        zeros.
 
     Returns:
       y [B, T, N] in the dtype of `x` (h', or 0 at padding), and the state after the chunk.
@@ -110,105 +157,157 @@ def lstm(
         "tbd,dg->tbg", moments, kernel.astype(x.dtype), preferred_element_type=jnp.float32
     )
     before = before + (bias * scale)[None, None].astype(jnp.float32)
-    restarts, kept = (None if m is None else m.T[..., None] for m in (starts, valid))
-    hidden, cell = (s.astype(jnp.float32) for s in state)
-    ys, hidden, cell = _run(before, recurrent_kernel.astype(x.dtype), hidden, cell, restarts, kept)
-    return jnp.swapaxes(ys, 0, 1).astype(x.dtype), LSTMState(hidden, cell)
+    first = LSTMState(*(s.astype(jnp.float32) for s in state))
+    restart = None
+    if starts is not None and restart_state is not None:
+        restart = LSTMState(*(jnp.broadcast_to(s, first.hidden.shape) for s in restart_state))
+    kernel = recurrent_kernel.astype(x.dtype)
+    ys, last = _run(before, kernel, first, restart, *time_major(starts, valid))
+    return jnp.swapaxes(ys, 0, 1).astype(x.dtype), last
 
 
 def _gate_scale(size: int) -> Float[Array, " G"]:
     return jnp.repeat(jnp.array([0.5, 0.5, 1.0, 0.5], jnp.float32), size)
 
 
-def _reset(starts: Any, value: Array) -> Array:
-    return value if starts is None else jnp.where(starts, 0.0, value)
-
-
 def _forward(
-    before: Array, kernel: Array, hidden: Array, cell: Array, starts: Any, valid: Any, *, save: bool
-) -> tuple[tuple[Array, Array], Any]:
+    before: Array,
+    kernel: Array,
+    state: LSTMState,
+    restart: Any,
+    starts: Any,
+    valid: Any,
+    save: bool,
+) -> tuple[LSTMState, Any]:
     """The loop. Emits h [T, B, N] and, to `save`, c and the tanh of the pre-activations."""
-    size = hidden.shape[-1]
+    size = kernel.shape[0]
+    from_h, from_c = (0.0, 0.0) if restart is None else restart
 
-    def body(state: Any, moment: Any) -> tuple[Any, Any]:
+    def body(state: LSTMState, moment: Any) -> tuple[LSTMState, Any]:
         z, start, is_valid = moment
-        h, c = _reset(start, state[0]), _reset(start, state[1])
-        product = jnp.dot(h.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
+        h, c = reset(start, state.hidden, from_h), reset(start, state.cell, from_c)
         # Behind the barrier, so that tanh is a vectorised loop of its own.
-        t = lax.optimization_barrier(jnp.tanh(z + product))
+        t = lax.optimization_barrier(jnp.tanh(z + state_product(h, kernel)))
         gates = [t[:, n * size : (n + 1) * size] for n in range(4)]
         i, f, o = (0.5 * gates[n] + 0.5 for n in (0, 1, 3))
         new_c = f * c + i * gates[2]
         new_h = o * jnp.tanh(new_c)
         if is_valid is not None:
             new_h, new_c = jnp.where(is_valid, new_h, h), jnp.where(is_valid, new_c, c)
-        return (new_h, new_c), ((new_h, new_c, t) if save else new_h)
+        return LSTMState(new_h, new_c), ((new_h, new_c, t) if save else new_h)
 
-    return lax.scan(body, (hidden, cell), (before, starts, valid))
-
-
-def _masked(valid: Any, value: Array) -> Array:
-    return value if valid is None else jnp.where(valid, value, 0.0)
+    return lax.scan(body, state, (before, starts, valid))
 
 
 @jax.custom_vjp
 def _run(
-    before: Array, kernel: Array, hidden: Array, cell: Array, starts: Any, valid: Any
-) -> tuple[Array, Array, Array]:
-    """The recurrence from scaled pre-activations [T, B, 4N] to (y [T, B, N], h, c)."""
-    (last_h, last_c), hs = _forward(before, kernel, hidden, cell, starts, valid, save=False)
-    return _masked(valid, hs), last_h, last_c
+    before: Array, kernel: Array, state: LSTMState, restart: Any, starts: Any, valid: Any
+) -> tuple[Array, LSTMState]:
+    """The recurrence from scaled pre-activations [T, B, 4N] to y [T, B, N] and the last state."""
+    last, hs = _forward(before, kernel, state, restart, starts, valid, save=False)
+    return unpadded(valid, hs), last
 
 
 def _run_forward(
-    before: Array, kernel: Array, hidden: Array, cell: Array, starts: Any, valid: Any
-) -> tuple[tuple[Array, Array, Array], Any]:
-    (last_h, last_c), (hs, cs, ts) = _forward(
-        before, kernel, hidden, cell, starts, valid, save=True
-    )
-    saved = (kernel, hidden, cell, starts, valid, hs, cs, ts)
-    return (_masked(valid, hs), last_h, last_c), saved
+    before: Array, kernel: Array, state: LSTMState, restart: Any, starts: Any, valid: Any
+) -> tuple[tuple[Array, LSTMState], Any]:
+    last, emitted = _forward(before, kernel, state, restart, starts, valid, save=True)
+    return (unpadded(valid, emitted[0]), last), (kernel, state, restart, starts, valid, *emitted)
 
 
-def _run_backward(saved: Any, cotangents: tuple[Array, Array, Array]) -> tuple[Any, ...]:
+def _run_backward(saved: Any, cotangents: tuple[Array, LSTMState]) -> tuple[Any, ...]:
     """Backward loop; with s the halves, and every d the gradient of the loss by that value:
 
     dc += dh o (1 - tanh(c')^2)
     dz  = (dc g, dc c, dc i, dh tanh(c')) (1 - t^2) s
     dc  = dc f,   dh = dz U^T
+
+    Where a document starts, dh and dc go to the state that it started from.
     """
-    kernel, hidden, cell, starts, valid, hs, cs, ts = saved
-    d_ys, d_hidden, d_cell = cotangents
-    size = hidden.shape[-1]
-    h_before = _reset(starts, jnp.concatenate([hidden[None], hs[:-1]]))
-    c_before = _reset(starts, jnp.concatenate([cell[None], cs[:-1]]))
+    kernel, state, restart, starts, valid, hs, cs, ts = saved
+    d_ys, d_last = cotangents
+    size = kernel.shape[0]
+    from_h, from_c = (0.0, 0.0) if restart is None else (part[None] for part in restart)
+    h_before = reset(starts, jnp.concatenate([state.hidden[None], hs[:-1]]), from_h)
+    c_before = reset(starts, jnp.concatenate([state.cell[None], cs[:-1]]), from_c)
     i, f, g, o = jnp.split(ts, 4, axis=-1)
     i, f, o = 0.5 * i + 0.5, 0.5 * f + 0.5, 0.5 * o + 0.5
     tanh_c = jnp.tanh(cs)
     slopes = jnp.concatenate([g, c_before, i, tanh_c], axis=-1) * (1 - ts * ts)
-    slopes = _masked(valid, slopes * _gate_scale(size)[None, None])
-    through_h = _masked(valid, o * (1 - tanh_c * tanh_c))
+    slopes = unpadded(valid, slopes * _gate_scale(size)[None, None])
+    through_h = unpadded(valid, o * (1 - tanh_c * tanh_c))
     through_c = f if valid is None else jnp.where(valid, f, 1.0)
-    through_c = _reset(starts, through_c)
     transposed = kernel.T
 
     def body(state: Any, moment: Any) -> tuple[Any, Any]:
-        d_h, d_c = state
+        (d_h, d_c), d_restart = state
         d_y, slope, from_h, from_c, start, is_valid = moment
         passed = d_h
         d_h = d_h + d_y
         d_c = d_c + d_h * from_h
         d_z = jnp.concatenate([d_c, d_c, d_c, d_h], axis=-1) * slope
-        d_h = jnp.dot(d_z.astype(kernel.dtype), transposed, preferred_element_type=jnp.float32)
+        d_h = state_product(d_z, transposed)
         if is_valid is not None:
             d_h = jnp.where(is_valid, d_h, passed)
-        return (_reset(start, d_h), d_c * from_c), d_z
+        return divide(start, LSTMState(d_h, d_c * from_c), d_restart), d_z
 
-    moments = (_masked(valid, d_ys), slopes, through_h, through_c, starts, valid)
-    (d_hidden, d_cell), d_before = lax.scan(body, (d_hidden, d_cell), moments, reverse=True)
+    moments = (unpadded(valid, d_ys), slopes, through_h, through_c, starts, valid)
+    d_restart = jax.tree.map(jnp.zeros_like, restart)
+    (d_first, d_restart), d_before = lax.scan(body, (d_last, d_restart), moments, reverse=True)
     operands = (h_before.astype(kernel.dtype), d_before.astype(kernel.dtype))
     d_kernel = jnp.einsum("tbn,tbg->ng", *operands, preferred_element_type=jnp.float32)
-    return d_before, d_kernel.astype(kernel.dtype), d_hidden, d_cell, None, None
+    return d_before, d_kernel.astype(kernel.dtype), d_first, d_restart, None, None
 
 
 _run.defvjp(_run_forward, _run_backward)
+
+
+class LayerNormLSTMParams(NamedTuple):
+    """Scales and shifts of the three norms of a layer-normalised LSTM."""
+
+    input_scale: Float[Array, " G"]
+    recurrent_scale: Float[Array, " G"]
+    cell_scale: Float[Array, " N"]
+    cell_bias: Float[Array, " N"]
+
+
+def layer_norm_lstm(
+    x: Float[Array, "B T D"],
+    state: LSTMState,
+    kernel: Float[Array, "D G"],
+    recurrent_kernel: Float[Array, "N G"],
+    bias: Float[Array, " G"],
+    norms: LayerNormLSTMParams,
+    starts: Bool[Array, "B T"] | None = None,
+    valid: Bool[Array, "B T"] | None = None,
+    restart_state: LSTMState | None = None,
+) -> tuple[Float[Array, "B T N"], LSTMState]:
+    """LSTM with layer normalisation (Ba et al., 2016, arXiv:1607.06450), over a chunk.
+
+        norm(v) = (v - mean(v)) / sqrt(var(v) + 1e-5)          # over all 4N, or all N
+        i, f, g, o = split(s_x norm(x W) + s_h norm(h U) + b, 4)
+        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        h' = sigmoid(o) * tanh(s_c norm(c') + b_c)
+
+    The shifts of the first two norms and b are one bias here: they only add up. Dtypes and the
+    other arguments as in `lstm`; the gradient is JAX's.
+    """
+    before = _norm(input_product(x, kernel, jnp.zeros_like(bias)))
+    before = before * norms.input_scale[None, None] + bias[None, None]
+    recurrent_kernel = recurrent_kernel.astype(x.dtype)
+
+    def step(state: LSTMState, z: Array) -> tuple[LSTMState, Array]:
+        product = _norm(state_product(state.hidden, recurrent_kernel))
+        i, f, g, o = jnp.split(z + product * norms.recurrent_scale[None], 4, axis=-1)
+        cell = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+        inner = _norm(cell) * norms.cell_scale[None] + norms.cell_bias[None]
+        hidden = jax.nn.sigmoid(o) * jnp.tanh(inner)
+        return LSTMState(hidden, cell), hidden
+
+    ys, state = recur(step, state, before, restart_state, starts, valid)
+    return ys.astype(x.dtype), state
+
+
+def _norm(v: Array) -> Array:
+    centred = v - v.mean(axis=-1, keepdims=True)
+    return centred * lax.rsqrt(jnp.square(centred).mean(axis=-1, keepdims=True) + 1e-5)

@@ -43,8 +43,8 @@ FOUNDATION = {
         f"{STEP}:test_dropout_differs_from_step_to_step_and_not_from_run_to_run",
     ),
     "the state goes on over the start of a document": Mutant(
-        "ops.recurrent:_reset",
-        *("value if starts is None else jnp.where(starts, 0.0, value)", "value"),
+        "ops.recurrent:reset",
+        *("value if starts is None else jnp.where(starts, restart, value)", "value"),
         *(f"{LAWS}:test_packed_documents_equal_documents_alone", ("recurrent",)),
     ),
     "positions go on over the start of a document": Mutant(

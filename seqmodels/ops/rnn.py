@@ -1,0 +1,326 @@
+"""Recurrences whose state is what they put out: Elman's network and the gated recurrent unit.
+
+The gradients of `rnn` and `gru` (reverse mode only) are written by hand. With h' a function of
+pre-activations that are linear in h, the gradient dh of the loss by h' gives that by everything
+else through coefficients that need no recurrence:
+
+    d_pre = (dh, .., dh) * slopes                              # by h U, [B, G]
+    dh    = dh * keep + d_pre U^T                              # by the h before
+
+so that the loop has one product and a few multiply-adds, and the gradient of U is one product at
+the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from seqmodels.ops.recurrent import (
+    divide,
+    input_product,
+    recur,
+    reset,
+    state_product,
+    time_major,
+    unpadded,
+)
+
+
+def rnn(
+    x: Float[Array, "B T D"],
+    state: Float[Array, "B N"],
+    kernel: Float[Array, "D N"],
+    recurrent_kernel: Float[Array, "N N"],
+    bias: Float[Array, " N"],
+    starts: Bool[Array, "B T"] | None = None,
+    valid: Bool[Array, "B T"] | None = None,
+    restart_state: Float[Array, "R N"] | None = None,
+    *,
+    relu: bool = False,
+) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
+    """Simple recurrent network (Elman, 1990), over a chunk.
+
+        h' = tanh(x W + h U + b)                               # or max(0, .) with `relu`
+
+    The products use the dtype of `x`; the state is float32.
+
+    Args:
+      x: [B, T, D].
+      state: h before the chunk.
+      kernel: W [D, N].
+      recurrent_kernel: U [N, N].
+      bias: b [N].
+      starts, valid, restart_state: as in `ops.recurrent.recur`.
+      relu: the nonlinearity.
+
+    Returns:
+      y [B, T, N] in the dtype of `x` (h', or 0 at padding), and the state after the chunk.
+    """
+    before = input_product(x, kernel, bias)
+    before, starts, valid = time_major(before, starts, valid)
+    state, restart = _first(state, restart_state, starts)
+    recurrent_kernel = recurrent_kernel.astype(x.dtype)
+    ys, last = _run_rnn(relu, before, recurrent_kernel, state, restart, starts, valid)
+    return jnp.swapaxes(ys, 0, 1).astype(x.dtype), last
+
+
+def gru(
+    x: Float[Array, "B T D"],
+    state: Float[Array, "B N"],
+    kernel: Float[Array, "D G"],
+    recurrent_kernel: Float[Array, "N G"],
+    bias: Float[Array, " G"],
+    recurrent_bias: Float[Array, " N"],
+    starts: Bool[Array, "B T"] | None = None,
+    valid: Bool[Array, "B T"] | None = None,
+    restart_state: Float[Array, "R N"] | None = None,
+) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
+    """Gated recurrent unit whose reset gate acts behind the product (cuDNN's form), over a chunk.
+
+        r  = sigmoid(x W_r + h U_r + b_r)                      # reset gate   [B, N]
+        z  = sigmoid(x W_z + h U_z + b_z)                      # update gate  [B, N]
+        n  = tanh(x W_n + b_n + r * (h U_n + c_n))
+        h' = (1 - z) * n + z * h
+
+    Kernels and b hold r, z, n in this order, PyTorch's; c_n is a bias of its own, since r acts on
+    it. The products use the dtype of `x`; gates and state are float32.
+
+    Args:
+      x: [B, T, D].
+      state: h before the chunk.
+      kernel: W [D, 3N].
+      recurrent_kernel: U [N, 3N].
+      bias: b [3N].
+      recurrent_bias: c_n [N].
+      starts, valid, restart_state: as in `ops.recurrent.recur`.
+
+    Returns:
+      y [B, T, N] in the dtype of `x` (h', or 0 at padding), and the state after the chunk.
+    """
+    # sigmoid(z) = tanh(z / 2) / 2 + 1/2: with the halves in the weights, one tanh serves r and z.
+    scale = jnp.repeat(jnp.array([0.5, 0.5, 1.0], jnp.float32), recurrent_kernel.shape[0])
+    before = input_product(x, kernel * scale[None], bias * scale)
+    before, starts, valid = time_major(before, starts, valid)
+    state, restart = _first(state, restart_state, starts)
+    recurrent_kernel = (recurrent_kernel * scale[None]).astype(x.dtype)
+    ys, last = _run_gru(before, recurrent_kernel, recurrent_bias, state, restart, starts, valid)
+    return jnp.swapaxes(ys, 0, 1).astype(x.dtype), last
+
+
+def gru_reset_before(
+    x: Float[Array, "B T D"],
+    state: Float[Array, "B N"],
+    kernel: Float[Array, "D G"],
+    recurrent_kernel: Float[Array, "N G"],
+    bias: Float[Array, " G"],
+    starts: Bool[Array, "B T"] | None = None,
+    valid: Bool[Array, "B T"] | None = None,
+    restart_state: Float[Array, "R N"] | None = None,
+) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
+    """Gated recurrent unit as it was published (Cho et al., 2014, arXiv:1406.1078), over a chunk.
+
+        r  = sigmoid(x W_r + h U_r + b_r)
+        z  = sigmoid(x W_z + h U_z + b_z)
+        n  = tanh(x W_n + b_n + (r * h) U_n)
+        h' = (1 - z) * n + z * h
+
+    The gradient is JAX's; all else as in `gru`.
+    """
+    size = recurrent_kernel.shape[0]
+    gate_kernel, new_kernel = jnp.split(recurrent_kernel.astype(x.dtype), [2 * size], axis=1)
+
+    def step(h: Array, moment: Array) -> tuple[Array, Array]:
+        gates, new = jnp.split(moment, [2 * size], axis=-1)
+        r, z = jnp.split(jax.nn.sigmoid(gates + state_product(h, gate_kernel)), 2, axis=-1)
+        n = jnp.tanh(new + state_product(r * h, new_kernel))
+        h = (1 - z) * n + z * h
+        return h, h
+
+    before = input_product(x, kernel, bias)
+    ys, state = recur(step, state.astype(jnp.float32), before, restart_state, starts, valid)
+    return ys.astype(x.dtype), state
+
+
+def _first(state: Array, restart_state: Any, starts: Any) -> tuple[Array, Any]:
+    """The state before the chunk, and that before documents where it is a variable."""
+    state = state.astype(jnp.float32)
+    if starts is None or restart_state is None:
+        return state, None
+    return state, jnp.broadcast_to(restart_state.astype(jnp.float32), state.shape)
+
+
+def _states_before(state: Array, hs: Array, restart: Any, starts: Any) -> Array:
+    """The state that each step began from, [T, B, N]."""
+    return reset(
+        starts, jnp.concatenate([state[None], hs[:-1]]), 0.0 if restart is None else restart[None]
+    )
+
+
+def _backward(
+    cotangents: tuple[Array, Array],
+    slopes: Array,
+    keep: Array | None,
+    kernel: Array,
+    restart: Any,
+    starts: Any,
+    valid: Any,
+) -> tuple[Array, Array, Any]:
+    """The loop in the docstring of this module; `slopes` are 0 at padding.
+
+    Returns:
+      dh of every step [T, B, N], the gradient by the first state, and that by `restart`.
+    """
+    d_ys, d_last = cotangents
+    copies = kernel.shape[1] // kernel.shape[0]
+    transposed = kernel.T
+    if valid is not None:
+        keep = jnp.where(valid, 0.0 if keep is None else keep, 1.0)
+
+    def body(state: Any, moment: Any) -> tuple[Any, Any]:
+        d_h, d_restart = state
+        d_y, slope, kept, start = moment
+        d_h = d_h + d_y
+        before = state_product(jnp.tile(d_h, (1, copies)) * slope, transposed)
+        if kept is not None:
+            before = before + d_h * kept
+        return divide(start, before, d_restart), d_h
+
+    moments = (unpadded(valid, d_ys), slopes, keep, starts)
+    first = (d_last, jax.tree.map(jnp.zeros_like, restart))
+    (d_first, d_restart), d_hs = lax.scan(body, first, moments, reverse=True)
+    return d_hs, d_first, d_restart
+
+
+def _kernel_gradient(h_before: Array, d_pre: Array, kernel: Array) -> Array:
+    operands = (h_before.astype(kernel.dtype), d_pre.astype(kernel.dtype))
+    gradient = jnp.einsum("tbn,tbg->ng", *operands, preferred_element_type=jnp.float32)
+    return gradient.astype(kernel.dtype)
+
+
+def _rnn_loop(
+    relu: bool, before: Array, kernel: Array, state: Array, restart: Any, starts: Any, valid: Any
+) -> tuple[Array, Array]:
+    """The last state, and h [T, B, N] of every step."""
+    from_h = 0.0 if restart is None else restart
+
+    def body(state: Array, moment: Any) -> tuple[Array, Array]:
+        z, start, is_valid = moment
+        h = reset(start, state, from_h)
+        z = z + state_product(h, kernel)
+        new = jnp.maximum(z, 0.0) if relu else jnp.tanh(z)
+        new = new if is_valid is None else jnp.where(is_valid, new, h)
+        return new, new
+
+    return lax.scan(body, state, (before, starts, valid))
+
+
+def _run_rnn_plain(
+    relu: bool, before: Array, kernel: Array, state: Array, restart: Any, starts: Any, valid: Any
+) -> tuple[Array, Array]:
+    """From x W + b [T, B, N] to y [T, B, N] and the last state."""
+    last, hs = _rnn_loop(relu, before, kernel, state, restart, starts, valid)
+    return unpadded(valid, hs), last
+
+
+_run_rnn = jax.custom_vjp(_run_rnn_plain, nondiff_argnums=(0,))
+
+
+def _run_rnn_forward(
+    relu: bool, before: Array, kernel: Array, state: Array, restart: Any, starts: Any, valid: Any
+) -> tuple[tuple[Array, Array], Any]:
+    last, hs = _rnn_loop(relu, before, kernel, state, restart, starts, valid)
+    return (unpadded(valid, hs), last), (kernel, state, restart, starts, valid, hs)
+
+
+def _run_rnn_backward(relu: bool, saved: Any, cotangents: tuple[Array, Array]) -> tuple[Any, ...]:
+    kernel, state, restart, starts, valid, hs = saved
+    slopes = unpadded(valid, (hs > 0).astype(hs.dtype) if relu else 1 - hs * hs)
+    d_hs, *d_states = _backward(cotangents, slopes, None, kernel, restart, starts, valid)
+    d_before = d_hs * slopes
+    d_kernel = _kernel_gradient(_states_before(state, hs, restart, starts), d_before, kernel)
+    return d_before, d_kernel, *d_states, None, None
+
+
+_run_rnn.defvjp(_run_rnn_forward, _run_rnn_backward)
+
+
+def _gru_loop(
+    before: Array,
+    kernel: Array,
+    bias: Array,
+    state: Array,
+    restart: Any,
+    starts: Any,
+    valid: Any,
+    save: bool,
+) -> tuple[Array, Any]:
+    """The last state, and h [T, B, N] of every step; to `save`, also the tanh of both gates'
+    pre-activations [T, B, 2N], n, and the h U_n + c_n that r acts on."""
+    size = kernel.shape[0]
+    from_h = 0.0 if restart is None else restart
+
+    def body(state: Array, moment: Any) -> tuple[Array, Any]:
+        z, start, is_valid = moment
+        h = reset(start, state, from_h)
+        product = state_product(h, kernel)
+        # Behind barriers, so that each tanh is a vectorised loop of its own.
+        t = lax.optimization_barrier(jnp.tanh(z[:, : 2 * size] + product[:, : 2 * size]))
+        inner = product[:, 2 * size :] + bias[None]
+        r = 0.5 * t[:, :size] + 0.5
+        n = lax.optimization_barrier(jnp.tanh(z[:, 2 * size :] + r * inner))
+        update = 0.5 * t[:, size:] + 0.5
+        new = n + update * (h - n)
+        new = new if is_valid is None else jnp.where(is_valid, new, h)
+        return new, ((new, t, n, inner) if save else new)
+
+    return lax.scan(body, state, (before, starts, valid))
+
+
+@jax.custom_vjp
+def _run_gru(
+    before: Array, kernel: Array, bias: Array, state: Array, restart: Any, starts: Any, valid: Any
+) -> tuple[Array, Array]:
+    """From scaled x W + b [T, B, 3N] to y [T, B, N] and the last state."""
+    last, hs = _gru_loop(before, kernel, bias, state, restart, starts, valid, save=False)
+    return unpadded(valid, hs), last
+
+
+def _run_gru_forward(
+    before: Array, kernel: Array, bias: Array, state: Array, restart: Any, starts: Any, valid: Any
+) -> tuple[tuple[Array, Array], Any]:
+    last, emitted = _gru_loop(before, kernel, bias, state, restart, starts, valid, save=True)
+    return (unpadded(valid, emitted[0]), last), (kernel, state, restart, starts, valid, *emitted)
+
+
+def _run_gru_backward(saved: Any, cotangents: tuple[Array, Array]) -> tuple[Any, ...]:
+    """Slopes of dh, with t the tanh of the halved pre-activations of r and z:
+
+    by n's pre-activation   s_n = (1 - z) (1 - n^2)
+    by r's                  s_n (h U_n + c_n) (1 - t_r^2) / 2
+    by z's                  (h - n) (1 - t_z^2) / 2
+    by h U_n                s_n r
+    """
+    kernel, state, restart, starts, valid, hs, t, n, inner = saved
+    h_before = _states_before(state, hs, restart, starts)
+    reset_t, update_t = jnp.split(t, 2, axis=-1)
+    r, z = 0.5 * reset_t + 0.5, 0.5 * update_t + 0.5
+    by_new = (1 - z) * (1 - n * n)
+    by_reset = by_new * inner * (0.5 * (1 - reset_t * reset_t))
+    by_update = (h_before - n) * (0.5 * (1 - update_t * update_t))
+    slopes = [by_reset, by_update, by_new * r]
+    slopes = unpadded(valid, jnp.concatenate(slopes, axis=-1))
+    d_hs, *d_states = _backward(cotangents, slopes, z, kernel, restart, starts, valid)
+    d_product = jnp.tile(d_hs, (1, 1, 3)) * slopes
+    gates = d_product[..., : 2 * kernel.shape[0]]
+    d_before = jnp.concatenate([gates, d_hs * unpadded(valid, by_new)], axis=-1)
+    d_bias = d_product[..., 2 * kernel.shape[0] :].sum((0, 1))
+    d_kernel = _kernel_gradient(h_before, d_product, kernel)
+    return d_before, d_kernel, d_bias, *d_states, None, None
+
+
+_run_gru.defvjp(_run_gru_forward, _run_gru_backward)
