@@ -41,6 +41,31 @@ MODELS: dict[str, Entry] = {
         "seqmodels.config.transformers:GPTConfig",
         "decoder-only Transformer with a key/value cache (GPT, Llama)",
     ),
+    "transformer": Entry(
+        "seqmodels.models.transformer:Transformer",
+        "seqmodels.config.transformers:TransformerConfig",
+        "encoder-decoder Transformer",
+    ),
+    "bert": Entry(
+        "seqmodels.models.bert:BERT",
+        "seqmodels.config.transformers:BERTConfig",
+        "Transformer encoder over tokens",
+    ),
+    "vit": Entry(
+        "seqmodels.models.vit:ViT",
+        "seqmodels.config.transformers:ViTConfig",
+        "Transformer encoder over the patches of an image",
+    ),
+    "aaren": Entry(
+        "seqmodels.models.aaren:Aaren",
+        "seqmodels.config.transformers:AarenConfig",
+        "Transformer blocks whose attention is a recurrence of constant state",
+    ),
+    "convolutional": Entry(
+        "seqmodels.models.convolutional:Convolutional",
+        "seqmodels.config.models:ConvolutionalConfig",
+        "convolutional baselines: TCN, TextCNN",
+    ),
 }
 
 TASKS: dict[str, Entry] = {

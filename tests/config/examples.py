@@ -6,13 +6,15 @@ from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import ModelConfig, NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
-from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.tasks import LanguageModelConfig, MaskedLanguageModelConfig
 from seqmodels.config.transformers import GPTConfig
 
 
 def make(model: ModelConfig | None = None) -> ExperimentConfig:
     """A config that `validate` accepts."""
-    config = ExperimentConfig(model or GPTConfig(), TextDataConfig(), LanguageModelConfig())
+    model = model or GPTConfig()
+    task = LanguageModelConfig() if model.causal else MaskedLanguageModelConfig()
+    config = ExperimentConfig(model, TextDataConfig(), task)
     config.data.sequence_length = config.evaluation.sequence_length = 64  # type: ignore
     return config
 

@@ -7,15 +7,16 @@ import re
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.models import NgramConfig
+from seqmodels.config.models import ModelConfig, NgramConfig
 from seqmodels.config.overrides import apply_overrides
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.serialization import leaves, optional_of
-from seqmodels.config.transformers import GPTConfig
+from seqmodels.config.tasks import LanguageModelConfig, MaskedLanguageModelConfig, TaskConfig
+from seqmodels.config.transformers import BERTConfig, GPTConfig, TransformerConfig, ViTConfig
 from seqmodels.config.validate import validate
 from tests.config.examples import MODELS, make
 
-GPT, LSTM, NGRAM = GPTConfig, RecurrentConfig, NgramConfig
+GPT, LSTM, NGRAM, BERT = GPTConfig, RecurrentConfig, NgramConfig, BERTConfig
 
 # Model, overrides (the last one is at fault), what the line says is allowed.
 BAD = [
@@ -45,6 +46,13 @@ BAD = [
     (LSTM, "data.test_fraction=0.5 data.validation_fraction=0.5", "less than 1"),
     (LSTM, "data.batching=buckets training.steps_per_call=2", "must be 1"),
     (LSTM, "task.label_smoothing=1", "from 0 up to, but not, 1"),
+    (BERT, "task.mask_rate=0", "between 0 and 1"),
+    (BERT, "task.mask_share=1.5", "from 0 to 1"),
+    (BERT, "task.mask_share=0.8 task.random_share=0.3", "with task.mask_share=0.8 must be 1"),
+    (BERT, "evaluation.context=carry", "a bert looks both ways and has none; use window"),
+    (BERT, "evaluation.context=sliding", "a bert looks both ways; use window"),
+    (BERT, "data.batching=streams", "a bert looks both ways and has none"),
+    (BERT, "training.best_metric=bits_per_byte", "task.kind=masked_language_model has none"),
     (LSTM, "optimizer.peak_lr=0", "above 0"),
     (LSTM, "optimizer.peak_lr=inf", "above 0"),
     (LSTM, "optimizer.final_lr=0.1", "at most optimizer.peak_lr, 0.001"),
@@ -146,3 +154,21 @@ def test_everything_wrong_is_told_at_once() -> None:
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.kind)
 def test_the_defaults_are_valid(model: object) -> None:
     validate(make(model))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "line"),
+    [
+        (BERT(), LanguageModelConfig(), "task.kind=language_model needs a causal model, not bert"),
+        (LSTM(), MaskedLanguageModelConfig(), "needs a model that looks both ways, not recurrent"),
+        (ViTConfig(), MaskedLanguageModelConfig(), "vit needs data of kind images, not text"),
+        (TransformerConfig(), LanguageModelConfig(), "transformer needs data of kind pairs"),
+    ],
+)
+def test_models_and_tasks_that_do_not_go_together(
+    model: ModelConfig, task: TaskConfig, line: str
+) -> None:
+    config = make(model)
+    config.task = task
+    with pytest.raises(UserError, match=line):
+        validate(config)

@@ -6,6 +6,7 @@ To add a model: one line in `CONFIGS`, under its name in the registry. Further f
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.models import Activation, ModelConfig, NgramConfig
-from seqmodels.config.recurrent import RecurrentConfig
-from seqmodels.config.transformers import GPTConfig, Norm, NormPlacement, Position
+from seqmodels.config.models import (
+    Activation,
+    ConvolutionalConfig,
+    ConvolutionForm,
+    ModelConfig,
+    NgramConfig,
+)
+from seqmodels.config.recurrent import Cell, RecurrentBlock, RecurrentConfig
+from seqmodels.config.transformers import (
+    AarenConfig,
+    BERTConfig,
+    EmbeddingTying,
+    GPTConfig,
+    ImagePooling,
+    ImagePosition,
+    Norm,
+    NormPlacement,
+    Position,
+    TransformerConfig,
+    ViTConfig,
+)
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
-from seqmodels.types import DataSpec, ImageInput, TokenInput, ValueInput, VocabOutput
+from seqmodels.types import ClassOutput, DataSpec, ImageInput, TokenInput, ValueInput, VocabOutput
 
 B, T, S, V = 2, 7, 6, 11
 CUT = 5  # all 16 ways to cut this many tokens are tried
@@ -30,18 +49,78 @@ TRANSLATION = DataSpec(TokenInput(V), VocabOutput(V), source=TokenInput(V - 2))
 gpt = functools.partial(
     GPTConfig, num_layers=2, model_dim=12, num_heads=3, mlp_dim=20, max_length=T, dropout_rate=0.2
 )
+transformer = functools.partial(
+    TransformerConfig,
+    num_encoder_layers=2,
+    num_decoder_layers=3,
+    model_dim=12,
+    num_heads=3,
+    mlp_dim=20,
+    max_length=T,
+    dropout_rate=0.2,
+    activation=Activation.GELU,
+    tie_embeddings=EmbeddingTying.TARGET,
+)
+bert = functools.partial(
+    BERTConfig,
+    num_layers=2,
+    model_dim=12,
+    num_heads=3,
+    mlp_dim=20,
+    max_length=T,
+    num_token_types=1,
+    dropout_rate=0.2,
+)
+vit = functools.partial(
+    ViTConfig,
+    patch_size=4,
+    num_layers=2,
+    model_dim=12,
+    num_heads=3,
+    mlp_dim=20,
+    dropout_rate=0.2,
+)
 recurrent = functools.partial(RecurrentConfig, model_dim=12, hidden_dim=10, dropout_rate=0.2)
+aaren = functools.partial(
+    AarenConfig, num_layers=2, model_dim=12, num_heads=3, mlp_dim=20, dropout_rate=0.2
+)
+convolutional = functools.partial(
+    ConvolutionalConfig, num_layers=2, model_dim=12, hidden_dim=10, dropout_rate=0.2
+)
 
 CONFIGS: dict[str, ModelConfig] = {
     "ngram": NgramConfig(order=3),
     "recurrent": recurrent(),
     "gpt": gpt(),
+    "transformer": transformer(),
+    "bert": bert(),
+    "vit": vit(),
+    "aaren": aaren(),
+    "convolutional": convolutional(),
 }
 """One config a registered kind: the whole suite runs on each."""
 
 VARIANTS: dict[str, ModelConfig] = {
     "unigram": NgramConfig(order=1),
     "recurrent tied, 2 layers": recurrent(num_layers=2, hidden_dim=12, tie_embeddings=True),
+    "recurrent minGRU, residual": recurrent(
+        cell=Cell.MIN_GRU,
+        block=RecurrentBlock.RESIDUAL,
+        num_layers=2,
+        convolution_width=3,
+        mlp_dim=20,
+        tie_embeddings=True,
+    ),
+    "recurrent minLSTM, learned": recurrent(cell=Cell.MIN_LSTM, learned_initial_state=True),
+    "recurrent LRU": recurrent(cell=Cell.LRU, num_layers=2),
+    "recurrent LRU, learned": recurrent(cell=Cell.LRU, learned_initial_state=True),
+    "recurrent aaren, learned": recurrent(
+        cell=Cell.AAREN, num_heads=2, learned_initial_state=True
+    ),
+    "aaren post, no positions": aaren(
+        norm_placement=NormPlacement.POST, position=Position.NONE, use_bias=False
+    ),
+    "text_cnn": convolutional(form=ConvolutionForm.TEXT_CNN, num_layers=1, kernel_size=2),
     "gpt sinusoidal, post": gpt(position=Position.SINUSOIDAL, norm_placement=NormPlacement.POST),
     "gpt rotary, swiglu, biases": gpt(
         position=Position.ROTARY, activation=Activation.SWIGLU, use_bias=True
@@ -61,16 +140,41 @@ VARIANTS: dict[str, ModelConfig] = {
     "gpt grouped heads, no positions": gpt(num_heads=6, num_kv_heads=3, position=Position.NONE),
     "gpt alibi": gpt(position=Position.ALIBI, activation=Activation.GELU_EXACT),
     "gpt window, rotary": gpt(window=3, num_heads=2, position=Position.ROTARY),
+    "transformer pre, rotary, all tied": transformer(
+        norm_placement=NormPlacement.PRE,
+        final_norm=True,
+        position=Position.ROTARY,
+        num_heads=2,
+        tie_embeddings=EmbeddingTying.ALL,
+    ),
+    "transformer alibi, untied": transformer(
+        position=Position.ALIBI, tie_embeddings=EmbeddingTying.NONE, final_norm=True
+    ),
+    "bert classes": bert(),
+    "bert tags": bert(remat=True, activation=Activation.GELU),
+    "vit mean, sinusoidal": vit(
+        pooling=ImagePooling.MEAN, position=ImagePosition.SINUSOIDAL_2D, remat=True
+    ),
 }
 """Further forms: the laws of chunks, packing and gradients run on each."""
 
-SPECS: dict[str, DataSpec] = {}
+IMAGES = DataSpec(ImageInput(8, 12, 3), ClassOutput(5, per_step=False))
+SPECS: dict[str, DataSpec] = {
+    "transformer": TRANSLATION,
+    "transformer pre, rotary, all tied": dataclasses.replace(LANGUAGE, source=TokenInput(V)),
+    "transformer alibi, untied": TRANSLATION,
+    "text_cnn": DataSpec(TokenInput(V), ClassOutput(5, per_step=False)),
+    "bert classes": DataSpec(TokenInput(V), ClassOutput(5, per_step=False)),
+    "bert tags": DataSpec(TokenInput(V), ClassOutput(5, per_step=True)),
+    "vit": IMAGES,
+    "vit mean, sinusoidal": IMAGES,
+}
 """What the data of a case are, where they are not `LANGUAGE`."""
 
 ONE_DOCUMENT: set[str] = set()
 """Cases that take one document a row: what they know of a source belongs to the whole row."""
 
-RECTIFIED: set[str] = set()
+RECTIFIED: set[str] = {"convolutional", "text_cnn"}
 """Cases with units that may be off for all of a few inputs (ReLU, maximum): some entries of a
 parameter's gradient are then 0, though never all."""
 
@@ -186,6 +290,7 @@ def case(name: str, dtype: Any = jnp.float32) -> SimpleNamespace:
     step = jax.jit(call, static_argnames="train")
     prepare = jax.jit(encode, static_argnames="train")
     own = (SOURCE, source_ids) if encodes else (None, None)
+    given = jax.tree.map(jnp.asarray, own)
 
     def run(inputs, ids=None, source=own, **keywords):
         outputs, carry = step(params, jnp.asarray(inputs), None, ids, *source, **keywords)
@@ -196,7 +301,7 @@ def case(name: str, dtype: Any = jnp.float32) -> SimpleNamespace:
         memory = None
         if encodes:
             rows = np.arange(batch_size) % B
-            memory = prepare(params, *(x[rows] for x in source))
+            memory = prepare(params, *(jnp.asarray(x)[rows] for x in source))
         return model.apply({"params": params}, batch_size, capacity, memory, method="initial_carry")
 
     return SimpleNamespace(
@@ -206,7 +311,7 @@ def case(name: str, dtype: Any = jnp.float32) -> SimpleNamespace:
         spec=spec,
         start=start,
         params=params,
-        call=functools.partial(call, source=own[0], source_ids=own[1]),
+        call=functools.partial(call, source=given[0], source_ids=given[1]),
         own=own,
         inputs=inputs_of(spec),
         ids=PACKED if packs else PADDED,

@@ -109,7 +109,21 @@ def test_parameters_are_float32_boxed_and_a_function_of_the_key(name: str) -> No
 
 # The key's bias adds the same to all scores of a query, which softmax takes away; turned by a
 # position, as with rotary ones, it does not.
-WITHOUT_GRADIENT = {("gpt remat, untied", "['qkv']['bias']"): lambda gradient: gradient[:, :, -2]}
+QKV, MEMORY = "['qkv']['bias']", "['memory_key_value']['bias']"
+WITHOUT_GRADIENT = {
+    **{
+        (name, QKV): lambda gradient: gradient[:, :, -2]
+        for name in ALL
+        if name.startswith(("gpt remat, untied", "bert", "vit", "transformer"))
+        and "rotary" not in name
+    },
+    **{
+        (name, MEMORY): lambda gradient: gradient[:, :, 0]
+        for name in ALL
+        if name.startswith("transformer")
+    },
+    ("aaren", "['scores']['key_bias']"): lambda gradient: gradient[:],
+}
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -117,7 +131,8 @@ def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name: str) -> N
     c = case(name)
 
     def loss(params):
-        outputs, _ = c.call(params, jnp.asarray(c.inputs), None, None)
+        # One document a row, so that every token of the source is looked at.
+        outputs, _ = c.call(params, jnp.asarray(c.inputs), None, None, source_ids=None)
         return jnp.sum(outputs * jax.random.normal(jax.random.key(2), outputs.shape))
 
     for path, gradient in jax.tree.leaves_with_path(jax.jit(jax.grad(loss))(c.params)):

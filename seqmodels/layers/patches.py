@@ -1,0 +1,92 @@
+"""Images as sequences of patches, and where a patch stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Num
+
+from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.embedding import ACTIVATIONS
+
+
+def cut_patches(
+    images: Num[Array, "B height width channels"], patch_size: int
+) -> Num[Array, "B P values"]:
+    """Cuts images into squares of patch_size x patch_size pixels, row by row.
+
+    The values of a patch are in the order (row, column, channel).
+
+    Raises:
+      ValueError: the squares do not fill the image.
+    """
+    batch_size, height, width, channels = images.shape
+    rows, columns = grid(height, width, patch_size)
+    x = images.reshape(batch_size, rows, patch_size, columns, patch_size, channels)
+    return jnp.swapaxes(x, 2, 3).reshape(batch_size, rows * columns, patch_size**2 * channels)
+
+
+def grid(height: int, width: int, patch_size: int) -> tuple[int, int]:
+    """Rows and columns of patches.
+
+    Raises:
+      ValueError: the patches do not fill the image.
+    """
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            f"patches of {patch_size} x {patch_size} pixels do not fill an image of "
+            f"{height} x {width}"
+        )
+    return height // patch_size, width // patch_size
+
+
+class PatchEmbedding(nn.Module):
+    """A linear map of each patch: a convolution of kernel and stride p (arXiv:2010.11929).
+
+        x = patches W + b                                      # [B, P, p p C] -> [B, P, D]
+
+    Attributes:
+      patch_size: p.
+      model_dim: D.
+      kernel_init: initializer of W.
+      dtype: dtype of the product.
+    """
+
+    patch_size: int
+    model_dim: int
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: Num[Array, "B height width channels"]) -> Float[Array, "B P D"]:
+        project = Dense(
+            self.model_dim,
+            (None, "embed"),
+            kernel_init=self.kernel_init,
+            dtype=self.dtype,
+            name="project",
+        )
+        return nn.with_logical_constraint(
+            project(cut_patches(images, self.patch_size)), ACTIVATIONS
+        )
+
+
+def sinusoidal_2d(rows: int, columns: int, model_dim: int) -> Float[np.ndarray, "P D"]:
+    """Sines and cosines of the column, then of the row, of each patch, row by row.
+
+        w_i = 10000^(-4 i / D),  i = 0 .. D/4 - 1
+        p = [sin(w column), cos(w column), sin(w row), cos(w row)]
+
+    Source: Chen et al., 2021, arXiv:2104.02057 (MoCo v3).
+
+    Args:
+      model_dim: D, a multiple of 4.
+    """
+    rates = 10000.0 ** (-np.arange(model_dim // 4) * 4 / model_dim)
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    angles = [place[:, None] * rates[None] for place in (column, row)]
+    parts = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    return np.concatenate(parts, axis=1).astype(np.float32)

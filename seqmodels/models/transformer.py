@@ -1,0 +1,187 @@
+"""Encoder-decoder Transformers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer, Num
+
+from seqmodels.config.transformers import EmbeddingTying, Position, TransformerConfig
+from seqmodels.layers.attention import Memory
+from seqmodels.layers.blocks import TransformerStack
+from seqmodels.layers.decoding_cache import empty_cache, look_around
+from seqmodels.layers.dense import Dense
+from seqmodels.layers.embedding import make_embedding, make_head
+from seqmodels.layers.positions import PositionTable, add_positions
+from seqmodels.ops.masks import Places, Sight
+from seqmodels.types import Carry, DataSpec
+
+XAVIER = nn.initializers.xavier_uniform()
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder (Vaswani et al., 2017, arXiv:1706.03762).
+
+        memory = encoder(positions + source)                   # [B, S, D]
+        k, v = memory W + b                                    # of all layers, [B, L, H, S, K]
+        features = decoder(positions + target, k, v)           # [B, T, D]
+
+    `encode` returns {"keys", "values": k, v, "segments": [B, S]}; target document n looks at source
+    document n. The carry is the decoder's cache (see `decoding_cache`) and, under "memory", what
+    `encode` returned, so that a step computes nothing of the source. Past the capacity, and from
+    position `max_length` on, the outputs are NaN.
+
+    Norms stand behind the sums (2017) or before the parts (Xiong et al., 2020, arXiv:2002.04745).
+    With sinusoidal positions the token vectors, which start with a deviation of 1 / sqrt(D), are
+    multiplied by sqrt(D). Kernels start Xavier-uniform over a product as it is stored: [D, 3 D] of
+    the self-attention, as in PyTorch, and [D, 2 D] for each layer's k and v.
+
+    Attributes:
+      config: hyper-parameters.
+      spec: what the data decide, source and target.
+      dtype: dtype of the arithmetic; parameters, norms, softmax and logits are float32.
+    """
+
+    config: TransformerConfig
+    spec: DataSpec
+    dtype: Any = jnp.float32
+    causal: ClassVar[bool] = True
+
+    def setup(self) -> None:
+        config, dtype, spec = self.config, self.dtype, self.spec
+        for field, message in config.problems():
+            raise ValueError(f"{field} {message}")
+        if spec.source is None:
+            raise ValueError("a transformer has an encoder: its data must have a source")
+        dim, tying = config.model_dim, config.tie_embeddings
+        init = nn.initializers.normal(dim**-0.5)
+        self.embedding = make_embedding(spec, dim, init, dtype)
+        if tying == EmbeddingTying.ALL:
+            if spec.source != spec.inputs:
+                raise ValueError(
+                    f"tie_embeddings=all needs one vocabulary on both sides, not {spec}"
+                )
+            self.source_embedding = self.embedding
+        else:
+            self.source_embedding = make_embedding(
+                DataSpec(spec.source, spec.outputs), dim, init, dtype
+            )
+        self.position_table = self.source_position_table = None
+        if config.position == Position.LEARNED:
+            self.position_table = PositionTable(config.max_length, dim, dtype)
+            self.source_position_table = PositionTable(config.max_length, dim, dtype)
+        self.dropout = nn.Dropout(config.dropout_rate)
+        stack = {"remat": config.remat, "final_norm": config.final_norm, "dtype": dtype}
+        block = self._block()
+        both_ways = {**block, "sight": Sight.BOTH_WAYS}
+        self.encoder = TransformerStack(config.num_encoder_layers, both_ways, **stack)
+        self.decoder = TransformerStack(config.num_decoder_layers, block, **stack)
+        self.memory_key_value = Dense(
+            (config.num_decoder_layers, config.num_heads, 2, dim // config.num_heads),
+            ("embed", "layers", "heads", None, "kv"),
+            kernel_init=self._init_memory,
+            dtype=dtype,
+        )
+        self.head = make_head(
+            spec, tied=tying != EmbeddingTying.NONE, use_bias=True, init=XAVIER, dtype=dtype
+        )
+
+    @nn.nowrap
+    def _block(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "num_heads": config.num_heads,
+            "mlp_dim": config.mlp_dim,
+            "norm_epsilon": config.norm_epsilon,
+            "norm_placement": config.norm_placement,
+            "activation": config.activation,
+            "position": config.position,
+            "use_bias": True,
+            "dropout_rate": config.dropout_rate,
+            "kernel_init": XAVIER,
+            "output_init": XAVIER,
+        }
+
+    @nn.nowrap
+    def _init_memory(self, key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
+        """Xavier-uniform for the keys and values of each layer by itself, [D, 2 D]."""
+        layers = self.config.num_decoder_layers
+        each = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", batch_axis=(0,))
+        kernels = each(key, (layers, shape[0], shape[1] // layers), dtype)
+        return jnp.swapaxes(kernels, 0, 1).reshape(shape)
+
+    def encode(
+        self,
+        source: Num[Array, "B S *features"],
+        *,
+        segment_ids: Integer[Array, "B S"] | None = None,
+        train: bool,
+    ) -> dict[str, Array]:
+        """Reads the source, and makes the keys and values that all of the decoder's layers need."""
+        config, shape = self.config, (source.shape[0], source.shape[1])
+        outlook = look_around(shape, None, segment_ids, max_length=config.max_length)
+        positions = outlook.around.queries.positions
+        x = self.source_embedding(source)
+        x = add_positions(x, positions, config.position, self.source_position_table)
+        x = self.dropout(x, deterministic=not train)
+        x, _ = self.encoder(x, None, outlook.around, train=train)
+        x, _ = outlook.close(x, None)
+        pairs = self.memory_key_value(x)  # [B, S, L, H, 2, K]
+        keys, values = jnp.transpose(pairs, (4, 0, 2, 3, 1, 5))  # [B, L, H, S, K] each
+        if segment_ids is None:
+            segment_ids = jnp.ones(shape, jnp.int32)
+        return {"keys": keys, "values": values, "segments": segment_ids.astype(jnp.int32)}
+
+    def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
+        """An empty cache of `capacity` tokens a row, and the memory."""
+        config = self.config
+        if memory is None:
+            raise ValueError("a transformer decodes from a memory: encode the source first")
+        cache = empty_cache(
+            batch_size,
+            capacity,
+            num_layers=config.num_decoder_layers,
+            num_kv_heads=config.num_heads,
+            head_dim=config.model_dim // config.num_heads,
+            dtype=self.dtype,
+        )
+        return {**cache, "memory": memory}
+
+    def __call__(
+        self,
+        inputs: Num[Array, "B T *features"],
+        carry: Carry = None,
+        *,
+        segment_ids: Integer[Array, "B T"] | None = None,
+        memory: Any = None,
+        train: bool,
+    ) -> tuple[Float[Array, "B T D"], Carry]:
+        """Runs a chunk of the target; `carry=None` is the parallel form, which returns no carry.
+
+        Args:
+          memory: what `encode` returned; in the carry where there is one.
+
+        Raises:
+          ValueError: neither carry nor memory.
+        """
+        config, shape = self.config, (inputs.shape[0], inputs.shape[1])
+        memory = memory if carry is None else carry["memory"]
+        if memory is None:
+            raise ValueError("a transformer decodes from a memory: encode the source first")
+        outlook = look_around(shape, carry, segment_ids, max_length=config.max_length)
+        positions = outlook.around.queries.positions
+        x = add_positions(self.embedding(inputs), positions, config.position, self.position_table)
+        x = self.dropout(x, deterministic=not train)
+        segments = memory["segments"]
+        # Who looks at a memory heeds documents alone: where its tokens stand does not matter.
+        places = Places(jnp.zeros((1, segments.shape[1]), jnp.int32), segments)
+        around = outlook.around._replace(memory=Memory(memory["keys"], memory["values"], places))
+        x, cache = self.decoder(x, outlook.cache, around, train=train)
+        features, carry = outlook.close(x, cache)
+        return features, None if carry is None else {**carry, "memory": memory}
+
+    def readout(self, features: Float[Array, "*rows D"]) -> Float[Array, "*outputs"]:
+        """Outputs in float32; logits [..., V]."""
+        return self.embedding.attend(features) if self.head is None else self.head(features)
