@@ -32,11 +32,23 @@ class Batching(enum.StrEnum):
 
 @dataclasses.dataclass
 class DataConfig:
-    """Base of all data configs. `batch_size` is global, over all devices and micro-batches."""
+    """Base of all data configs.
+
+    Attributes:
+      name: a name of the registry's DATASETS, of the same kind.
+      batch_size: global, over all devices and micro-batches.
+      cache_dir: what is made of the data once; none = $SEQMODELS_CACHE_DIR, else
+        ~/.cache/seqmodels.
+    """
 
     kind: ClassVar[str] = ""
     name: str = ""
     batch_size: int = 32
+    cache_dir: str | None = None
+
+    def paths(self) -> dict[str, str | None]:
+        """The fields that name files of the user's."""
+        return {}
 
 
 @dataclasses.dataclass
@@ -61,7 +73,6 @@ class TextDataConfig(DataConfig):
       unknown_symbols: character tokenizer: keep a symbol <unk> for characters that the training
         split lacks; without it such a character in held-out text is an error.
       batching, sequence_length: how rows are cut; a row has sequence_length targets.
-      cache_dir: token stores; none = $SEQMODELS_CACHE_DIR, else ~/.cache/seqmodels.
     """
 
     kind: ClassVar[str] = "text"
@@ -83,7 +94,6 @@ class TextDataConfig(DataConfig):
     unknown_symbols: bool = True
     batching: Batching = Batching.CROPS
     sequence_length: int = 128
-    cache_dir: str | None = None
 
     def paths(self) -> dict[str, str | None]:
         """The fields of `text_file` that name files."""
@@ -92,4 +102,77 @@ class TextDataConfig(DataConfig):
             "train_path": self.train_path,
             "validation_path": self.validation_path,
             "test_path": self.test_path,
+        }
+
+
+@dataclasses.dataclass
+class ImagesDataConfig(DataConfig):
+    """Images, each of one class. Pixels become (x / 255 - 0.5) / 0.5, ViT's own preprocessing.
+
+    Attributes:
+      name: `shapes` (made up) or `tfds_images:NAME`.
+      image_size: height and width that images are resized to; none = as they are stored (shapes:
+        32).
+      tfds_data_dir: where `tfds_images:NAME` is prepared; none = as for text.
+      train_split, validation_split, test_split: `tfds_images:NAME`: TFDS split expressions;
+        test_split may be none.
+    """
+
+    kind: ClassVar[str] = "images"
+    name: str = "shapes"
+    image_size: int | None = None
+    tfds_data_dir: str | None = None
+    train_split: str = "train[:90%]"
+    validation_split: str = "train[90%:]"
+    test_split: str | None = "test"
+
+
+@dataclasses.dataclass
+class PairsDataConfig(DataConfig):
+    """Pairs of texts: a source, and the target that it is to become.
+
+    Attributes:
+      name: `dates` (made up) or `parallel_text`.
+      source_path, target_path: `parallel_text`: two UTF-8 files, line i of one is the translation
+        of line i of the other; split by fraction (the last part is held out).
+      train_source_path .. test_target_path: `parallel_text`: two files a split, instead.
+      validation_fraction, test_fraction: shares of the lines of source_path that are held out.
+      tokenizer: character or byte.
+      unknown_symbols: character tokenizer: keep a symbol <unk> for what the training split lacks.
+      shared_vocabulary: one vocabulary for both sides, or one a side.
+      max_source_length, max_target_length: in tokens; the target's <eos> counts. Longer pairs of
+        the training split are left out, held-out ones are refused.
+      max_shapes: batches are padded to that many shapes at most; each is compiled once.
+    """
+
+    kind: ClassVar[str] = "pairs"
+    name: str = "dates"
+    source_path: str | None = None
+    target_path: str | None = None
+    train_source_path: str | None = None
+    train_target_path: str | None = None
+    validation_source_path: str | None = None
+    validation_target_path: str | None = None
+    test_source_path: str | None = None
+    test_target_path: str | None = None
+    validation_fraction: float = 0.05
+    test_fraction: float = 0.05
+    tokenizer: TokenizerKind = TokenizerKind.CHARACTER
+    unknown_symbols: bool = True
+    shared_vocabulary: bool = True
+    max_source_length: int = 64
+    max_target_length: int = 64
+    max_shapes: int = 8
+
+    def paths(self) -> dict[str, str | None]:
+        """The fields of `parallel_text` that name files."""
+        return {
+            "source_path": self.source_path,
+            "target_path": self.target_path,
+            "train_source_path": self.train_source_path,
+            "train_target_path": self.train_target_path,
+            "validation_source_path": self.validation_source_path,
+            "validation_target_path": self.validation_target_path,
+            "test_source_path": self.test_source_path,
+            "test_target_path": self.test_target_path,
         }

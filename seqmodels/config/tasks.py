@@ -13,11 +13,15 @@ class TaskConfig:
 
     Class attributes:
       kind: name in the registry.
+      reads: kinds of data that it goes with.
       causal: True: the model must not see what stands behind a token; False: it must; None: either.
+      best_metrics: metrics of a validation split of which lower is better.
     """
 
     kind: ClassVar[str] = ""
+    reads: ClassVar[tuple[str, ...]] = ("text",)
     causal: ClassVar[bool | None] = None
+    best_metrics: ClassVar[tuple[str, ...]] = ("loss", "perplexity")
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yields (field, what is allowed) where fields of the task do not go together."""
@@ -31,6 +35,7 @@ class LanguageModelConfig(TaskConfig):
 
     kind: ClassVar[str] = "language_model"
     causal: ClassVar[bool | None] = True
+    best_metrics: ClassVar[tuple[str, ...]] = ("loss", "perplexity", "bits_per_byte")
     label_smoothing: float = 0.0
 
 
@@ -48,3 +53,25 @@ class MaskedLanguageModelConfig(TaskConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.mask_share + self.random_share > 1:
             yield "random_share", f"with task.mask_share={self.mask_share} must be 1 at most in all"
+
+
+@dataclasses.dataclass
+class ClassificationConfig(TaskConfig):
+    """One class for the whole of an image or a sequence. `label_smoothing` as in
+    `LanguageModelConfig`."""
+
+    kind: ClassVar[str] = "classification"
+    reads: ClassVar[tuple[str, ...]] = ("images",)
+    best_metrics: ClassVar[tuple[str, ...]] = ("loss",)
+    label_smoothing: float = 0.0
+
+
+@dataclasses.dataclass
+class TranslationConfig(TaskConfig):
+    """A target sequence from a source sequence, trained with teacher forcing. `label_smoothing`
+    as in `LanguageModelConfig`."""
+
+    kind: ClassVar[str] = "translation"
+    reads: ClassVar[tuple[str, ...]] = ("pairs",)
+    causal: ClassVar[bool | None] = True
+    label_smoothing: float = 0.0

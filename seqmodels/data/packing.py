@@ -80,8 +80,8 @@ def best_fit_decreasing(lengths: np.ndarray, capacity: int) -> tuple[np.ndarray,
     return rows, columns
 
 
-def choose_widths(lengths: np.ndarray, batch_size: int) -> np.ndarray:
-    """Chooses at most MAX_BUCKETS row widths so that an epoch has the fewest columns in all.
+def choose_widths(lengths: np.ndarray, batch_size: int, most: int = MAX_BUCKETS) -> np.ndarray:
+    """Chooses at most `most` row widths so that an epoch has the fewest columns in all.
 
     A bucket of n pieces of width w costs ceil(n / B) B w columns, padding rows included. Dynamic
     programming over the lengths that occur (at most 256 quantiles of them) finds the minimum.
@@ -105,7 +105,7 @@ def choose_widths(lengths: np.ndarray, batch_size: int) -> np.ndarray:
     best = np.full(len(before), np.inf)
     best[0] = 0.0
     totals, choices = [], []
-    for _ in range(MAX_BUCKETS):
+    for _ in range(most):
         through = best[:-1, None] + cost  # [first candidate of the last bucket, its last one]
         choices.append(through.argmin(0))
         best = np.concatenate([[np.inf], through.min(0)])
@@ -116,6 +116,28 @@ def choose_widths(lengths: np.ndarray, batch_size: int) -> np.ndarray:
         end = int(choices[number][end]) - 1
         number -= 1
     return np.array(widths[::-1])
+
+
+def plan_buckets(
+    members: list[np.ndarray], batch_size: int, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Deals the items of each bucket out to ceil(n / B) batches and permutes all batches.
+
+    Args:
+      members: items of each bucket.
+      batch_size: B.
+      seed, epoch: what the permutations depend on.
+
+    Returns:
+      The bucket of each batch [num_batches], and its items [num_batches, B], -1 for none.
+    """
+    parts = [
+        order.spread(items[order.permutation(seed, f"bucket {i}", epoch, len(items))], batch_size)
+        for i, items in enumerate(members)
+    ]
+    buckets = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    shuffled = order.permutation(seed, "batches", epoch, len(buckets))
+    return buckets[shuffled], np.concatenate(parts)[shuffled]
 
 
 class _Pieces(Source):
@@ -202,33 +224,21 @@ class Buckets(_Pieces):
     ) -> None:
         super().__init__(split, batch_size, sequence_length, seed, name)
         self._require_rows(len(self._lengths), "documents, long ones cut")
-        widths = choose_widths(self._lengths, batch_size)
-        bucket = np.searchsorted(widths, self._lengths)
-        self._members = [np.flatnonzero(bucket == i) for i in range(len(widths))]
-        self._widths = np.repeat(widths, [-(-len(m) // batch_size) for m in self._members])
-        self.shapes = tuple((batch_size, int(width)) for width in widths)
-        self.batches_per_epoch = len(self._widths)
+        self._widths = choose_widths(self._lengths, batch_size)
+        bucket = np.searchsorted(self._widths, self._lengths)
+        self._members = [np.flatnonzero(bucket == i) for i in range(len(self._widths))]
+        self.shapes = tuple((batch_size, int(width)) for width in self._widths)
+        self.batches_per_epoch = sum(-(-len(m) // batch_size) for m in self._members)
         self._plan = functools.lru_cache(maxsize=2)(self._make_plan)
 
     def _make_plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the width of each batch and its pieces [num_batches, B], -1 for none."""
-        plan = np.concatenate(
-            [
-                order.spread(
-                    members[order.permutation(self._seed, f"bucket {i}", epoch, len(members))],
-                    self.batch_size,
-                )
-                for i, members in enumerate(self._members)
-            ]
-        )
-        shuffled = order.permutation(self._seed, "batches", epoch, len(plan))
-        return self._widths[shuffled], plan[shuffled]
+        return plan_buckets(self._members, self.batch_size, self._seed, epoch)
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Returns `rows` of the batch of a step."""
         epoch, index = self.position(step)
-        widths, plan = self._plan(epoch)
+        buckets, plan = self._plan(epoch)
         chosen = plan[index, rows]
         real = np.flatnonzero(chosen >= 0)
-        shape = (len(chosen), int(widths[index]))
+        shape = (len(chosen), int(self._widths[buckets[index]]))
         return self._fill(chosen[real], real, np.zeros_like(real), shape)

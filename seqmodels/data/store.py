@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from seqmodels.config.data import TextDataConfig, TokenizerKind
+from seqmodels.config.data import PairsDataConfig, TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.source import Documents, TextSource
 from seqmodels.data.tokenizers import (
@@ -88,9 +89,14 @@ def compute_fingerprint(tokenizer: Tokenizer, splits: dict[str, TokenSplit]) -> 
 
 
 def open_entry(
-    source: TextSource, config: TextDataConfig, tokenizer: Tokenizer | None, cache: Path
+    source: TextSource,
+    config: TextDataConfig | PairsDataConfig,
+    tokenizer: Tokenizer | None,
+    cache: Path,
 ) -> Entry:
     """Returns the entry of a data set, tokenising it first where the cache lacks it.
+
+    The training split is what is called `train`, or `train.PART` where splits come in parts.
 
     Args:
       source: the text.
@@ -113,7 +119,7 @@ def open_entry(
         where = _place(cache, text, tokenizer.to_json())
     entry = _read_entry(where)
     if entry is None:
-        with _explain_cache_errors(cache):
+        with explain_cache_errors(cache):
             where.parent.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(where.with_suffix(".lock")):
                 entry = _read_entry(where)  # another process may have written it meanwhile
@@ -160,13 +166,14 @@ def _write_entry(
     where: Path,
     documents: Documents,
     description: str,
-    config: TextDataConfig,
+    config: TextDataConfig | PairsDataConfig,
     tokenizer: Tokenizer | None,
 ) -> None:
     """Call under the entry's lock."""
     owner = "the tokenizer of the run" if tokenizer is not None else "the training split"
     if tokenizer is None:
-        tokenizer = _make_tokenizer(config, documents["train"])
+        parts = (texts for n, texts in documents.items() if n.partition(".")[0] == "train")
+        tokenizer = _make_tokenizer(config, list(itertools.chain.from_iterable(parts)))
     partial = where.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -200,7 +207,7 @@ def _write_entry(
     _sync_directory(where.parent)
 
 
-def _make_tokenizer(config: TextDataConfig, training: list[str]) -> Tokenizer:
+def _make_tokenizer(config: TextDataConfig | PairsDataConfig, training: list[str]) -> Tokenizer:
     if config.tokenizer == TokenizerKind.BYTE:
         return ByteTokenizer()
     return CharacterTokenizer.train(training, config.unknown_symbols)
@@ -258,7 +265,8 @@ def _sync_directory(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _explain_cache_errors(cache: Path) -> Iterator[None]:
+def explain_cache_errors(cache: Path) -> Iterator[None]:
+    """Turns a cache that is full or cannot be written into a line for the user."""
     try:
         yield
     except OSError as error:

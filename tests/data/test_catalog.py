@@ -8,7 +8,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.catalog import Catalog, data_dir, prepared_names
+from seqmodels.data.datasets.catalog import Catalog
+from seqmodels.data.datasets.prepared import data_dir, prepared_names
 from seqmodels.data.datasets.python_docs import PythonDocs
 from seqmodels.data.datasets.source import quiet
 from tests.data.helpers import CHINESE, data_root, experiment

@@ -1,0 +1,176 @@
+"""TFDS catalog data sets that are prepared in array_record form, read without TensorFlow.
+
+NAME is `dataset`, `dataset/config`, or either with `:version`; the newest one without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from seqmodels.config.data import ImagesDataConfig, TextDataConfig
+from seqmodels.config.errors import UserError, suggest
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_LONGEST_REASON = 300
+
+
+def prepare(config: TextDataConfig | ImagesDataConfig) -> None:
+    """Has TFDS download and prepare the data set unless it is there.
+
+    Raises:
+      UserError: TFDS could not; the line gives its reason.
+    """
+    root, name = data_dir(config), _catalog_name(config)
+    if _find_prepared(root, name) is not None:
+        return
+    import tensorflow_datasets as tfds
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # TFDS reports on stdout, which is for answers.
+        with filelock.FileLock(root / ".lock"), contextlib.redirect_stdout(sys.stderr):
+            builder = tfds.builder(name, data_dir=str(root))
+            builder.download_and_prepare(file_format="array_record")
+    except Exception as error:
+        # Anything may come out of a catalog builder: no network, no TensorFlow, no such name.
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST_REASON]
+        raise UserError(f"data.name={config.name}: TFDS cannot prepare it ({reason})") from None
+
+
+class Prepared:
+    """A data set on the disk; TFDS is imported only when it is read.
+
+    Args:
+      config: names it, as KIND:NAME.
+
+    Attributes:
+      name: NAME.
+      directory: where it is.
+
+    Raises:
+      UserError: it is not prepared (the line says how to).
+    """
+
+    def __init__(self, config: TextDataConfig | ImagesDataConfig) -> None:
+        self.name, root = _catalog_name(config), data_dir(config)
+        directory = _find_prepared(root, self.name)
+        if directory is None:
+            raise UserError(_explain_unprepared(root, config.name))
+        self.directory = directory
+        self._expressions: dict[str, str | None] = {
+            "train": config.train_split,
+            "validation": config.validation_split,
+            "test": config.test_split,
+        }
+
+    def fingerprint(self, settings: Any) -> str:
+        """Returns a hash of the files, the splits and `settings` (JSON)."""
+        # The files, and not the examples: TFDS need not be imported while a store has them.
+        digest = hashlib.sha256(json.dumps([self.name, settings, self._expressions]).encode())
+        for file in sorted(self.directory.iterdir()):
+            if file.is_file():
+                with open(file, "rb") as stream:
+                    digest.update(file.name.encode())
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()
+
+    def open(self) -> Any:
+        """Returns the TFDS builder. Call it under `source.quiet`, and what follows too."""
+        import tensorflow_datasets as tfds
+
+        try:
+            return tfds.builder_from_directory(str(self.directory))
+        except Exception as error:
+            raise UserError(f"{self.directory}: TFDS cannot read it ({error})") from None
+
+    def examples(self, builder: Any, **options: Any) -> dict[str, tuple[str, Any]]:
+        """Returns for each split that the config names its field, for errors, and its examples.
+
+        Args:
+          options: of `builder.as_data_source`.
+
+        Raises:
+          UserError: no such split, or not in array_record form.
+        """
+        return {
+            split: self._read(builder, split, expression, options)
+            for split, expression in self._expressions.items()
+            if expression is not None
+        }
+
+    def _read(
+        self, builder: Any, split: str, expression: str, options: dict[str, Any]
+    ) -> tuple[str, Any]:
+        field = f"data.{split}_split={expression}"
+        known = builder.info.splits
+        names = re.findall(r"[A-Za-z_]\w*(?=\s*(?:\[|\+|$))", expression)
+        for name in names:
+            if name not in known and name != "all":
+                raise UserError(f"{field}: {self.name} has no {name!r}{suggest(name, known)}")
+        try:
+            return field, builder.as_data_source(split=expression, **options)
+        except (NotImplementedError, ImportError) as error:
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise UserError(f"{self.directory}: not in array_record form ({reason})") from None
+        except Exception as error:
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise UserError(f"{field}: TFDS does not take it ({reason})") from None
+
+
+def data_dir(config: TextDataConfig | ImagesDataConfig) -> Path:
+    """Returns data.tfds_data_dir, $SEQMODELS_DATA_DIR/tfds where it exists, or TFDS's own."""
+    if config.tfds_data_dir is not None:
+        return Path(config.tfds_data_dir).expanduser()
+    if "SEQMODELS_DATA_DIR" in os.environ:
+        named = Path(os.environ["SEQMODELS_DATA_DIR"]) / "tfds"
+        if named.is_dir():
+            return named
+    return Path(os.environ.get("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets"))
+
+
+def prepared_names(root: Path) -> list[str]:
+    """Returns the names of the data sets under `root` that are prepared, configs included."""
+    infos = [*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")]
+    folders = {info.parent for info in infos if _VERSION.fullmatch(info.parent.name)}
+    return sorted({folder.parent.relative_to(root).as_posix() for folder in folders})
+
+
+def _catalog_name(config: TextDataConfig | ImagesDataConfig) -> str:
+    kind, _, name = config.name.partition(":")
+    if not re.fullmatch(r"[\w-]+(/[\w.-]+)?(:[\d.]+)?", name):
+        raise UserError(
+            f"data.name={config.name}: must be {kind}:NAME, NAME/CONFIG or NAME:VERSION"
+        )
+    return name
+
+
+def _find_prepared(root: Path, name: str) -> Path | None:
+    folder, _, version = name.partition(":")
+    infos = (root / folder).glob("*/dataset_info.json")
+    versions = [info.parent for info in infos if _VERSION.fullmatch(info.parent.name)]
+    if version:
+        versions = [found for found in versions if found.name == version]
+    return max(versions, key=lambda found: tuple(map(int, found.name.split("."))), default=None)
+
+
+def _explain_unprepared(root: Path, full_name: str) -> str:
+    kind, _, name = full_name.partition(":")
+    names = prepared_names(root)
+    line = f"data.name={full_name}: not prepared in {root}"
+    configs = [found for found in names if found.startswith(f"{name}/")]
+    near = configs or difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"{line}; did you mean {' or '.join(f'{kind}:{found}' for found in near)}?"
+    there = f" (prepared there: {', '.join(names)})" if names else " (nothing is prepared there)"
+    call = f"tfds.builder({name!r}, data_dir=DIR).download_and_prepare(file_format='array_record')"
+    return f"{line}{there}; `python launch.py prepare --config=...` tries to, or do {call}"
