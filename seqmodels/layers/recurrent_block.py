@@ -18,7 +18,7 @@ from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
 
 
-class RecurrentBlock(nn.Module):
+class ResidualBlock(nn.Module):
     """A Transformer's block with a recurrence where the attention was.
 
         pre:   x = x + out(cell(conv(norm(x))));   x = x + feedforward(norm(x))
@@ -115,7 +115,7 @@ class RecurrentBlock(nn.Module):
         return x if pre else norm(x)
 
 
-class RecurrentBlockStack(nn.Module):
+class ResidualStack(nn.Module):
     """L blocks, and with pre-norm a norm behind the last; used like `layers.recurrent`'s stack.
 
     Attributes:
@@ -123,7 +123,7 @@ class RecurrentBlockStack(nn.Module):
       num_layers: L.
     """
 
-    make_block: Callable[[], RecurrentBlock]
+    make_block: Callable[[], ResidualBlock]
     num_layers: int
 
     def setup(self) -> None:
@@ -148,6 +148,8 @@ class RecurrentBlockStack(nn.Module):
         train: bool,
     ) -> tuple[Float[Array, "B T D"], dict[str, Any]]:
         after = {}
-        for name, block in zip(state, self.blocks, strict=True):
+        # By name: a state that went through jit comes back sorted, layer_10 before layer_2.
+        for n, block in enumerate(self.blocks):
+            name = f"layer_{n}"
             x, after[name] = block(x, state[name], starts, valid, train=train)
         return x if self.final_norm is None else self.final_norm(x), after

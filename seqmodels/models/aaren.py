@@ -13,7 +13,7 @@ from seqmodels.config.transformers import AarenConfig
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.linear_recurrent import AarenCell
 from seqmodels.layers.positions import add_positions
-from seqmodels.layers.recurrent_block import RecurrentBlock, RecurrentBlockStack
+from seqmodels.layers.recurrent_block import ResidualBlock, ResidualStack
 from seqmodels.ops.streams import begin, follow
 from seqmodels.types import Carry, DataSpec
 
@@ -49,8 +49,8 @@ class Aaren(nn.Module):
             "dtype": dtype,
         }
 
-        def make_block() -> RecurrentBlock:
-            return RecurrentBlock(
+        def make_block() -> ResidualBlock:
+            return ResidualBlock(
                 lambda: AarenCell(config.model_dim, config.num_heads, **common),
                 config.model_dim,
                 config.mlp_dim,
@@ -63,7 +63,7 @@ class Aaren(nn.Module):
 
         self.embedding = make_embedding(self.spec, config.model_dim, init, dtype)
         self.dropout = nn.Dropout(config.dropout_rate)
-        self.stack = RecurrentBlockStack(make_block, config.num_layers)
+        self.stack = ResidualStack(make_block, config.num_layers)
         self.head = make_head(
             self.spec, tied=config.tie_embeddings, use_bias=config.use_bias, init=init, dtype=dtype
         )

@@ -101,8 +101,10 @@ class Convolutional(nn.Module):
             packing = compact(stream.valid)
             x, starts, count = packing.pack(x), packing.pack(starts), packing.count
         layers = {}
-        for (name, state), block in zip(before["layers"].items(), self.blocks, strict=True):
-            x, layers[name] = block(x, state, starts, count, train=train)
+        # By name: a carry that went through jit comes back sorted, layer_10 before layer_2.
+        for n, block in enumerate(self.blocks):
+            name = f"layer_{n}"
+            x, layers[name] = block(x, before["layers"][name], starts, count, train=train)
         features = x if packing is None else packing.unpack(x)
         return features, None if carry is None else {"layers": layers, **stream.after}
 

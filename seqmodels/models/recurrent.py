@@ -9,7 +9,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Num
 
-from seqmodels.config.recurrent import Cell, CellConfig, InputEncoding, RecurrentConfig
+from seqmodels.config.recurrent import (
+    Cell,
+    CellConfig,
+    InputEncoding,
+    RecurrentBlock,
+    RecurrentConfig,
+)
 from seqmodels.layers.cells import (
     GRUCell,
     GRUResetBeforeCell,
@@ -18,7 +24,9 @@ from seqmodels.layers.cells import (
     RNNCell,
 )
 from seqmodels.layers.embedding import make_embedding, make_head
+from seqmodels.layers.linear_recurrent import AarenCell, LRUCell, MinGRUCell, MinLSTMCell
 from seqmodels.layers.recurrent import RecurrentStack
+from seqmodels.layers.recurrent_block import ResidualBlock, ResidualStack
 from seqmodels.ops.positions import advance
 from seqmodels.types import Carry, DataSpec
 
@@ -59,6 +67,23 @@ def _gru_reset_before(config: CellConfig, dtype: Any) -> nn.Module:
     return GRUResetBeforeCell(**_shared(config, dtype), chrono_length=config.chrono_length)
 
 
+def _min_gru(config: CellConfig, dtype: Any) -> nn.Module:
+    return MinGRUCell(**_shared(config, dtype))
+
+
+def _min_lstm(config: CellConfig, dtype: Any) -> nn.Module:
+    return MinLSTMCell(**_shared(config, dtype))
+
+
+def _lru(config: CellConfig, dtype: Any) -> nn.Module:
+    shared = _shared(config, dtype)
+    return LRUCell(min_radius=config.min_radius, max_radius=config.max_radius, **shared)
+
+
+def _aaren(config: CellConfig, dtype: Any) -> nn.Module:
+    return AarenCell(**_shared(config, dtype), num_heads=config.num_heads)
+
+
 CELLS: dict[Cell, Callable[[CellConfig, Any], nn.Module]] = {
     Cell.RNN: _rnn,
     Cell.RNN_RELU: _rnn_relu,
@@ -67,6 +92,10 @@ CELLS: dict[Cell, Callable[[CellConfig, Any], nn.Module]] = {
     Cell.LAYER_NORM_LSTM: _layer_norm_lstm,
     Cell.GRU: _gru,
     Cell.GRU_RESET_BEFORE: _gru_reset_before,
+    Cell.MIN_GRU: _min_gru,
+    Cell.MIN_LSTM: _min_lstm,
+    Cell.LRU: _lru,
+    Cell.AAREN: _aaren,
 }
 """The only place where the names of cells meet their layers."""
 
@@ -90,7 +119,8 @@ class Recurrent(nn.Module):
 
     def setup(self) -> None:
         config, dtype = self.config, self.dtype
-        if config.tie_embeddings and config.model_dim != config.hidden_dim:
+        plain = config.block is RecurrentBlock.PLAIN
+        if plain and config.tie_embeddings and config.model_dim != config.hidden_dim:
             raise ValueError(
                 f"tied embeddings need model_dim == hidden_dim, "
                 f"not {config.model_dim} and {config.hidden_dim}"
@@ -98,9 +128,19 @@ class Recurrent(nn.Module):
         one_hot = config.inputs is InputEncoding.ONE_HOT
         self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype, one_hot=one_hot)
         self.dropout = nn.Dropout(config.dropout_rate)
-        self.layers = RecurrentStack(
-            lambda: CELLS[config.cell](config, dtype), config.num_layers, config.dropout_rate
-        )
+        make_cell = lambda: CELLS[config.cell](config, dtype)
+        if plain:
+            self.layers = RecurrentStack(make_cell, config.num_layers, config.dropout_rate)
+        else:
+            make_block = lambda: ResidualBlock(
+                make_cell,
+                config.model_dim,
+                config.mlp_dim,
+                config.convolution_width,
+                dropout_rate=config.dropout_rate,
+                dtype=dtype,
+            )
+            self.layers = ResidualStack(make_block, config.num_layers)
         self.head = make_head(
             self.spec, tied=config.tie_embeddings, input_name="hidden", dtype=dtype
         )

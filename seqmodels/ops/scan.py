@@ -212,7 +212,8 @@ NOTHING = -1e30
 def empty_softmax_state(batch_size: int, num_heads: int, head_dim: int) -> SoftmaxState:
     """The state before any score."""
     rows = (batch_size, num_heads)
-    return SoftmaxState(jnp.full(rows, NOTHING), jnp.zeros(rows), jnp.zeros((*rows, head_dim)))
+    maximum = jnp.full(rows, NOTHING, jnp.float32)
+    return SoftmaxState(maximum, jnp.zeros(rows), jnp.zeros((*rows, head_dim)))
 
 
 def running_softmax(

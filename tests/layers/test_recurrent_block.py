@@ -12,7 +12,7 @@ import pytest
 
 from seqmodels.config.transformers import NormPlacement
 from seqmodels.layers.linear_recurrent import MinGRUCell
-from seqmodels.layers.recurrent_block import RecurrentBlock, RecurrentBlockStack
+from seqmodels.layers.recurrent_block import ResidualBlock, ResidualStack
 from seqmodels.ops.positions import advance
 from tests.tolerances import TOLERANCE
 
@@ -20,9 +20,9 @@ B, T, D, N, F, L = 2, 7, 6, 4, 5, 2
 IDS = np.array([[1, 1, 1, 2, 2, 2, 2], [1, 0, 1, 1, 0, 2, 2]], np.int32)
 
 
-def build(**block: Any) -> tuple[Any, Any]:
+def build(num_layers: int = L, **block: Any) -> tuple[Any, Any]:
     make_cell = lambda: MinGRUCell(N)
-    stack = RecurrentBlockStack(lambda: RecurrentBlock(make_cell, D, **block), L)
+    stack = ResidualStack(lambda: ResidualBlock(make_cell, D, **block), num_layers)
 
     def run(stack: Any, x: jax.Array) -> Any:
         return stack(x, stack.initial_state(1), train=False)
@@ -108,6 +108,17 @@ def test_a_stack_may_be_cut_inside_documents_and_padding(convolution_width: int 
     np.testing.assert_allclose(whole[0, 3:], alone[0], **TOLERANCE["chunking"])
     skipped, _ = run(x[1:, np.array([0, 2, 3])], initial(stack, params, 1))
     np.testing.assert_allclose(whole[1, [0, 2, 3]], skipped[0], **TOLERANCE["chunking"])
+
+
+def test_eleven_layers_keep_their_states_apart() -> None:
+    """What comes back from jit has its names sorted, layer_10 before layer_2."""
+    stack, params = build(num_layers=11)
+    run = jax.jit(lambda x, s: stack.apply({"params": params}, x, s, train=False))
+    x, state = values(), initial(stack, params, B)
+    whole, _ = run(x[:, :3], state)
+    for t in range(3):
+        y, state = run(x[:, t, None], state)
+        np.testing.assert_allclose(y[:, 0], whole[:, t], **TOLERANCE["chunking"])
 
 
 def test_parts_that_are_none_have_no_parameters() -> None:
