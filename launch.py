@@ -15,6 +15,8 @@ COMMANDS = {
     "generate": "experiments.generate",
     "inspect": "experiments.inspect_",
     "batch": "experiments.batch",
+    "import": "experiments.import_",
+    "export": "experiments.export",
 }
 
 

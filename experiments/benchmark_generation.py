@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     run = load_run(arguments.workdir)
+    assert run.tokenizer is not None
     prompt = run.tokenizer.encode("The ")
     decoder, uncached = Decoder(run.model), generate_uncached(run.model, run.params)
 

@@ -40,7 +40,7 @@ def run(arguments: Arguments) -> int:
     result = evaluate_run(run, data, arguments.flags.split)
     shown = {**result, "overrides": overrides} if overrides else result
     # Told first: a result that cannot be written is not lost.
-    program.answer(arguments, shown, table(result, run.tokenizer.kind))
+    program.answer(arguments, shown, table(result, data.tokenizer.unit))
     path = write_result(workdir, result, overrides)
     if not arguments.flags.json:
         program.say(f"written to {path}")

@@ -37,7 +37,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
       ValueError: it is no such thing, or the model has fewer rows than there are tokens.
     """
 
-    kind = "huggingface"
+    kind, unit = "huggingface", "token"
 
     def __init__(self, description: dict[str, Any], vocab_size: int | None = None) -> None:
         import tokenizers

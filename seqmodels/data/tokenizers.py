@@ -56,6 +56,7 @@ class Tokenizer(Protocol):
 
     Attributes:
       kind: `character`, `byte` or `huggingface`.
+      unit: what a token stands for, in a word.
       vocab_size: V; tokens are 0..V-1.
       byte_lengths: UTF-8 bytes that each token stands for, [V]; 0 for the unknown symbol.
       lossless: whether the byte_lengths add up to the bytes of a text without unknown symbols.
@@ -65,6 +66,7 @@ class Tokenizer(Protocol):
     """
 
     kind: str
+    unit: str
     vocab_size: int
     byte_lengths: np.ndarray
     lossless: bool
@@ -121,7 +123,7 @@ class _Plain(SavedTokenizer):
 class ByteTokenizer(_Plain):
     """UTF-8 bytes: 256 tokens, loses nothing."""
 
-    kind = "byte"
+    kind = unit = "byte"
     vocab_size = 256
     unknown_id: int | None = None
     mask_id: int | None = None
@@ -175,7 +177,7 @@ class CharacterTokenizer(_Plain):
       unknown_symbols: whether token 0 is <unk>, which decodes to U+FFFD.
     """
 
-    kind = "character"
+    kind = unit = "character"
     mask_id: int | None = None
 
     def __init__(self, symbols: str, unknown_symbols: bool) -> None:

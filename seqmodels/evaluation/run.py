@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +25,11 @@ from seqmodels.evaluation.decoding import Decoder
 from seqmodels.evaluation.evaluate import Evaluator, Progress
 from seqmodels.evaluation.opening import parse_step, read_config
 from seqmodels.evaluation.sampling import Sampling
+from seqmodels.evaluation.specs import spec_from_json
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.workdir import claim_data, has_checkpoints
+from seqmodels.training.workdir import SPEC, claim_data, has_checkpoints, refuse_other_outputs
 from seqmodels.types import DataSpec, Params
 
 _log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class Run:
     Attributes:
       workdir: where it came from.
       model, params, task: `model.apply({"params": params}, tokens, train=False)` works as it is.
-      tokenizer: the one made from the training split.
+      tokenizer: the one made from the training split; None where an imported model reads no text.
       config, spec: of the experiment, of the data.
       step: of the checkpoint that was used.
     """
@@ -48,7 +50,7 @@ class Run:
     workdir: Path
     model: nn.Module
     params: Params
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     task: Any
     config: ExperimentConfig
     spec: DataSpec
@@ -75,12 +77,24 @@ def load_run(workdir: str | Path, step: str | int = "best") -> Run:
     """
     workdir = Path(workdir)
     config = read_config(workdir)
-    tokenizer = _open_tokenizer(workdir)
     task = make_task(config)
-    spec = task.make_spec(tokenizer)
+    if (workdir / SPEC).is_file():
+        has_one = (workdir / "tokenizer.json").is_file()
+        tokenizer = _open_tokenizer(workdir) if has_one else None
+        spec = _read_spec(workdir / SPEC)
+    else:
+        tokenizer = _open_tokenizer(workdir)
+        spec = task.make_spec(tokenizer)
     model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
     used, params = _load_params(workdir, config, model, parse_step(step))
     return Run(workdir, model, params, tokenizer, task, config, spec, used)
+
+
+def _read_spec(path: Path) -> DataSpec:
+    try:
+        return spec_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read: {error!r}") from None
 
 
 def _open_tokenizer(workdir: Path) -> Tokenizer:
@@ -100,6 +114,7 @@ def open_data(workdir: Path, config: ExperimentConfig, *, others: bool = False) 
     Raises:
       UserError: the data have changed since the run began, or cannot be opened.
     """
+    refuse_other_outputs(workdir)
     data = load_data(config, _open_tokenizer(workdir))
     path = workdir / "data.json"
     if not others and path.is_file() and has_checkpoints(workdir):
@@ -150,7 +165,7 @@ def evaluate_run(
     Returns:
       step, split, what `Evaluator` returns, and baseline; for `write_result`.
     """
-    if data.tokenizer.to_json() != run.tokenizer.to_json():
+    if run.tokenizer is None or data.tokenizer.to_json() != run.tokenizer.to_json():
         raise ValueError("the data must be tokenised with the run's tokenizer")
     config = run.config
     evaluator = Evaluator(run.model, data, config.evaluation, run.task, config.training.seed)
@@ -213,9 +228,12 @@ def generate_text(
     """
     if num_samples < 1:
         raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
+    tokenizer = run.tokenizer
+    if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
+        raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
     prompts = [p for p in prompts for _ in range(num_samples)]
-    encoded = [_encode(run.tokenizer, prompt) for prompt in prompts]
-    streams = [run.tokenizer.decode_stream(tokens) for tokens in encoded]
+    encoded = [_encode(tokenizer, prompt) for prompt in prompts]
+    streams = [tokenizer.decode_stream(tokens) for tokens in encoded]
     continuations = [""] * len(prompts)
 
     def tell(row: int, text: str) -> None:

@@ -1,0 +1,69 @@
+"""Which architecture a file has. Imports no jax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.interop import bert, gpt2, llama, torch_recurrent, torch_transformer, vit
+from seqmodels.interop.files import CONFIG, Tensors, name_some, read_json
+from seqmodels.interop.settings import Settings
+from seqmodels.interop.tables import Conversion, Shape
+
+Convert = Callable[[Settings, Mapping[str, Shape], str], Conversion]
+
+ARCHITECTURES: dict[str, Convert] = {
+    "GPT2LMHeadModel": gpt2.convert,
+    "GPT2Model": gpt2.convert,
+    "LlamaForCausalLM": llama.convert,
+    "LlamaModel": llama.convert,
+    "MistralForCausalLM": llama.convert,
+    "MistralModel": llama.convert,
+    "BertForMaskedLM": bert.convert,
+    "BertForPreTraining": bert.convert,
+    "BertForSequenceClassification": bert.convert,
+    "BertModel": bert.convert,
+    "ViTForImageClassification": vit.convert,
+    "ViTModel": vit.convert,
+}
+"""Of `config.json` of Hugging Face, by the name under architectures."""
+
+
+def convert(source: Path, tensors: Tensors) -> Conversion:
+    """Finds the conversion of a folder or of a state dict.
+
+    Raises:
+      UserError: an architecture that is not known, or a setting that is not supported.
+    """
+    if source.is_dir():
+        return _convert_folder(source, tensors)
+    if torch_transformer.is_transformer(tensors.shapes):
+        return torch_transformer.convert(tensors.shapes, tensors.source)
+    if torch_recurrent.is_recurrent(tensors.shapes):
+        return torch_recurrent.convert(tensors.shapes, tensors.source)
+    raise UserError(
+        f"--from={source}: the state dict is of no architecture that is known (nn.RNN, nn.LSTM, "
+        f"nn.GRU, nn.Transformer; of Hugging Face name the folder with {CONFIG}): it has "
+        + name_some(tensors.shapes, "tensor", 3)
+    )
+
+
+def _convert_folder(folder: Path, tensors: Tensors) -> Conversion:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise UserError(f"--from={folder}: the folder has no {CONFIG}")
+    values = read_json(path)
+    named = values.get("architectures")
+    name = named[0] if isinstance(named, list) and named else None
+    if not isinstance(name, str):
+        raise UserError(
+            f"{path}: names no architecture; architectures must hold one of: "
+            + ", ".join(ARCHITECTURES)
+        )
+    if name not in ARCHITECTURES:
+        # Both: what was perhaps meant, and all that there is.
+        near = suggest(name, ARCHITECTURES)
+        known = f"; known are {', '.join(ARCHITECTURES)}" if "did you mean" in near else ""
+        raise UserError(f"{path}: the architecture {name} is not known{near}{known}")
+    return ARCHITECTURES[name](Settings(path, values), tensors.shapes, name)

@@ -1,0 +1,72 @@
+"""Writes the parameters of a run in the formats of other libraries."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from seqmodels.data.huggingface import HuggingFaceTokenizer
+from seqmodels.evaluation.run import Run
+from seqmodels.evaluation.specs import spec_to_json
+from seqmodels.interop.directories import new_directory
+from seqmodels.interop.files import CONFIG, WEIGHTS, write_safetensors
+from seqmodels.interop.formats import Format
+from seqmodels.interop.tables import flatten
+from seqmodels.training.workdir import write_json
+
+
+def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
+    """Writes a folder or a file, whole or not at all.
+
+    Returns:
+      to, architecture, step, num_tensors, notes.
+
+    Raises:
+      UserError: there is something at `to`, or it cannot be written.
+    """
+    spec, model = spec_to_json(run.spec), run.config.model
+    arrays = to_tensors(run.params, form.rules(model, spec))
+    notes = []
+    with new_directory(to, "--to") as partial:
+        if form.describe is None:
+            # A file: made in the directory, which then gives way to it.
+            write_safetensors(partial / "file", arrays)
+            os.replace(partial / "file", partial.with_suffix(".file"))
+            partial.rmdir()
+            os.replace(partial.with_suffix(".file"), partial)
+        else:
+            write_safetensors(partial / WEIGHTS, arrays)
+            write_json(partial / CONFIG, form.describe(model, spec))
+            if isinstance(run.tokenizer, HuggingFaceTokenizer):
+                _write_tokenizer(partial, run.tokenizer)
+            else:
+                notes.append("without tokenizer files: the run's tokenizer is of another kind")
+    return {
+        "to": str(to),
+        "architecture": form.architecture(model, spec),
+        "step": run.step,
+        "num_tensors": len(arrays),
+        "notes": notes,
+    }
+
+
+def to_tensors(params: Any, rules: tuple[Any, ...]) -> dict[str, np.ndarray]:
+    """Makes the tensors of a format; biases that the model leaves out are 0."""
+    flat = flatten(jax.device_get(params))
+    arrays: dict[str, np.ndarray] = {}
+    for rule in rules:
+        if rule.path in flat:
+            arrays |= rule.write(np.asarray(flat[rule.path], np.float32))
+        else:
+            assert rule.path.endswith("bias"), rule.path
+            arrays |= {name: np.zeros(shape, np.float32) for name, shape in rule.expected()}
+    return arrays
+
+
+def _write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer) -> None:
+    write_json(folder / "tokenizer.json", tokenizer.description())
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})

@@ -1,0 +1,177 @@
+"""Tensors of files, read one by one: safetensors, shards of them, state dicts of PyTorch.
+
+Imports no jax. Nothing is unpickled that could run code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqmodels.config.errors import UserError
+
+WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
+
+
+class Tensors:
+    """Named tensors that are read when they are asked for.
+
+    Attributes:
+      source: where they come from, for messages.
+      shapes: of all tensors, by name.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        shapes: Mapping[str, tuple[int, ...]],
+        read: Callable[[str], np.ndarray],
+    ) -> None:
+        self.source = source
+        self.shapes = dict(shapes)
+        self._read = read
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, Any], source: str = "arrays") -> Tensors:
+        """Tensors that are in memory."""
+        shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+        return cls(source, shapes, lambda name: np.asarray(arrays[name]))
+
+    def read(self, name: str) -> np.ndarray:
+        """Reads one tensor as float32.
+
+        Raises:
+          UserError: it cannot be read, or holds no real numbers.
+        """
+        try:
+            array = self._read(name)
+            return np.ascontiguousarray(array, np.float32)
+        except UserError:
+            raise
+        except Exception as error:  # of whatever library reads the file
+            raise UserError(f"{self.source}: {name} cannot be read: {error}") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+      UserError: no such file, no JSON, no object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: damaged: no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: damaged: must hold an object, not {values!r:.40}")
+    return values
+
+
+@contextlib.contextmanager
+def open_tensors(path: Path) -> Iterator[Tensors]:
+    """Opens a folder of Hugging Face, a safetensors file, or a state dict of PyTorch.
+
+    Raises:
+      UserError: one line; there is no such thing, or it is damaged.
+    """
+    with contextlib.ExitStack() as stack:
+        if not path.exists():
+            raise UserError(f"--from={path}: there is no such file or folder")
+        if path.is_dir():
+            yield _open_folder(path, stack)
+        elif path.suffix == ".safetensors":
+            yield _open_safetensors([path], str(path), stack)
+        else:
+            yield _open_state_dict(path)
+
+
+def _open_folder(folder: Path, stack: contextlib.ExitStack) -> Tensors:
+    if (folder / WEIGHTS).is_file():
+        return _open_safetensors([folder / WEIGHTS], str(folder / WEIGHTS), stack)
+    index = folder / INDEX
+    if not index.is_file():
+        raise UserError(f"--from={folder}: the folder has neither {WEIGHTS} nor {INDEX}")
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
+        raise UserError(f"{index}: damaged: it has no weight_map of names and files")
+    shards = sorted(set(places.values()))
+    missing = [shard for shard in shards if not (folder / shard).is_file()]
+    if missing:
+        raise UserError(f"{index}: {name_some(missing, 'shard')} missing in {folder}")
+    tensors = _open_safetensors([folder / shard for shard in shards], str(index), stack)
+    lost = [name for name in places if name not in tensors.shapes]
+    if lost:
+        raise UserError(f"{index}: {name_some(lost, 'tensor')} in none of its shards")
+    return tensors
+
+
+def _open_safetensors(paths: list[Path], source: str, stack: contextlib.ExitStack) -> Tensors:
+    import ml_dtypes  # noqa: F401  # numpy knows bfloat16 from then on
+    from safetensors import safe_open
+
+    files: dict[str, Any] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in paths:
+        try:
+            file: Any = stack.enter_context(safe_open(path, "np"))
+            for name in file.keys():  # noqa: SIM118  # no mapping
+                files[name] = file
+                shapes[name] = tuple(file.get_slice(name).get_shape())
+        except Exception as error:
+            raise UserError(f"{path}: damaged, or no safetensors file: {error}") from None
+    return Tensors(source, shapes, lambda name: files[name].get_tensor(name))
+
+
+def _open_state_dict(path: Path) -> Tensors:
+    """A state dict as `torch.save` writes it, by itself or under the key state_dict."""
+    try:
+        import torch
+    except ImportError:
+        raise UserError(
+            f"--from={path}: needs torch, which is not installed (pip install torch); "
+            "a .safetensors file of the state dict needs none"
+        ) from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0:1]
+        raise UserError(
+            f"--from={path}: damaged, or more than tensors: it does not load with "
+            f"weights_only=True ({type(error).__name__}: {''.join(first)[:60]})"
+        ) from None
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise UserError(f"--from={path}: holds no state dict but a {type(state).__name__}")
+    tensors = {name: x for name, x in state.items() if isinstance(x, torch.Tensor)}
+    if not tensors:
+        raise UserError(f"--from={path}: the state dict holds no tensor")
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    read = lambda name: tensors[name].detach().to(torch.float32).numpy()
+    return Tensors(str(path), shapes, read)
+
+
+def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes a safetensors file that PyTorch reads, and syncs it."""
+    from safetensors.numpy import save_file
+
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    save_file(whole, path, metadata={"format": "pt"})
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def name_some(names: Iterable[str], noun: str, most: int = 5) -> str:
+    """'tensors a, b and 3 more', with at most `most` of the names."""
+    names = list(names)
+    shown = ", ".join(names[:most])
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{noun}{'s' * (len(names) > 1)} {shown}{more}"

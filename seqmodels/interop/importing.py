@@ -1,0 +1,129 @@
+"""Makes a work directory of weights that were trained elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqmodels.config.data import TokenizerKind
+from seqmodels.config.errors import UserError
+from seqmodels.data.pipeline import load_data, make_task, text_config
+from seqmodels.data.tokenizers import ByteTokenizer, Tokenizer
+from seqmodels.evaluation.run import abstract_params
+from seqmodels.evaluation.specs import spec_from_json, spec_to_json
+from seqmodels.interop.directories import new_directory
+from seqmodels.interop.plan import Plan
+from seqmodels.interop.tables import Matched, flatten, nest
+from seqmodels.models.build import build_model
+from seqmodels.models.initialize import init_params
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.workdir import IMPORTED, SPEC, claim, write_json
+from seqmodels.types import Params
+
+
+def import_run(plan: Plan, workdir: Path) -> dict[str, Any]:
+    """Writes the work directory, whole or not at all.
+
+    Returns:
+      architecture, source, model (its kind), num_parameters; fresh: parameters that the file does
+      not hold and that were initialised; unused: tensors that became no parameter; notes.
+
+    Raises:
+      UserError: the tokenizer or the overrides do not fit the model, a tensor cannot be read, or
+        the directory is there already or cannot be written.
+    """
+    tokenizer = open_run_tokenizer(plan)
+    spec = spec_from_json(plan.conversion.spec)
+    model = build_model(plan.config.model, spec, jnp.dtype(plan.config.training.dtype.value))
+    matched = plan.match()
+    params, fresh = read_params(plan, matched, model)
+    description = {
+        "architecture": plan.conversion.architecture,
+        "source": str(plan.source.absolute()),
+        "model": plan.config.model.kind,
+        "num_parameters": sum(x.size for x in jax.tree.leaves(params)),
+        "fresh": fresh,
+        "unused": list(matched.unused),
+        "notes": list(plan.conversion.notes),
+    }
+    with new_directory(workdir, "--workdir") as partial:
+        claim(partial, plan.config)
+        if tokenizer is not None:
+            tokenizer.save(partial / "tokenizer.json")
+        if not plan.over_text:
+            write_json(partial / SPEC, spec_to_json(spec))
+        write_json(partial / IMPORTED, description)
+        training = plan.config.training
+        with Checkpoints(partial / "checkpoints", writable=True) as checkpoints:
+            checkpoints.save_params(0, params, ema=training.ema_decay is not None)
+    return description
+
+
+def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
+    """The tokenizer that the config names; None where none is needed, and there is none.
+
+    Raises:
+      UserError: its vocabulary is not the model's.
+    """
+    config, size = plan.config, plan.conversion.vocab_size
+    data = text_config(config)
+    if data.tokenizer is TokenizerKind.HUGGINGFACE:
+        if data.tokenizer_path is None or size is None:
+            return None
+        from seqmodels.data.huggingface import open_tokenizer
+
+        tokenizer = open_tokenizer(Path(data.tokenizer_path).expanduser(), data.vocab_size)
+    elif not plan.over_text:
+        return None
+    else:
+        byte = data.tokenizer is TokenizerKind.BYTE
+        tokenizer = ByteTokenizer() if byte else load_data(config).tokenizer
+    if plan.over_text and make_task(config).make_spec(tokenizer) != spec_from_json(
+        plan.conversion.spec
+    ):
+        raise UserError(
+            f"data.tokenizer={data.tokenizer}: it has {tokenizer.vocab_size} tokens, "
+            f"the model of {plan.source} has {size}"
+        )
+    return tokenizer
+
+
+def read_params(plan: Plan, matched: Matched, model: nn.Module) -> tuple[Params, list[str]]:
+    """Reads the parameters of the model.
+
+    Returns:
+      The tree of parameters, and the paths of those that are initialised, not read.
+
+    Raises:
+      UserError: an override of the model does not go with the file.
+    """
+    shapes = {path: x.shape for path, x in flatten(abstract_params(model)).items()}
+    flat: dict[str, np.ndarray] = {}
+    for rule in matched.rules:
+        parameter = rule.read(plan.tensors)
+        if shapes.get(rule.path) != parameter.shape:
+            wanted = shapes.get(rule.path, "no such parameter")
+            raise UserError(
+                f"config.model does not go with {plan.source}: {rule.path}: the file has "
+                f"{parameter.shape}, the model {wanted}"
+            )
+        flat[rule.path] = parameter
+    fresh = sorted(path for path in shapes if path not in flat)
+    if fresh:
+        flat |= _initialise(model, fresh, plan.config.training.seed)
+    return nest({path: flat[path] for path in shapes}), fresh
+
+
+def _initialise(model: nn.Module, paths: list[str], seed: int) -> dict[str, np.ndarray]:
+    @jax.jit
+    def some(key: jax.Array) -> dict[str, jax.Array]:
+        # What is not returned is not computed: the rest of a large model takes no memory.
+        made = flatten(nn.meta.unbox(init_params(model, key)))
+        return {path: made[path] for path in paths}
+
+    return jax.device_get(some(jax.random.key(seed)))

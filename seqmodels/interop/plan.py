@@ -1,0 +1,101 @@
+"""What an import will do, found out before anything large is read. Imports no jax."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from seqmodels.config.data import TextDataConfig, TokenizerKind
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.training import EvaluationConfig, OptimizerConfig
+from seqmodels.data.huggingface import FILES, find_files
+from seqmodels.interop.architectures import convert
+from seqmodels.interop.files import Tensors, open_tensors
+from seqmodels.interop.tables import Conversion, Matched, match, text_spec
+
+FINE_TUNING_LR = 5e-5
+_LENGTH = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be imported.
+
+    Attributes:
+      source: the file or folder.
+      tensors: what it holds.
+      conversion: what that is to us.
+      config: of the run that it becomes, to be overridden.
+    """
+
+    source: Path
+    tensors: Tensors
+    conversion: Conversion
+    config: ExperimentConfig
+
+    @property
+    def over_text(self) -> bool:
+        """Whether the model reads and writes the tokens of one vocabulary."""
+        return self.conversion.spec == text_spec(self.conversion.vocab_size or 0)
+
+    def match(self) -> Matched:
+        """What of the file becomes parameters of the model of `config`; reads none.
+
+        Raises:
+          UserError: tensors are missing, or have a wrong shape.
+        """
+        return match(self.conversion, self.config.model, self.tensors.shapes, self.tensors.source)
+
+
+@contextlib.contextmanager
+def plan_import(source: Path) -> Iterator[Plan]:
+    """Opens `source`.
+
+    Raises:
+      UserError: it is damaged, of an unknown architecture, or not what it says.
+    """
+    with open_tensors(source) as tensors:
+        conversion = convert(source, tensors)
+        yield Plan(source, tensors, conversion, _config(conversion))
+
+
+def _config(conversion: Conversion) -> ExperimentConfig:
+    """The run's config before overrides: a start for fine-tuning on the built-in corpus."""
+    model = conversion.model
+    length = _LENGTH
+    if not model.unbounded:
+        fields: dict[str, Any] = dataclasses.asdict(model)
+        length = min(length, fields["max_length"])
+    return ExperimentConfig(
+        model,
+        TextDataConfig(tokenizer=TokenizerKind.HUGGINGFACE, sequence_length=length),
+        conversion.task,
+        optimizer=OptimizerConfig(peak_lr=FINE_TUNING_LR),
+        evaluation=EvaluationConfig(sequence_length=length),
+    )
+
+
+def choose_tokenizer(plan: Plan) -> None:
+    """Fills in the tokenizer of the folder, where the overrides named no other.
+
+    Raises:
+      UserError: a model of text comes without a tokenizer, and none was named.
+    """
+    data = plan.config.data
+    assert isinstance(data, TextDataConfig)
+    if data.tokenizer is not TokenizerKind.HUGGINGFACE:
+        return
+    if data.vocab_size is None:
+        data.vocab_size = plan.conversion.vocab_size
+    if data.tokenizer_path is None and plan.source.is_dir() and find_files(plan.source):
+        data.tokenizer_path = str(plan.source.absolute())
+    if data.tokenizer_path is None and plan.over_text:
+        files = ", or ".join(" and ".join(names) for names in FILES)
+        raise UserError(
+            f"--from={plan.source}: comes without a tokenizer ({files}): name one by "
+            "--config.data.tokenizer_path=DIR, or choose --config.data.tokenizer=byte or character"
+        )

@@ -1,0 +1,85 @@
+"""Reads the `config.json` of a Hugging Face folder, and refuses what we do not compute."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.models import Activation
+
+T = TypeVar("T")
+
+ACTIVATIONS = {
+    "gelu_new": Activation.GELU,
+    "gelu_pytorch_tanh": Activation.GELU,
+    "gelu_fast": Activation.GELU,
+    "gelu": Activation.GELU_EXACT,
+    "gelu_python": Activation.GELU_EXACT,
+    "relu": Activation.RELU,
+}
+"""Hugging Face's names of what we have."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The fields of a `config.json`; a field that is left out has the default of its architecture.
+
+    Attributes:
+      path: of the file, for messages.
+      values: what it holds.
+    """
+
+    path: Path
+    values: Mapping[str, Any]
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        """A whole number of 1 or more; `default` where it is left out or null."""
+        value = self.values.get(name)
+        value = default if value is None else value
+        if type(value) is not int or value < 1:
+            raise self._refused(name, "an integer of 1 or more")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        """A number of 0 or more."""
+        value = self.values.get(name, default)
+        if type(value) not in (int, float) or not value >= 0:
+            raise self._refused(name, "a number of 0 or more")
+        return float(value)
+
+    def boolean(self, name: str, default: bool) -> bool:
+        """True or false."""
+        value = self.values.get(name, default)
+        if not isinstance(value, bool):
+            raise self._refused(name, "true or false")
+        return value
+
+    def choice(self, name: str, choices: Mapping[str, T], default: str) -> T:
+        """One of the values that we have."""
+        value = self.values.get(name, default)
+        if not isinstance(value, str) or value not in choices:
+            raise self._refused(name, ", ".join(choices))
+        return choices[value]
+
+    def require(self, **expected: Any) -> None:
+        """Refuses other values than these; a field that is left out has the expected one.
+
+        Raises:
+          UserError: names the first field that differs, its value and what is allowed.
+        """
+        for name, value in expected.items():
+            if self.values.get(name, value) != value:
+                raise self._refused(name, _show(value))
+
+    def _refused(self, name: str, allowed: str) -> UserError:
+        value = self.values.get(name)
+        return UserError(f"{self.path}: {name}={_show(value)} is not supported; allowed: {allowed}")
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)

@@ -1,0 +1,217 @@
+"""Tables between the tensors of a file and our parameters, read in both directions.
+
+Imports no jax.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.models import ModelConfig
+from seqmodels.config.tasks import TaskConfig
+from seqmodels.interop.files import Tensors, name_some
+
+Shape = tuple[int, ...]
+Join = Callable[..., np.ndarray]
+Split = Callable[[np.ndarray], Sequence[np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One of our parameters and the tensors that it is made of.
+
+    Attributes:
+      path: of the parameter, as in `stack/blocks/attention/qkv/kernel`.
+      tensors: name -> shape; `{}` in a name is the number of the layer.
+      join: makes the parameter (of one layer) of the tensors, in their order.
+      split: makes the tensors of the parameter; None where there is no way back.
+      layers: number of layers, stacked along `axis`; None = not stacked.
+      optional: a file may lack all of the tensors; the parameter is then initialised.
+    """
+
+    path: str
+    tensors: dict[str, Shape]
+    join: Join
+    split: Split | None = None
+    layers: int | None = None
+    axis: int = 0
+    optional: bool = False
+
+    def names(self) -> list[list[str]]:
+        """The names of the tensors, a list a layer."""
+        layers = range(1) if self.layers is None else range(self.layers)
+        return [[name.replace("{}", str(layer)) for name in self.tensors] for layer in layers]
+
+    def expected(self) -> Iterator[tuple[str, Shape]]:
+        """(name, shape) of every tensor, those of all layers."""
+        for names in self.names():
+            yield from zip(names, self.tensors.values(), strict=True)
+
+    def read(self, tensors: Tensors) -> np.ndarray:
+        """Makes the parameter."""
+        parts = (self.join(*map(tensors.read, names)) for names in self.names())
+        if self.layers is None:
+            return np.ascontiguousarray(next(parts))
+        first = next(parts)
+        whole = np.empty(np.insert(first.shape, self.axis, self.layers), np.float32)
+        layers = np.moveaxis(whole, self.axis, 0)
+        layers[0] = first
+        for layer, part in enumerate(parts, 1):
+            layers[layer] = part
+        return whole
+
+    def write(self, parameter: np.ndarray) -> dict[str, np.ndarray]:
+        """Makes the tensors of the parameter."""
+        assert self.split is not None, f"{self.path} has no way back"
+        parts = parameter[None] if self.layers is None else np.moveaxis(parameter, self.axis, 0)
+        return {
+            name: array
+            for names, part in zip(self.names(), parts, strict=True)
+            for name, array in zip(names, self.split(part), strict=True)
+        }
+
+
+def same(path: str, name: str, *shape: int, **more: Any) -> Rule:
+    """The parameter is the tensor."""
+    return Rule(path, {name: shape}, lambda x: x, lambda x: [x], **more)
+
+
+def transposed(path: str, name: str, *shape: int, **more: Any) -> Rule:
+    """The kernel [in, out] is the weight [out, in]; `shape` is the weight's."""
+    return Rule(path, {name: shape}, lambda x: x.T, lambda x: [x.T], **more)
+
+
+def norm(path: str, name: str, size: int, **more: Any) -> tuple[Rule, Rule]:
+    """Scale and bias of a layer norm."""
+    return (
+        same(f"{path}/scale", f"{name}.weight", size, **more),
+        same(f"{path}/bias", f"{name}.bias", size, **more),
+    )
+
+
+def dense(path: str, name: str, inputs: int, outputs: int, **more: Any) -> tuple[Rule, Rule]:
+    """Kernel and bias of a linear map of PyTorch."""
+    return (
+        transposed(f"{path}/kernel", f"{name}.weight", outputs, inputs, **more),
+        same(f"{path}/bias", f"{name}.bias", outputs, **more),
+    )
+
+
+def constant(path: str, value: np.ndarray) -> Rule:
+    """The parameter is no tensor's: what the file leaves out counts as `value`."""
+    return Rule(path, {}, lambda: value, lambda _: [])
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """What a file is to us.
+
+    Attributes:
+      architecture: its name there.
+      model, task: our configs.
+      spec: JSON of the `DataSpec` (`seqmodels.evaluation.specs`).
+      make_rules: the table of a model, which may be `model` with other settings; of all
+        parameters that the file may hold.
+      harmless: patterns of names of tensors that are no parameters.
+      notes: lines for the user.
+    """
+
+    architecture: str
+    model: ModelConfig
+    task: TaskConfig
+    spec: dict[str, Any]
+    make_rules: Callable[[Any], tuple[Rule, ...]]
+    harmless: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def vocab_size(self) -> int | None:
+        """Number of tokens that the model reads; None where it reads none."""
+        return self.spec["inputs"].get("vocab_size")
+
+
+def text_spec(vocab_size: int) -> dict[str, Any]:
+    """JSON of the spec of a model that reads and writes tokens of one vocabulary."""
+    size = {"kind": "tokens", "vocab_size": vocab_size}
+    return {"inputs": size, "outputs": {**size, "kind": "vocab"}, "source": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Matched:
+    """What of a conversion a file holds.
+
+    Attributes:
+      rules: those that the file fills.
+      fresh: paths of the others.
+      unused: tensors that become no parameter and are not known to be harmless.
+    """
+
+    rules: tuple[Rule, ...]
+    fresh: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def match(
+    conversion: Conversion, model: ModelConfig, shapes: Mapping[str, Shape], source: str
+) -> Matched:
+    """Compares the names and shapes of a file with the table of a model; reads nothing.
+
+    Raises:
+      UserError: tensors are missing (up to 5 are named), or have a wrong shape.
+    """
+    filled, fresh, missing, wrong = [], [], [], []
+    used: set[str] = set()
+    for rule in conversion.make_rules(model):
+        expected = dict(rule.expected())
+        used |= set(expected)
+        absent = [name for name in expected if name not in shapes]
+        if rule.optional and expected and len(absent) == len(expected):
+            fresh.append(rule.path)
+            continue
+        filled.append(rule)
+        missing += [name for name in absent if name not in missing]
+        wrong += [
+            f"{name} has shape {list(shapes[name])}, expected {list(shape)}"
+            for name, shape in expected.items()
+            if name in shapes and tuple(shapes[name]) != shape
+        ]
+    if missing:
+        raise UserError(
+            f"{source}: not the tensors of a {conversion.architecture} as its config describes it: "
+            f"missing {len(missing)}: {name_some(missing, 'tensor')}"
+        )
+    if wrong:
+        more = f" ({len(wrong)} tensors differ)" if len(wrong) > 1 else ""
+        raise UserError(f"{source}: {wrong[0]}{more}")
+    harmless = re.compile("|".join(conversion.harmless) or r"(?!)")
+    unused = [name for name in shapes if name not in used and not harmless.fullmatch(name)]
+    return Matched(tuple(filled), tuple(fresh), tuple(sorted(unused)))
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """{"a/b": x} -> {"a": {"b": x}}."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *folders, last = path.split("/")
+        inner = tree
+        for folder in folders:
+            inner = inner.setdefault(folder, {})
+        inner[last] = value
+    return tree
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": x}} -> {"a/b": x}."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}/")
+        else:
+            flat[prefix + name] = value
+    return flat

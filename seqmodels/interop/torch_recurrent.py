@@ -1,0 +1,234 @@
+"""State dicts of `torch.nn.RNN`, `LSTM` and `GRU`, alone or in a module with one embedding and one
+linear head; our `recurrent` and, where they read in both directions, `recurrent_encoder`.
+
+Gates are in the same order on both sides. torch has two biases a layer where one does: they are
+added up, but for that of the GRU's candidate, which the reset gate keeps apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.recurrent import (
+    Cell,
+    CellConfig,
+    InputEncoding,
+    RecurrentBlock,
+    RecurrentConfig,
+    RecurrentEncoderConfig,
+)
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.interop.files import name_some
+from seqmodels.interop.tables import (
+    Conversion,
+    Rule,
+    Shape,
+    constant,
+    dense,
+    same,
+    text_spec,
+    transposed,
+)
+
+EXPORTED = "torch.nn.LSTM"
+_MODULES = {1: ("RNN", Cell.RNN), 3: ("GRU", Cell.GRU), 4: ("LSTM", Cell.LSTM)}
+_NUM_GATES = {Cell.RNN: 1, Cell.RNN_RELU: 1, Cell.IRNN: 1, Cell.GRU: 3, Cell.LSTM: 4}
+_OWN = re.compile(r"(weight|bias)_(ih|hh|hr)_l(\d+)(_reverse)?")
+_EMBEDDINGS = ("emb", "encoder", "wte", "table")
+_HEADS = ("head", "decoder", "linear", "fc", "out", "proj", "classifier", "generator")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """Names in one state dict.
+
+    Attributes:
+      prefix: of the recurrent layers.
+      input_size: of the first of them.
+      has_bias: whether they have biases.
+      directions: "" and, where they read backwards too, "_reverse".
+      embedding, head: names of weights; None where there is none.
+      head_has_bias: whether the head has one.
+      rows: [embedding, head]: number of rows of each, 0 where there is none.
+    """
+
+    prefix: str
+    input_size: int
+    has_bias: bool
+    directions: tuple[str, ...]
+    embedding: str | None
+    head: str | None
+    head_has_bias: bool
+    rows: tuple[int, int]
+
+
+def is_recurrent(shapes: Mapping[str, Shape]) -> bool:
+    """Whether a state dict holds recurrent layers."""
+    return any(name.endswith("weight_ih_l0") for name in shapes)
+
+
+def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
+    """The conversion of a state dict.
+
+    Raises:
+      UserError: not one stack of recurrent layers, or more around it than an embedding and a head.
+    """
+    prefixes = [name[: -len("weight_ih_l0")] for name in shapes if name.endswith("weight_ih_l0")]
+    if len(prefixes) > 1:
+        named = name_some([f"{name}weight_ih_l0" for name in prefixes], "tensor")
+        raise UserError(f"{source}: more than one recurrent module: {named}")
+    prefix = prefixes[0]
+    own = {name.removeprefix(prefix) for name in shapes if name.startswith(prefix)}
+    matches = [m for m in map(_OWN.fullmatch, own) if m]
+    if any(match[2] == "hr" for match in matches):
+        raise UserError(f"{source}: {prefix}weight_hr_l0: proj_size is not supported")
+    first, hidden = shapes[f"{prefix}weight_ih_l0"], shapes.get(f"{prefix}weight_hh_l0", ())
+    size = hidden[-1] if len(hidden) == 2 else 0
+    if len(first) != 2 or not size or first[0] % size or first[0] // size not in _MODULES:
+        raise UserError(
+            f"{source}: {prefix}weight_ih_l0 has shape {list(first)} and {prefix}weight_hh_l0 "
+            f"{list(hidden)}: no layer of nn.RNN, nn.LSTM or nn.GRU"
+        )
+    module, cell = _MODULES[first[0] // size]
+    directions = ("", "_reverse") if "weight_ih_l0_reverse" in own else ("",)
+    around = {n: s for n, s in shapes.items() if not _OWN.fullmatch(n.removeprefix(prefix))}
+    embedding, head = _around(around, first[1], size * len(directions), source)
+    layout = _Layout(
+        prefix,
+        first[1],
+        f"{prefix}bias_ih_l0" in shapes,
+        directions,
+        embedding,
+        head,
+        head is not None and _bias_of(head) in shapes,
+        (shapes[embedding][0] if embedding else 0, shapes[head][0] if head else 0),
+    )
+    kind = RecurrentConfig if len(directions) == 1 else RecurrentEncoderConfig
+    layers = 1 + max(int(match[3]) for match in matches)
+    model = kind(cell=cell, num_layers=layers, model_dim=first[1], hidden_dim=size)
+    notes = ["nn.RNN: tanh, unless --config.model.cell=rnn_relu"] if cell is Cell.RNN else []
+    return Conversion(
+        f"torch.nn.{module}",
+        model,
+        LanguageModelConfig(),
+        _spec(layout),
+        lambda model: rules(model, layout),
+        notes=tuple(notes),
+    )
+
+
+def _bias_of(weight: str) -> str:
+    return weight.removesuffix("weight") + "bias"
+
+
+def _around(
+    shapes: Mapping[str, Shape], inputs: int, outputs: int, source: str
+) -> tuple[str | None, str | None]:
+    """Finds the weights of the embedding [V, inputs] and of the head [C, outputs]."""
+    found: dict[str, str] = {}
+    for name, shape in shapes.items():
+        if len(shape) != 2 or not name.endswith("weight"):
+            continue
+        fits = {"embedding": shape[1] == inputs, "head": shape[1] == outputs}
+        if all(fits.values()):
+            like = lambda words, name=name: any(word in name.lower() for word in words)
+            has_bias = _bias_of(name) in shapes
+            is_head = has_bias or (like(_HEADS) and not like(_EMBEDDINGS))
+            fits = {"embedding": not is_head, "head": is_head}
+        part = next((part for part, does in fits.items() if does), None)
+        if part is None or part in found:
+            other = f"{found[part]} and " if part else ""
+            raise UserError(
+                f"{source}: {other}{name} {list(shape)}: known around recurrent layers are one "
+                f"embedding [.., {inputs}] and one linear head [.., {outputs}]"
+            )
+        found[part] = name
+    return found.get("embedding"), found.get("head")
+
+
+def _spec(layout: _Layout) -> dict[str, Any]:
+    """A language model where tokens of one vocabulary go in and come out, looking back only."""
+    vocab_size, outputs = layout.rows
+    both_ways = len(layout.directions) > 1
+    if vocab_size and outputs in (0, vocab_size) and not both_ways:
+        return text_spec(vocab_size)
+    inputs: dict[str, Any] = {"kind": "values", "num_features": layout.input_size}
+    if vocab_size:
+        inputs = {"kind": "tokens", "vocab_size": vocab_size}
+    classes = {"kind": "classes", "num_classes": outputs or 2, "per_step": True}
+    return {"inputs": inputs, "outputs": classes, "source": None}
+
+
+def rules(model: CellConfig, layout: _Layout) -> tuple[Rule, ...]:
+    """Names there, and names here."""
+    size, dim, table = model.hidden_dim, layout.input_size, list[Rule]()
+    if layout.embedding is None:
+        # Values go into the layers as they are.
+        table.append(constant("embedding/Dense_0/kernel", np.eye(dim, dtype=np.float32)))
+        table.append(constant("embedding/Dense_0/bias", np.zeros(dim, np.float32)))
+    else:
+        table.append(same("embedding/table", layout.embedding, layout.rows[0], dim))
+    for layer in range(model.num_layers):
+        inputs = dim if layer == 0 else size * len(layout.directions)
+        for number, direction in enumerate(layout.directions):
+            table += _layer_rules(model, layout, layer, number, direction, inputs)
+    if layout.head is not None:
+        there, width = layout.head.removesuffix(".weight"), size * len(layout.directions)
+        weight, bias = dense("head/Dense_0", there, width, layout.rows[1])
+        zeros = constant("head/Dense_0/bias", np.zeros(layout.rows[1], np.float32))
+        table += [weight, bias if layout.head_has_bias else zeros]
+    return tuple(table)
+
+
+def _layer_rules(
+    model: CellConfig, layout: _Layout, layer: int, number: int, direction: str, inputs: int
+) -> list[Rule]:
+    size, gates = model.hidden_dim, _NUM_GATES[model.cell]
+    path = f"layers/cells_{layer}"
+    if len(layout.directions) > 1:
+        path += f"/{('forward', 'backward')[number]}"
+    name = lambda part: f"{layout.prefix}{part}_l{layer}{direction}"
+    wide = gates * size
+    kernels = [
+        transposed(f"{path}/kernel", name("weight_ih"), wide, inputs),
+        transposed(f"{path}/recurrent_kernel", name("weight_hh"), wide, size),
+    ]
+    gru = model.cell is Cell.GRU
+    if not layout.has_bias:
+        apart = [constant(f"{path}/recurrent_bias", np.zeros(size, np.float32))] if gru else []
+        return [*kernels, constant(f"{path}/bias", np.zeros(wide, np.float32)), *apart]
+    biases = {name("bias_ih"): (wide,), name("bias_hh"): (wide,)}
+    if not gru:
+        split = lambda bias: [bias, np.zeros_like(bias)]
+        return [*kernels, Rule(f"{path}/bias", biases, lambda ih, hh: ih + hh, split)]
+
+    def join(ih: np.ndarray, hh: np.ndarray) -> np.ndarray:
+        return ih + np.concatenate([hh[: 2 * size], np.zeros(size, np.float32)])
+
+    candidate = {name("bias_hh"): (wide,)}
+    apart = Rule(f"{path}/recurrent_bias", candidate, lambda hh: hh[2 * size :])
+    return [*kernels, Rule(f"{path}/bias", biases, join), apart]
+
+
+def needs(model: RecurrentConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """Field -> its value and what torch.nn.LSTM has."""
+    return {
+        "cell": (model.cell, (Cell.LSTM,)),
+        "block": (model.block, (RecurrentBlock.PLAIN,)),
+        "inputs": (model.inputs, (InputEncoding.EMBEDDED,)),
+        "learned_initial_state": (model.learned_initial_state, (False,)),
+        "tie_embeddings": (model.tie_embeddings, (False,)),
+    }
+
+
+def export_rules(model: RecurrentConfig, spec: dict[str, Any]) -> tuple[Rule, ...]:
+    """The table of an exported model: embedding, lstm and head."""
+    rows = (spec["inputs"]["vocab_size"], spec["outputs"]["vocab_size"])
+    names = ("embedding.weight", "head.weight")
+    return rules(model, _Layout("lstm.", model.model_dim, True, ("",), *names, True, rows))
