@@ -36,6 +36,11 @@ MODELS: dict[str, Entry] = {
         "seqmodels.config.recurrent:RecurrentConfig",
         "stack of recurrent cells: RNN, LSTM, GRU, minGRU, minLSTM, LRU, Aaren",
     ),
+    "recurrent_encoder": Entry(
+        "seqmodels.models.recurrent_encoder:RecurrentEncoder",
+        "seqmodels.config.recurrent:RecurrentEncoderConfig",
+        "recurrent layers in both directions, pooled",
+    ),
     "gpt": Entry(
         "seqmodels.models.gpt:GPT",
         "seqmodels.config.transformers:GPTConfig",

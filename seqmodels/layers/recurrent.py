@@ -1,4 +1,4 @@
-"""A stack of recurrent cells."""
+"""Recurrent cells in both directions, and stacks of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,52 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from seqmodels.layers.embedding import ACTIVATIONS
+from seqmodels.ops.recurrent import document_ends
+
+
+class Bidirectional(nn.Module):
+    """Two cells, one for each direction of reading; itself of the interface of a cell.
+
+        y = concat(y_forward, y_backward)                      # [B, T, 2N]
+
+    Source: Schuster and Paliwal, 1997.
+
+    The cell that reads backwards restarts at the last token of every document. What it is given as
+    state stands behind the chunk, what it returns before it: the state after the first token. So
+    the state after a whole row is that of the row's last token in the one direction, and that of
+    its first in the other, wherever padding stands.
+
+    Attributes:
+      make_cell: builds one cell.
+    """
+
+    make_cell: Callable[[], nn.Module]
+
+    def setup(self) -> None:
+        self.forward, self.backward = self.make_cell(), self.make_cell()
+
+    def initial_state(self, batch_size: int) -> dict[str, Any]:
+        """{"forward": .., "backward": ..}, every leaf [B, ...]."""
+        cells = {"forward": self.forward, "backward": self.backward}
+        return {name: cell.initial_state(batch_size) for name, cell in cells.items()}
+
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        state: dict[str, Any],
+        starts: Bool[Array, "B T"] | None = None,
+        valid: Bool[Array, "B T"] | None = None,
+    ) -> tuple[Float[Array, "B T M"], dict[str, Any]]:
+        ahead, forward = self.forward(x, state["forward"], starts, valid)
+        marks = (document_ends(starts, valid), valid)
+        turned = (None if mark is None else jnp.flip(mark, axis=1) for mark in marks)
+        back, backward = self.backward(jnp.flip(x, axis=1), state["backward"], *turned)
+        y = jnp.concatenate([ahead, jnp.flip(back, axis=1)], axis=-1)
+        return y, {"forward": forward, "backward": backward}
 
 
 class RecurrentStack(nn.Module):
@@ -17,7 +60,7 @@ class RecurrentStack(nn.Module):
     Source: Zaremba et al., 2014, arXiv:1409.2329.
 
     Attributes:
-      make_cell: builds one cell: `initial_state(batch_size)`, and a call on a chunk.
+      make_cell: builds one cell, of the interface in `layers.cells`.
       num_layers: L.
       dropout_rate: share of the outputs set to 0; the recurrent connections are left alone.
     """
@@ -44,8 +87,9 @@ class RecurrentStack(nn.Module):
         train: bool,
     ) -> tuple[Float[Array, "B T N"], dict[str, Any]]:
         after = {}
-        for name, cell in zip(state, self.cells, strict=True):
-            x, after[name] = cell(x, state[name], starts, valid)
+        # By name: a state that went through jit comes back sorted, layer_10 before layer_2.
+        for n, cell in enumerate(self.cells):
+            x, after[f"layer_{n}"] = cell(x, state[f"layer_{n}"], starts, valid)
             x = self.dropout(x, deterministic=not train)
             x = nn.with_logical_constraint(x, ACTIVATIONS)
         return x, after

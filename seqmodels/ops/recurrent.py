@@ -64,6 +64,25 @@ def recur(
     return jax.tree.map(lambda y: jnp.swapaxes(y, 0, 1), ys), state
 
 
+def document_ends(
+    starts: Bool[Array, "B T"] | None, valid: Bool[Array, "B T"] | None
+) -> Bool[Array, "B T"] | None:
+    """Where a chunk that is read from its end passes into another document.
+
+    That is the last token of every document behind which another one stands in the chunk; padding
+    may stand anywhere. None where no document starts.
+    """
+    if starts is None:
+        return None
+    length = starts.shape[1]
+    document = jnp.cumsum(starts, axis=1, dtype=jnp.int32)
+    later = document if valid is None else jnp.where(valid, document, length + 1)
+    later = lax.cummin(later, axis=1, reverse=True)[:, 1:]  # of the next token that is no padding
+    later = jnp.pad(later, ((0, 0), (0, 1)), constant_values=length + 1)
+    ends = (later > document) & (later <= length)
+    return ends if valid is None else ends & valid
+
+
 def input_product(
     x: Float[Array, "B T D"], kernel: Float[Array, "D G"], bias: Float[Array, " G"]
 ) -> Float[Array, "B T G"]:

@@ -22,8 +22,15 @@ from seqmodels.config.models import (
     ConvolutionForm,
     ModelConfig,
     NgramConfig,
+    Pooling,
 )
-from seqmodels.config.recurrent import Cell, RecurrentBlock, RecurrentConfig
+from seqmodels.config.recurrent import (
+    Cell,
+    InputEncoding,
+    RecurrentBlock,
+    RecurrentConfig,
+    RecurrentEncoderConfig,
+)
 from seqmodels.config.transformers import (
     AarenConfig,
     BERTConfig,
@@ -44,6 +51,7 @@ from seqmodels.types import ClassOutput, DataSpec, ImageInput, TokenInput, Value
 B, T, S, V = 2, 7, 6, 11
 CUT = 5  # all 16 ways to cut this many tokens are tried
 LANGUAGE = DataSpec(TokenInput(V), VocabOutput(V))
+CLASSES = DataSpec(TokenInput(V), ClassOutput(5, per_step=False))
 TRANSLATION = DataSpec(TokenInput(V), VocabOutput(V), source=TokenInput(V - 2))
 
 gpt = functools.partial(
@@ -81,6 +89,9 @@ vit = functools.partial(
     dropout_rate=0.2,
 )
 recurrent = functools.partial(RecurrentConfig, model_dim=12, hidden_dim=10, dropout_rate=0.2)
+recurrent_encoder = functools.partial(
+    RecurrentEncoderConfig, model_dim=12, hidden_dim=10, dropout_rate=0.2
+)
 aaren = functools.partial(
     AarenConfig, num_layers=2, model_dim=12, num_heads=3, mlp_dim=20, dropout_rate=0.2
 )
@@ -91,6 +102,7 @@ convolutional = functools.partial(
 CONFIGS: dict[str, ModelConfig] = {
     "ngram": NgramConfig(order=3),
     "recurrent": recurrent(),
+    "recurrent_encoder": recurrent_encoder(),
     "gpt": gpt(),
     "transformer": transformer(),
     "bert": bert(),
@@ -103,6 +115,24 @@ CONFIGS: dict[str, ModelConfig] = {
 VARIANTS: dict[str, ModelConfig] = {
     "unigram": NgramConfig(order=1),
     "recurrent tied, 2 layers": recurrent(num_layers=2, hidden_dim=12, tie_embeddings=True),
+    "recurrent RNN, one-hot": recurrent(cell=Cell.RNN, inputs=InputEncoding.ONE_HOT),
+    "recurrent RNN of ReLU": recurrent(cell=Cell.RNN_RELU),
+    "recurrent IRNN, learned": recurrent(cell=Cell.IRNN, learned_initial_state=True),
+    "recurrent LSTM, learned": recurrent(num_layers=2, learned_initial_state=True),
+    "recurrent layer-norm LSTM": recurrent(cell=Cell.LAYER_NORM_LSTM, chrono_length=5),
+    "recurrent GRU, learned": recurrent(cell=Cell.GRU, learned_initial_state=True),
+    "recurrent GRU, reset before": recurrent(cell=Cell.GRU_RESET_BEFORE, chrono_length=5),
+    "recurrent_encoder GRU, 2 layers": recurrent_encoder(
+        cell=Cell.GRU, num_layers=2, inputs=InputEncoding.ONE_HOT, learned_initial_state=True
+    ),
+    "recurrent_encoder minGRU": recurrent_encoder(cell=Cell.MIN_GRU),
+    "recurrent_encoder one way, attention": recurrent_encoder(
+        bidirectional=False, pooling=Pooling.ATTENTION
+    ),
+    **{
+        f"recurrent_encoder {pooling}": recurrent_encoder(pooling=pooling)
+        for pooling in (Pooling.LAST, Pooling.MEAN, Pooling.MAX)
+    },
     "recurrent minGRU, residual": recurrent(
         cell=Cell.MIN_GRU,
         block=RecurrentBlock.RESIDUAL,
@@ -114,9 +144,7 @@ VARIANTS: dict[str, ModelConfig] = {
     "recurrent minLSTM, learned": recurrent(cell=Cell.MIN_LSTM, learned_initial_state=True),
     "recurrent LRU": recurrent(cell=Cell.LRU, num_layers=2),
     "recurrent LRU, learned": recurrent(cell=Cell.LRU, learned_initial_state=True),
-    "recurrent aaren, learned": recurrent(
-        cell=Cell.AAREN, num_heads=2, learned_initial_state=True
-    ),
+    "recurrent aaren, learned": recurrent(cell=Cell.AAREN, num_heads=2, learned_initial_state=True),
     "aaren post, no positions": aaren(
         norm_placement=NormPlacement.POST, position=Position.NONE, use_bias=False
     ),
@@ -163,8 +191,9 @@ SPECS: dict[str, DataSpec] = {
     "transformer": TRANSLATION,
     "transformer pre, rotary, all tied": dataclasses.replace(LANGUAGE, source=TokenInput(V)),
     "transformer alibi, untied": TRANSLATION,
-    "text_cnn": DataSpec(TokenInput(V), ClassOutput(5, per_step=False)),
-    "bert classes": DataSpec(TokenInput(V), ClassOutput(5, per_step=False)),
+    "text_cnn": CLASSES,
+    **{f"recurrent_encoder {n}": CLASSES for n in (*Pooling, "one way, attention")},
+    "bert classes": CLASSES,
     "bert tags": DataSpec(TokenInput(V), ClassOutput(5, per_step=True)),
     "vit": IMAGES,
     "vit mean, sinusoidal": IMAGES,
@@ -174,7 +203,10 @@ SPECS: dict[str, DataSpec] = {
 ONE_DOCUMENT: set[str] = set()
 """Cases that take one document a row: what they know of a source belongs to the whole row."""
 
-RECTIFIED: set[str] = {"convolutional", "text_cnn"}
+RECTIFIED: set[str] = {
+    *("convolutional", "text_cnn", "recurrent_encoder max"),
+    *("recurrent RNN of ReLU", "recurrent IRNN, learned"),
+}
 """Cases with units that may be off for all of a few inputs (ReLU, maximum): some entries of a
 parameter's gradient are then 0, though never all."""
 
