@@ -14,7 +14,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.source import Documents, TextSource
 
 _SPLIT_FIELDS = {"train": "train_path", "validation": "validation_path", "test": "test_path"}
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class TextFile:
@@ -56,7 +56,7 @@ class _TextFileSource:
                         f"data.name=text_file: {alternative}data.{name} must name a UTF-8 file"
                     )
         _check_fractions(config)
-        self._files = {name: _find_files(f"data.{name}", str(paths[name])) for name in given}
+        self._files = {name: find_files(f"data.{name}", str(paths[name])) for name in given}
         self.description = ", ".join(f"{name}={paths[name]}" for name in given)
 
     def fingerprint(self) -> str:
@@ -64,7 +64,7 @@ class _TextFileSource:
         digest = hashlib.sha256(repr(fractions if "path" in self._files else None).encode())
         for name, files in self._files.items():
             for file in files:
-                with _open_or_explain(file) as stream:
+                with open_or_explain(file) as stream:
                     digest.update(hashlib.file_digest(stream, "sha256").digest())
             digest.update(f"{name} {len(files)}".encode())
         return digest.hexdigest()
@@ -106,7 +106,12 @@ def _split_by_fraction(texts: list[str], validation: float, test: float) -> Docu
     return {split: parts for split, parts in splits.items() if parts}
 
 
-def _find_files(field: str, pattern: str) -> list[Path]:
+def find_files(field: str, pattern: str) -> list[Path]:
+    """Returns the files that a path or a glob means, in alphabetical order.
+
+    Raises:
+      UserError: there is none; names the field and what is near.
+    """
     if not pattern:
         raise UserError(f"{field}= names no file")
     path = Path(pattern).expanduser()
@@ -135,7 +140,8 @@ def _nearest(path: Path) -> str:
     return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else f" in {folder}"
 
 
-def _open_or_explain(file: Path) -> io.BufferedReader:
+def open_or_explain(file: Path) -> io.BufferedReader:
+    """Opens a file to read bytes; raises UserError where that fails."""
     try:
         return open(file, "rb")
     except OSError as error:
@@ -151,10 +157,10 @@ def _read_files(field: str, files: list[Path]) -> list[str]:
 
 
 def _read_file(file: Path) -> str:
-    with _open_or_explain(file) as stream:
+    with open_or_explain(file) as stream:
         content = stream.read()
-    if content.startswith(_UTF16_MARKS):
-        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {_convert('UTF-16')}")
+    if content.startswith(UTF16_MARKS):
+        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {conversion('UTF-16')}")
     nul = content.find(b"\0")
     if nul >= 0:
         raise UserError(f"{file}: binary, not text: NUL byte at offset {nul}")
@@ -163,9 +169,10 @@ def _read_file(file: Path) -> str:
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file}: not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start} "
-            f"({error.reason}); {_convert('LATIN1')}"
+            f"({error.reason}); {conversion('LATIN1')}"
         ) from None
 
 
-def _convert(encoding: str) -> str:
+def conversion(encoding: str) -> str:
+    """How to make a file of another encoding UTF-8."""
     return f"convert it, for example: iconv -f {encoding} -t UTF-8 FILE > NEW_FILE"

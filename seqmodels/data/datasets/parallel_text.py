@@ -1,0 +1,138 @@
+"""`parallel_text`: the user's own pairs, two UTF-8 files; line i of one translates line i."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from seqmodels.config.data import PairsDataConfig
+from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.pair_source import Pairs, PairSource
+from seqmodels.data.datasets.text_file import (
+    UTF16_MARKS,
+    conversion,
+    find_files,
+    open_or_explain,
+)
+
+SPLITS = ("train", "validation", "test")
+
+
+class ParallelText:
+    """Lines end with a line feed, or with a carriage return and a line feed; neither is text."""
+
+    @classmethod
+    def source(cls, config: PairsDataConfig) -> PairSource:
+        """Returns the files that `config` names.
+
+        Raises:
+          UserError: a path leads nowhere, or to more than one file.
+        """
+        return _ParallelText(config)
+
+    @classmethod
+    def prepare(cls, config: PairsDataConfig) -> None:
+        """Nothing to download."""
+        del config
+
+
+class _ParallelText:
+    def __init__(self, config: PairsDataConfig) -> None:
+        self._fractions = (config.validation_fraction, config.test_fraction)
+        paths = config.paths()
+        self._whole = paths["source_path"] is not None
+        starts = {"": ""} if self._whole else {split: f"{split}_" for split in SPLITS}
+        self._files = {
+            split: (
+                _find(f"{start}source_path", paths[f"{start}source_path"]),
+                _find(f"{start}target_path", paths[f"{start}target_path"]),
+            )
+            for split, start in starts.items()
+            if paths[f"{start}source_path"] is not None
+        }
+        shown = [f"{source} -> {target}" for source, target in self._files.values()]
+        self.description = ", ".join(shown)
+        self._firsts: dict[str, int] = dict.fromkeys(SPLITS, 0)
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(repr(self._fractions if self._whole else None).encode())
+        for split, files in self._files.items():
+            for file in files:
+                with open_or_explain(file) as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+            digest.update(split.encode())
+        return digest.hexdigest()
+
+    def pairs(self) -> Pairs:
+        found = {split: _read_pair(*files) for split, files in self._files.items()}
+        return self._cut(*found[""]) if self._whole else found
+
+    def _cut(self, sources: list[str], targets: list[str]) -> Pairs:
+        """Train comes first, test last."""
+        total = len(sources)
+        validation, test = (int(total * fraction) for fraction in self._fractions)
+        if not validation:
+            raise UserError(
+                f"data.validation_fraction={self._fractions[0]}: of {total} pairs none is left "
+                "for validation"
+            )
+        bounds = [0, total - validation - test, total - test, total]
+        self._firsts = dict(zip(SPLITS, bounds, strict=False))
+        cut = {
+            split: (sources[first:end], targets[first:end])
+            for split, first, end in zip(SPLITS, bounds, bounds[1:], strict=False)
+        }
+        return {split: both for split, both in cut.items() if both[0]}
+
+    def name(self, split: str, index: int) -> str:
+        if self._whole:
+            self.pairs()  # the token store may have spared it: where does a split start?
+        source, _ = self._files["" if self._whole else split]
+        return f"{source}, line {self._firsts[split] + index + 1}"
+
+
+def _find(field: str, path: str | None) -> Path:
+    files = find_files(f"data.{field}", path or "")
+    if len(files) > 1:
+        raise UserError(f"data.{field}={path}: matches {len(files)} files; name one")
+    return files[0]
+
+
+def _read_pair(source: Path, target: Path) -> tuple[list[str], list[str]]:
+    sources, targets = read_lines(source), read_lines(target)
+    if len(sources) != len(targets):
+        raise UserError(
+            f"{source} has {len(sources)} lines, {target} has {len(targets)}: line i of one must "
+            "be the translation of line i of the other"
+        )
+    return sources, targets
+
+
+def read_lines(file: Path) -> list[str]:
+    """Reads the lines of a UTF-8 file.
+
+    Raises:
+      UserError: names the file and the line that is empty or no text.
+    """
+    with open_or_explain(file) as stream:
+        content = stream.read()
+    if content.startswith(UTF16_MARKS):
+        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {conversion('UTF-16')}")
+    line_of = lambda offset: content.count(b"\n", 0, offset) + 1
+    nul = content.find(b"\0")
+    if nul >= 0:
+        raise UserError(f"{file}, line {line_of(nul)}: binary, not text: a NUL byte")
+    try:
+        lines = content.decode("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file}, line {line_of(error.start)}: not UTF-8: byte 0x{content[error.start]:02x} "
+            f"({error.reason}); {conversion('LATIN1')}"
+        ) from None
+    if not content:
+        raise UserError(f"{file}: is empty")
+    lines = [line.removesuffix("\r") for line in lines]
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise UserError(f"{file}, line {number}: is empty; a pair needs a text on both sides")
+    return lines
