@@ -22,8 +22,9 @@ import pytest
 
 from tests.conformance.cases import case
 from tests.mutants.foundation import FOUNDATION
+from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 
-MUTANTS = FOUNDATION
+MUTANTS = FOUNDATION | LINEAR_RECURRENT
 
 
 def find(name: str) -> Any:
