@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -158,7 +158,7 @@ class TransformerStack(nn.Module):
     """
 
     num_layers: int
-    block: dict[str, Any]
+    block: Mapping[str, Any]
     remat: bool = False
     final_norm: bool = True
     dtype: Any = jnp.float32

@@ -41,14 +41,29 @@ def test_mask_is_a_function_of_position_and_segment(causal: bool, window: int | 
     np.testing.assert_array_equal(got, wanted)
 
 
-def in_numpy(q: Any, k: Any, v: Any, mask: Any) -> np.ndarray:
+@pytest.mark.parametrize("marked", ["queries", "keys"])
+def test_without_segments_a_side_is_document_1(marked: str) -> None:
+    ids = jnp.array([[1, 1, 2, 0, 1]] * B)
+    plain, with_ids = Places(jnp.arange(T)[None]), Places(jnp.arange(T)[None], ids)
+    sides = {"queries": plain, "keys": plain, marked: with_ids}
+    mask = attention_mask(sides["queries"], sides["keys"], causal=False)
+    shape = (B, T, 1) if marked == "queries" else (B, 1, T)
+    wanted = np.broadcast_to((np.asarray(ids) == 1).reshape(shape), (B, T, T))
+    np.testing.assert_array_equal(mask, wanted)
+
+
+def in_numpy(q: Any, k: Any, v: Any, mask: Any, bias: Any = None) -> np.ndarray:
+    group = q.shape[1] // k.shape[1]
+    k, v = (np.repeat(x, group, axis=1) for x in (k, v))
     q, k, v = (np.asarray(x, np.float64) for x in (q, k, v))
+    bias = np.broadcast_to(np.zeros(1) if bias is None else bias, (*q.shape[:3], k.shape[2]))
     mask = np.broadcast_to(mask, (q.shape[0], q.shape[2], k.shape[2]))
     out = np.zeros(q.shape)
     for b, h, t in np.ndindex(*q.shape[:3]):
-        seen = mask[b, t]
+        seen = mask[b, t] & (bias[b, h, t] > -np.inf)
         if seen.any():
-            weights = np.exp(k[b, h, seen] @ q[b, h, t] / np.sqrt(q.shape[-1]))
+            scores = k[b, h, seen] @ q[b, h, t] / np.sqrt(q.shape[-1])
+            weights = np.exp(scores + bias[b, h, t, seen])
             out[b, h, t] = weights @ v[b, h, seen] / weights.sum()
     return out
 
@@ -81,30 +96,71 @@ def segments(length: int) -> jax.Array:
     return ids.at[0, -3:].set(0).astype(jnp.int32)
 
 
-@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("rows", [1, B])
+def test_grouped_queries_and_a_bias_are_the_formula(groups: int, rows: int) -> None:
+    """6 heads of queries; a bias for every row or for all, which may hide keys, even all."""
+    heads = 6
+    keys = jax.random.split(jax.random.key(4), 4)
+    q = jax.random.normal(keys[0], (B, heads, T, K))
+    k, v = (jax.random.normal(n, (B, groups, S, K)) for n in keys[1:3])
+    bias = jax.random.normal(keys[3], (rows, heads, T, S))
+    bias = jnp.where(bias < -1, -jnp.inf, bias).at[:, 1, 2].set(-jnp.inf)
+    mask = jnp.ones((1, T, S), bool)
+    got = jax.jit(ops.attend)(q, k, v, mask, bias)
+    np.testing.assert_allclose(got, in_numpy(q, k, v, mask, bias), **TOLERANCE["reference"])
+    assert not got[:, 1, 2].any()
+    loss = lambda *x: jnp.sum(jnp.sin(ops.attend(*x[:3], mask, x[3])))
+    gradients = jax.jit(jax.grad(loss, (0, 1, 2, 3)))(q, k, v, bias)
+    assert all(np.isfinite(g).all() for g in gradients)
+
+
+def test_no_key_is_repeated_for_the_queries_of_its_group() -> None:
+    """Nothing in the program, gradient included, has the size of H keys a token."""
+    heads, groups, length, memory = 6, 2, 1, 50
+    shapes = [(B, heads, length, K), (B, groups, memory, K), (B, groups, memory, K)]
+    arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    places = [Places(jnp.arange(n)[None]) for n in (length, memory)]
+    loss = lambda *x: ops.attention(*x, *places, causal=False).sum()
+    program = jax.make_jaxpr(jax.grad(loss, (0, 1, 2)))(*arguments)
+    sizes = [out.aval.size for line in program.jaxpr.eqns for out in line.outvars]
+    assert max(sizes) == B * groups * memory * K
+
+
+@pytest.mark.parametrize("form", ["causal", "both ways", "window", "alibi", "bias"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_blocks_and_checkpoints_change_nothing(
-    causal: bool, packed: bool, monkeypatch: pytest.MonkeyPatch
+    form: str, packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """37 queries in blocks of 8, the last one short, against one block."""
-    length = 37
+    length, causal = 37, form != "both ways"
     q, k, v = tensors(length, length)
     ids = segments(length) if packed else None
     places = Places(jnp.arange(length)[None], ids)
     weights = jax.random.normal(jax.random.key(2), q.shape)
+    window = 5 if form == "window" else None
+    slopes = jnp.array([0.5, 0.1, 0.02]) if form == "alibi" else None
+    bias = jax.random.normal(jax.random.key(5), (B, H, length, length))
+    bias = bias if form == "bias" else None
 
     def differentiate() -> Any:
         """A function of its own each time, so that no trace is used twice."""
 
         def run(q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array]:
-            y = ops.attention(q, k, v, places, causal=causal)
+            y = ops.attention(
+                q, k, v, places, causal=causal, window=window, bias=bias, slopes=slopes
+            )
             return jnp.sum(weights * y), y
 
         return jax.jit(jax.value_and_grad(run, (0, 1, 2), has_aux=True))(q, k, v)
 
     (_, whole), gradients = differentiate()
-    mask = attention_mask(places, places, causal=causal)
-    np.testing.assert_allclose(whole, in_numpy(q, k, v, mask), **TOLERANCE["reference"])
+    mask = attention_mask(places, places, causal=causal, window=window)
+    added = bias
+    if slopes is not None:
+        far = np.abs(np.arange(length)[:, None] - np.arange(length))
+        added = -np.asarray(slopes)[None, :, None, None] * far
+    np.testing.assert_allclose(whole, in_numpy(q, k, v, mask, added), **TOLERANCE["reference"])
     monkeypatch.setattr(ops, "BLOCK", 8)
     monkeypatch.setattr(ops, "CHECKPOINT_ABOVE", 20)
     (_, blocked), blocked_gradients = differentiate()
@@ -119,6 +175,27 @@ def test_number_of_blocks_is_bounded_for_long_sequences() -> None:
     run = lambda x: ops.attention(x, x, x, Places(jnp.arange(length)[None]), causal=True)
     text = str(jax.make_jaxpr(run)(shape))
     assert text.count("= exp ") == ops.MAX_BLOCKS
+
+
+def test_alibi_is_made_a_block_at_a_time() -> None:
+    """No array holds a number for each head, query and key at once."""
+    length = 8 * ops.BLOCK
+    shape = jax.ShapeDtypeStruct((1, H, length, 2), jnp.float32)
+    places = Places(jnp.arange(length)[None])
+    run = lambda x: ops.attention(x, x, x, places, causal=True, slopes=jnp.ones(H))
+    text = str(jax.make_jaxpr(run)(shape))
+    assert f"{ops.BLOCK},{length}]" in text
+    assert f"{length},{length}]" not in text
+
+
+def test_a_window_without_segments_meets_no_key_out_of_reach() -> None:
+    length = 8 * ops.BLOCK
+    shape = jax.ShapeDtypeStruct((1, H, length, 2), jnp.float32)
+    places = Places(jnp.arange(length)[None])
+    run = lambda x: ops.attention(x, x, x, places, causal=True, window=3)
+    text = str(jax.make_jaxpr(run)(shape))
+    assert f"{ops.BLOCK},{ops.BLOCK + 2}]" in text
+    assert f"{ops.BLOCK},{length}]" not in text
 
 
 def test_dropout_keeps_the_mean_and_differs_between_blocks(

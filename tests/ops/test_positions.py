@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.ops.positions import advance, continued, rotary, sinusoidal
+from seqmodels.ops.positions import advance, alibi_slopes, continued, rotary, sinusoidal
 from tests.tolerances import TOLERANCE
 
 B, T, H, K, D = 2, 9, 3, 4, 7
@@ -71,14 +71,15 @@ def test_sinusoidal_is_the_paper_s_formula() -> None:
         np.testing.assert_allclose(got, wanted, **TOLERANCE["reference"])
 
 
-def test_rotary_is_a_rotation_of_complex_pairs() -> None:
+@pytest.mark.parametrize("base", [10000.0, 50.0])
+def test_rotary_is_a_rotation_of_complex_pairs(base: float) -> None:
     x = jax.random.normal(jax.random.key(0), (B, H, T, K))
     positions = jnp.stack([jnp.arange(T), jnp.arange(T) + 20])
     pairs = np.asarray(x, np.float64)[..., : K // 2] + 1j * np.asarray(x)[..., K // 2 :]
-    angles = np.asarray(positions)[:, None, :, None] / 10000 ** (2 * np.arange(K // 2) / K)
+    angles = np.asarray(positions)[:, None, :, None] / base ** (2 * np.arange(K // 2) / K)
     turned = pairs * np.exp(1j * angles)
     wanted = np.concatenate([turned.real, turned.imag], axis=-1)
-    np.testing.assert_allclose(rotary(x, positions), wanted, **TOLERANCE["reference"])
+    np.testing.assert_allclose(rotary(x, positions, base), wanted, **TOLERANCE["reference"])
 
 
 def test_rotary_scores_depend_on_distance_alone() -> None:
@@ -89,3 +90,12 @@ def test_rotary_scores_depend_on_distance_alone() -> None:
         return jnp.einsum("bhtk,bhsk->bhts", rotary(q, positions), rotary(k, positions))
 
     np.testing.assert_allclose(scores(0), scores(17), **TOLERANCE["reference"])
+
+
+def test_alibi_slopes_are_the_paper_s() -> None:
+    """8 heads: 1/2, 1/4, .. 1/256; 16: the means between them too; 12: 8 and every other of 16."""
+    eight = 0.5 ** np.arange(1, 9)
+    sixteen = 0.5 ** (np.arange(1, 17) / 2)
+    wanted = {8: eight, 16: sixteen, 12: [*eight, *sixteen[[0, 2, 4, 6]]], 1: [1 / 256]}
+    for heads, slopes in wanted.items():
+        np.testing.assert_allclose(alibi_slopes(heads), slopes, **TOLERANCE["rounding"])
