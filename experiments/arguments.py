@@ -35,6 +35,7 @@ class ConfigSource(enum.Enum):
     FILE = "--config"
     WORKDIR = "--workdir"
     EITHER = "--config, else --workdir"
+    OWN = "made by the command, which also applies the overrides"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Command:
       define: defines its own flags.
       source: of its config.
       overridable: the sections that `--config.SECTION.field=value` may change; none = all.
+      short: own flags that are short for fields of the config, flag -> field.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Command:
     define: Callable[[flags.FlagValues], None]
     source: ConfigSource = ConfigSource.NONE
     overridable: tuple[str, ...] | None = None
+    short: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def takes_overrides(self) -> bool:
@@ -181,6 +184,8 @@ def _place(
         if text is None and not values[name].boolean:
             raise UserError(f"--{name}: needs a value, {_flag_type(values[name])}")
         words.own[name] = "true" if text is None else text
+        if name in command.short:
+            words.overrides.append((command.short[name], text))
     elif name.partition(".")[0] == "config" and command.source is ConfigSource.WORKDIR:
         sections = " and ".join(command.overridable or ())
         only = f", but for --config.FIELD=VALUE of the sections {sections}" if sections else ""
@@ -210,8 +215,6 @@ def _build_config(
     command: Command, values: flags.FlagValues, words: _Sorted
 ) -> ExperimentConfig | None:
     config = _first_config(command, values, words)
-    if config is None:
-        return None
     for name, text in words.overrides:
         section = name.partition(".")[0]
         if command.overridable is not None and section not in command.overridable:
@@ -219,8 +222,21 @@ def _build_config(
                 f"--config.{name}{'' if text is None else f'={text}'}: {command.name} overrides "
                 f"only {' and '.join(command.overridable)}; the rest is the run's own"
             )
-    apply_overrides(config, words.overrides, _alternatives())
-    validate(config)
+    if config is not None:
+        override(config, words.overrides)
+        validate(config)
+    return config
+
+
+def override(
+    config: ExperimentConfig, overrides: Sequence[tuple[str, str | None]]
+) -> ExperimentConfig:
+    """Sets fields of `config`, in place.
+
+    Raises:
+      UserError: an unknown field or a wrong type.
+    """
+    apply_overrides(config, overrides, _alternatives())
     return config
 
 
@@ -228,7 +244,7 @@ def _first_config(
     command: Command, values: flags.FlagValues, words: _Sorted
 ) -> ExperimentConfig | None:
     """The config before overrides; None where the command has none."""
-    if command.source is ConfigSource.NONE:
+    if command.source in (ConfigSource.NONE, ConfigSource.OWN):
         return None
     if words.config is not None:
         return load_config(words.config)
@@ -280,6 +296,8 @@ def _config_help(command: Command, words: _Sorted) -> list[str]:
     how = f"fields{sections}, each changed by --config.FIELD=VALUE; none clears what may be none"
     named = words.config
     directory = words.own.get("workdir")
+    if command.source is ConfigSource.OWN:
+        return [f"config {how}"]
     if named is None and directory is None:
         return [f"config {how}: see them with --config=NAME --help"]
     config = load_config(named) if named else read_config(Path(str(directory)).expanduser())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,12 +12,12 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import BatchSource, load_data
 from seqmodels.evaluation.evaluate import find_split
 from seqmodels.training.feed import Feed
+from seqmodels.training.initialize_from import find_source
 from seqmodels.training.mesh import mesh_context
-from seqmodels.training.setup import set_up
-from seqmodels.types import DataSpec
+from seqmodels.training.setup import Setup, set_up
 
 
-def dry_run(config: ExperimentConfig) -> int:
+def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
     """Validates, counts parameters and memory, makes one batch, and stops."""
     program.show_devices()
     data = load_data(config)
@@ -27,8 +28,16 @@ def dry_run(config: ExperimentConfig) -> int:
         program.say(f"model: {config.model.kind} is fitted in one go; parameters are its counts")
         return program.DONE
     source = data.batches(config)
+    setup = set_up(config, data.spec, carries_state=source.carries_state)
+    start = find_source(config, workdir, setup.abstract.params, data.tokenizer)
+    for line in [] if start is None else start.lines():
+        program.say(line)
+    if start is None and config.training.init_from is not None:
+        program.say(f"init_from: not read, for the run in {workdir} goes on")
+    if setup.parts.frozen:
+        program.say("trains {:,} of {:,} parameters".format(*setup.count_params()))
     program.say("memory, over all devices:")
-    for name, count, size in memory(config, data.spec, source):
+    for name, count, size in memory(config, setup, source):
         numbers = "" if count is None else f"{count:>14,} numbers"
         program.say(f"  {name:<24}{size / 1e6:>12,.1f} MB{numbers}")
     batch = source.batch(1)
@@ -43,14 +52,13 @@ def dry_run(config: ExperimentConfig) -> int:
 
 
 def memory(
-    config: ExperimentConfig, spec: DataSpec, source: BatchSource
+    config: ExperimentConfig, setup: Setup, source: BatchSource
 ) -> list[tuple[str, int | None, int]]:
     """Compiles the training step and asks what it needs; makes no state.
 
     Returns:
       (what, how many numbers where that is known, bytes) of each part.
     """
-    setup = set_up(config, spec, carries_state=source.carries_state)
     state = setup.abstract
     batches = Feed(source, setup.mesh, config.training.steps_per_call)(1)
     with mesh_context(setup.mesh):

@@ -12,7 +12,8 @@ from experiments.arguments import Arguments, Command, ConfigSource
 DOC = """Trains the model of a config, or resumes the run that the work directory holds.
 
 Without --config the config of the work directory is used. SIGTERM and Ctrl-C save and leave; the
-same command goes on from there. With --dry_run nothing is trained and the work directory is not
+same command goes on from there. With --init_from a new run starts with the parameters of another
+one, as far as they fit. With --dry_run nothing is trained and the work directory is not
 touched: everything is validated, parameters and memory are counted, and one batch is made.
 """
 
@@ -22,26 +23,38 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "dry_run", False, "validate, count, make one batch and stop", flag_values=values
     )
+    flags.DEFINE_string(
+        "init_from",
+        None,
+        "DIR or DIR@best, DIR@latest, DIR@N: the run whose parameters a new run starts with; short "
+        "for --config.training.init_from",
+        flag_values=values,
+    )
 
 
 def run(arguments: Arguments) -> int:
+    from seqmodels.training.workdir import find_start, imported_tokenizer, refuse_other_run
+
     config = arguments.experiment
     if arguments.flags.dry_run:
+        named = None if arguments.flags.workdir is None else arguments.workdir
+        find_start(config, named)
         program.set_up_jax(config)
         from experiments.dry_run import dry_run
 
-        return dry_run(config)
+        return dry_run(config, named)
     workdir = arguments.workdir
-    from seqmodels.training.workdir import refuse_other_run
-
-    refuse_other_run(workdir, config)  # before jax is imported
+    # Before jax is imported.
+    find_start(config, workdir)
+    refuse_other_run(workdir, config)
+    tokenizer = imported_tokenizer(workdir)
     program.set_up_jax(config)
     from seqmodels.data.pipeline import load_data
     from seqmodels.training.loop import NonFiniteError, train
     from seqmodels.training.mesh import make_mesh
 
     # What may be wrong with the data or the devices is found before the directory is claimed.
-    data = load_data(config)
+    data = load_data(config, tokenizer)
     if not config.model.fitted:
         data.batches(config)
         make_mesh(config.training, config.data.batch_size)
@@ -53,7 +66,9 @@ def run(arguments: Arguments) -> int:
         return program.FAILED
 
 
-COMMAND = Command("train", DOC, run, define, ConfigSource.EITHER)
+COMMAND = Command(
+    "train", DOC, run, define, ConfigSource.EITHER, short={"init_from": "training.init_from"}
+)
 
 if __name__ == "__main__":
     sys.exit(program.main(COMMAND))

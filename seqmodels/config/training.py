@@ -51,6 +51,11 @@ class OptimizerConfig:
 
     `momentum` is SGD's, `beta1`, `beta2` and `epsilon` are Adam's. `clip_norm` bounds the global
     norm of the gradient; none does not clip. `final_lr` is where cosine and linear end.
+
+    `frozen` names parts of the model that do not move, separated by commas (see
+    `config.finetuning`): no update, no decay, no moments, and no share in the gradient's norm.
+    `lr_scales` gives parts a factor on the learning rate, `embedding=0.1,head=10`; the most
+    specific part wins, and frozen wins over all.
     """
 
     name: OptimizerName = OptimizerName.ADAMW
@@ -66,6 +71,8 @@ class OptimizerConfig:
     momentum: float = 0.9
     weight_decay: float = 0.0
     clip_norm: float | None = 1.0
+    frozen: str | None = None
+    lr_scales: str | None = None
 
 
 @dataclasses.dataclass
@@ -85,6 +92,8 @@ class TrainingConfig:
       dtype: of the arithmetic; parameters, softmax and loss stay float32.
       ema_decay: keep an exponential moving average of the parameters and evaluate that; or none.
       mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all others.
+      init_from: `DIR[@step]`, the run whose parameters this one starts with, as far as they fit;
+        step is best, latest or a number.
     """
 
     num_steps: int = 1000
@@ -102,6 +111,7 @@ class TrainingConfig:
     mesh_data: int | None = None
     mesh_fsdp: int = 1
     mesh_tensor: int = 1
+    init_from: str | None = None
 
 
 @dataclasses.dataclass

@@ -14,6 +14,7 @@ from seqmodels import registry
 from seqmodels.config.data import Batching, DataConfig, TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.finetuning import parse_source, part_problems
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.serialization import (
     describe_type,
@@ -266,6 +267,22 @@ def _optimizer(config: ExperimentConfig) -> Problems:
         )
 
 
+def _finetuning(config: ExperimentConfig) -> Problems:
+    values = _values(config)
+    for field, allowed in part_problems(config.optimizer):
+        yield problem(f"optimizer.{field}", values[f"optimizer.{field}"], allowed)
+    init_from = config.training.init_from
+    if init_from is not None:
+        try:
+            parse_source(init_from)
+        except UserError as error:
+            yield problem("training.init_from", init_from, str(error))
+    if config.model.fitted:
+        for name in ("optimizer.frozen", "optimizer.lr_scales", "training.init_from"):
+            if values[name] is not None:
+                yield problem(name, values[name], f"a {config.model.kind} is fitted, not trained")
+
+
 def _steps(config: ExperimentConfig) -> Problems:
     training = config.training
     per_call = training.steps_per_call
@@ -308,15 +325,15 @@ def _best_metric(config: ExperimentConfig) -> Problems:
         (data.tokenizer is TokenizerKind.CHARACTER and data.unknown_symbols)
         or data.tokenizer is TokenizerKind.HUGGINGFACE
     )
-    if name == "bits_per_byte" and loses:
+    if name == "bits_per_byte" and isinstance(config.task, MaskedLanguageModelConfig):
+        yield problem("training.best_metric", name, f"task.kind={config.task.kind} has none")
+    elif name == "bits_per_byte" and loses:
         yield problem(
             "training.best_metric",
             name,
             "needs a tokenizer that loses nothing: data.tokenizer=byte, or "
             "data.unknown_symbols=false",
         )
-    elif name == "bits_per_byte" and isinstance(config.task, MaskedLanguageModelConfig):
-        yield problem("training.best_metric", name, f"task.kind={config.task.kind} has none")
 
 
 def _task(config: ExperimentConfig) -> Problems:
@@ -343,6 +360,7 @@ _STAGES: tuple[tuple[Callable[[ExperimentConfig], Problems], ...], ...] = (
         _tokenizer,
         _text_file,
         _optimizer,
+        _finetuning,
         _steps,
         _batch,
         _best_metric,

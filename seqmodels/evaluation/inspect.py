@@ -13,6 +13,7 @@ from rich.text import Text
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.finetuning import parse_parts
 from seqmodels.data.pipeline import BatchSource
 from seqmodels.evaluation.opening import read_config
 from seqmodels.evaluation.run import open_checkpoints, open_data
@@ -30,8 +31,9 @@ def describe(workdir: str | Path) -> dict[str, Any]:
           batches_per_epoch), the one a resumed run starts with;
         best: step, metric, value; None without an evaluation;
         data_problem: why next_batch is not known, else None;
-        parameters: a list of path, shape, dtype, count, of the latest readable checkpoint;
-        num_parameters, num_bytes: their totals.
+        parameters: a list of path, shape, dtype, count and trained (false where it is frozen), of
+          the latest readable checkpoint;
+        num_parameters, num_trained, num_bytes: their totals.
 
     Raises:
       UserError: not a work directory.
@@ -59,8 +61,15 @@ def describe(workdir: str | Path) -> dict[str, Any]:
                     "next_batch": None if source is None else _next_batch(source, step),
                 }
             )
+    parts = parse_parts(config.optimizer)
     parameters = [
-        {"path": path, "shape": list(shape), "dtype": dtype, "count": math.prod(shape)}
+        {
+            "path": path,
+            "shape": list(shape),
+            "dtype": dtype,
+            "count": math.prod(shape),
+            "trained": not parts.is_frozen(path),
+        }
         for path, (shape, dtype) in shapes.items()
     ]
     return {
@@ -72,6 +81,7 @@ def describe(workdir: str | Path) -> dict[str, Any]:
         "data_problem": problem,
         "parameters": parameters,
         "num_parameters": sum(row["count"] for row in parameters),
+        "num_trained": sum(row["count"] for row in parameters if row["trained"]),
         "num_bytes": sum(row["count"] * np.dtype(row["dtype"]).itemsize for row in parameters),
     }
 
@@ -118,10 +128,13 @@ def render(description: dict[str, Any]) -> RenderableType:
     table.columns[3].justify = "right"
     for row in description["parameters"]:
         shape = " x ".join(map(str, row["shape"])) or "scalar"
-        table.add_row(row["path"], shape, row["dtype"], f"{row['count']:,}")
+        mark = "" if row["trained"] else " (frozen)"
+        table.add_row(row["path"] + mark, shape, row["dtype"], f"{row['count']:,}")
     table.add_section()
     megabytes = description["num_bytes"] / 1e6
     table.add_row("total", f"{megabytes:,.1f} MB", "", f"{description['num_parameters']:,}")
+    if description["num_trained"] != description["num_parameters"]:
+        table.add_row("trained", "", "", f"{description['num_trained']:,}")
     saved = description["checkpoints"][-1]["step"] if description["checkpoints"] else 0
     lines = [
         f"{description['workdir']}: {description['model']}, saved up to step {saved} "

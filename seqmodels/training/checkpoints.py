@@ -20,7 +20,7 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from seqmodels.config.errors import UserError
-from seqmodels.training.seals import SealState, check_seal, write_seal
+from seqmodels.training.seals import SealState, check_seal, seal_digest, write_seal
 from seqmodels.training.state import TrainState
 
 _policies = ocp.training.preservation_policies
@@ -43,6 +43,11 @@ def _flat_shapes(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
         jax.tree_util.keystr(path, simple=True, separator="/"): (tuple(x.shape), str(x.dtype))
         for path, x in leaves
     }
+
+
+def _on_one_device(tree: Any) -> Any:
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), tree)
 
 
 class Checkpoints:
@@ -115,9 +120,20 @@ class Checkpoints:
         Args:
           metrics: those of the evaluation at this very step, where there was one.
         """
+        self._save(step, _items(state), metrics)
+
+    def save_params(self, step: int, params: Any, *, ema: bool = False) -> None:
+        """Starts to save parameters alone: what a run begins with, at step 0.
+
+        Args:
+          ema: whether they also stand for their moving average.
+        """
+        self._save(step, {"params": params, "ema": params} if ema else {"params": params}, None)
+
+    def _save(self, step: int, items: dict[str, Any], metrics: dict[str, float] | None) -> None:
         self.wait()
         assert self._orbax is not None
-        response = self._orbax.save_checkpointables_async(step, _items(state), metrics=metrics)
+        response = self._orbax.save_checkpointables_async(step, items, metrics=metrics)
         if response is None:
             raise RuntimeError(f"orbax refused to save step {step}")
 
@@ -149,7 +165,10 @@ class Checkpoints:
             self._orbax.delete(later)
 
     def restore(self, abstract: TrainState, which: str | int = "latest") -> tuple[int, TrainState]:
-        """Restores a whole state onto the shardings of `abstract`; see `_first_usable`."""
+        """Restores a whole state onto the shardings of `abstract`; see `_first_usable`.
+
+        Step 0 is no such state: it holds parameters alone.
+        """
         step, items = self._load(_items(abstract), which)
         separate = {n: items.get(n) for n in _SEPARATE}
         return step, TrainState(**separate, **items["train"])
@@ -173,15 +192,33 @@ class Checkpoints:
             raise ValueError(f"the metadata of {item} cannot be read")
         return tree
 
+    def find(self, which: str | int, item: str) -> tuple[int, dict[str, tuple[int, ...]], str]:
+        """The step that `which` means, path -> shape of an item, and the checkpoint's digest."""
+
+        def look(step: int) -> dict[str, Any]:
+            metadata = self._metadata(step, item)
+            if self.seal_state(step)[0] is SealState.UNSEALED:  # then only loading tells
+                self._load_step(step, {item: _on_one_device(metadata)})
+            return {item: metadata}
+
+        step, items = self._first_usable(which, look)
+        shapes = {path: shape for path, (shape, _) in _flat_shapes(items[item]).items()}
+        return step, shapes, seal_digest(self._directory / str(step))
+
+    def restore_some(self, step: int, item: str, abstract: Any) -> Any:
+        """Restores those leaves of an item that the tree `abstract` has, and reads no other."""
+        assert self._orbax is not None
+        context = ocp.Context()
+        context.pytree.loading.partial_load = True
+        with context:
+            return self._orbax.load_checkpointables(step, {item: abstract})[item]
+
     def abstract_params(self, which: str | int = "best") -> tuple[int, Any]:
         """Step, and the tree of shapes of `params` as saved, on one device (fitted models)."""
         step, items = self._first_usable(
             which, lambda step: {"params": self._metadata(step, "params")}
         )
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        return step, jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), items["params"]
-        )
+        return step, _on_one_device(items["params"])
 
     def _candidates(self, which: str | int) -> list[int]:
         """Steps in the order in which they are tried."""
@@ -241,6 +278,11 @@ class Checkpoints:
 
     def _load_step(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
         assert self._orbax is not None
+        if step == 0 and "train" in abstract:
+            raise UserError(
+                f"in {self._directory} only the imported parameters of step 0 are left, every "
+                "later step is damaged: delete those to begin anew"
+            )
         for item in abstract:
             saved, wanted = self.shapes(step, item), _flat_shapes(abstract[item])
             if item in _SEPARATE and saved != wanted:

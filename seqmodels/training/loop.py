@@ -10,19 +10,22 @@ from typing import Any
 import jax
 import numpy as np
 
+from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import TextData, load_data
 from seqmodels.evaluation.evaluate import Evaluator, find_split
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
+from seqmodels.training.initialize_from import RECORD, Source, find_source
 from seqmodels.training.mesh import mesh_context
 from seqmodels.training.metrics import means
+from seqmodels.training.paths import flat
 from seqmodels.training.progress import TrainingProgress
-from seqmodels.training.setup import set_up
+from seqmodels.training.setup import Setup, set_up
 from seqmodels.training.signals import StopRequest, stop_on_signals
 from seqmodels.training.state import TrainState
-from seqmodels.training.workdir import claim, claim_data, only_trainer
+from seqmodels.training.workdir import claim, claim_data, imported_tokenizer, only_trainer
 from seqmodels.training.writers import MetricsWriter
 
 
@@ -41,18 +44,24 @@ def train(config: ExperimentConfig, workdir: Path, data: TextData | None = None)
 
     Raises:
       UserError: the work directory is another run's or another process trains in it, there is
-        nothing to validate on, or the devices do not fit the config.
+        nothing to validate on, or the devices do not fit the config, the model has no part of a
+        name in it, or the run cannot start from training.init_from.
       NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
     """
-    data = load_data(config) if data is None else data
+    data = load_data(config, imported_tokenizer(workdir)) if data is None else data
     find_split(data, "validation")  # not only after hours of training
+    setup = start = None
+    if not config.model.fitted:
+        batches = data.batches(config)
+        setup = set_up(config, data.spec, carries_state=batches.carries_state)
+        start = find_source(config, workdir, setup.abstract.params, data.tokenizer)
     with only_trainer(workdir):
         claim(workdir, config)
         claim_data(workdir, data.description())
         data.tokenizer.save(workdir / "tokenizer.json")
-        if config.model.fitted:
+        if setup is None:
             return fit(config, data, workdir)
-        with Run(config, workdir, data) as run, stop_on_signals() as stop:
+        with Run(config, workdir, data, setup, start) as run, stop_on_signals() as stop:
             run.train(stop)
     return stop.exit_status
 
@@ -60,11 +69,18 @@ def train(config: ExperimentConfig, workdir: Path, data: TextData | None = None)
 class Run:
     """A run on its way: what the loop needs between two steps."""
 
-    def __init__(self, config: ExperimentConfig, workdir: Path, data: TextData) -> None:
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        workdir: Path,
+        data: TextData,
+        setup: Setup,
+        start: Source | None,
+    ) -> None:
         training = self._training = config.training
         self._source = data.batches(config)
         self._workdir = workdir
-        setup = self._setup = set_up(config, data.spec, carries_state=self._source.carries_state)
+        self._setup = setup
         self._evaluate = Evaluator(setup.model, data, config.evaluation, setup.task, training.seed)
         self._feed = Feed(self._source, setup.mesh, training.steps_per_call)
         self._checkpoints = Checkpoints(
@@ -73,10 +89,14 @@ class Run:
             training.best_metric,
             writable=True,
         )
-        self._state = self._resume_or_create()
+        self._state = self._resume_or_create(start)
         self._step = int(self._state.step)
         self._writer = MetricsWriter(workdir / "metrics.jsonl", self._step)
         self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
+        for line in [] if start is None else start.lines():
+            self._progress.say(line)
+        if setup.parts.frozen:
+            self._progress.say("trains {:,} of {:,} parameters".format(*setup.count_params()))
         if self._step:
             self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
         self._earlier_seconds = self._writer.rows[-1]["seconds"] if self._writer.rows else 0.0
@@ -94,12 +114,29 @@ class Run:
         self._writer.close()
         self._checkpoints.close()
 
-    def _resume_or_create(self) -> TrainState:
+    def _resume_or_create(self, start: Source | None) -> TrainState:
         if not self._checkpoints.steps():
-            return self._setup.create_state(self._training.seed)
+            return self._create(start)
+        if self._checkpoints.steps() == [0]:
+            return self._begin_with(self._checkpoints)
         step, state = self._checkpoints.restore(self._setup.abstract, "latest")
         self._checkpoints.delete_after(step)
         return state
+
+    def _create(self, start: Source | None) -> TrainState:
+        if start is None:
+            if self._training.init_from is not None:
+                raise UserError(f"{self._workdir}/checkpoints holds what is no checkpoint")
+            (self._workdir / RECORD).unlink(missing_ok=True)  # of an earlier start
+            return self._setup.create_state(self._training.seed)
+        start.record(self._workdir)
+        taken = start.load(self._setup.abstract.params)
+        return self._setup.create_state(self._training.seed, taken)
+
+    def _begin_with(self, checkpoints: Checkpoints) -> TrainState:
+        """The first state, but for parameters that were imported."""
+        _, params = checkpoints.restore_params(self._setup.abstract.params, "latest")
+        return self._setup.create_state(self._training.seed, flat(params))
 
     def train(self, stop: StopRequest) -> None:
         """Steps until the last step, early stopping, or a signal; then saves."""

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from seqmodels.config.finetuning import Parts, parse_parts
 from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
+from seqmodels.training.paths import map_paths
 
 
 def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
@@ -48,8 +50,11 @@ def decay_mask(params: Any) -> Any:
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
     """AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) or SGD with momentum, clipped first.
 
-    The decay is decoupled for both: lr * weight_decay * w is taken off every weight.
+    The decay is decoupled for both: lr * weight_decay * w is taken off every weight. A part's
+    factor on the learning rate scales its whole update, the decay included. Frozen parts have
+    update 0 and no moments, and the norm that is clipped is that of the others.
     """
+    parts = parse_parts(config)
     directions = {
         OptimizerName.ADAMW: optax.scale_by_adam(config.beta1, config.beta2, config.epsilon),
         OptimizerName.SGD: optax.trace(config.momentum) if config.momentum else optax.identity(),
@@ -59,9 +64,23 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
         if config.clip_norm is None
         else optax.clip_by_global_norm(config.clip_norm)
     )
-    return optax.chain(
+    trained = optax.chain(
         clip,
         directions[config.name],
         optax.add_decayed_weights(config.weight_decay, mask=decay_mask),
         optax.scale_by_learning_rate(make_schedule(config, num_steps)),
+        *([_scale_parts(parts)] if parts.scales else []),
+    )
+    if not parts.frozen:
+        return trained
+    label = lambda path, _: "frozen" if parts.is_frozen(path) else "trained"
+    return optax.partition(
+        {"trained": trained, "frozen": optax.set_to_zero()},
+        lambda params: map_paths(label, params),
+    )
+
+
+def _scale_parts(parts: Parts) -> optax.GradientTransformation:
+    return optax.stateless(
+        lambda updates, _: map_paths(lambda path, update: parts.scale(path) * update, updates)
     )

@@ -39,6 +39,13 @@ def write_seal(directory: Path) -> None:
     temporary.replace(directory / SEAL)
 
 
+def seal_digest(directory: Path) -> str:
+    """Tells a checkpoint from any other: sha256 over its checksums, sealed or not."""
+    seal = directory / SEAL
+    digests = json.loads(seal.read_text()) if seal.exists() else _digests(directory)
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
 def check_seal(directory: Path) -> tuple[SealState, list[str]]:
     """Compares a checkpoint with its seal.
 

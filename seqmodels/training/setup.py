@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -13,11 +12,19 @@ import optax
 from jax.sharding import Mesh
 
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.finetuning import Parts, parse_parts
 from seqmodels.data.pipeline import make_task
 from seqmodels.models.build import build_model
 from seqmodels.training import optimizers
 from seqmodels.training.mesh import make_mesh
-from seqmodels.training.state import TrainState, abstract_state, create_state, make_initial
+from seqmodels.training.paths import flat
+from seqmodels.training.state import (
+    Initial,
+    TrainState,
+    abstract_state,
+    create_state,
+    make_initial,
+)
 from seqmodels.training.step import make_call, make_train_step
 from seqmodels.types import DataSpec
 
@@ -32,6 +39,7 @@ class Setup:
       mesh: the devices.
       abstract: shapes, dtypes and shardings of the state.
       call: the jitted program of `steps_per_call` steps; the state is donated.
+      parts: what of the model is trained otherwise than the rest.
     """
 
     model: nn.Module
@@ -40,11 +48,18 @@ class Setup:
     mesh: Mesh
     abstract: TrainState
     call: Any
-    _initial: Callable[[jax.Array], TrainState]
+    parts: Parts
+    _initial: Initial
 
-    def create_state(self, seed: int) -> TrainState:
-        """The state before the first step."""
-        return create_state(self._initial, self.abstract, seed, self.mesh)
+    def create_state(self, seed: int, taken: dict[str, jax.Array] | None = None) -> TrainState:
+        """The state before the first step; the parameters in `taken`, by path, are given away."""
+        return create_state(self._initial, self.abstract, seed, self.mesh, taken)
+
+    def count_params(self) -> tuple[int, int]:
+        """How many numbers are trained, and how many there are."""
+        sizes = {path: x.size for path, x in flat(self.abstract.params).items()}
+        frozen = sum(size for path, size in sizes.items() if self.parts.is_frozen(path))
+        return sum(sizes.values()) - frozen, sum(sizes.values())
 
 
 def build(config: ExperimentConfig, spec: DataSpec) -> tuple[nn.Module, Any]:
@@ -61,7 +76,8 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
       carries_state: whether the model's carry runs on from batch to batch.
 
     Raises:
-      UserError: the devices do not make the mesh of the config.
+      UserError: the devices do not make the mesh of the config, or optimizer.frozen or lr_scales
+        names a part that the model does not have.
     """
     training, batch_size = config.training, config.data.batch_size
     model, task = build(config, spec)
@@ -75,6 +91,8 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         keep_ema=training.ema_decay is not None,
     )
     abstract = abstract_state(initial, mesh)
+    parts = parse_parts(config.optimizer)
+    parts.check(flat(abstract.params))
     step = make_train_step(
         model,
         task,
@@ -82,6 +100,7 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         accumulation_steps=training.accumulation_steps,
         ema_decay=training.ema_decay,
         log_every=training.log_every,
+        is_frozen=parts.is_frozen if parts.frozen else None,
     )
     call = jax.jit(
         make_call(step, training.steps_per_call),
@@ -89,4 +108,4 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         out_shardings=(jax.tree.map(lambda x: x.sharding, abstract), None),
     )
     schedule = optimizers.make_schedule(config.optimizer, training.num_steps)
-    return Setup(model, task, schedule, mesh, abstract, call, initial)
+    return Setup(model, task, schedule, mesh, abstract, call, parts, initial)

@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.models.initialize import init_params
 from seqmodels.training.mesh import BATCH_AXES, mesh_context, shardings_of, unboxed
+from seqmodels.training.paths import replaced
 
 
 @jax.tree_util.register_dataclass
@@ -40,6 +41,11 @@ class TrainState:
     ema: Any = None
 
 
+Initial = Callable[[jax.Array, dict[str, jax.Array]], TrainState]
+"""The first state, its parameters still boxed, of a key and of the parameters by path that are
+taken over."""
+
+
 def make_initial(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
@@ -47,8 +53,8 @@ def make_initial(
     metric_names: tuple[str, ...],
     carry_rows: int | None = None,
     keep_ema: bool = False,
-) -> Callable[[jax.Array], TrainState]:
-    """Makes the function of a key that is the first state, its parameters still boxed.
+) -> Initial:
+    """Makes the function that makes the first state.
 
     The optimizer makes its moments from the boxed parameters (flax's partitioning metadata), so
     that they inherit the parameters' shardings.
@@ -59,8 +65,8 @@ def make_initial(
       keep_ema: whether a moving average of the parameters is kept.
     """
 
-    def initial(key: jax.Array) -> TrainState:
-        params = init_params(model, jax.random.fold_in(key, 0))
+    def initial(key: jax.Array, taken: dict[str, jax.Array]) -> TrainState:
+        params = replaced(init_params(model, jax.random.fold_in(key, 0)), taken)
         carry = None
         if carry_rows is not None:
             variables = {"params": unboxed(params)}
@@ -78,12 +84,12 @@ def make_initial(
     return initial
 
 
-def abstract_state(initial: Callable[[jax.Array], TrainState], mesh: Mesh) -> TrainState:
+def abstract_state(initial: Initial, mesh: Mesh) -> TrainState:
     """Shapes, dtypes and shardings of the state; takes no memory.
 
     A checkpoint restores into it, and a step compiles from it.
     """
-    shapes = jax.eval_shape(initial, jax.random.key(0))
+    shapes = jax.eval_shape(initial, jax.random.key(0), {})
     shardings = shardings_of(shapes, mesh)
     rows = NamedSharding(mesh, PartitionSpec(BATCH_AXES))
     shardings = dataclasses.replace(shardings, carry=jax.tree.map(lambda _: rows, shardings.carry))
@@ -93,10 +99,22 @@ def abstract_state(initial: Callable[[jax.Array], TrainState], mesh: Mesh) -> Tr
 
 
 def create_state(
-    initial: Callable[[jax.Array], TrainState], abstract: TrainState, seed: int, mesh: Mesh
+    initial: Initial,
+    abstract: TrainState,
+    seed: int,
+    mesh: Mesh,
+    taken: dict[str, jax.Array] | None = None,
 ) -> TrainState:
-    """Creates the first state directly in its shardings."""
+    """Creates the first state directly in its shardings.
+
+    Args:
+      taken: parameters by path that are not initialised; their memory becomes the state's.
+    """
     shardings = jax.tree.map(lambda x: x.sharding, abstract)
     with mesh_context(mesh):
-        create = jax.jit(lambda key: unboxed(initial(key)), out_shardings=shardings)
-        return create(jax.random.key(seed))
+        create = jax.jit(
+            lambda key, taken: unboxed(initial(key, taken)),
+            out_shardings=shardings,
+            donate_argnums=1,
+        )
+        return create(jax.random.key(seed), taken or {})

@@ -11,10 +11,13 @@ import jax.numpy as jnp
 import optax
 
 from seqmodels.training.metrics import merge
+from seqmodels.training.paths import map_paths
 from seqmodels.training.state import TrainState
 from seqmodels.types import Batch, Carry, Metrics, Params
 
 StepFunction = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Any]]]
+Gradients = Callable[[Params, Batch, Carry, jax.Array], tuple[Params, jax.Array, Metrics, Carry]]
+IsFrozen = Callable[[str], bool]
 
 
 def make_train_step(
@@ -25,6 +28,7 @@ def make_train_step(
     accumulation_steps: int = 1,
     ema_decay: float | None = None,
     log_every: int = 1,
+    is_frozen: IsFrozen | None = None,
 ) -> StepFunction:
     """Makes the step.
 
@@ -32,56 +36,29 @@ def make_train_step(
 
         g = sum_m d loss_sum_m / d params  /  sum_m weight_m
 
+    Args:
+      is_frozen: tells by its path whether a parameter keeps its bits, in the moving average too;
+        its gradient is 0 and not computed.
+
     Returns:
       A function of state and batch. Its second result holds `finite` (loss and gradient are) and
       `log`, the pairs gathered since the last step that log_every divides.
     """
-
-    def gradients(
-        params: Params, batch: Batch, carry: Carry, key: jax.Array
-    ) -> tuple[Params, jax.Array, Metrics, Carry]:
-        def loss(params: Params) -> tuple[jax.Array, Any]:
-            total, weight, metrics, new_carry = task.forward(
-                model, params, batch, carry, train=True, key=key
-            )
-            return total, (weight, metrics, new_carry)
-
-        grads, (weight, metrics, new_carry) = jax.grad(loss, has_aux=True)(params)
-        return grads, weight, metrics, jax.lax.stop_gradient(new_carry)
-
-    def accumulated(
-        params: Params, batch: Batch, carry: Carry, key: jax.Array
-    ) -> tuple[Params, jax.Array, Metrics, Carry]:
-        # Interleaved rows: [B] sharded over devices becomes [B / A, A] without moving data.
-        split = lambda x: jnp.moveaxis(x.reshape(-1, accumulation_steps, *x.shape[1:]), 1, 0)
-        join = lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:])
-
-        def micro_step(sums: Any, part: Any) -> tuple[Any, Carry]:
-            index, micro, micro_carry = part
-            *new, micro_carry = gradients(
-                params, micro, micro_carry, jax.random.fold_in(key, index)
-            )
-            return jax.tree.map(jnp.add, sums, tuple(new)), micro_carry
-
-        parts = (jnp.arange(accumulation_steps), *jax.tree.map(split, (batch, carry)))
-        shapes = jax.eval_shape(
-            lambda p: gradients(params, p[1], p[2], key)[:3], jax.tree.map(lambda x: x[0], parts)
-        )
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        (grads, weight, metrics), carries = jax.lax.scan(micro_step, zeros, parts)
-        return grads, weight, metrics, jax.tree.map(join, carries)
+    compute = make_gradients(model, task, is_frozen)
+    if accumulation_steps > 1:
+        compute = accumulated(compute, accumulation_steps)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
         key = jax.random.fold_in(state.key, state.step)
-        compute = gradients if accumulation_steps == 1 else accumulated
         grads, weight, metrics, carry = compute(state.params, batch, state.carry, key)
         grads = jax.tree.map(lambda g: g / jnp.maximum(weight, 1.0), grads)
         norm = optax.tree.norm(grads)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params = _moved(is_frozen, state.params, optax.apply_updates(state.params, updates))
         ema = state.ema
         if ema_decay is not None:
-            ema = optax.incremental_update(params, ema, 1.0 - ema_decay)
+            average = optax.incremental_update(params, ema, 1.0 - ema_decay)
+            ema = _moved(is_frozen, ema, average)
         one = jnp.float32(1)
         metrics = {
             **metrics,
@@ -103,6 +80,60 @@ def make_train_step(
         return state, {"finite": finite, "log": log}
 
     return train_step
+
+
+def make_gradients(model: Any, task: Any, is_frozen: IsFrozen | None = None) -> Gradients:
+    """Makes the function of params, batch, carry and key that returns the gradient of the summed
+    loss, the weight of its targets, the metrics and the carry after the batch."""
+
+    def gradients(
+        params: Params, batch: Batch, carry: Carry, key: jax.Array
+    ) -> tuple[Params, jax.Array, Metrics, Carry]:
+        def loss(params: Params) -> tuple[jax.Array, Any]:
+            params = _moved(is_frozen, jax.lax.stop_gradient(params), params)
+            total, weight, metrics, new_carry = task.forward(
+                model, params, batch, carry, train=True, key=key
+            )
+            return total, (weight, metrics, new_carry)
+
+        grads, (weight, metrics, new_carry) = jax.grad(loss, has_aux=True)(params)
+        return grads, weight, metrics, jax.lax.stop_gradient(new_carry)
+
+    return gradients
+
+
+def accumulated(gradients: Gradients, num_parts: int) -> Gradients:
+    """The same sums over num_parts micro-batches, one after the other."""
+    # Interleaved rows: [B] sharded over devices becomes [B / A, A] without moving data.
+    split = lambda x: jnp.moveaxis(x.reshape(-1, num_parts, *x.shape[1:]), 1, 0)
+    join = lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:])
+
+    def summed(
+        params: Params, batch: Batch, carry: Carry, key: jax.Array
+    ) -> tuple[Params, jax.Array, Metrics, Carry]:
+        def micro_step(sums: Any, part: Any) -> tuple[Any, Carry]:
+            index, micro, micro_carry = part
+            *new, micro_carry = gradients(
+                params, micro, micro_carry, jax.random.fold_in(key, index)
+            )
+            return jax.tree.map(jnp.add, sums, tuple(new)), micro_carry
+
+        parts = (jnp.arange(num_parts), *jax.tree.map(split, (batch, carry)))
+        shapes = jax.eval_shape(
+            lambda p: gradients(params, p[1], p[2], key)[:3], jax.tree.map(lambda x: x[0], parts)
+        )
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        (grads, weight, metrics), carries = jax.lax.scan(micro_step, zeros, parts)
+        return grads, weight, metrics, jax.tree.map(join, carries)
+
+    return summed
+
+
+def _moved(is_frozen: IsFrozen | None, old: Params, new: Params) -> Params:
+    """`new`, but `old` for the frozen parameters."""
+    if is_frozen is None:
+        return new
+    return map_paths(lambda path, old, new: old if is_frozen(path) else new, old, new)
 
 
 def make_call(step: StepFunction, steps_per_call: int) -> StepFunction:

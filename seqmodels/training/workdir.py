@@ -13,7 +13,10 @@ from filelock import FileLock, Timeout
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
+from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
+from seqmodels.evaluation.opening import open_source
 
 _PATHS = (
     *("path", "train_path", "validation_path", "test_path"),
@@ -21,12 +24,19 @@ _PATHS = (
 )
 
 # Where a run finds things (what it finds there has a fingerprint) and on what devices it runs.
-_MAY_CHANGE = (
+_MAY_CHANGE: tuple[str, ...] = (
     *(f"data.{field}" for field in _PATHS),
     "training.mesh_data",
     "training.mesh_fsdp",
     "training.mesh_tensor",
 )
+
+IMPORTED, SPEC = "imported.json", "spec.json"
+"""Files of runs whose parameters came from elsewhere: where they came from; what the model reads
+and puts out, where that is no text of its tokenizer."""
+
+# What imported parameters were made for. All else may change until the run's first step.
+_IMPORTED_KEEP = ("model.", "task.kind", "data.kind", "data.tokenizer", "data.vocab_size")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -74,9 +84,11 @@ def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
         raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
     changed = [
         line
-        for line in differences(from_json(json.loads(path.read_text())), config)
+        for line in differences(from_json(json.loads(path.read_text())), _resolved(config))
         if line.partition(":")[0] not in _MAY_CHANGE
     ]
+    if not has_steps(workdir):
+        changed = [line for line in changed if line.startswith(_IMPORTED_KEEP)]
     if changed:
         raise UserError(
             f"--workdir={workdir} holds a run of another config, differing in " + "; ".join(changed)
@@ -90,17 +102,81 @@ def claim(workdir: Path, config: ExperimentConfig) -> None:
       UserError: see `refuse_other_run`.
     """
     refuse_other_run(workdir, config)
-    resolved = to_json(config)
+    write_json(workdir / "config.json", to_json(_resolved(config)))
+
+
+def _resolved(config: ExperimentConfig) -> ExperimentConfig:
+    values = to_json(config)
     for field in _PATHS:
-        if resolved["data"].get(field) is not None:
-            path = os.path.expanduser(resolved["data"][field])
-            resolved["data"][field] = os.path.abspath(path)
-    write_json(workdir / "config.json", resolved)
+        if values["data"].get(field) is not None:
+            path = os.path.expanduser(values["data"][field])
+            values["data"][field] = os.path.abspath(path)
+    if values["training"]["init_from"] is not None:
+        values["training"]["init_from"] = resolve_source(values["training"]["init_from"])
+    return from_json(values)
 
 
 def has_checkpoints(workdir: Path) -> bool:
     """Whether a run has saved anything there; one that has not can be begun anew."""
     return any(path.name.isdecimal() for path in (workdir / "checkpoints").glob("*"))
+
+
+def has_steps(workdir: Path) -> bool:
+    """Whether a run has saved a step of its own: step 0 holds parameters that were imported."""
+    names = (path.name for path in (workdir / "checkpoints").glob("*"))
+    return any(name.isdecimal() and int(name) for name in names)
+
+
+def find_start(
+    config: ExperimentConfig, workdir: Path | None
+) -> tuple[Path, str | int, ExperimentConfig] | None:
+    """Directory, step and config of the run that a new run starts from; reads no checkpoint.
+
+    Returns:
+      None where `training.init_from` is none, or the run has steps, and so parameters, of its own.
+
+    Raises:
+      UserError: see `open_source`; or the directory holds imported parameters to start with.
+    """
+    init_from = config.training.init_from
+    if init_from is None or (workdir is not None and has_steps(workdir)):
+        return None
+    if workdir is not None and has_checkpoints(workdir):
+        raise UserError(
+            f"--init_from={init_from}: --workdir={workdir} holds imported parameters to start with"
+        )
+    return open_source(init_from, workdir)
+
+
+def imported_tokenizer(workdir: Path) -> Tokenizer | None:
+    """The tokenizer that came with imported parameters; None where the data make it.
+
+    Raises:
+      UserError: it is damaged, or the parameters are of no model of text.
+    """
+    if not has_checkpoints(workdir) or not (workdir / IMPORTED).is_file():
+        return None
+    refuse_other_outputs(workdir)
+    return load_tokenizer(workdir / "tokenizer.json")
+
+
+def refuse_other_outputs(workdir: Path) -> None:
+    """Refuses a run whose model no data set and task here can feed.
+
+    Raises:
+      UserError: names what the model reads and puts out.
+    """
+    path = workdir / SPEC
+    if path.is_file():
+        spec = json.loads(path.read_text(encoding="utf-8"))
+        reads, writes = (
+            ", ".join(f"{name}={value}" for name, value in spec[part].items())
+            for part in ("inputs", "outputs")
+        )
+        raise UserError(
+            f"--workdir={workdir}: no task here goes with a model of inputs ({reads}) and outputs "
+            f"({writes}); seqmodels.load_run gives model and parameters"
+        )
 
 
 def claim_data(workdir: Path, description: dict[str, Any]) -> None:
@@ -113,7 +189,7 @@ def claim_data(workdir: Path, description: dict[str, Any]) -> None:
       UserError: the run in `workdir` was trained on other data.
     """
     path = workdir / "data.json"
-    if not path.exists() or not has_checkpoints(workdir):
+    if not path.exists() or not has_steps(workdir):
         write_json(path, description)
         return
     kept = json.loads(path.read_text())

@@ -53,7 +53,7 @@ FOUNDATION = {
         (2,),
     ),
     "every micro-batch weighs the same": Mutant(
-        *("training.step:make_train_step", "return total, (weight,"),
+        *("training.step:make_gradients", "return total, (weight,"),
         "return total / jnp.maximum(weight, 1.0), (jnp.ones_like(weight),",
         *(f"{STEP}:test_micro_batches_are_weighted_by_their_tokens", (False,)),
     ),

@@ -1,0 +1,165 @@
+"""What the fields of fine-tuning say: parts of a model, and a checkpoint to start from. No jax.
+
+A part is named by a path of parameters, such as `stack/blocks/attention`, and holds all below it; a
+`*` stands for any characters, the / included: `*/bias`, `layers/cells_*`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.training import OptimizerConfig
+
+_PART = re.compile(r"[A-Za-z0-9_*]+(/[A-Za-z0-9_*]+)*")
+_SYNTAX = "a path of parameters such as embedding or stack/blocks/*/kernel"
+
+
+def ancestors(path: str) -> list[str]:
+    """`a/b/c` -> `a`, `a/b`, `a/b/c`."""
+    names = path.split("/")
+    return ["/".join(names[: n + 1]) for n in range(len(names))]
+
+
+def holds(part: str, path: str) -> bool:
+    """Whether a parameter belongs to a part."""
+    return any(fnmatch.fnmatchcase(name, part) for name in ancestors(path))
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """Parts of a model that are trained otherwise than the rest.
+
+    Attributes:
+      frozen: parts that do not move.
+      scales: part -> factor on its learning rate.
+    """
+
+    frozen: tuple[str, ...] = ()
+    scales: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def is_frozen(self, path: str) -> bool:
+        """Whether the parameter at `path` does not move."""
+        return any(holds(part, path) for part in self.frozen)
+
+    def scale(self, path: str) -> float:
+        """Factor of the parameter at `path`: that of the most specific part, which has the most
+        characters besides `*` (of equal ones the last); 1 where no part holds it."""
+        found = [part for part in self.scales if holds(part, path)]
+        if not found:
+            return 1.0
+        # Reversed, for max returns the first of equal ones.
+        return self.scales[max(reversed(found), key=lambda part: len(part.replace("*", "")))]
+
+    def check(self, paths: Iterable[str]) -> None:
+        """Compares with the parameters of a model.
+
+        Raises:
+          UserError: a part holds none of them, or nothing is left to train.
+        """
+        paths = list(paths)
+        for field, parts in (("frozen", self.frozen), ("lr_scales", self.scales)):
+            for part in parts:
+                if not any(holds(part, path) for path in paths):
+                    raise UserError(
+                        f"--config.optimizer.{field}: no parameter is called {part!r}"
+                        + _nearest(part, paths)
+                    )
+        if all(self.is_frozen(path) for path in paths):
+            raise UserError(
+                f"--config.optimizer.frozen={','.join(self.frozen)}: leaves nothing to train"
+            )
+
+
+def _nearest(part: str, paths: list[str]) -> str:
+    every = list(dict.fromkeys(name for path in paths for name in ancestors(path)))
+    near = difflib.get_close_matches(part, every, n=3)
+    if not near:  # a name from the middle, or the end, of a path
+        near = [name for name in every if name.rpartition("/")[2] == part.rpartition("/")[2]][:3]
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    return f"; parts are: {', '.join(dict.fromkeys(path.partition('/')[0] for path in paths))}"
+
+
+def parse_parts(config: OptimizerConfig) -> Parts:
+    """The parts that `config.frozen` and `config.lr_scales` name.
+
+    Raises:
+      ValueError: see `part_problems`.
+    """
+    for field, line in part_problems(config):
+        raise ValueError(f"optimizer.{field}: {line}")
+    frozen = () if config.frozen is None else tuple(_split(config.frozen))
+    pairs = [] if config.lr_scales is None else _split(config.lr_scales)
+    scales = {name.strip(): float(text) for name, _, text in (p.partition("=") for p in pairs)}
+    return Parts(frozen, scales)
+
+
+def part_problems(config: OptimizerConfig) -> Iterator[tuple[str, str]]:
+    """Yields (field, what is wrong) of the two fields that name parts."""
+    if config.frozen is not None:
+        parts = _split(config.frozen)
+        yield from (("frozen", line) for line in _name_problems(parts))
+    if config.lr_scales is not None:
+        pairs = [pair.partition("=") for pair in _split(config.lr_scales)]
+        names = [name.strip() for name, _, _ in pairs]
+        yield from (("lr_scales", line) for line in _name_problems(names))
+        for name, sign, text in pairs:
+            if not sign:
+                yield "lr_scales", f"{name!r} must be PART=FACTOR, such as embedding=0.1"
+            elif not _is_factor(text):
+                yield (
+                    "lr_scales",
+                    f"the factor {text!r} of {name} must be a number above 0; optimizer.frozen is "
+                    "for what does not move",
+                )
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _name_problems(parts: list[str]) -> Iterator[str]:
+    for part in dict.fromkeys(parts):
+        if not _PART.fullmatch(part):
+            yield f"{part!r} must be {_SYNTAX}; a comma separates parts"
+        elif parts.count(part) > 1:
+            yield f"{part!r} is there twice"
+
+
+def _is_factor(text: str) -> bool:
+    try:
+        return math.isfinite(float(text)) and float(text) > 0
+    except ValueError:
+        return False
+
+
+def parse_source(init_from: str) -> tuple[str, str]:
+    """Splits `DIR[@step]` into the directory and the step, which is `best` unless it is given.
+
+    What stands behind the last @ is a step, unless there is a / in it.
+
+    Raises:
+      UserError: no directory, or a step that is none.
+    """
+    directory, at, step = init_from.rpartition("@")
+    if not at or "/" in step:
+        directory, step = init_from, "best"
+    if not directory:
+        raise UserError("must be DIR or DIR@step, the work directory of a run")
+    if step not in ("best", "latest") and not (step.isascii() and step.isdecimal()):
+        near = suggest(step, ("best", "latest"))
+        raise UserError(f"the step {step!r} must be best, latest or a number{near}")
+    return directory, step if step in ("best", "latest") else str(int(step))
+
+
+def resolve_source(init_from: str) -> str:
+    """The same source in full: an absolute directory, and its step."""
+    directory, step = parse_source(init_from)
+    return f"{os.path.abspath(os.path.expanduser(directory))}@{step}"

@@ -1,0 +1,198 @@
+"""A run that starts with another run's parameters: which fit, and that the start is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.finetuning import resolve_source
+from seqmodels.data.tokenizers import SavedTokenizer, Tokenizer, load_tokenizer
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.paths import flat, nested
+from seqmodels.training.workdir import find_start, write_json
+from seqmodels.types import Params
+
+RECORD = "init_from.json"
+_NAMED = 5
+
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """The parameters of a source and of a model, compared by path and shape.
+
+    Attributes:
+      taken: paths that are in both, with one shape.
+      fresh: path in the model -> its shape, and that in the source, None where it has none.
+      left: path in the source that the model does not have -> shape.
+    """
+
+    taken: tuple[str, ...]
+    fresh: dict[str, tuple[Shape, Shape | None]]
+    left: dict[str, Shape]
+
+    def lines(self) -> list[str]:
+        """What is not taken, for a person: up to two lines, each of up to 5 names and a count."""
+        fresh = [
+            f"{path} (here {_show(here)}, source {'none' if there is None else _show(there)})"
+            for path, (here, there) in self.fresh.items()
+        ]
+        left = [f"{path} ({_show(shape)})" for path, shape in self.left.items()]
+        titles = {"stay fresh": fresh, "of the source are not taken": left}
+        return [f"{len(names)} {title}: {_some(names)}" for title, names in titles.items() if names]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A checkpoint to start from, its parameters not yet read.
+
+    Attributes:
+      init_from: what the config says, in full.
+      directory, step: where it is.
+      item: `ema` where the run kept a moving average, as in its evaluation; else `params`.
+      digest: of the checkpoint's checksums.
+      match: its parameters and the model's.
+      notes: lines that a person should read.
+    """
+
+    init_from: str
+    directory: Path
+    step: int
+    item: str
+    digest: str
+    match: Match
+    notes: list[str]
+
+    def load(self, abstract: Params) -> dict[str, jax.Array]:
+        """Reads what fits, path -> array, onto the shardings of `abstract`."""
+        leaves = flat(abstract)
+        wanted = nested({path: leaves[path] for path in self.match.taken})
+        with Checkpoints(self.directory / "checkpoints") as checkpoints:
+            return flat(checkpoints.restore_some(self.step, self.item, wanted))
+
+    def lines(self) -> list[str]:
+        """What was found, for a person."""
+        total = len(self.match.taken) + len(self.match.fresh)
+        average = ", their moving average" if self.item == "ema" else ""
+        head = f"{len(self.match.taken)} of {total} parameters from {self.directory}, "
+        lines = [f"{head}step {self.step}{average}", *self.match.lines(), *self.notes]
+        return [f"init_from: {line}" for line in lines]
+
+    def record(self, workdir: Path) -> None:
+        """Writes into the work directory what the run starts with."""
+        fresh = {path: [here, there] for path, (here, there) in self.match.fresh.items()}
+        values = {
+            "init_from": self.init_from,
+            "step": self.step,
+            "item": self.item,
+            "digest": self.digest,
+            "taken": self.match.taken,
+            "fresh": fresh,
+            "left": self.match.left,
+        }
+        write_json(workdir / RECORD, values)
+
+
+def compare(source: dict[str, Shape], model: dict[str, Shape]) -> Match:
+    """Compares shapes by path."""
+    return Match(
+        taken=tuple(path for path, shape in model.items() if source.get(path) == shape),
+        fresh={p: (s, source.get(p)) for p, s in model.items() if source.get(p) != s},
+        left={path: shape for path, shape in source.items() if path not in model},
+    )
+
+
+def find_source(
+    config: ExperimentConfig, workdir: Path | None, abstract: Params, encoding: Any
+) -> Source | None:
+    """Finds the checkpoint that a new run starts from; reads no array and writes nothing.
+
+    A run that was killed before its first checkpoint begins with what it began with the first time,
+    though the source's best may be another by now.
+
+    Args:
+      workdir: of the run; None where there is none yet.
+      abstract: shapes of its parameters.
+      encoding: tokenizer, or what else its data have.
+
+    Returns:
+      None where `training.init_from` is none, or the run has checkpoints and so its own parameters.
+
+    Raises:
+      UserError: no run, one that is fitted, the run itself, no usable checkpoint, no parameter that
+        fits, or a checkpoint other than that of the first start.
+    """
+    text, found = config.training.init_from, find_start(config, workdir)
+    if text is None or found is None:
+        return None
+    directory, which, there = found
+    init_from = resolve_source(text)
+    record = _read_record(workdir, init_from)
+    item = "params" if there.training.ema_decay is None else "ema"
+    try:
+        with Checkpoints(
+            directory / "checkpoints", best_metric=there.training.best_metric
+        ) as checkpoints:
+            wanted = which if record is None else record["step"]
+            step, shapes, digest = checkpoints.find(wanted, item)
+    except UserError as error:
+        raise UserError(f"--init_from={text}: {error}{_begun(workdir, record)}") from None
+    if record is not None and record["digest"] != digest:
+        raise UserError(
+            f"--init_from={text}: the checkpoint of step {step} is another one"
+            + _begun(workdir, record)
+        )
+    match = compare(shapes, {path: tuple(x.shape) for path, x in flat(abstract).items()})
+    if not match.taken:
+        lines = "; ".join(match.lines())
+        raise UserError(f"--init_from={text}: no parameter of step {step} fits: {lines}")
+    return Source(init_from, directory, step, item, digest, match, _notes(directory, encoding))
+
+
+def _read_record(workdir: Path | None, init_from: str) -> dict[str, Any] | None:
+    """What a first start wrote, if it was from the same source."""
+    path = None if workdir is None else workdir / RECORD
+    if path is None or not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record if record["init_from"] == init_from else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read: {error!r}; delete it to begin anew") from None
+
+
+def _begun(workdir: Path | None, record: dict[str, Any] | None) -> str:
+    if record is None or workdir is None:
+        return ""
+    path = workdir / RECORD
+    return f"; the run began with its step {record['step']}: delete {path} to begin anew"
+
+
+def _notes(directory: Path, encoding: Any) -> list[str]:
+    """Tables of one shape may belong to vocabularies in which a row means another symbol."""
+    path = directory / "tokenizer.json"
+    if not isinstance(encoding, SavedTokenizer) or not path.is_file():
+        return []
+    theirs, ours = load_tokenizer(path), cast(Tokenizer, encoding)
+    if theirs.vocab_size != ours.vocab_size or theirs.to_json() == ours.to_json():
+        return []
+    return [
+        f"warning: both vocabularies have {ours.vocab_size} symbols but not the same ones: a "
+        "row of the embedding is taken for another symbol"
+    ]
+
+
+def _show(shape: Shape) -> str:
+    return " x ".join(map(str, shape)) or "scalar"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,82 @@
+"""Small runs to fine-tune: two texts, the second with symbols of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import ModelConfig
+from seqmodels.config.recurrent import RecurrentConfig
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
+from seqmodels.config.transformers import GPTConfig
+from seqmodels.config.validate import validate
+from seqmodels.data.pipeline import load_data
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.paths import flat
+from seqmodels.training.setup import set_up
+
+LSTM = RecurrentConfig(model_dim=6, hidden_dim=8)
+GPT = GPTConfig(num_layers=2, model_dim=8, num_heads=2, mlp_dim=12, max_length=12)
+MODELS = {"lstm": LSTM, "gpt": GPT}
+SYMBOLS = {"first": "aeioulmnrst", "second": "aeioubcd", "equal": "aeioulmnrsv"}
+
+
+def write_texts(folder: Path) -> Path:
+    """`first.txt`, `second.txt` (fewer symbols) and `equal.txt` (as many, one another)."""
+    for name, symbols in SYMBOLS.items():
+        rng = random.Random(name)
+        words = ["".join(rng.choices(symbols, k=rng.randint(2, 7))) for _ in range(30)]
+        (folder / f"{name}.txt").write_text(" ".join(rng.choices(words, k=300)) + f" {symbols}\n")
+    return folder
+
+
+def make_config(
+    folder: Path, text: str, model: ModelConfig = LSTM, **fields: Any
+) -> ExperimentConfig:
+    """Four steps; `section__field` changes a field."""
+    config = ExperimentConfig(
+        model=dataclasses.replace(model),
+        data=TextDataConfig(
+            name="text_file",
+            path=str(folder / f"{text}.txt"),
+            cache_dir=str(folder / "cache"),
+            validation_fraction=0.2,
+            test_fraction=0.0,
+            tokenizer=TokenizerKind.CHARACTER,
+            sequence_length=12,
+            batch_size=4,
+        ),
+        task=LanguageModelConfig(),
+        optimizer=OptimizerConfig(warmup_steps=0, peak_lr=0.02, weight_decay=0.3),
+        training=TrainingConfig(
+            num_steps=4, log_every=2, evaluate_every=2, checkpoint_every=2, mesh_data=1
+        ),
+        evaluation=EvaluationConfig(sequence_length=12, batch_size=8),
+    )
+    for name, value in fields.items():
+        section, _, field = name.partition("__")
+        setattr(getattr(config, section), field, value)
+    validate(config)
+    return config
+
+
+def last_state(workdir: Path, config: ExperimentConfig) -> dict[str, dict[str, np.ndarray]]:
+    """Each part of the last checkpoint that has arrays: path -> array."""
+    streams = config.data.batching is Batching.STREAMS  # type: ignore[attr-defined]
+    setup = set_up(config, load_data(config).spec, carries_state=streams)
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        _, state = checkpoints.restore(setup.abstract, "latest")
+    parts = {name: getattr(state, name) for name in ("params", "ema", "opt_state", "log", "carry")}
+    return {
+        name: {path: np.asarray(x) for path, x in flat(tree).items()}
+        for name, tree in parts.items()
+        if jax.tree.leaves(tree)
+    }

@@ -1,0 +1,347 @@
+"""Starting from another run's parameters, frozen parts, learning rates by part."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqmodels.config.data import Batching, TokenizerKind
+from seqmodels.config.errors import UserError
+from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
+from seqmodels.data.pipeline import load_data
+from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.evaluation.inspect import describe
+from seqmodels.evaluation.run import evaluate_run, load_run
+from seqmodels.training import loop
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.initialize_from import compare, find_source
+from seqmodels.training.loop import train
+from seqmodels.training.optimizers import make_optimizer
+from seqmodels.training.paths import flat
+from seqmodels.training.setup import set_up
+from tests.tolerances import TOLERANCE
+from tests.training.finetuning import LSTM, MODELS, last_state, make_config, write_texts
+from tests.training.runs import rows_without_clock
+
+BYTES: dict[str, Any] = {"data__tokenizer": TokenizerKind.BYTE}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts, and a trained run of each model over characters and over bytes."""
+    folder = write_texts(tmp_path_factory.mktemp("finetuning"))
+    train(make_config(folder, "first"), folder / "lstm")
+    train(make_config(folder, "first", **BYTES, training__ema_decay=0.5), folder / "lstm-bytes")
+    train(make_config(folder, "first", MODELS["gpt"], **BYTES), folder / "gpt-bytes")
+    return folder
+
+
+def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list[str]]:
+    """Set-up, data, first state of a run, and what it says."""
+    data = load_data(config)
+    setup = set_up(config, data.spec, carries_state=False)
+    source = find_source(config, workdir, setup.abstract.params, data.tokenizer)
+    assert source is not None
+    taken = source.load(setup.abstract.params)
+    return setup, data, setup.create_state(config.training.seed, taken), source.lines()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_with_the_same_vocabulary_the_source_s_loss_is_where_it_starts(
+    folder: Path, name: str
+) -> None:
+    """Exactly, the moving average where there is one; and nothing else of the source is taken."""
+    init_from = f"{folder / f'{name}-bytes'}@4"
+    config = make_config(
+        folder,
+        "first",
+        MODELS[name],
+        **BYTES,
+        training__init_from=init_from,
+        training__ema_decay=0.5,
+    )
+    setup, data, state, lines = begin(config)
+    run = load_run(folder / f"{name}-bytes", 4)
+    for tree in (state.params, state.ema):
+        for path, x in flat(run.params).items():
+            assert np.asarray(flat(tree)[path]).tobytes() == np.asarray(x).tobytes(), path
+    evaluator = Evaluator(setup.model, data, config.evaluation, setup.task, 0)
+    found = evaluator(state.ema, "validation")
+    assert found["loss"] == evaluate_run(run, data, "validation")["loss"]
+    assert int(state.step) == 0
+    assert not any(np.asarray(x).any() for x in jax.tree.leaves(state.opt_state))
+    average = ", their moving average" if name == "lstm" else ""
+    total = len(flat(run.params))
+    where = folder / f"{name}-bytes"
+    assert lines == [f"init_from: {total} of {total} parameters from {where}, step 4{average}"]
+
+
+def test_with_another_vocabulary_what_stays_fresh_is_named(folder: Path, tmp_path: Path) -> None:
+    config = make_config(folder, "second", training__init_from=str(folder / "lstm"))
+    _, _, state, lines = begin(config)
+    before, after = load_data(make_config(folder, "first")), load_data(config)
+    v, w = before.tokenizer.vocab_size, after.tokenizer.vocab_size
+    assert v != w
+    assert lines[0].startswith("init_from: 3 of 6 parameters from ")
+    (fresh,) = lines[1:]
+    for part in (
+        "3 stay fresh: ",
+        f"embedding/table (here {w} x 6, source {v} x 6)",
+        f"head/Dense_0/kernel (here 8 x {w}, source 8 x {v})",
+        f"head/Dense_0/bias (here {w}, source {v})",
+    ):
+        assert part in fresh
+    plain = make_config(folder, "second")
+    unaided = set_up(plain, after.spec, carries_state=False).create_state(0)
+    source = flat(load_run(folder / "lstm").params)
+    for path, x in flat(state.params).items():
+        expected = source[path] if path.startswith("layers") else flat(unaided.params)[path]
+        np.testing.assert_array_equal(x, expected, err_msg=path)
+    assert train(config, tmp_path / "run") == 0
+    assert load_run(tmp_path / "run").step in (2, 4)
+
+
+def test_names_are_listed_up_to_five() -> None:
+    model = {"a": (2, 3), "b": (), **{f"c{n}": (n,) for n in range(5)}}
+    match = compare({"a": (2, 3), "b": (1,), "d": (4, 5)}, model)
+    assert match.taken == ("a",)
+    assert match.lines() == [
+        "6 stay fresh: b (here scalar, source 1), c0 (here 0, source none), "
+        "c1 (here 1, source none), c2 (here 2, source none), c3 (here 3, source none) and 1 more",
+        "1 of the source are not taken: d (4 x 5)",
+    ]
+
+
+def test_a_vocabulary_of_the_same_size_but_other_symbols_is_told(folder: Path) -> None:
+    config = make_config(folder, "equal", training__init_from=str(folder / "lstm"))
+    lines = begin(config)[3]
+    assert "6 of 6 parameters" in lines[0]
+    assert "but not the same ones" in lines[1]
+
+
+def test_a_learned_start_of_the_carry_is_the_source_s(folder: Path, tmp_path: Path) -> None:
+    model = dataclasses.replace(LSTM, learned_initial_state=True)
+    fields = {**BYTES, "data__batching": Batching.STREAMS}
+    config = make_config(folder, "first", model, **fields, optimizer__peak_lr=0.3)
+    train(config, tmp_path / "source")
+    config.training.init_from = str(tmp_path / "source@4")
+    data = load_data(config)
+    setup = set_up(config, data.spec, carries_state=True)
+    source = find_source(config, None, setup.abstract.params, data.tokenizer)
+    assert source is not None
+    state = setup.create_state(0, source.load(setup.abstract.params))
+    run = load_run(tmp_path / "source", 4)
+    want: Any = run.model.apply({"params": run.params}, 4, 1, method="initial_carry")
+    assert any(np.asarray(x).any() for x in jax.tree.leaves(want["layers"]))
+    for x, y in zip(jax.tree.leaves(state.carry), jax.tree.leaves(want), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_the_start_is_kept_and_the_source_no_longer_needed(folder: Path, tmp_path: Path) -> None:
+    source, workdir = tmp_path / "source", tmp_path / "run"
+    shutil.copytree(folder / "lstm", source)
+    config = make_config(folder, "first", training__init_from=str(source))
+    config.training.num_steps = 2
+    assert train(config, workdir) == 0
+    kept = json.loads((workdir / "init_from.json").read_text())
+    assert kept["init_from"] == f"{source}@best"
+    assert json.loads((workdir / "config.json").read_text())["training"]["init_from"] == (
+        f"{source}@best"
+    )
+    with Checkpoints(source / "checkpoints") as checkpoints:
+        assert (kept["step"], kept["digest"]) == checkpoints.find("best", "params")[::2]
+    shutil.rmtree(source)
+    before = (workdir / "metrics.jsonl").read_bytes()
+    assert train(config, workdir) == 0
+    assert (workdir / "metrics.jsonl").read_bytes() == before
+    config.training.init_from = f"{source}@2"
+    with pytest.raises(UserError, match=r"training.init_from: .*source@best -> .*source@2"):
+        train(config, workdir)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_as_it_began(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Though another checkpoint of the source is the best by now; one that is gone is refused."""
+    source, workdir = tmp_path / "source", tmp_path / "run"
+    shutil.copytree(folder / "lstm", source)
+    config = make_config(folder, "first", training__init_from=str(source))
+    data = load_data(config)
+    params = set_up(config, data.spec, carries_state=False).abstract.params
+    find = lambda: find_source(config, workdir, params, data.tokenizer)
+    workdir.mkdir()
+    with Checkpoints(source / "checkpoints") as checkpoints:
+        steps, first = checkpoints.steps(), find()
+        assert first is not None
+    (other,) = set(steps) - {first.step}
+    first.record(workdir)
+    config.training.init_from = f"{source}@{other}"
+    assert (found := find()) is not None and found.step == other
+    config.training.init_from = f"{source}@best"
+    gone = source / "checkpoints" / str(first.step)
+    os.rename(gone, tmp_path / "gone")
+    line = (
+        f"no checkpoint of step {first.step} .*began with its step {first.step}: delete .*init_from"
+    )
+    with pytest.raises(UserError, match=line):
+        find()
+    shutil.copytree(source / "checkpoints" / str(other), gone)
+    with pytest.raises(UserError, match=f"step {first.step} is another one; the run began"):
+        find()
+    (workdir / "init_from.json").unlink()
+    assert find() is not None
+
+
+FROZEN: dict[str, Any] = {
+    "optimizer__frozen": "embedding,*/bias",
+    "optimizer__lr_scales": "head=3,*kernel=0.5",
+}
+
+
+class Stopping(loop.Feed):
+    """Asks the run to stop while it makes step 3."""
+
+    def __call__(self, step: int) -> Any:
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().__call__(step)
+
+
+@pytest.mark.parametrize("accumulation_steps", [1, 2])
+def test_frozen_parts_keep_their_bits_and_a_resumed_run_its_own(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulation_steps: int
+) -> None:
+    """-0 too, which + 0 would change, and the moving average, which rounding would."""
+    config = make_config(
+        folder,
+        "first",
+        **FROZEN,
+        training__ema_decay=0.9,
+        training__init_from=str(folder / "lstm"),
+        training__accumulation_steps=accumulation_steps,
+        data__batching=Batching.STREAMS,
+    )
+    assert train(config, tmp_path / "whole") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "Feed", Stopping)
+        assert train(config, tmp_path / "parts") == 143
+    assert train(config, tmp_path / "parts") == 0
+    whole, parts = (last_state(tmp_path / name, config) for name in ("whole", "parts"))
+    for name, arrays in whole.items():
+        for path, x in arrays.items():
+            assert x.tobytes() == parts[name][path].tobytes(), (name, path)
+    rows = [json.dumps(rows_without_clock(tmp_path / name)) for name in ("whole", "parts")]
+    assert rows[0] == rows[1]
+
+    before = flat(load_run(folder / "lstm").params)
+    frozen = {path for path in before if path.startswith("embedding") or path.endswith("bias")}
+    assert 0 < len(frozen) < len(before)
+    for path, x in before.items():
+        kept = [np.asarray(x).tobytes() == whole[n][path].tobytes() for n in ("params", "ema")]
+        assert kept == [path in frozen] * 2, path
+    trained = sum(np.asarray(x).size for path, x in before.items() if path not in frozen)
+    moments = [x for x in whole["opt_state"].values() if x.ndim]
+    assert sum(x.size for x in moments) == 2 * trained
+    assert describe(tmp_path / "whole")["num_trained"] == trained
+
+
+def test_minus_zero_stays_minus_zero(folder: Path) -> None:
+    config = make_config(folder, "first", optimizer__frozen="embedding")
+    data = load_data(config)
+    setup = set_up(config, data.spec, carries_state=False)
+    state = setup.create_state(0)
+    table = state.params["embedding"]["table"]
+    state.params["embedding"]["table"] = -jnp.zeros_like(table)
+    after, _ = setup.call(state, data.batches(config).batch(1))
+    assert np.signbit(after.params["embedding"]["table"]).all()
+
+
+PARAMS = {"a": {"kernel": [3.0, -2.0]}, "b": {"kernel": [1.0, 0.5], "bias": [0.25, 4.0]}}
+GRADS = {"a": {"kernel": [6.0, 8.0]}, "b": {"kernel": [3.0, 0.0], "bias": [0.0, 4.0]}}
+
+
+@pytest.mark.parametrize("frozen", [None, "a", "b/bias"])
+def test_scales_and_frozen_parts_are_the_formula_s_for_a_step_of_sgd(frozen: str | None) -> None:
+    """p - lr scale (clip g + decay p), clip = min(1, 2 / |g of what is trained|)."""
+    config = OptimizerConfig(
+        name=OptimizerName.SGD,
+        momentum=0.0,
+        peak_lr=0.1,
+        schedule=Schedule.CONSTANT,
+        warmup_steps=0,
+        weight_decay=0.3,
+        clip_norm=2.0,
+        frozen=frozen,
+        lr_scales="b=0.5,b/bias=10",
+    )
+    array = lambda tree: jax.tree.map(jnp.asarray, tree, is_leaf=lambda x: isinstance(x, list))
+    params, grads = array(PARAMS), array(GRADS)
+    optimizer = make_optimizer(config, 1)
+    updates, _ = optimizer.update(grads, optimizer.init(params), params)
+    scales = {"a/kernel": 1.0, "b/kernel": 0.5, "b/bias": 10.0}
+    moves = {path: frozen is None or not path.startswith(frozen) for path in scales}
+    before, gradients, got = flat(params), flat(grads), flat(updates)
+    norm = np.sqrt(sum(float((gradients[p] ** 2).sum()) for p in scales if moves[p]))
+    for path, scale in scales.items():
+        decay = 0.3 * np.asarray(before[path]) * path.endswith("kernel")
+        want = -0.1 * scale * (np.asarray(gradients[path]) * 2.0 / norm + decay) * moves[path]
+        np.testing.assert_allclose(got[path], want, **TOLERANCE["rounding"], err_msg=path)
+
+
+def test_the_gradient_s_norm_is_that_of_what_is_trained(folder: Path) -> None:
+    norms = []
+    for frozen in (None, "embedding,layers,head/Dense_0/kernel"):
+        config = make_config(folder, "first", optimizer__frozen=frozen)
+        data = load_data(config)
+        setup = set_up(config, data.spec, carries_state=False)
+        _, outputs = setup.call(setup.create_state(0), data.batches(config).batch(1))
+        norms.append(float(outputs["log"]["gradient_norm"][0]))
+    assert 0 < norms[1] < norms[0]
+
+
+def test_names_that_the_model_does_not_have_cost_one_line_and_no_directory(
+    folder: Path, tmp_path: Path
+) -> None:
+    config = make_config(folder, "first", optimizer__frozen="embeding")
+    with pytest.raises(UserError, match="no parameter is called 'embeding'; did you mean"):
+        train(config, tmp_path / "run")
+    model = dataclasses.replace(LSTM, model_dim=7, hidden_dim=9)
+    config = make_config(folder, "second", model, training__init_from=str(folder / "lstm"))
+    with pytest.raises(
+        UserError, match=r"--init_from=.*lstm: no parameter of step \d fits: 6 stay"
+    ):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_mesh_reads_into_its_own_shardings(folder: Path) -> None:
+    """Source on one device, this run on four; moments, but of the frozen, lie like parameters."""
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "JAX_PLATFORMS": "cpu",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.finetuning_program", str(folder)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found.pop("equal") > 0
+    assert found == {"alike": True, "sharded": True, "frozen": True, "moved": True}
