@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.data import TokenizerKind
+from seqmodels.config.data import TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.data.pipeline import load_data, make_task, text_config
 from seqmodels.data.tokenizers import ByteTokenizer, Tokenizer
@@ -71,6 +71,8 @@ def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
       UserError: its vocabulary is not the model's.
     """
     config, size = plan.config, plan.conversion.vocab_size
+    if config.data.kind != TextDataConfig.kind:
+        return None
     data = text_config(config)
     if data.tokenizer is TokenizerKind.HUGGINGFACE:
         if data.tokenizer_path is None or size is None:
@@ -82,7 +84,7 @@ def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
         return None
     else:
         byte = data.tokenizer is TokenizerKind.BYTE
-        tokenizer = ByteTokenizer() if byte else load_data(config).tokenizer
+        tokenizer = ByteTokenizer() if byte else load_data(config).encoding
     if plan.over_text and make_task(config).make_spec(tokenizer) != spec_from_json(
         plan.conversion.spec
     ):

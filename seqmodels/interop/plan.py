@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seqmodels.config.data import TextDataConfig, TokenizerKind
+from seqmodels.config.data import (
+    DataConfig,
+    ImagesDataConfig,
+    PairsDataConfig,
+    TextDataConfig,
+    TokenizerKind,
+)
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig
@@ -70,9 +76,14 @@ def _config(conversion: Conversion) -> ExperimentConfig:
     if not model.unbounded:
         fields: dict[str, Any] = dataclasses.asdict(model)
         length = min(length, fields["max_length"])
+    data: DataConfig = TextDataConfig(tokenizer=TokenizerKind.HUGGINGFACE, sequence_length=length)
+    if model.needs == ImagesDataConfig.kind:
+        data = ImagesDataConfig(image_size=conversion.spec["inputs"]["height"])
+    elif model.needs == PairsDataConfig.kind:
+        data = PairsDataConfig()
     return ExperimentConfig(
         model,
-        TextDataConfig(tokenizer=TokenizerKind.HUGGINGFACE, sequence_length=length),
+        data,
         conversion.task,
         optimizer=OptimizerConfig(peak_lr=FINE_TUNING_LR),
         evaluation=EvaluationConfig(sequence_length=length),
@@ -86,8 +97,7 @@ def choose_tokenizer(plan: Plan) -> None:
       UserError: a model of text comes without a tokenizer, and none was named.
     """
     data = plan.config.data
-    assert isinstance(data, TextDataConfig)
-    if data.tokenizer is not TokenizerKind.HUGGINGFACE:
+    if not isinstance(data, TextDataConfig) or data.tokenizer is not TokenizerKind.HUGGINGFACE:
         return
     if data.vocab_size is None:
         data.vocab_size = plan.conversion.vocab_size

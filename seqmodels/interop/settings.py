@@ -43,6 +43,16 @@ class Settings:
             raise self._refused(name, "an integer of 1 or more")
         return value
 
+    def pair(self, name: str, default: int) -> tuple[int, int]:
+        """Two whole numbers of 1 or more, or one that stands for both."""
+        value = self.values.get(name, default)
+        numbers: list[Any] = [value, value]
+        if isinstance(value, list) and len(value) == 2:
+            numbers = value
+        if not all(type(number) is int and number > 0 for number in numbers):
+            raise self._refused(name, "an integer of 1 or more, or two of them")
+        return numbers[0], numbers[1]
+
     def number(self, name: str, default: float) -> float:
         """A number of 0 or more."""
         value = self.values.get(name, default)

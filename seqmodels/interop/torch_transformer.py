@@ -15,7 +15,7 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.models import Activation
-from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.transformers import (
     EmbeddingTying,
     NormPlacement,
@@ -76,7 +76,7 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     return Conversion(
         "torch.nn.Transformer",
         model,
-        LanguageModelConfig(),
+        TranslationConfig(),
         spec,
         lambda model: rules(model, spec, prefix, around),
         _HARMLESS,

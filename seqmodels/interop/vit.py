@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from seqmodels.config.models import Activation
-from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.config.transformers import ViTConfig
 from seqmodels.interop.attention import separate_bias, separate_kernel
 from seqmodels.interop.settings import ACTIVATIONS, Settings
@@ -36,33 +36,55 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
         dropout_rate=settings.number("hidden_dropout_prob", 0.0),
         norm_epsilon=settings.number("layer_norm_eps", 1e-12),
     )
-    size, channels = settings.integer("image_size", 224), settings.integer("num_channels", 3)
+    height, width = settings.pair("image_size", 224)
+    channels = settings.integer("num_channels", 3)
     labels = settings.values.get("id2label")
     head = shapes.get("classifier.weight")
     classes = head[0] if head else len(labels) if isinstance(labels, dict) and labels else 2
     spec: dict[str, Any] = {
-        "inputs": {"kind": "image", "height": size, "width": size, "channels": channels},
+        "inputs": {"kind": "image", "height": height, "width": width, "channels": channels},
         "outputs": {"kind": "classes", "num_classes": classes, "per_step": False},
         "source": None,
     }
     prefix = "vit." if any(name.startswith("vit.") for name in shapes) else ""
-    table = lambda model: rules(model, spec, prefix)
-    # No data set of images is here yet, so no task: the run is for `seqmodels.load_run`.
-    return Conversion(architecture, model, LanguageModelConfig(), spec, table, _HARMLESS)
+    layer = "layers.{}" if f"{prefix}layers.0.mlp.fc1.weight" in shapes else "encoder.layer.{}"
+    table = lambda model: rules(model, spec, prefix, layer)
+    return Conversion(architecture, model, ClassificationConfig(), spec, table, _HARMLESS)
 
 
-def rules(model: ViTConfig, spec: dict[str, Any], prefix: str = "vit.") -> tuple[Rule, ...]:
-    """Names there, and names here."""
+# Names of a layer's parts: those of files, and those that transformers 5 gives them in memory.
+_PARTS: dict[str, dict[str, Any]] = {
+    "encoder.layer.{}": {
+        "qkv": (
+            "attention.attention.query",
+            "attention.attention.key",
+            "attention.attention.value",
+        ),
+        "out": "attention.output.dense",
+        "wide": "intermediate.dense",
+        "narrow": "output.dense",
+    },
+    "layers.{}": {
+        "qkv": ("attention.q_proj", "attention.k_proj", "attention.v_proj"),
+        "out": "attention.o_proj",
+        "wide": "mlp.fc1",
+        "narrow": "mlp.fc2",
+    },
+}
+
+
+def rules(model: ViTConfig, spec: dict[str, Any], prefix: str, layer: str) -> tuple[Rule, ...]:
+    """Names there, and names here; `layer` is a key of the table above."""
     d, f, h, p = model.model_dim, model.mlp_dim, model.num_heads, model.patch_size
     image, classes = spec["inputs"], spec["outputs"]["num_classes"]
-    channels = image["channels"]
     length = 1 + image["height"] // p * (image["width"] // p)
-    embeddings, there = f"{prefix}embeddings", f"{prefix}encoder.layer.{{}}"
+    embeddings, there, parts = f"{prefix}embeddings", f"{prefix}{layer}", _PARTS[layer]
     projection = f"{embeddings}.patch_embeddings.projection"
     layers: dict[str, Any] = {"layers": model.num_layers}
-    sizes, block, attention = (d, h, h, d // h), "stack/blocks", f"{there}.attention.attention"
-    weights = tuple(f"{attention}.{name}.weight" for name in ("query", "key", "value"))
-    biases = tuple(f"{attention}.{name}.bias" for name in ("query", "key", "value"))
+    sizes, block = (d, h, h, d // h), "stack/blocks"
+    weights, biases = (
+        tuple(f"{there}.{name}.{kind}" for name in parts["qkv"]) for kind in ("weight", "bias")
+    )
     return (
         Rule("class_token", {f"{embeddings}.cls_token": (1, 1, d)}, lambda x: x[0]),
         Rule(
@@ -71,17 +93,17 @@ def rules(model: ViTConfig, spec: dict[str, Any], prefix: str = "vit.") -> tuple
         ),
         # A convolution there: [D, C, p, p] becomes the map of a patch, [p p C, D].
         Rule(
-            *("patches/project/kernel", {f"{projection}.weight": (d, channels, p, p)}),
+            *("patches/project/kernel", {f"{projection}.weight": (d, image["channels"], p, p)}),
             lambda x: np.transpose(x, (2, 3, 1, 0)).reshape(-1, d),
         ),
         same("patches/project/bias", f"{projection}.bias", d),
         *norm(f"{block}/attention_norm", f"{there}.layernorm_before", d, **layers),
         separate_kernel(f"{block}/attention/qkv/kernel", weights, sizes, **layers),
         separate_bias(f"{block}/attention/qkv/bias", biases, sizes, **layers),
-        *dense(f"{block}/attention/out", f"{there}.attention.output.dense", d, d, **layers),
+        *dense(f"{block}/attention/out", f"{there}.{parts['out']}", d, d, **layers),
         *norm(f"{block}/feedforward_norm", f"{there}.layernorm_after", d, **layers),
-        *dense(f"{block}/feedforward/wide", f"{there}.intermediate.dense", d, f, **layers),
-        *dense(f"{block}/feedforward/out", f"{there}.output.dense", f, d, **layers),
+        *dense(f"{block}/feedforward/wide", f"{there}.{parts['wide']}", d, f, **layers),
+        *dense(f"{block}/feedforward/out", f"{there}.{parts['narrow']}", f, d, **layers),
         *norm("stack/final_norm", f"{prefix}layernorm", d),
         *dense("head/Dense_0", "classifier", d, classes, optional=True),
     )

@@ -1,0 +1,101 @@
+"""Folders and state dicts written, imported into memory, and gradients in our layout."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqmodels.config.overrides import apply_overrides
+from seqmodels.evaluation.specs import spec_from_json
+from seqmodels.interop.files import Tensors, write_safetensors
+from seqmodels.interop.importing import read_params
+from seqmodels.interop.plan import Plan, plan_import
+from seqmodels.models.build import build_model
+
+
+@dataclasses.dataclass
+class Loaded:
+    """A model that was imported.
+
+    Attributes:
+      plan: of the import.
+      model, params: ready for `apply`.
+      fresh: paths of what the file does not hold.
+    """
+
+    plan: Plan
+    model: nn.Module
+    params: Any
+    fresh: list[str]
+
+    def __call__(self, inputs: Any, **more: Any) -> jax.Array:
+        """The outputs of whole rows."""
+        return jax.jit(self.outputs)(self.params, inputs, **more)
+
+    def outputs(self, params: Any, inputs: Any, **more: Any) -> jax.Array:
+        """The same, of any parameters."""
+        variables = {"params": params}
+        features, _ = self.model.apply(variables, inputs, train=False, **more)
+        return self.model.apply(variables, features, method="readout")
+
+    def gradients(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The gradients of another library by its tensors, as those by our parameters.
+
+        All tables are linear. A tensor that is a sum of two there has the gradient of one.
+        """
+        tensors = Tensors.of_arrays(arrays)
+        rules = [rule for rule in self.plan.match().rules if rule.tensors]
+        shares = {rule.path: 2 if _adds_up(rule.tensors) else 1 for rule in rules}
+        return {rule.path: rule.read(tensors) / shares[rule.path] for rule in rules}
+
+
+def _adds_up(names: Mapping[str, Any]) -> bool:
+    return len(names) == 2 and all("bias_" in name for name in names)
+
+
+def load(path: Path, *overrides: tuple[str, str]) -> Loaded:
+    """Imports into memory."""
+    with plan_import(path) as plan:
+        apply_overrides(plan.config, overrides, ())
+        spec = spec_from_json(plan.conversion.spec)
+        model = build_model(plan.config.model, spec, jnp.float32)
+        params, fresh = read_params(plan, plan.match(), model)
+    return Loaded(plan, model, jax.tree.map(jnp.asarray, params), fresh)
+
+
+def write_folder(path: Path, config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Path:
+    """Writes a Hugging Face folder."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "config.json").write_text(json.dumps(config))
+    write_safetensors(path / "model.safetensors", arrays)
+    return path
+
+
+def write_state(path: Path, arrays: dict[str, np.ndarray]) -> Path:
+    """Writes a state dict as safetensors."""
+    write_safetensors(path, arrays)
+    return path
+
+
+def golden(name: str, prefix: str = "") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Tensors, their gradients, and everything else of a file of numbers."""
+    stored = np.load(Path(__file__).parents[1] / "golden" / name)
+    values = {k.removeprefix(prefix): stored[k] for k in stored.files if k.startswith(prefix)}
+    params = {k.removeprefix("param/"): v for k, v in values.items() if k.startswith("param/")}
+    grads = {k.removeprefix("grad/"): v for k, v in values.items() if k.startswith("grad/")}
+    others = {k: v for k, v in values.items() if not k.startswith(("param/", "grad/"))}
+    return params, grads, others
+
+
+def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Mean over all targets."""
+    chances = jax.nn.log_softmax(logits)
+    return -jnp.take_along_axis(chances, targets[..., None], axis=-1).mean()
