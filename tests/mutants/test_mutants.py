@@ -21,10 +21,11 @@ import jax
 import pytest
 
 from tests.conformance.cases import case
+from tests.mutants.attention import ATTENTION
 from tests.mutants.foundation import FOUNDATION
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 
-MUTANTS = FOUNDATION | LINEAR_RECURRENT
+MUTANTS = FOUNDATION | ATTENTION | LINEAR_RECURRENT
 
 
 def find(name: str) -> Any:

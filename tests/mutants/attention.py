@@ -1,0 +1,66 @@
+"""Wrong versions of attention, its caches and the Transformer block."""
+
+from __future__ import annotations
+
+from seqmodels.config.transformers import Norm, NormPlacement
+from tests.mutants.mutant import Mutant
+
+CACHE, EQUATIONS = "layers.test_decoding_cache", "layers.test_attention"
+HUGGING_FACE = "golden.test_decoders:test_logits_loss_and_gradients_are_those_of_transformers"
+ATTENTION = {
+    "ALiBi rewards distance": Mutant(
+        *("ops.attention:alibi", "-slopes[None", "slopes[None"),
+        *(f"{EQUATIONS}:test_self_attention_is_its_equations", ("alibi",)),
+    ),
+    "ALiBi takes the other half of the finer slopes": Mutant(
+        *("ops.positions:alibi_slopes", "slopes(2 * power)[::2]", "slopes(2 * power)[1::2]"),
+        *(HUGGING_FACE, ("mpt",)),
+    ),
+    "queries look at the keys of another group": Mutant(
+        "layers.attention:SelfAttention._project",
+        *("jnp.moveaxis(parts[:queries], 0, 2)", "jnp.moveaxis(parts[:queries], 0, 1)"),
+        *(f"{EQUATIONS}:test_self_attention_is_its_equations", ("grouped",)),
+    ),
+    "the rotary base is ignored": Mutant(
+        "layers.attention:SelfAttention.__call__",
+        *("around.queries.positions, self.rotary_base", "around.queries.positions"),
+        *(HUGGING_FACE, ("llama",)),
+    ),
+    "an RMS norm takes the mean away": Mutant(
+        *("layers.norms:make_norm", "if norm is Norm.RMS", "if False"),
+        *(HUGGING_FACE, ("llama",)),
+    ),
+    "gate and value change places": Mutant(
+        "layers.feedforward:FeedForward.__call__",
+        *("activate(hidden[..., 0, :]) * hidden[..., 1, :]",),
+        *("activate(hidden[..., 1, :]) * hidden[..., 0, :]",),
+        *(HUGGING_FACE, ("llama",)),
+    ),
+    "a window is one token wider": Mutant(
+        *("ops.masks:attention_mask", "distance < window", "distance <= window"),
+        *(HUGGING_FACE, ("mistral",)),
+    ),
+    "a rolling cache is one slot short": Mutant(
+        *("layers.decoding_cache:_slots", "slots % capacity", "slots % (capacity - 1)"),
+        f"{CACHE}:test_a_rolling_cache_may_be_cut_anywhere",
+    ),
+    "a rolling cache keeps the oldest tokens of a chunk": Mutant(
+        "layers.decoding_cache:_slots",
+        *("count[:, -1:] - count < capacity", "count <= capacity"),
+        f"{CACHE}:test_a_rolling_cache_holds_the_newest_tokens",
+    ),
+    "keys of a rolling cache and of the chunk change places": Mutant(
+        *("layers.attention:_extend", "zip(before, (k, v), strict", "zip((k, v), before, strict"),
+        f"{CACHE}:test_a_rolling_cache_may_be_cut_anywhere",
+    ),
+    "cross attention looks at the padding of the source": Mutant(
+        "layers.attention:CrossAttention.__call__",
+        *("places,\n        causal", "Places(places.positions),\n        causal"),
+        "golden.test_decoders:test_cross_attention_is_pytorch_s",
+    ),
+    "a post norm stands before the sum": Mutant(
+        *("layers.blocks:Block._add", "norm(x + drop(part(x)))", "x + norm(drop(part(x)))"),
+        f"{EQUATIONS}:test_a_decoder_block_is_its_three_parts_in_turn",
+        (NormPlacement.POST, Norm.LAYER),
+    ),
+}
