@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Iterator
 
 from seqmodels.config.errors import UserError, suggest
-from seqmodels.config.training import OptimizerConfig
 
 _PART = re.compile(r"[A-Za-z0-9_*]+(/[A-Za-z0-9_*]+)*")
 _SYNTAX = "a path of parameters such as embedding or stack/blocks/*/kernel"
@@ -87,27 +86,25 @@ def _nearest(part: str, paths: list[str]) -> str:
     return f"; parts are: {', '.join(dict.fromkeys(path.partition('/')[0] for path in paths))}"
 
 
-def parse_parts(config: OptimizerConfig) -> Parts:
-    """The parts that `config.frozen` and `config.lr_scales` name.
+def parse_parts(frozen: str | None, lr_scales: str | None) -> Parts:
+    """The parts that the two fields of the optimizer name.
 
     Raises:
       ValueError: see `part_problems`.
     """
-    for field, line in part_problems(config):
+    for field, line in part_problems(frozen, lr_scales):
         raise ValueError(f"optimizer.{field}: {line}")
-    frozen = () if config.frozen is None else tuple(_split(config.frozen))
-    pairs = [] if config.lr_scales is None else _split(config.lr_scales)
-    scales = {name.strip(): float(text) for name, _, text in (p.partition("=") for p in pairs)}
-    return Parts(frozen, scales)
+    names = () if frozen is None else tuple(_split(frozen))
+    pairs = [] if lr_scales is None else [pair.partition("=") for pair in _split(lr_scales)]
+    return Parts(names, {name.strip(): float(text) for name, _, text in pairs})
 
 
-def part_problems(config: OptimizerConfig) -> Iterator[tuple[str, str]]:
+def part_problems(frozen: str | None, lr_scales: str | None) -> Iterator[tuple[str, str]]:
     """Yields (field, what is wrong) of the two fields that name parts."""
-    if config.frozen is not None:
-        parts = _split(config.frozen)
-        yield from (("frozen", line) for line in _name_problems(parts))
-    if config.lr_scales is not None:
-        pairs = [pair.partition("=") for pair in _split(config.lr_scales)]
+    if frozen is not None:
+        yield from (("frozen", line) for line in _name_problems(_split(frozen)))
+    if lr_scales is not None:
+        pairs = [pair.partition("=") for pair in _split(lr_scales)]
         names = [name.strip() for name, _, _ in pairs]
         yield from (("lr_scales", line) for line in _name_problems(names))
         for name, sign, text in pairs:

@@ -269,7 +269,7 @@ def _optimizer(config: ExperimentConfig) -> Problems:
 
 def _finetuning(config: ExperimentConfig) -> Problems:
     values = _values(config)
-    for field, allowed in part_problems(config.optimizer):
+    for field, allowed in part_problems(config.optimizer.frozen, config.optimizer.lr_scales):
         yield problem(f"optimizer.{field}", values[f"optimizer.{field}"], allowed)
     init_from = config.training.init_from
     if init_from is not None:

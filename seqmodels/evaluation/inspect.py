@@ -61,7 +61,7 @@ def describe(workdir: str | Path) -> dict[str, Any]:
                     "next_batch": None if source is None else _next_batch(source, step),
                 }
             )
-    parts = parse_parts(config.optimizer)
+    parts = parse_parts(config.optimizer.frozen, config.optimizer.lr_scales)
     parameters = [
         {
             "path": path,

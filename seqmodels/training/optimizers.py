@@ -54,7 +54,7 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
     factor on the learning rate scales its whole update, the decay included. Frozen parts have
     update 0 and no moments, and the norm that is clipped is that of the others.
     """
-    parts = parse_parts(config)
+    parts = parse_parts(config.frozen, config.lr_scales)
     directions = {
         OptimizerName.ADAMW: optax.scale_by_adam(config.beta1, config.beta2, config.epsilon),
         OptimizerName.SGD: optax.trace(config.momentum) if config.momentum else optax.identity(),

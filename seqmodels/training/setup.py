@@ -91,7 +91,7 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         keep_ema=training.ema_decay is not None,
     )
     abstract = abstract_state(initial, mesh)
-    parts = parse_parts(config.optimizer)
+    parts = parse_parts(config.optimizer.frozen, config.optimizer.lr_scales)
     parts.check(flat(abstract.params))
     step = make_train_step(
         model,

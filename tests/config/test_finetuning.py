@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.finetuning import Parts, holds, parse_parts, parse_source, part_problems
-from seqmodels.config.training import OptimizerConfig
 
 PATHS = [
     "embedding/table",
@@ -42,12 +39,10 @@ def test_a_part_holds_what_is_below_it(part: str, expected: set[int]) -> None:
 
 def test_the_most_specific_part_wins_and_of_equal_ones_the_last() -> None:
     text = "stack=2, */bias=7, stack/blocks/attention=0.5, *out=3, head=4, *head=5"
-    parts = parse_parts(
-        OptimizerConfig(frozen="stack/blocks/attention/out, embedding", lr_scales=text)
-    )
+    parts = parse_parts("stack/blocks/attention/out, embedding", text)
     assert [parts.scale(path) for path in PATHS] == [1.0, 1.0, 0.5, 0.5, 2.0, 5.0]
     assert [parts.is_frozen(path) for path in PATHS] == [True, False, False, True, False, False]
-    assert parse_parts(OptimizerConfig()) == Parts()
+    assert parse_parts(None, None) == Parts()
 
 
 @pytest.mark.parametrize(
@@ -91,12 +86,12 @@ def test_a_name_that_no_parameter_has(parts: Parts, line: str) -> None:
     ],
 )
 def test_syntax(field: str, text: str, line: str) -> None:
-    config = dataclasses.replace(OptimizerConfig(), **{field: text})
-    ((named, found), *_) = part_problems(config)
+    fields = (text, None) if field == "frozen" else (None, text)
+    ((named, found), *_) = part_problems(*fields)
     assert named == field
     assert line in found
     with pytest.raises(ValueError, match=f"optimizer.{field}"):
-        parse_parts(config)
+        parse_parts(*fields)
 
 
 @pytest.mark.parametrize(
