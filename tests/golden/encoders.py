@@ -25,7 +25,7 @@ def dense(w: Named, name: str) -> dict[str, Any]:
 
 
 def qkv(parts: list[list[np.ndarray]], heads: int) -> dict[str, Any]:
-    """Weights [D, D] and biases of queries, keys and values: kernel [D, H, 3, K], bias [H, 3, K]."""
+    """Weights [D, D] and biases of q, k and v, to kernel [D, H, 3, K], bias [H, 3, K]."""
     weights, biases = parts
     split = lambda x: x.reshape(heads, -1, *x.shape[1:])
     kernel = np.stack([split(x) for x in weights], axis=1)  # [H, 3, K, D]
