@@ -8,10 +8,11 @@ import jax
 import pytest
 
 from seqmodels.config.files import load_config
+from seqmodels.config.transformers import AarenConfig
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.training.mesh import unboxed
-from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from seqmodels.types import ClassOutput, DataSpec, TokenInput, VocabOutput
 
 
 def count(params: Any) -> int:
@@ -47,3 +48,30 @@ count."""
 def test_a_preset_has_its_published_size(reference: str) -> None:
     vocab_size, expected = PUBLISHED[reference]
     assert count(abstract(reference, language(vocab_size))) == expected
+
+
+@pytest.mark.parametrize("variant, expected", [("base", 109_482_240), ("large", 335_141_888)])
+def test_bert_with_its_pooler_has_its_published_size(variant: str, expected: int) -> None:
+    """30,522 word pieces; the classifier on top is not counted."""
+    spec = DataSpec(TokenInput(30_522), ClassOutput(2, per_step=False))
+    params = abstract(f"bert:{variant}", spec)
+    assert count(params) - count(params["head"]) == expected
+
+
+@pytest.mark.parametrize("variant, gates", [("gru", 2), ("lstm", 3)])
+def test_minimal_networks_have_the_size_of_their_equations(variant: str, gates: int) -> None:
+    """Of each layer: norms, convolution, gates, the way back to the width, feed-forward part."""
+    d, n, f, v = 384, 768, 1536, 65
+    layer = 4 * d + (4 + 1) * d + gates * (d + 1) * n + (n + 1) * d + (d + 1) * f + (f + 1) * d
+    expected = v * d + 3 * layer + 2 * d + (d + 1) * v
+    assert count(abstract(f"shakespeare_min_rnn:{variant}", language(v))) == expected
+
+
+def test_aaren_has_model_dim_more_parameters_a_layer_than_its_rival() -> None:
+    aaren, rival = (
+        count(abstract(f"shakespeare_aaren:{name}", language(65)))
+        for name in ("aaren", "transformer")
+    )
+    model = load_config("shakespeare_aaren:aaren").model
+    assert isinstance(model, AarenConfig)
+    assert aaren - rival == model.num_layers * model.model_dim
