@@ -61,16 +61,21 @@ def test_targets_are_the_originals_at_the_chosen_and_nothing_else_changes(kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_slice_of_rows_has_the_same_bits_and_each_step_its_own_mask(kind: Batching) -> None:
+def test_any_slice_of_rows_has_the_same_bits(kind: Batching) -> None:
     _, masked = make(kind)
     whole = masked.batch(2)
     for rows in (slice(0, 1), slice(1, 3), slice(2, 3)):
         part = make(kind)[1].batch(2, rows)
         for name in ("inputs", "targets", "loss_weights"):
             np.testing.assert_array_equal(vars(part)[name], vars(whole)[name][rows])
-    tokens = random_batch(3, 40)
-    step_masks = [RULE(tokens, order.draw(0, "masking", s, 360).reshape(3, 3, 40)) for s in (1, 2)]
-    assert (step_masks[0].loss_weights != step_masks[1].loss_weights).any()
+
+
+def test_each_step_has_a_mask_of_its_own() -> None:
+    """Even where it reads the same tokens."""
+    split = numbered_split([12])  # one crop alone
+    masked = Masked(Crops(split, 2, 11, 0, "train"), RULE, seed=0)
+    chosen = {masked.batch(step).loss_weights.tobytes() for step in range(1, 9)}
+    assert len(chosen) > 4
 
 
 def test_shares_are_80_10_10_of_15_percent() -> None:

@@ -113,6 +113,25 @@ def test_token_types_and_the_first_token_reach_the_class() -> None:
     assert np.isnan(run(zeros.at[0, 3].set(2))[0]).all(), "there are two types"
 
 
+def test_the_class_is_read_off_the_first_token() -> None:
+    """With no layer in between, nothing but the first token that is no padding moves it."""
+    config = BERTConfig(num_layers=1, max_length=T, **SMALL)
+    model, params = start(config, classes(TokenInput(V), 3))
+    attention = params["stack"]["blocks"]["attention"]["out"]
+    attention["kernel"] = jnp.zeros_like(attention["kernel"])  # so that no token sees another
+    ids = jnp.array([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]])
+
+    @jax.jit
+    def run(tokens: jax.Array) -> jax.Array:
+        return model.apply({"params": params}, tokens, segment_ids=ids, train=False)[0]
+
+    before = run(TOKENS)
+    for row, first in ((0, 0), (1, 2)):
+        for place in range(T):
+            after = run(TOKENS.at[row, place].set(10))
+            assert (after[row] != before[row]).any() == (place == first)
+
+
 def test_the_next_sentence_head_is_there_where_it_is_asked_for() -> None:
     plain = BERTConfig(num_layers=1, max_length=T, **SMALL)
     asked = BERTConfig(num_layers=1, max_length=T, next_sentence=True, **SMALL)
