@@ -98,3 +98,11 @@ def test_a_token_outside_the_vocabulary_is_nan_not_another_token() -> None:
     vectors = layer.apply(params, jnp.array([[0, V]]))
     assert np.isfinite(vectors[0, 0]).all()
     assert np.isnan(vectors[0, 1]).all()
+
+
+def test_one_hot_tokens_are_rows_of_the_identity() -> None:
+    layer = make_embedding(SPECS["language model"][0], D, one_hot=True)
+    assert not layer.init(jax.random.key(0), TOKENS)
+    np.testing.assert_array_equal(layer.apply({}, TOKENS), np.eye(V)[np.asarray(TOKENS)])
+    outside = layer.apply({}, jnp.array([[0, V, -1]]))
+    np.testing.assert_array_equal(np.isnan(outside).all(-1), [[False, True, True]])

@@ -29,7 +29,7 @@ FOUNDATION = {
         *("golden.test_torch_models:test_logits_loss_and_gradients_are_pytorch_s", ("lstm",)),
     ),
     "the forget bias is ignored": Mutant(
-        *("layers.cells:LSTMCell.__call__", ".set(self.forget_bias)", ".set(0.0)"),
+        *("layers.cells:LSTMCell.bias_init", ".set(self.forget_bias)", ".set(0.0)"),
         "models.test_recurrent:test_lstm_starts_with_its_forget_bias_and_orthogonal_gates",
     ),
     "targets are not shifted": Mutant(
