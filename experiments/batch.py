@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -35,7 +36,7 @@ def run(arguments: Arguments) -> int:
     source = data.batches(config)
     batch = source.batch(step)
     epoch, index = source.position(step)
-    rows = [_row(config, data.tokenizer, batch, row) for row in range(len(batch.inputs))]
+    rows = [_row(config, data.encoding, batch, row) for row in range(len(batch.inputs))]
     values = {
         "step": step,
         "epoch": epoch,
@@ -62,21 +63,19 @@ def _load(arguments: Arguments) -> Any:
     return open_data(arguments.workdir, config, others=arguments.overrides_data)
 
 
-def _row(config: ExperimentConfig, tokenizer: Any, batch: Any, row: int) -> dict[str, Any]:
-    """One row: its documents as the task shows them, and its numbers."""
+def _row(config: ExperimentConfig, encoding: Any, batch: Any, row: int) -> dict[str, Any]:
+    """One row: as the task shows it, and its numbers, but for those of an image."""
     from seqmodels.data.pipeline import make_task
 
-    inputs, targets = batch.inputs[row], batch.targets[row]
-    segments = np.ones(len(inputs), np.int32)
-    if batch.segment_ids is not None:
-        segments = batch.segment_ids[row]
-    return {
-        "text": make_task(config).show(batch, row, tokenizer),
-        "inputs": inputs.tolist(),
-        "targets": targets.tolist(),
-        "loss_weights": batch.loss_weights[row].tolist(),
-        "segment_ids": segments.tolist(),
+    arrays = {field.name: vars(batch)[field.name] for field in dataclasses.fields(batch)}
+    numbers = {
+        name: array[row].tolist()
+        for name, array in arrays.items()
+        if array is not None and array.ndim <= 2
     }
+    if "inputs" in numbers and batch.segment_ids is None:
+        numbers["segment_ids"] = [1] * len(numbers["inputs"])
+    return {"text": make_task(config).show(batch, row, encoding), **numbers}
 
 
 COMMAND = Command("batch", DOC, run, define, ConfigSource.EITHER)

@@ -24,7 +24,7 @@ from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 
 if TYPE_CHECKING:
-    from seqmodels.data.pipeline import TextData
+    from seqmodels.data.pipeline import Data
 
 MODELS = {"n-gram": "demo_ngram", "LSTM": "demo_lstm", "GPT": "demo_gpt"}
 PROMPT = "The "
@@ -66,7 +66,7 @@ def run(arguments: Arguments) -> int:
     program.say("preparing the Python language reference")
     data = load_data(configs["GPT"])
     sizes = ", ".join(f"{name} {len(split.tokens):,}" for name, split in data.splits.items())
-    program.say(f"characters: {sizes}; {data.tokenizer.vocab_size} symbols\n")
+    program.say(f"characters: {sizes}; {data.encoding.vocab_size} symbols\n")
     outcomes = []
     for name, config in configs.items():
         workdir = folder / Path(MODELS[name]).stem.removeprefix("demo_")
@@ -94,7 +94,7 @@ def _fresh(runs: Path) -> Path:
     return folder
 
 
-def _train(name: str, config: Any, workdir: Path, data: TextData) -> tuple[int, Outcome | None]:
+def _train(name: str, config: Any, workdir: Path, data: Data) -> tuple[int, Outcome | None]:
     """Trains, evaluates and samples one model; no outcome where a signal stopped it."""
     import jax
 

@@ -10,7 +10,7 @@ import jax
 from experiments import program
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import BatchSource, load_data
-from seqmodels.evaluation.evaluate import find_split
+from seqmodels.evaluation.rows import find_split
 from seqmodels.training.feed import Feed
 from seqmodels.training.initialize_from import find_source
 from seqmodels.training.mesh import mesh_context
@@ -22,14 +22,15 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
     program.show_devices()
     data = load_data(config)
     find_split(data, "validation")  # training refuses one without a target too
-    sizes = ", ".join(f"{name} {len(split.tokens):,}" for name, split in data.splits.items())
-    program.say(f"data: {config.data.name}, tokens: {sizes}; {data.tokenizer.vocab_size} symbols")
+    program.say(f"data: {config.data.name}, {data.summary()}")
+    for line in program.split_lines(data.description()):
+        program.say(line)
     if config.model.fitted:
         program.say(f"model: {config.model.kind} is fitted in one go; parameters are its counts")
         return program.DONE
     source = data.batches(config)
     setup = set_up(config, data.spec, carries_state=source.carries_state)
-    start = find_source(config, workdir, setup.abstract.params, data.tokenizer)
+    start = find_source(config, workdir, setup.abstract.params, data.encoding)
     for line in [] if start is None else start.lines():
         program.say(line)
     if start is None and config.training.init_from is not None:

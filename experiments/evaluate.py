@@ -12,7 +12,7 @@ from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.evaluation.opening import parse_step
 
-DOC = """Evaluates a run on held-out data, beside the n-gram baseline.
+DOC = """Evaluates a run on held-out data, beside its baseline.
 
 Needs the work directory and the data, and writes evaluations/<split>-<step>.json. Changed data are
 refused. --config.data.FIELD and --config.evaluation.FIELD may be overridden, to evaluate on other
@@ -40,7 +40,7 @@ def run(arguments: Arguments) -> int:
     result = evaluate_run(run, data, arguments.flags.split)
     shown = {**result, "overrides": overrides} if overrides else result
     # Told first: a result that cannot be written is not lost.
-    program.answer(arguments, shown, table(result, data.tokenizer.unit))
+    program.answer(arguments, shown, table(result, run.unit))
     path = write_result(workdir, result, overrides)
     if not arguments.flags.json:
         program.say(f"written to {path}")
@@ -48,21 +48,25 @@ def run(arguments: Arguments) -> int:
 
 
 def table(result: dict[str, Any], unit: str) -> Any:
-    """The baseline and the run, one a row; `unit` is what a token stands for."""
+    """The baseline and the run, one a row; `unit` is what a target stands for."""
     from rich.table import Table
 
-    title = f"{result['split']}, step {result['step']}, context {result['context']}"
+    title = f"{result['split']}, step {result['step']}"
+    if "context" in result:
+        title += f", context {result['context']}"
     base = result["baseline"]
-    share = "accuracy" if "accuracy" in base else "bits_per_byte"
-    columns = (f"loss (nats/{unit})", share.replace("_per_", "/"), "perplexity", "targets")
+    shares = ["accuracy" if "accuracy" in base else "bits_per_byte"]
+    shares += [name for name in ("sequence_accuracy", "perplexity") if name in result]
+    names = [name.replace("_per_", "/").replace("_", " ") for name in shares]
+    columns = (f"loss (nats/{unit})", *names, "targets")
     table = Table("", *columns, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
-    rows = [(f"{base['model']} of order {base['order']}", base), ("this run", result)]
-    for name, row in rows:
-        shown = f"{row[share]:.4f}" if share in row else "-"
+    order = f" of order {base['order']}" if "order" in base else ""
+    for name, row in ((f"{base['model']}{order}", base), ("this run", result)):
+        shown = [f"{row[share]:.4f}" if share in row else "-" for share in shares]
         targets = f"{row['num_targets']:,}" if "num_targets" in row else ""
-        table.add_row(name, f"{row['loss']:.4f}", shown, f"{row['perplexity']:.3f}", targets)
+        table.add_row(name, f"{row['loss']:.4f}", *shown, targets)
     return table
 
 

@@ -14,14 +14,9 @@ def run(arguments: Arguments) -> int:
     from seqmodels.data.pipeline import prepare
 
     values = prepare(arguments.experiment)
-    sizes = [
-        f"  {name:<12}{split['tokens']:>12,} tokens {split['characters']:>12,} characters "
-        f"{split['documents']:>8,} documents"
-        for name, split in values["splits"].items()
-    ]
     lines = [
-        f"{values['dataset']}: {values['tokenizer']} tokenizer, {values['vocab_size']} symbols",
-        *sizes,
+        f"{values['dataset']}: {values['encoding']}",
+        *program.split_lines(values),
         f"in {values['where']}",
     ]
     program.answer(arguments, values, "\n".join(lines))

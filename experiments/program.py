@@ -104,13 +104,22 @@ def set_up_jax(config: ExperimentConfig) -> None:
     """Turns the compile cache on; $JAX_COMPILATION_CACHE_DIR overrides where it is."""
     import jax
 
-    from seqmodels.data.pipeline import cache_directory, text_config
+    from seqmodels.data.pipeline import cache_directory
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        directory = cache_directory(text_config(config)) / "xla"
+        directory = cache_directory(config.data) / "xla"
         jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def split_lines(description: dict[str, Any]) -> list[str]:
+    """The sizes of the splits, of `Data.description`, a line each."""
+    lines = []
+    for name, split in description["splits"].items():
+        sizes = (f"{count:>12,} {what.replace('_', ' ')}" for what, count in split.items())
+        lines.append(f"  {name:<12}{' '.join(sizes)}")
+    return lines
 
 
 def show_devices() -> None:

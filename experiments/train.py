@@ -50,17 +50,14 @@ def run(arguments: Arguments) -> int:
     tokenizer = imported_tokenizer(workdir)
     program.set_up_jax(config)
     from seqmodels.data.pipeline import load_data
-    from seqmodels.training.loop import NonFiniteError, train
-    from seqmodels.training.mesh import make_mesh
+    from seqmodels.training.loop import NonFiniteError, prepare, train
 
     # What may be wrong with the data or the devices is found before the directory is claimed.
     data = load_data(config, tokenizer)
-    if not config.model.fitted:
-        data.batches(config)
-        make_mesh(config.training, config.data.batch_size)
+    prepared = None if config.model.fitted else prepare(config, workdir, data)
     program.show_devices()
     try:
-        return train(config, workdir, data)
+        return train(config, workdir, data, prepared)
     except NonFiniteError as error:
         program.say(f"train: {error}")
         return program.FAILED

@@ -84,6 +84,16 @@ TASKS: dict[str, Entry] = {
         "seqmodels.config.tasks:MaskedLanguageModelConfig",
         "guessing hidden tokens from both sides (BERT's 80/10/10)",
     ),
+    "classification": Entry(
+        "seqmodels.tasks.classification:Classification",
+        "seqmodels.config.tasks:ClassificationConfig",
+        "one class for a whole image or sequence",
+    ),
+    "translation": Entry(
+        "seqmodels.tasks.translation:Translation",
+        "seqmodels.config.tasks:TranslationConfig",
+        "a target sequence from a source sequence, with teacher forcing",
+    ),
 }
 
 DATASETS: dict[str, Entry] = {
@@ -101,6 +111,26 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.data.datasets.catalog:Catalog",
         "seqmodels.config.data:TextDataConfig",
         "tfds:NAME, text of a TFDS catalog data set in array_record form",
+    ),
+    "shapes": Entry(
+        "seqmodels.data.datasets.shapes:Shapes",
+        "seqmodels.config.data:ImagesDataConfig",
+        "built in: circles, squares, triangles and crosses on noise",
+    ),
+    "tfds_images": Entry(
+        "seqmodels.data.datasets.catalog_images:CatalogImages",
+        "seqmodels.config.data:ImagesDataConfig",
+        "tfds_images:NAME, classified images of a TFDS catalog data set in array_record form",
+    ),
+    "dates": Entry(
+        "seqmodels.data.datasets.dates:Dates",
+        "seqmodels.config.data:PairsDataConfig",
+        "built in: written dates and what they are in ISO 8601",
+    ),
+    "parallel_text": Entry(
+        "seqmodels.data.datasets.parallel_text:ParallelText",
+        "seqmodels.config.data:PairsDataConfig",
+        "your own pairs: two UTF-8 files, line by line",
     ),
 }
 

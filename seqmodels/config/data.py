@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Iterator
 from typing import ClassVar
+
+MAX_SHAPES = 8
+"""Most shapes that batches may have: each is compiled by itself."""
 
 
 class TokenizerKind(enum.StrEnum):
@@ -49,6 +53,10 @@ class DataConfig:
     def paths(self) -> dict[str, str | None]:
         """The fields that name files of the user's."""
         return {}
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yields (field, what is allowed) where fields of the data do not go together."""
+        yield from ()
 
 
 @dataclasses.dataclass
@@ -126,6 +134,12 @@ class ImagesDataConfig(DataConfig):
     validation_split: str = "train[90%:]"
     test_split: str | None = "test"
 
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.name in ("tfds_images", "tfds_images:"):
+            yield "name", "must name a data set: tfds_images:NAME"
+        if self.name == "shapes" and self.image_size is not None and self.image_size < 8:
+            yield "image_size", "must be 8 or more with data.name=shapes"
+
 
 @dataclasses.dataclass
 class PairsDataConfig(DataConfig):
@@ -176,3 +190,45 @@ class PairsDataConfig(DataConfig):
             "test_source_path": self.test_source_path,
             "test_target_path": self.test_target_path,
         }
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.tokenizer is TokenizerKind.HUGGINGFACE:
+            yield "tokenizer", "must be character or byte for data of kind pairs"
+        if self.validation_fraction + self.test_fraction >= 1:
+            yield (
+                "validation_fraction",
+                f"with data.test_fraction={self.test_fraction} leaves nothing to train on; their "
+                "sum must be less than 1",
+            )
+        if self.max_shapes > MAX_SHAPES:
+            yield "max_shapes", f"must be at most {MAX_SHAPES}"
+        yield from self._file_problems()
+
+    def _file_problems(self) -> Iterator[tuple[str, str]]:
+        paths = self.paths()
+        given = [name for name, path in paths.items() if path is not None]
+        if self.name != "parallel_text":
+            for name in given:
+                yield name, f"is only for data.name=parallel_text, not {self.name}"
+            return
+        whole = self.source_path is not None
+        if not whole and self.train_source_path is None:
+            yield (
+                "source_path",
+                "data.name=parallel_text needs a file here, or in data.train_source_path and "
+                "data.validation_source_path",
+            )
+            return
+        needed = ["source"] if whole else ["train_source", "validation_source"]
+        needed = [f"{start}_path" for start in needed]
+        needed += [name.replace("source", "target") for name in needed]
+        for name in needed:
+            if paths[name] is None:
+                yield name, "must be a file"
+        for name in given:
+            if whole != (name in ("source_path", "target_path")):
+                yield name, f"and data.{needed[0]}: give one of the two"
+        if (self.test_source_path is None) != (self.test_target_path is None):
+            yield "test_source_path", "and data.test_target_path: give both or none"
+        if whole and self.validation_fraction == 0:
+            yield "validation_fraction", "must be above 0 with data.source_path"

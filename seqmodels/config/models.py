@@ -47,13 +47,13 @@ class ModelConfig:
       fitted: True where `fit` stands in for the training loop (counts instead of gradients).
       unbounded: True where a carry of constant size runs on for ever; False where it is a cache
         of bounded capacity, or where there is no carry and lengths are bounded.
-      needs: the one kind of data that the model reads; None = text among others.
+      reads: kinds of data that the model goes with.
     """
 
     kind: ClassVar[str] = ""
     fitted: ClassVar[bool] = False
     unbounded: ClassVar[bool] = True
-    needs: ClassVar[str | None] = None
+    reads: ClassVar[tuple[str, ...]] = ("text",)
 
     @property
     def causal(self) -> bool:
@@ -82,6 +82,7 @@ class PerceptronConfig(ModelConfig):
     """One linear map from the input to the outputs; no hidden layer, so nothing to set."""
 
     kind: ClassVar[str] = "perceptron"
+    reads: ClassVar[tuple[str, ...]] = ("text", "images")
 
 
 @dataclasses.dataclass
@@ -89,6 +90,7 @@ class MLPConfig(ModelConfig):
     """Hidden layers of `hidden_dim` units on each input by itself (one to one)."""
 
     kind: ClassVar[str] = "mlp"
+    reads: ClassVar[tuple[str, ...]] = ("text", "images")
     num_layers: int = 1
     model_dim: int = 128
     hidden_dim: int = 256

@@ -185,7 +185,7 @@ class Seq2SeqConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "seq2seq"
-    needs: ClassVar[str | None] = "pairs"
+    reads: ClassVar[tuple[str, ...]] = ("pairs",)
     bidirectional: bool = False
     context: Context = Context.BAHDANAU
     score: AlignmentScore = AlignmentScore.ADDITIVE

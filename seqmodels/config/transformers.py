@@ -146,7 +146,7 @@ class ViTConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "vit"
-    needs: ClassVar[str | None] = "images"
+    reads: ClassVar[tuple[str, ...]] = ("images",)
     patch_size: int = 4
     num_layers: int = 4
     model_dim: int = 128
@@ -178,7 +178,7 @@ class TransformerConfig(ModelConfig):
     `nn.Transformer` has)."""
 
     kind: ClassVar[str] = "transformer"
-    needs: ClassVar[str | None] = "pairs"
+    reads: ClassVar[tuple[str, ...]] = ("pairs",)
     unbounded: ClassVar[bool] = False
     num_encoder_layers: int = 3
     num_decoder_layers: int = 3

@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from seqmodels import registry
-from seqmodels.config.data import Batching, DataConfig, TextDataConfig, TokenizerKind
+from seqmodels.config.data import (
+    Batching,
+    DataConfig,
+    PairsDataConfig,
+    TextDataConfig,
+    TokenizerKind,
+)
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import parse_source, part_problems
@@ -22,7 +28,7 @@ from seqmodels.config.serialization import (
     optional_of,
     show_value,
 )
-from seqmodels.config.tasks import LanguageModelConfig, MaskedLanguageModelConfig, TaskConfig
+from seqmodels.config.tasks import TaskConfig
 from seqmodels.config.training import EvaluationContext, OptimizerConfig, Schedule
 
 Problems = Iterator[str]
@@ -133,18 +139,23 @@ def _registered(config: ExperimentConfig) -> Problems:
     ):
         if kind not in known:
             yield f"config: {section}.kind={kind!r} is not known{suggest(kind, known)}"
-    name = config.data.name.partition(":")[0]
-    if name not in registry.DATASETS:
-        yield problem("data.name", config.data.name, f"is not known{suggest(name, _DATA_NAMES)}")
+    data = config.data
+    kinds = {n: registry.resolve(entry.config).kind for n, entry in registry.DATASETS.items()}
+    name = data.name.partition(":")[0]
+    if name not in kinds:
+        known = [f"{n}:NAME" if n in _CATALOGS else n for n, k in kinds.items() if k == data.kind]
+        yield problem("data.name", data.name, f"is not known{suggest(name, known)}")
+    elif kinds[name] != data.kind:
+        yield problem("data.name", data.name, f"is of kind {kinds[name]}, not {data.kind}")
 
 
-_DATA_NAMES = [f"{name}:NAME" if name == "tfds" else name for name in registry.DATASETS]
+_CATALOGS = ("tfds", "tfds_images")
 
 
 def _together(config: ExperimentConfig) -> Problems:
     values = _values(config)
-    for section, found in (("model", config.model.problems()), ("task", config.task.problems())):
-        for field, allowed in found:
+    for section in ("model", "data", "task"):
+        for field, allowed in vars(config)[section].problems():
             yield problem(f"{section}.{field}", values[f"{section}.{field}"], allowed)
 
 
@@ -152,9 +163,13 @@ def _lengths(config: ExperimentConfig) -> Problems:
     if config.model.unbounded:
         return
     longest = _values(config)["model.max_length"]
-    lengths = {"evaluation.sequence_length": config.evaluation.sequence_length}
-    if isinstance(config.data, TextDataConfig):
-        lengths["data.sequence_length"] = config.data.sequence_length
+    lengths, data = {}, config.data
+    if isinstance(data, TextDataConfig):
+        lengths["evaluation.sequence_length"] = config.evaluation.sequence_length
+        lengths["data.sequence_length"] = data.sequence_length
+    elif isinstance(data, PairsDataConfig):
+        lengths["data.max_source_length"] = data.max_source_length
+        lengths["data.max_target_length"] = data.max_target_length
     for name, length in lengths.items():
         if length > longest:
             yield problem(name, length, f"must be at most model.max_length, {longest}")
@@ -162,6 +177,11 @@ def _lengths(config: ExperimentConfig) -> Problems:
 
 def _carries(config: ExperimentConfig) -> Problems:
     model, context = config.model, config.evaluation.context
+    if not isinstance(config.data, TextDataConfig):
+        if context is not EvaluationContext.WINDOW:
+            allowed = f"is only for data of kind text, not {config.data.kind}; use window"
+            yield problem("evaluation.context", context, allowed)
+        return
     if model.unbounded and model.causal:
         return
     why = f"needs a carry that runs on for ever; the cache of a {model.kind} is bounded"
@@ -175,7 +195,7 @@ def _carries(config: ExperimentConfig) -> Problems:
         yield problem(
             "evaluation.context", "sliding", f"a {model.kind} looks both ways; use window"
         )
-    if isinstance(config.data, TextDataConfig) and config.data.batching is Batching.STREAMS:
+    if config.data.batching is Batching.STREAMS:
         yield problem("data.batching", "streams", f"{why}; use crops, windows or packed")
 
 
@@ -192,12 +212,6 @@ def _text(config: ExperimentConfig) -> Problems:
         )
     if data.name == "tfds" or data.name == "tfds:":
         yield problem("data.name", data.name, "must name a data set: tfds:NAME")
-    if config.training.steps_per_call > 1 and data.batching is Batching.BUCKETS:
-        yield problem(
-            "training.steps_per_call",
-            config.training.steps_per_call,
-            "must be 1 with data.batching=buckets, whose batches differ in shape",
-        )
 
 
 def _tokenizer(config: ExperimentConfig) -> Problems:
@@ -284,8 +298,15 @@ def _finetuning(config: ExperimentConfig) -> Problems:
 
 
 def _steps(config: ExperimentConfig) -> Problems:
-    training = config.training
-    per_call = training.steps_per_call
+    training, data = config.training, config.data
+    per_call, why = training.steps_per_call, None
+    if isinstance(data, TextDataConfig) and data.batching is Batching.BUCKETS:
+        why = "data.batching=buckets"
+    if isinstance(data, PairsDataConfig) and data.max_shapes > 1:
+        why = f"data.max_shapes={data.max_shapes}"
+    if per_call > 1 and why:
+        allowed = f"must be 1 with {why}, whose batches differ in shape"
+        yield problem("training.steps_per_call", per_call, allowed)
     multiples = {
         "num_steps": training.num_steps,
         "log_every": training.log_every,
@@ -317,16 +338,16 @@ def _batch(config: ExperimentConfig) -> Problems:
 
 
 def _best_metric(config: ExperimentConfig) -> Problems:
-    name = config.training.best_metric
+    name, task, data = config.training.best_metric, config.task, config.data
     if name not in BEST_METRICS:
         yield problem("training.best_metric", name, f"is not known{suggest(name, BEST_METRICS)}")
-    data = config.data
+        return
     loses = isinstance(data, TextDataConfig) and (
         (data.tokenizer is TokenizerKind.CHARACTER and data.unknown_symbols)
         or data.tokenizer is TokenizerKind.HUGGINGFACE
     )
-    if name == "bits_per_byte" and isinstance(config.task, MaskedLanguageModelConfig):
-        yield problem("training.best_metric", name, f"task.kind={config.task.kind} has none")
+    if name not in task.best_metrics:
+        yield problem("training.best_metric", name, f"task.kind={task.kind} has none")
     elif name == "bits_per_byte" and loses:
         yield problem(
             "training.best_metric",
@@ -338,12 +359,15 @@ def _best_metric(config: ExperimentConfig) -> Problems:
 
 def _task(config: ExperimentConfig) -> Problems:
     task, data, model = config.task, config.data, config.model
-    over_text = isinstance(task, LanguageModelConfig | MaskedLanguageModelConfig)
-    if over_text and not isinstance(data, TextDataConfig):
-        yield f"config: task.kind={task.kind} needs data of kind text, not {data.kind}"
-    elif model.needs not in (None, data.kind):
-        yield f"config: model.kind={model.kind} needs data of kind {model.needs}, not {data.kind}"
-    elif task.causal and not model.causal:
+    for section, config_of in (("task", task), ("model", model)):
+        if data.kind not in config_of.reads:
+            kinds = " or ".join(config_of.reads)
+            yield (
+                f"config: {section}.kind={config_of.kind} needs data of kind {kinds}, not "
+                f"{data.kind}"
+            )
+            return
+    if task.causal and not model.causal:
         yield f"config: task.kind={task.kind} needs a causal model, not {model.kind}"
     elif model.causal and task.causal is False:
         yield f"config: task.kind={task.kind} needs a model that looks both ways, not {model.kind}"

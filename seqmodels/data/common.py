@@ -11,6 +11,7 @@ from seqmodels import registry
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.data.examples import ExampleRows
 from seqmodels.data.sources import BatchSource
 from seqmodels.types import DataSpec
 
@@ -36,6 +37,7 @@ class Encoding(Protocol):
         ...
 
 
+@runtime_checkable
 class Data(Protocol):
     """The data of an experiment, of any kind (`TextData`, `ImageData`, `PairData`)."""
 
@@ -47,6 +49,11 @@ class Data(Protocol):
     @property
     def encoding(self) -> Any:
         """An `Encoding`: made from the training split, or the run's."""
+        ...
+
+    @property
+    def encoding_file(self) -> str:
+        """What a run calls the file that keeps it."""
         ...
 
     @property
@@ -73,8 +80,21 @@ class Data(Protocol):
         """Returns the batches of a split, a function of the step (law 2)."""
         ...
 
+    def summary(self) -> str:
+        """The encoding in a few words."""
+        ...
+
     def description(self) -> dict[str, Any]:
         """What a run keeps of the data: `fingerprint`, `splits` (name -> what -> how many), ..."""
+        ...
+
+
+@runtime_checkable
+class ExampleData(Data, Protocol):
+    """Data of whole examples, which bring their own rows of an evaluation."""
+
+    def rows(self, split: str, batch_size: int) -> ExampleRows:
+        """Returns every example of a split exactly once."""
         ...
 
 
@@ -115,3 +135,13 @@ def get_split(splits: Mapping[str, Any], split: str) -> Any:
     if split not in splits:
         raise UserError(f"the data have no {split!r} split{suggest(split, splits)}")
     return splits[split]
+
+
+def check_shapes(source: BatchSource, config: ExperimentConfig, why: str) -> None:
+    """Raises UserError where a call of several steps would stack batches of several shapes."""
+    steps = config.training.steps_per_call
+    if len(source.shapes) > 1 and steps > 1:
+        raise UserError(
+            f"training.steps_per_call={steps}: with {why} a call takes one step, for batches "
+            "differ in shape; set it to 1"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ PADDING = -1
 """Stands for a row without an example: weight 0."""
 
 
+@runtime_checkable
 class Examples(Protocol):
     """The examples of a split, put into groups; the batches of a group have one shape.
 

@@ -16,6 +16,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data import store
 from seqmodels.data.common import (
     cache_directory,
+    check_shapes,
     dataset_class,
     get_split,
     make_task,
@@ -198,6 +199,7 @@ class PairData:
         """
         size, seed = config.data.batch_size, config.training.seed
         source = ExampleSource(self._examples(split, size), size, seed, split)
+        check_shapes(source, config, f"data.max_shapes={self.max_shapes}")
         return make_task(config).make_source(source, self.encoding, seed)
 
     def rows(self, split: str, batch_size: int) -> ExampleRows:

@@ -22,13 +22,14 @@ class BatchSource(Protocol):
       batches_per_epoch: the same every epoch.
       carries_state: row r of a batch goes on where row r of the batch before it ended, so the
         model's carry runs on from step to step.
-      shapes: every (B, T) that a batch can have, at most 8.
+      shapes: every shape that the inputs of a batch can have, at most 8: (B, T); with a source its
+        length too, (B, T, S).
     """
 
     batch_size: int
     batches_per_epoch: int
     carries_state: bool
-    shapes: tuple[tuple[int, int], ...]
+    shapes: tuple[tuple[int, ...], ...]
 
     def position(self, step: int) -> tuple[int, int]:
         """Returns epoch and index in it, both from 0; steps count from 1."""
@@ -67,7 +68,7 @@ class Source:
             )
         self._length, self._seed, self._name = sequence_length, seed, name
         self.batch_size = batch_size
-        self.shapes: tuple[tuple[int, int], ...] = ((batch_size, sequence_length),)
+        self.shapes: tuple[tuple[int, ...], ...] = ((batch_size, sequence_length),)
         self.batches_per_epoch = 1
 
     def position(self, step: int) -> tuple[int, int]:

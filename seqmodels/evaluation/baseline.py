@@ -1,4 +1,4 @@
-"""The n-gram that every result stands beside."""
+"""What every result stands beside: an n-gram, or what the task asks of a guess without a look."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import NgramConfig
 from seqmodels.config.tasks import LanguageModelConfig, MaskedLanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
-from seqmodels.data.pipeline import TextData, cache_directory, make_task, text_config
-from seqmodels.evaluation.evaluate import Evaluator, find_split
+from seqmodels.data.pipeline import Data, TextData, cache_directory, make_task
+from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.evaluation.rows import find_split
 from seqmodels.models.build import build_model
 from seqmodels.tasks.language_model import LanguageModel
 from seqmodels.training.workdir import write_json
@@ -22,9 +23,10 @@ from seqmodels.training.workdir import write_json
 _VERSION = 1
 
 
-def baseline(data: TextData, split: str, config: ExperimentConfig) -> dict[str, Any]:
-    """Figures of an interpolated modified Kneser-Ney n-gram, fitted on the training split.
+def baseline(data: Data, split: str, config: ExperimentConfig) -> dict[str, Any]:
+    """Figures of a model that needs no training, fitted on the training split.
 
+    For text that is an interpolated modified Kneser-Ney n-gram; else see `baseline` of the task.
     Its order is evaluation.baseline_order; for a run that is an n-gram itself, 1. It sees all of
     the text before a target (context `carry`). Beside a masked language model stands the unigram.
 
@@ -33,11 +35,13 @@ def baseline(data: TextData, split: str, config: ExperimentConfig) -> dict[str, 
       a masked language model accuracy instead. An n-gram's are kept as JSON beside the token
       stores, by the data's fingerprint, the order and the split.
     """
+    found = find_split(data, split)
+    if not isinstance(data, TextData):
+        return make_task(config).baseline(data.splits["train"], found, data.encoding)
     if isinstance(config.task, MaskedLanguageModelConfig):
         return _unigram_on_masked(data, split, config)
     order = 1 if config.model.kind == NgramConfig.kind else config.evaluation.baseline_order
-    find_split(data, split)
-    directory = cache_directory(text_config(config)) / "baselines"
+    directory = cache_directory(config.data) / "baselines"
     path = directory / f"{data.fingerprint}-{split}-{order}-v{_VERSION}.json"
     if path.exists():
         try:

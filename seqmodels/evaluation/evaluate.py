@@ -1,4 +1,4 @@
-"""Figures of a model on a split: loss, perplexity, bits per byte; and a baseline beside them."""
+"""Figures of a model on a split: loss, perplexity, accuracy; and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.training import EvaluationConfig, EvaluationContext
-from seqmodels.data.pipeline import TextData
-from seqmodels.evaluation.contexts import Plan, make_batches, make_plan
-from seqmodels.evaluation.decoding import position_limit
+from seqmodels.config.training import EvaluationConfig
+from seqmodels.data.pipeline import Data
+from seqmodels.evaluation.rows import Rows, check_context, make_rows
 from seqmodels.training.mesh import batch_sharding
 from seqmodels.training.workdir import write_json
 from seqmodels.types import Batch, Carry, Metrics, Params
@@ -40,19 +39,9 @@ class Evaluator:
     """
 
     def __init__(
-        self, model: Any, data: TextData, config: EvaluationConfig, task: Any, seed: int
+        self, model: Any, data: Data, config: EvaluationConfig, task: Any, seed: int
     ) -> None:
-        limit = position_limit(model)
-        if config.context is EvaluationContext.CARRY and limit is not None:
-            raise UserError(
-                f"evaluation.context=carry: the cache of a {model.config.kind} is bounded; "
-                "use window or sliding"
-            )
-        if limit is not None and config.sequence_length > limit:
-            raise UserError(
-                f"evaluation.sequence_length={config.sequence_length}: the model has "
-                f"max_length = {limit}"
-            )
+        check_context(model, data, config)
         self._model, self._data, self._config = model, data, config
         self._task, self._seed = task, seed
 
@@ -79,78 +68,35 @@ class Evaluator:
           params: arrays, on one device or sharded over a mesh.
 
         Returns:
-          loss (nats per target), perplexity, bits_per_byte (only where the tokenizer loses
-          nothing), num_targets, context, and what else the task reports.
+          what the task makes of the sums (loss and num_targets among it), and context where the
+          data are text.
 
         Raises:
           UserError: no such split, or one without a target.
         """
-        tokens = find_split(self._data, split)
-        plan = make_plan(len(tokens), self._config, self._seed)
+        rows = make_rows(self._data, split, self._config, self._task, self._seed)
         sums: dict[str, np.ndarray] = {}
         pending: Metrics | None = None
-        num_bytes = _ByteCount(self._data.tokenizer)
-        for done, (batch, metrics) in enumerate(self._run(params, tokens, plan), 1):
-            num_bytes.add(batch)
+        for done, metrics in enumerate(self._run(params, rows), 1):
             # The host adds up the batch before, in float64, while the device is at this one.
             _add(sums, pending)
             pending = metrics
             if progress is not None:
-                progress(done, plan.num_batches)
+                progress(done, rows.num_batches)
         _add(sums, pending)
         totals = {name: (float(total), float(weight)) for name, (total, weight) in sums.items()}
-        summary = self._task.summarize(totals, num_bytes.total)
-        return {**summary, "context": self._config.context.value}
+        summary = self._task.summarize(totals, rows.num_bytes)
+        return summary if rows.context is None else {**summary, "context": rows.context}
 
-    def _run(
-        self, params: Params, tokens: np.ndarray, plan: Plan
-    ) -> Iterator[tuple[Batch, Metrics]]:
+    def _run(self, params: Params, rows: Rows) -> Iterator[Metrics]:
         mesh = _mesh_of(params)
-        rows = plan.rows
-        if mesh is not None:
-            shards = mesh.shape["data"] * mesh.shape["fsdp"]
-            rows = -(-rows // shards) * shards
-        streams = self._config.context is EvaluationContext.CARRY
+        shards = 1 if mesh is None else mesh.shape["data"] * mesh.shape["fsdp"]
         carry = None
-        for number, (batch, starts) in enumerate(make_batches(tokens, plan, rows)):
-            first = number // plan.num_chunks * plan.rows
-            batch = self._task.make_rows(batch, first, self._data.tokenizer, self._seed)
-            if streams and starts:
-                carry = self._start(params, rows, mesh)
+        for batch, starts in rows.batches(shards):
+            if rows.carries_state and starts:
+                carry = self._start(params, len(batch.inputs), mesh)
             metrics, carry = self._forward(params, carry, _place(batch, mesh), mesh)
-            yield batch, metrics
-
-
-def find_split(data: TextData, split: str) -> np.ndarray:
-    """Returns the tokens of a split that has at least one target.
-
-    Raises:
-      UserError: there is none.
-    """
-    if split not in data.splits:
-        names = ", ".join(data.splits)
-        raise UserError(f"--split={split}: the data has no such split; one of: {names}")
-    tokens = data.splits[split].tokens
-    if len(tokens) < 2:
-        raise UserError(
-            f"split {split} has {len(tokens)} token{'s' * (len(tokens) != 1)}: nothing to predict"
-        )
-    return tokens
-
-
-class _ByteCount:
-    """UTF-8 bytes of the counted targets; None once the tokenizer lost one of them."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._lengths, self._unknown = tokenizer.byte_lengths, tokenizer.unknown_id
-        self.total: float | None = 0.0 if tokenizer.lossless else None
-
-    def add(self, batch: Batch) -> None:
-        targets = batch.targets[batch.loss_weights > 0]
-        if self._unknown is not None and (targets == self._unknown).any():
-            self.total = None
-        if self.total is not None:
-            self.total += float(self._lengths[targets].sum(dtype=np.int64))
+            yield metrics
 
 
 def _add(sums: dict[str, np.ndarray], metrics: Metrics | None) -> None:
@@ -190,7 +136,7 @@ def _over_rows(carry: Carry, mesh: Mesh | None) -> Carry:
 def evaluate_split(
     model: Any,
     params: Params,
-    data: TextData,
+    data: Data,
     split: str,
     config: EvaluationConfig,
     task: Any,

@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.pipeline import TextData, load_data, make_task
-from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
+from seqmodels.data.pipeline import Data, load_data, make_task, read_encoding
+from seqmodels.data.tokenizers import Tokenizer
 from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.decoding import Decoder
 from seqmodels.evaluation.evaluate import Evaluator, Progress
@@ -42,7 +43,8 @@ class Run:
     Attributes:
       workdir: where it came from.
       model, params, task: `model.apply({"params": params}, tokens, train=False)` works as it is.
-      tokenizer: the one made from the training split; None where an imported model reads no text.
+      encoding: what maps between data and numbers: a tokenizer, one a side, the names of classes;
+        None where an imported model reads no text.
       config, spec: of the experiment, of the data.
       step: of the checkpoint that was used.
     """
@@ -50,11 +52,21 @@ class Run:
     workdir: Path
     model: nn.Module
     params: Params
-    tokenizer: Tokenizer | None
+    encoding: Any
     task: Any
     config: ExperimentConfig
     spec: DataSpec
     step: int
+
+    @property
+    def unit(self) -> str:
+        """What a target stands for."""
+        return self.task.unit if self.tokenizer is None else self.tokenizer.unit
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The tokenizer of a run over text; None of others."""
+        return self.encoding if self.config.data.kind == TextDataConfig.kind else None
 
     @functools.cached_property
     def decoder(self) -> Decoder:
@@ -80,14 +92,14 @@ def load_run(workdir: str | Path, step: str | int = "best") -> Run:
     task = make_task(config)
     if (workdir / SPEC).is_file():
         has_one = (workdir / "tokenizer.json").is_file()
-        tokenizer = _open_tokenizer(workdir) if has_one else None
+        encoding = read_encoding(config, workdir) if has_one else None
         spec = _read_spec(workdir / SPEC)
     else:
-        tokenizer = _open_tokenizer(workdir)
-        spec = task.make_spec(tokenizer)
+        encoding = read_encoding(config, workdir)
+        spec = task.make_spec(encoding)
     model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
     used, params = _load_params(workdir, config, model, parse_step(step))
-    return Run(workdir, model, params, tokenizer, task, config, spec, used)
+    return Run(workdir, model, params, encoding, task, config, spec, used)
 
 
 def _read_spec(path: Path) -> DataSpec:
@@ -97,15 +109,8 @@ def _read_spec(path: Path) -> DataSpec:
         raise UserError(f"{path}: cannot be read: {error!r}") from None
 
 
-def _open_tokenizer(workdir: Path) -> Tokenizer:
-    path = workdir / "tokenizer.json"
-    if not path.is_file():
-        raise UserError(f"--workdir={workdir} has no tokenizer.json: train first")
-    return load_tokenizer(path)
-
-
-def open_data(workdir: Path, config: ExperimentConfig, *, others: bool = False) -> TextData:
-    """Opens the data of a run, tokenised with its tokenizer.
+def open_data(workdir: Path, config: ExperimentConfig, *, others: bool = False) -> Data:
+    """Opens the data of a run, with its own encoding.
 
     Args:
       config: the run's, or with another data section.
@@ -115,7 +120,7 @@ def open_data(workdir: Path, config: ExperimentConfig, *, others: bool = False) 
       UserError: the data have changed since the run began, or cannot be opened.
     """
     refuse_other_outputs(workdir)
-    data = load_data(config, _open_tokenizer(workdir))
+    data = load_data(config, read_encoding(config, workdir))
     path = workdir / "data.json"
     if not others and path.is_file() and has_checkpoints(workdir):
         try:
@@ -155,18 +160,18 @@ def _load_params(
 
 
 def evaluate_run(
-    run: Run, data: TextData, split: str, progress: Progress | None = None
+    run: Run, data: Data, split: str, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Evaluates a run on a split, beside its baseline.
 
     Args:
-      data: tokenised with the run's tokenizer.
+      data: opened with the run's encoding.
 
     Returns:
       step, split, what `Evaluator` returns, and baseline; for `write_result`.
     """
-    if run.tokenizer is None or data.tokenizer.to_json() != run.tokenizer.to_json():
-        raise ValueError("the data must be tokenised with the run's tokenizer")
+    if run.encoding is None or data.encoding.to_json() != run.encoding.to_json():
+        raise ValueError("the data must be opened with the run's encoding")
     config = run.config
     evaluator = Evaluator(run.model, data, config.evaluation, run.task, config.training.seed)
     result = evaluator(run.params, split, progress)

@@ -77,9 +77,9 @@ def _config(conversion: Conversion) -> ExperimentConfig:
         fields: dict[str, Any] = dataclasses.asdict(model)
         length = min(length, fields["max_length"])
     data: DataConfig = TextDataConfig(tokenizer=TokenizerKind.HUGGINGFACE, sequence_length=length)
-    if model.needs == ImagesDataConfig.kind:
+    if ImagesDataConfig.kind in conversion.task.reads:
         data = ImagesDataConfig(image_size=conversion.spec["inputs"]["height"])
-    elif model.needs == PairsDataConfig.kind:
+    elif PairsDataConfig.kind in conversion.task.reads:
         data = PairsDataConfig()
     return ExperimentConfig(
         model,

@@ -24,6 +24,7 @@ class LanguageModel:
     """
 
     metric_names = ("loss", "accuracy")
+    unit = "token"
 
     def __init__(self, config: LanguageModelConfig) -> None:
         self.label_smoothing = config.label_smoothing
@@ -106,7 +107,9 @@ class LanguageModel:
 
 
 def score(
-    logits: Float[Array, "B T V"], targets: Integer[Array, "B T"], weights: Float[Array, "B T"]
+    logits: Float[Array, "*rows V"],
+    targets: Integer[Array, "*rows"],
+    weights: Float[Array, "*rows"],
 ) -> Metrics:
     """Loss and accuracy over the targets of weight above 0, as (sum, weight) pairs."""
     weight = weights.sum()

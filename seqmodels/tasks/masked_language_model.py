@@ -26,6 +26,7 @@ class MaskedLanguageModel:
     """
 
     metric_names = ("loss", "accuracy")
+    unit = "token"
 
     def __init__(self, config: MaskedLanguageModelConfig) -> None:
         self._config = config

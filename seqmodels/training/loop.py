@@ -12,8 +12,9 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.pipeline import TextData, load_data
-from seqmodels.evaluation.evaluate import Evaluator, find_split
+from seqmodels.data.pipeline import Data, TextData, load_data
+from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.evaluation.rows import find_split
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
@@ -33,35 +34,50 @@ class NonFiniteError(RuntimeError):
     """The loss or the gradient of a step is not finite."""
 
 
-def train(config: ExperimentConfig, workdir: Path, data: TextData | None = None) -> int:
+def prepare(config: ExperimentConfig, workdir: Path, data: Data) -> tuple[Setup, Source | None]:
+    """What a run computes with and what it starts from; finds mistakes and writes nothing.
+
+    Raises:
+      UserError: the devices do not fit the config, the model has no part of a name in it, the data
+        are too short, or the run cannot start from training.init_from.
+    """
+    batches = data.batches(config)
+    setup = set_up(config, data.spec, carries_state=batches.carries_state)
+    return setup, find_source(config, workdir, setup.abstract.params, data.encoding)
+
+
+def train(
+    config: ExperimentConfig,
+    workdir: Path,
+    data: Data | None = None,
+    prepared: tuple[Setup, Source | None] | None = None,
+) -> int:
     """Trains, or resumes, the run of `config` in `workdir`.
 
     Args:
       data: the data of `config` where the caller has loaded them already.
+      prepared: what `prepare` made of them, likewise.
 
     Returns:
       The exit status: 0 done, 143 or 130 when stopped by a signal after saving.
 
     Raises:
       UserError: the work directory is another run's or another process trains in it, there is
-        nothing to validate on, or the devices do not fit the config, the model has no part of a
-        name in it, or the run cannot start from training.init_from.
+        nothing to validate on, or as `prepare` has it.
       NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
     """
     data = load_data(config, imported_tokenizer(workdir)) if data is None else data
     find_split(data, "validation")  # not only after hours of training
-    setup = start = None
-    if not config.model.fitted:
-        batches = data.batches(config)
-        setup = set_up(config, data.spec, carries_state=batches.carries_state)
-        start = find_source(config, workdir, setup.abstract.params, data.tokenizer)
+    if prepared is None and not config.model.fitted:
+        prepared = prepare(config, workdir, data)
     with only_trainer(workdir):
         claim(workdir, config)
         claim_data(workdir, data.description())
-        data.tokenizer.save(workdir / "tokenizer.json")
-        if setup is None:
+        data.encoding.save(workdir / data.encoding_file)
+        if prepared is None:
+            assert isinstance(data, TextData)
             return fit(config, data, workdir)
-        with Run(config, workdir, data, setup, start) as run, stop_on_signals() as stop:
+        with Run(config, workdir, data, *prepared) as run, stop_on_signals() as stop:
             run.train(stop)
     return stop.exit_status
 
@@ -73,7 +89,7 @@ class Run:
         self,
         config: ExperimentConfig,
         workdir: Path,
-        data: TextData,
+        data: Data,
         setup: Setup,
         start: Source | None,
     ) -> None:
@@ -190,7 +206,7 @@ class Run:
                 "split": "train",
                 **means(outputs["log"]),
                 "learning_rate": np.asarray(self._setup.schedule(step - 1)).item(),
-                "tokens_per_second": targets / (now - self._last_logged),
+                f"{self._setup.task.unit}s_per_second": targets / (now - self._last_logged),
                 "seconds": self._seconds(),
             }
             self._last_logged, self._clock_step = now, step

@@ -43,17 +43,16 @@ class TrainingProgress:
     def show(self, row: dict[str, Any]) -> None:
         """Shows a row of metrics."""
         if self._bar is not None and row["split"] == "train":
-            note = f"loss {row['loss']:.3f}  {row['tokens_per_second']:,.0f} tokens/s"
+            note = f"loss {row['loss']:.3f}  {_rate(row)}"
             self._bar.update(self._task, note=note)
             return
         step = row["step"]
         line = (
             f"{self._label}  step {step}/{self._num_steps}  {row['split']} loss {row['loss']:.4f}"
         )
-        if "tokens_per_second" in row:
+        if rate := _rate(row):
             left = (time.monotonic() - self._started) / max(step - self._first, 1)
-            line += f"  {row['tokens_per_second']:,.0f} tokens/s"
-            line += f"  {left * (self._num_steps - step):,.0f} s left"
+            line += f"  {rate}  {left * (self._num_steps - step):,.0f} s left"
         self.say(line)
 
     def say(self, line: str) -> None:
@@ -64,3 +63,10 @@ class TrainingProgress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+def _rate(row: dict[str, Any]) -> str:
+    """Targets a second, and what they are; empty where a row has none."""
+    ending = "_per_second"
+    rates = (f"{v:,.0f} {k.removesuffix(ending)}/s" for k, v in row.items() if k.endswith(ending))
+    return next(rates, "")

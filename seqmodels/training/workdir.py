@@ -20,6 +20,8 @@ from seqmodels.evaluation.opening import open_source
 
 _PATHS = (
     *("path", "train_path", "validation_path", "test_path"),
+    *("source_path", "target_path", "train_source_path", "train_target_path"),
+    *("validation_source_path", "validation_target_path", "test_source_path", "test_target_path"),
     *("tokenizer_path", "tfds_data_dir", "cache_dir"),
 )
 

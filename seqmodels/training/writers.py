@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-WALL_CLOCK_FIELDS = ("seconds", "tokens_per_second")
+WALL_CLOCK_FIELDS = ("seconds", "tokens_per_second", "examples_per_second")
 """Fields of a row that differ between two runs of the same config."""
 
 

@@ -349,6 +349,7 @@ def test_prepare_summarises(config: ExperimentConfig) -> None:
     assert summary == {
         "dataset": "text_file",
         "where": str(entries(config)[0]),
+        "encoding": data.summary(),
         "fingerprint": data.fingerprint,
         "tokenizer": "character",
         "vocab_size": data.tokenizer.vocab_size,

@@ -13,6 +13,7 @@ from seqmodels.config.data import ImagesDataConfig
 from seqmodels.types import ImageInput
 
 
+@runtime_checkable
 class ImageSplit(Protocol):
     """Images that can be read in any order.
 

@@ -39,16 +39,21 @@ class ParallelText:
 class _ParallelText:
     def __init__(self, config: PairsDataConfig) -> None:
         self._fractions = (config.validation_fraction, config.test_fraction)
-        paths = config.paths()
-        self._whole = paths["source_path"] is not None
-        starts = {"": ""} if self._whole else {split: f"{split}_" for split in SPLITS}
+        self._whole = config.source_path is not None
+        paths = {"": (config.source_path, config.target_path)}
+        if not self._whole:
+            paths = {
+                "train_": (config.train_source_path, config.train_target_path),
+                "validation_": (config.validation_source_path, config.validation_target_path),
+                "test_": (config.test_source_path, config.test_target_path),
+            }
         self._files = {
-            split: (
-                _find(f"{start}source_path", paths[f"{start}source_path"]),
-                _find(f"{start}target_path", paths[f"{start}target_path"]),
+            start.removesuffix("_"): (
+                _find(f"{start}source_path", source),
+                _find(f"{start}target_path", target),
             )
-            for split, start in starts.items()
-            if paths[f"{start}source_path"] is not None
+            for start, (source, target) in paths.items()
+            if source is not None or target is not None
         }
         shown = [f"{source} -> {target}" for source, target in self._files.values()]
         self.description = ", ".join(shown)
@@ -92,7 +97,9 @@ class _ParallelText:
 
 
 def _find(field: str, path: str | None) -> Path:
-    files = find_files(f"data.{field}", path or "")
+    if path is None:
+        raise UserError(f"data.{field}=none: must be a file")
+    files = find_files(f"data.{field}", path)
     if len(files) > 1:
         raise UserError(f"data.{field}={path}: matches {len(files)} files; name one")
     return files[0]
