@@ -103,7 +103,11 @@ def choose_tokenizer(plan: Plan) -> None:
         data.vocab_size = plan.conversion.vocab_size
     if data.tokenizer_path is None and plan.source.is_dir() and find_files(plan.source):
         data.tokenizer_path = str(plan.source.absolute())
-    if data.tokenizer_path is None and plan.over_text:
+    if data.tokenizer_path is not None:
+        return
+    if not plan.over_text:
+        data.tokenizer, data.vocab_size = TokenizerKind.BYTE, None  # the model reads no text
+    else:
         files = ", or ".join(" and ".join(names) for names in FILES)
         raise UserError(
             f"--from={plan.source}: comes without a tokenizer ({files}): name one by "

@@ -49,16 +49,16 @@ class Loaded:
     def gradients(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The gradients of another library by its tensors, as those by our parameters.
 
-        All tables are linear. A tensor that is a sum of two there has the gradient of one.
+        All tables are linear. Of two biases that add up there each has the gradient of ours.
         """
         tensors = Tensors.of_arrays(arrays)
         rules = [rule for rule in self.plan.match().rules if rule.tensors]
-        shares = {rule.path: 2 if _adds_up(rule.tensors) else 1 for rule in rules}
-        return {rule.path: rule.read(tensors) / shares[rule.path] for rule in rules}
-
-
-def _adds_up(names: Mapping[str, Any]) -> bool:
-    return len(names) == 2 and all("bias_" in name for name in names)
+        return {
+            rule.path: arrays[next(iter(rule.tensors))]
+            if len(rule.tensors) == 2 and all("bias_" in name for name in rule.tensors)
+            else rule.read(tensors)
+            for rule in rules
+        }
 
 
 def load(path: Path, *overrides: tuple[str, str]) -> Loaded:

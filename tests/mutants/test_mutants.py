@@ -24,11 +24,14 @@ from tests.conformance.cases import case
 from tests.mutants.attention import ATTENTION
 from tests.mutants.finetuning import FINETUNING
 from tests.mutants.foundation import FOUNDATION
+from tests.mutants.interop import INTEROP
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.transformers import TRANSFORMERS
 
-MUTANTS = FOUNDATION | FINETUNING | ATTENTION | LINEAR_RECURRENT | RECURRENT | TRANSFORMERS
+MUTANTS = (
+    FOUNDATION | FINETUNING | ATTENTION | INTEROP | LINEAR_RECURRENT | RECURRENT | TRANSFORMERS
+)
 
 
 def find(name: str) -> Any:

@@ -1,0 +1,274 @@
+"""Models of transformers and of torch with random weights, written, imported and run side by side.
+
+Outputs, gradients by every parameter, and greedy generation; what is exported loads there again.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqmodels.evaluation.decoding import Decoder
+from seqmodels.evaluation.sampling import Sampling
+from seqmodels.interop.tables import flatten
+from tests.experiments.conftest import FrontDoor, door, logging_as_it_was
+from tests.interop.conftest import byte_level
+from tests.interop.loading import Loaded, load, write_state
+from tests.peers.compare import assert_gradients_match, assert_outputs_match
+
+torch = pytest.importorskip("torch", reason="make test-peers installs it")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    transformers = pytest.importorskip("transformers", reason="make test-peers installs it")
+
+__all__ = ["door", "logging_as_it_was"]
+
+B, T, D, H, F, V, L = 2, 7, 12, 3, 20, 29, 2
+QUIET = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+ENCODER = {
+    "hidden_size": D,
+    "num_hidden_layers": L,
+    "num_attention_heads": H,
+    "intermediate_size": F,
+    **QUIET,
+}
+ROTATING = {
+    "vocab_size": V,
+    "hidden_size": D,
+    "num_hidden_layers": L,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": F,
+    "head_dim": 6,
+    "max_position_embeddings": 48,
+    "pad_token_id": None,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
+
+
+def gpt2(**more: Any) -> Any:
+    values = {"n_embd": D, "n_layer": L, "n_head": H, "n_positions": 48, "vocab_size": V, **more}
+    no_end = {"bos_token_id": None, "eos_token_id": None}
+    quiet = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+    return transformers.GPT2LMHeadModel(transformers.GPT2Config(**values, **no_end, **quiet))
+
+
+def llama(**more: Any) -> Any:
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**ROTATING, **more))
+
+
+def mistral() -> Any:
+    config = transformers.MistralConfig(**ROTATING, sliding_window=3)
+    return transformers.MistralForCausalLM(config)
+
+
+DECODERS: dict[str, Callable[[], Any]] = {
+    "gpt2": gpt2,
+    "gpt2, wide and exact": lambda: gpt2(n_inner=F, activation_function="gelu"),
+    "llama": llama,
+    "llama, tied": lambda: llama(tie_word_embeddings=True),
+    "mistral": mistral,
+}
+
+
+def spread(module: Any, seed: int = 0) -> Any:
+    """Norms' scales and biases are random too."""
+    torch.manual_seed(seed)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, mean=float(bool((parameter == 1).all())), std=0.3)
+    return module.train(False)
+
+
+def saved(module: Any, folder: Path) -> Loaded:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module.save_pretrained(folder)
+    loaded = load(folder)
+    assert loaded.fresh == []
+    assert loaded.plan.match().unused == ()
+    return loaded
+
+
+def arrays(module: Any, gradients: bool = False) -> dict[str, np.ndarray]:
+    """Parameters or gradients under the names of the module."""
+    named = module.named_parameters()
+    return {n: (p.grad if gradients else p).detach().numpy() for n, p in named}
+
+
+def weigh(shape: tuple[int, ...]) -> np.ndarray:
+    """Random weights of all outputs: their sum is the loss."""
+    return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+def tokens_of(size: int = V, shape: tuple[int, ...] = (B, T)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, size, shape)
+
+
+def compare(loaded: Loaded, module: Any, outputs: Any, inputs: Any, **more: Any) -> None:
+    """Outputs, and gradients of their weighted sum, mapped by the tables that map weights."""
+    weights = weigh(tuple(outputs.shape))
+    (outputs * torch.tensor(weights)).sum().backward()
+
+    def loss(params: Any) -> tuple[jax.Array, jax.Array]:
+        y = loaded.outputs(params, jnp.asarray(inputs), **more)
+        return (y * weights).sum(), y
+
+    got, y = jax.jit(jax.grad(loss, has_aux=True))(loaded.params)
+    assert_outputs_match(y, outputs.detach().numpy())
+    wanted = loaded.gradients(arrays(module, gradients=True))
+    got = flatten(got)
+    for path in wanted:
+        if path.endswith("attention/qkv/bias"):
+            # The softmax forgets what a key's bias adds to all scores: both are noise.
+            got[path], wanted[path] = (_without_key(x) for x in (got[path], wanted[path]))
+    assert_gradients_match({path: got[path] for path in wanted}, wanted)
+
+
+def _without_key(bias: Any) -> np.ndarray:
+    return np.delete(np.asarray(bias), -2, axis=-2)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_decoders(name: str, tmp_path: Path) -> None:
+    module, tokens = spread(DECODERS[name]()), tokens_of()
+    loaded = saved(module, tmp_path / "folder")
+    compare(loaded, module, module(torch.tensor(tokens), use_cache=False).logits, tokens)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_greedy_generation_token_for_token(name: str, tmp_path: Path) -> None:
+    module = spread(DECODERS[name](), seed=5)
+    loaded = saved(module, tmp_path / "folder")
+    prompt = tokens_of(shape=(3, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = module.generate(
+            torch.tensor(prompt),
+            attention_mask=torch.ones(3, 5, dtype=torch.int64),
+            max_new_tokens=30,
+            do_sample=False,
+            pad_token_id=0,
+        )[:, 5:].numpy()
+    sampling = Sampling(0.0, None, None)
+    made = Decoder(loaded.model).generate(
+        loaded.params, list(prompt), max_tokens=30, sampling=sampling, seed=0
+    )
+    np.testing.assert_array_equal(made.tokens, wanted)
+    assert len(np.unique(wanted)) > 3
+
+
+BERTS = {
+    "BertForMaskedLM": lambda out: out.logits,
+    "BertForPreTraining": lambda out: out.prediction_logits,
+    "BertForSequenceClassification": lambda out: out.logits,
+}
+
+
+@pytest.mark.parametrize("name", BERTS)
+def test_bert(name: str, tmp_path: Path) -> None:
+    config = transformers.BertConfig(
+        vocab_size=V, max_position_embeddings=9, num_labels=4, classifier_dropout=0.0, **ENCODER
+    )
+    module = spread(getattr(transformers, name)(config))
+    loaded = saved(module, tmp_path / "folder")
+    # Token 0 is padding there, whose vector gets no gradient.
+    tokens, types = 1 + tokens_of(V - 1), tokens_of(2)
+    out = module(torch.tensor(tokens), token_type_ids=torch.tensor(types))
+    outputs = BERTS[name](out)
+    if name == "BertForPreTraining":  # its gradients are those of one of two outputs
+        module.zero_grad()
+        (out.seq_relationship_logits * 0).sum().backward(retain_graph=True)
+    compare(loaded, module, outputs, tokens, token_types=jnp.asarray(types))
+
+
+def test_vit(tmp_path: Path) -> None:
+    config = transformers.ViTConfig(image_size=8, patch_size=4, num_labels=5, **ENCODER)
+    module = spread(transformers.ViTForImageClassification(config))
+    images = np.random.default_rng(0).normal(size=(B, 8, 8, 3)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module.save_pretrained(tmp_path / "folder")
+    loaded = load(tmp_path / "folder")
+    logits = module(torch.tensor(images.transpose(0, 3, 1, 2))).logits
+    assert_outputs_match(loaded(jnp.asarray(images)), logits.detach().numpy())
+    # In memory its parameters have other names than in the file: the state dict has those.
+    write_state(tmp_path / "folder" / "model.safetensors", arrays(module))
+    compare(load(tmp_path / "folder"), module, logits, images)
+
+
+class Around(torch.nn.Module):
+    """Recurrent layers between an embedding and a linear map."""
+
+    def __init__(self, layers: Any, width: int) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Embedding(V, D)
+        self.rnn = layers
+        self.decoder = torch.nn.Linear(width, V)
+
+    def forward(self, tokens: Any) -> Any:
+        return self.decoder(self.rnn(self.encoder(tokens))[0])
+
+
+@pytest.mark.parametrize("module", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrent(module: str, num_layers: int, bidirectional: bool, tmp_path: Path) -> None:
+    """As torch.save writes them."""
+    size = 5
+    keywords = {"batch_first": True, "bidirectional": bidirectional}
+    layers = getattr(torch.nn, module)(D, size, num_layers, **keywords)
+    peer = spread(Around(layers, size * (1 + bidirectional)))
+    torch.save(peer.state_dict(), tmp_path / "state.pt")
+    loaded = load(tmp_path / "state.pt")
+    assert loaded.fresh == []
+    tokens = tokens_of()
+    compare(loaded, peer, peer(torch.tensor(tokens)), tokens)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_transformer_alone(norm_first: bool, tmp_path: Path) -> None:
+    """nn.Transformer itself: values go in, features come out."""
+    settings = {"dropout": 0.0, "batch_first": True, "norm_first": norm_first}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a fast path that norms before the parts rule out
+        module = spread(torch.nn.Transformer(D, 4, L, L + 1, F, **settings))
+    torch.save(module.state_dict(), tmp_path / "state.pt")
+    placement = "pre" if norm_first else "post"
+    loaded = load(
+        tmp_path / "state.pt", ("model.num_heads", "4"), ("model.norm_placement", placement)
+    )
+    rng = np.random.default_rng(0)
+    source, target = (rng.normal(size=(B, n, D)).astype(np.float32) for n in (5, T))
+    mask = torch.nn.Transformer.generate_square_subsequent_mask(T)
+    wanted = module(torch.tensor(source), torch.tensor(target), tgt_mask=mask)
+
+    def run(model: Any) -> jax.Array:
+        memory = model.encode(jnp.asarray(source), train=False)
+        return model(jnp.asarray(target), memory=memory, train=False)[0]
+
+    got = loaded.model.apply({"params": loaded.params}, method=run)
+    assert_outputs_match(got, wanted.detach().numpy())
+
+
+def test_what_is_exported_loads_there(tmp_path: Path, door: FrontDoor) -> None:
+    module = spread(gpt2(vocab_size=288))
+    saved(module, tmp_path / "folder")
+    byte_level(tmp_path / "folder")
+    run, to = tmp_path / "run", tmp_path / "to"
+    assert door("import", f"--from={tmp_path / 'folder'}", f"--workdir={run}").status == 0
+    assert door("export", f"--workdir={run}", f"--to={to}").status == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        back = transformers.AutoModelForCausalLM.from_pretrained(to).train(False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(to)
+    tokens = torch.tensor(tokens_of(288))
+    assert torch.equal(back(tokens).logits, module(tokens).logits)
+    assert tokenizer.decode(tokenizer("the cat, née")["input_ids"]) == "the cat, née"
