@@ -33,7 +33,7 @@ if __name__ == "__main__":
     )
     data = load_data(config)
     setup = set_up(config, data.spec, carries_state=False)
-    source = find_source(config, None, setup.abstract.params, data.tokenizer)
+    source = find_source(config, None, setup.abstract.params, data.encoding)
     assert source is not None
     taken = source.load(setup.abstract.params)
     sharded = not flat(taken)["embedding/table"].sharding.is_fully_replicated
