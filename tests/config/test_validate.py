@@ -7,6 +7,7 @@ import re
 import pytest
 
 from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import ModelConfig, NgramConfig
 from seqmodels.config.overrides import apply_overrides
 from seqmodels.config.recurrent import RecurrentConfig
@@ -63,6 +64,11 @@ BAD = [
     (LSTM, "optimizer.beta2=1", "from 0 up to, but not, 1"),
     (LSTM, "optimizer.clip_norm=0", "above 0"),
     (LSTM, "optimizer.weight_decay=-1", "0 or more"),
+    (LSTM, "optimizer.frozen=head//bias", "must be a path of parameters"),
+    (LSTM, "optimizer.lr_scales=head=x", "a number above 0"),
+    (LSTM, "training.init_from=runs/a@bst", "did you mean 'best'?"),
+    (NGRAM, "optimizer.frozen=head", "a ngram is fitted, not trained"),
+    (NGRAM, "training.init_from=runs/a", "a ngram is fitted, not trained"),
     (LSTM, "training.seed=-1", "0 or more"),
     (LSTM, "training.seed=4294967296", "at most 4294967295"),
     (LSTM, "training.ema_decay=1", "between 0 and 1"),
@@ -79,6 +85,15 @@ BAD = [
     (LSTM, "evaluation.baseline_order=0", "1 or more"),
     (LSTM, "evaluation.baseline_order=65", "at most 64"),
 ]
+
+
+def refusal(config: ExperimentConfig) -> str | None:
+    """What `validate` has against a config, None where that is nothing."""
+    try:
+        validate(config)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 @pytest.mark.parametrize(("model", "words", "allowed"), BAD, ids=[row[1] for row in BAD])
@@ -141,7 +156,7 @@ def test_a_wrong_type_in_a_config_file(
 def test_whole_numbers_do_for_numbers() -> None:
     config = make()
     config.optimizer.peak_lr = 1
-    validate(config)
+    assert refusal(config) is None
 
 
 def test_everything_wrong_is_told_at_once() -> None:
@@ -153,7 +168,7 @@ def test_everything_wrong_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.kind)
 def test_the_defaults_are_valid(model: object) -> None:
-    validate(make(model))  # type: ignore[arg-type]
+    assert refusal(make(model)) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

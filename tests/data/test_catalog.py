@@ -123,7 +123,11 @@ def test_prepare_that_fails_is_one_line(
 
 
 def test_prepare_leaves_alone_what_is_prepared(root: Path, name: str) -> None:
+    times = lambda: {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    before = times()
     Catalog.prepare(experiment(name=f"tfds:{name}", tfds_data_dir=str(root)).data)
+    assert times() == before
+    assert before
 
 
 def test_tiny_shakespeare_is_the_original_text() -> None:
