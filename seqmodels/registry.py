@@ -41,6 +41,11 @@ MODELS: dict[str, Entry] = {
         "seqmodels.config.recurrent:RecurrentEncoderConfig",
         "recurrent layers in both directions, pooled",
     ),
+    "seq2seq": Entry(
+        "seqmodels.models.seq2seq:Seq2Seq",
+        "seqmodels.config.recurrent:Seq2SeqConfig",
+        "recurrent encoder-decoder: fixed context or attention (Bahdanau, Luong)",
+    ),
     "gpt": Entry(
         "seqmodels.models.gpt:GPT",
         "seqmodels.config.transformers:GPTConfig",
@@ -70,6 +75,16 @@ MODELS: dict[str, Entry] = {
         "seqmodels.models.convolutional:Convolutional",
         "seqmodels.config.models:ConvolutionalConfig",
         "convolutional baselines: TCN, TextCNN",
+    ),
+    "mlp": Entry(
+        "seqmodels.models.mlp:MLP",
+        "seqmodels.config.models:MLPConfig",
+        "hidden layers on each input by itself",
+    ),
+    "perceptron": Entry(
+        "seqmodels.models.perceptron:Perceptron",
+        "seqmodels.config.models:PerceptronConfig",
+        "one linear map",
     ),
 }
 

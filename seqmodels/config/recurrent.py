@@ -205,3 +205,6 @@ class Seq2SeqConfig(CellConfig):
         attended = (Context.BAHDANAU, Context.LUONG)
         if self.scope is AlignmentScope.LOCAL_P and self.context not in attended:
             yield "scope", "local_p needs model.context=bahdanau or luong"
+        products = (AlignmentScore.DOT, AlignmentScore.SCALED_DOT)
+        if self.context in attended and self.score in products and self.bidirectional:
+            yield "score", f"{self.score} needs model.bidirectional=false: states of one width"

@@ -143,7 +143,7 @@ def make_head(
     spec: DataSpec,
     *,
     tied: bool = False,
-    input_name: str = "embed",
+    input_name: str | None = "embed",
     use_bias: bool = True,
     init: Initializer | None = None,
     dtype: Any = jnp.float32,

@@ -20,8 +20,10 @@ from seqmodels.config.models import (
     Activation,
     ConvolutionalConfig,
     ConvolutionForm,
+    MLPConfig,
     ModelConfig,
     NgramConfig,
+    PerceptronConfig,
     Pooling,
 )
 from seqmodels.config.recurrent import (
@@ -47,6 +49,7 @@ from seqmodels.config.transformers import (
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.types import ClassOutput, DataSpec, ImageInput, TokenInput, ValueInput, VocabOutput
+from tests.conformance.seq2seq import SEQ2SEQ
 
 B, T, S, V = 2, 7, 6, 11
 CUT = 5  # all 16 ways to cut this many tokens are tried
@@ -103,12 +106,15 @@ CONFIGS: dict[str, ModelConfig] = {
     "ngram": NgramConfig(order=3),
     "recurrent": recurrent(),
     "recurrent_encoder": recurrent_encoder(),
+    "seq2seq": SEQ2SEQ["seq2seq"],
     "gpt": gpt(),
     "transformer": transformer(),
     "bert": bert(),
     "vit": vit(),
     "aaren": aaren(),
     "convolutional": convolutional(),
+    "mlp": MLPConfig(model_dim=12, hidden_dim=10, dropout_rate=0.2),
+    "perceptron": PerceptronConfig(),
 }
 """One config a registered kind: the whole suite runs on each."""
 
@@ -149,6 +155,11 @@ VARIANTS: dict[str, ModelConfig] = {
         norm_placement=NormPlacement.POST, position=Position.NONE, use_bias=False
     ),
     "text_cnn": convolutional(form=ConvolutionForm.TEXT_CNN, num_layers=1, kernel_size=2),
+    **{name: config for name, config in SEQ2SEQ.items() if name not in CONFIGS},
+    "mlp of images": MLPConfig(
+        num_layers=2, hidden_dim=10, activation=Activation.GELU, dropout_rate=0.2
+    ),
+    "perceptron of images": PerceptronConfig(),
     "gpt sinusoidal, post": gpt(position=Position.SINUSOIDAL, norm_placement=NormPlacement.POST),
     "gpt rotary, swiglu, biases": gpt(
         position=Position.ROTARY, activation=Activation.SWIGLU, use_bias=True
@@ -195,22 +206,26 @@ SPECS: dict[str, DataSpec] = {
     **{f"recurrent_encoder {n}": CLASSES for n in (*Pooling, "one way, attention")},
     "bert classes": CLASSES,
     "bert tags": DataSpec(TokenInput(V), ClassOutput(5, per_step=True)),
+    **dict.fromkeys(SEQ2SEQ, TRANSLATION),
+    "mlp of images": IMAGES,
+    "perceptron of images": IMAGES,
     "vit": IMAGES,
     "vit mean, sinusoidal": IMAGES,
 }
 """What the data of a case are, where they are not `LANGUAGE`."""
 
-ONE_DOCUMENT: set[str] = set()
+ONE_DOCUMENT: set[str] = set(SEQ2SEQ)
 """Cases that take one document a row: what they know of a source belongs to the whole row."""
 
 RECTIFIED: set[str] = {
     *("convolutional", "text_cnn", "recurrent_encoder max"),
+    *("mlp", "mlp of images"),
     *("recurrent RNN of ReLU", "recurrent IRNN, learned"),
 }
 """Cases with units that may be off for all of a few inputs (ReLU, maximum): some entries of a
 parameter's gradient are then 0, though never all."""
 
-MEMORYLESS: set[str] = {"unigram"}
+MEMORYLESS: set[str] = {"unigram", "mlp", "perceptron"}
 """Cases whose outputs know no token before the one they stand at; of `unigram`, not even that."""
 
 ALL = CONFIGS | VARIANTS

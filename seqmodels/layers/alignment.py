@@ -1,0 +1,144 @@
+"""Attention of a recurrent decoder to the states of an encoder."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from seqmodels.config.recurrent import AlignmentScope, AlignmentScore
+from seqmodels.layers.dense import Dense
+from seqmodels.ops.alignment import local_weights, masked_softmax
+
+GLOROT = nn.initializers.glorot_uniform()
+
+
+class Alignment(nn.Module):
+    """Matches a decoder's state s [N] with each state h_j [M] of an encoder, and averages those.
+
+        additive:    e_j = v . tanh(s W + h_j U)               # Bahdanau et al., arXiv:1409.0473
+        concat:      e_j = v . tanh([s, h_j] W)                # the others but the last:
+        general:     e_j = s . (h_j W)                         # Luong et al., arXiv:1508.04025
+        dot:         e_j = s . h_j
+        scaled_dot:  e_j = s . h_j / sqrt(N)                   # Vaswani et al., arXiv:1706.03762
+
+        global:      a = softmax_j(e)
+        local_p:     a = softmax_j(e over |j - p| <= D) * exp(-(j - p)^2 / (2 (D / 2)^2))
+                     p = S_b * sigmoid(v_p . tanh(s W_p))      # Luong et al.; `ops.alignment`
+        c = sum_j a_j h_j                                      # [M]
+
+    additive and concat are one function with two ways to start; dot and scaled_dot need N = M.
+    `prepare` makes h U, h W or what stands for them once a source: a step pays for s alone. The
+    parallel form of additive and concat holds [B, T, S, A] numbers. Scores and weights are float32.
+
+    Attributes:
+      score: how a state and a position are matched.
+      extent: everywhere, or around a predicted position; `scope` is a name of Flax's own.
+      query_dim: N.
+      memory_dim: M.
+      attention_dim: A, width of additive, concat and of the prediction of local_p.
+      local_window: D.
+      dtype: dtype of the products.
+    """
+
+    score: AlignmentScore
+    extent: AlignmentScope
+    query_dim: int
+    memory_dim: int
+    attention_dim: int
+    local_window: int
+    dtype: Any = jnp.float32
+
+    def setup(self) -> None:
+        width, named = self.attention_dim, ("hidden", "mlp")
+        linear = {"use_bias": False, "kernel_init": GLOROT, "dtype": self.dtype}
+        match self.score:
+            case AlignmentScore.ADDITIVE:
+                self.query = Dense(width, named, **linear)
+                self.memory = Dense(width, named, **linear)
+            case AlignmentScore.CONCAT:
+                size = self.query_dim + self.memory_dim
+                self.kernel = self._param("kernel", named, size, width)
+            case AlignmentScore.GENERAL:
+                self.memory = Dense(self.query_dim, ("gates", "hidden"), **linear)
+            case _ if self.query_dim != self.memory_dim:
+                raise ValueError(
+                    f"score {self.score} needs states of one width, "
+                    f"not {self.query_dim} and {self.memory_dim}"
+                )
+        if self._is_additive:
+            self.score_kernel = self._param("score_kernel", named[1:], width)
+        if self.extent is AlignmentScope.LOCAL_P:
+            self.position = Dense(width, named, **linear)
+            self.position_kernel = self._param("position_kernel", named[1:], width)
+
+    @property
+    def _is_additive(self) -> bool:
+        return self.score in (AlignmentScore.ADDITIVE, AlignmentScore.CONCAT)
+
+    def _param(self, name: str, names: tuple[str, ...], *shape: int) -> Any:
+        init = GLOROT if len(shape) > 1 else nn.initializers.normal(self.attention_dim**-0.5)
+        return self.param(name, nn.with_logical_partitioning(init, names), shape, jnp.float32)
+
+    def prepare(self, states: Float[Array, "B S M"]) -> Float[Array, "B S A"] | None:
+        """What the scores need of the states, made once a source; None = the states themselves."""
+        match self.score:
+            case AlignmentScore.ADDITIVE | AlignmentScore.GENERAL:
+                return self.memory(states)
+            case AlignmentScore.CONCAT:
+                return self._product(states, self.kernel[self.query_dim :])
+        return None
+
+    def __call__(
+        self,
+        query: Float[Array, "B *T N"],
+        states: Float[Array, "B S M"],
+        keys: Float[Array, "B S A"] | None,
+        mask: Bool[Array, "B *own S"],
+    ) -> tuple[Float[Array, "B *T M"], Float[Array, "B *T S"]]:
+        """Contexts and weights, of one query a row or of T at once.
+
+        Args:
+          query: s [B, N], or [B, T, N].
+          states: h [B, S, M].
+          keys: what `prepare` made of them.
+          mask: True where a query may look, [B, S], or [B, T, S] if each query has its own.
+            Elsewhere the weight is exactly 0; a query that may look nowhere has the context 0.
+        """
+        if query.ndim == 2:
+            context, weights = self(query[:, None], states, keys, mask)
+            return context[:, 0], weights[:, 0]
+        mask = mask[:, None] if mask.ndim == 2 else mask
+        scores = self._scores(query, states if keys is None else keys)
+        mask = jnp.broadcast_to(mask, scores.shape)
+        if self.extent is AlignmentScope.LOCAL_P:
+            share = nn.sigmoid(jnp.tanh(self.position(query)) @ self.position_kernel)
+            share = share.astype(jnp.float32)
+            weights = local_weights(scores, mask, share, self.local_window)
+        else:
+            weights = masked_softmax(scores, mask)
+        operands = (weights.astype(states.dtype), states)
+        context = jnp.einsum("bts,bsm->btm", *operands, preferred_element_type=jnp.float32)
+        return context.astype(self.dtype), weights
+
+    def _scores(
+        self, query: Float[Array, "B T N"], keys: Float[Array, "B S A"]
+    ) -> Float[Array, "B T S"]:
+        if self._is_additive:
+            if self.score is AlignmentScore.ADDITIVE:
+                query = self.query(query)
+            else:
+                query = self._product(query, self.kernel[: self.query_dim])
+            both = query[:, :, None].astype(jnp.float32) + keys[:, None].astype(jnp.float32)
+            return jnp.einsum("btsa,a->bts", jnp.tanh(both), self.score_kernel)
+        query = query.astype(keys.dtype)
+        scores = jnp.einsum("btn,bsn->bts", query, keys, preferred_element_type=jnp.float32)
+        if self.score is AlignmentScore.SCALED_DOT:
+            scores = scores / math.sqrt(self.query_dim)
+        return scores
+
+    def _product(self, x: Array, kernel: Array) -> Array:
+        return jnp.einsum("btd,da->bta", x.astype(self.dtype), kernel.astype(self.dtype))

@@ -1,0 +1,59 @@
+"""Multi-layer perceptrons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
+
+from seqmodels.config.models import MLPConfig
+from seqmodels.layers.dense import Dense
+from seqmodels.layers.embedding import make_embedding, make_head
+from seqmodels.layers.feedforward import ACTIVATION_FUNCTIONS
+from seqmodels.models.perceptron import OneToOne
+from seqmodels.types import DataSpec, TokenInput
+
+
+class MLP(OneToOne):
+    """Layers h' = f(h W + b) on each input by itself (Rumelhart et al., 1986).
+
+    h is at first the token's vector of `model_dim`, a position's values, or all pixels of an image;
+    the features are the last h, [B, T, D] or [B, D], with D = `hidden_dim`.
+
+    Attributes:
+      config: hyper-parameters.
+      spec: what the data decide.
+      dtype: dtype of the arithmetic; parameters and outputs are float32.
+    """
+
+    config: MLPConfig
+    spec: DataSpec
+    dtype: Any = jnp.float32
+
+    def setup(self) -> None:
+        config, dtype = self.config, self.dtype
+        for field, message in config.problems():
+            raise ValueError(f"{field} {message}")
+        self.embedding, first = None, None
+        if isinstance(self.spec.inputs, TokenInput):
+            self.embedding, first = (
+                make_embedding(self.spec, config.model_dim, dtype=dtype),
+                "embed",
+            )
+        self.dropout = nn.Dropout(config.dropout_rate)
+        sides = ["mlp" if n % 2 == 0 else "embed" for n in range(config.num_layers)]
+        init = {"kernel_init": nn.initializers.he_normal(), "dtype": dtype}
+        self.layers = [
+            Dense(config.hidden_dim, names, **init)
+            for names in zip([first, *sides], sides, strict=False)
+        ]
+        self.head: Any = make_head(self.spec, input_name=sides[-1], dtype=dtype)
+
+    def transform(self, inputs: Num[Array, "B ..."], train: bool) -> Float[Array, "B *T D"]:
+        x = inputs if self.embedding is None else self.embedding(inputs)
+        for layer in self.layers:
+            x = ACTIVATION_FUNCTIONS[self.config.activation](layer(x))
+            x = self.dropout(x, deterministic=not train)
+        return x

@@ -1,0 +1,317 @@
+"""Recurrent encoder-decoders."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Integer, Num
+
+from seqmodels.config.models import Pooling
+from seqmodels.config.recurrent import Context, InputEncoding, Seq2SeqConfig
+from seqmodels.layers.alignment import Alignment
+from seqmodels.layers.bridge import StateBridge
+from seqmodels.layers.dense import Dense
+from seqmodels.layers.embedding import make_embedding, make_head
+from seqmodels.layers.pooling import SequencePooling
+from seqmodels.layers.recurrent import Bidirectional, RecurrentStack
+from seqmodels.models.recurrent import CELLS
+from seqmodels.ops.alignment import reverse_valid
+from seqmodels.ops.recurrent import LSTMState
+from seqmodels.types import Carry, DataSpec
+
+
+class Seq2Seq(nn.Module):
+    """Recurrent encoder and decoder, of any cell; e_t is the embedded token before target t.
+
+        h_1 .. h_S, final = encoder(source)                    # [B, S, M], and a state a layer
+
+        fixed:       s_t = f(s_(t-1), e_t);        o_t = s_t                  # arXiv:1409.3215
+        every_step:  s_t = f(s_(t-1), [e_t, c]);   o_t = tanh([s_t, c, e_t] W)   # 1406.1078
+                     c = what the encoder put out when it had read all
+        bahdanau:    s_t = f(s_(t-1), [e_t, c_t]); o_t = tanh([s_t, c_t, e_t] W)   # 1409.0473
+                     c_t = align(s_(t-1), h)
+        luong:       s_t = f(s_(t-1), [e_t, o_(t-1)]); o_t = tanh([c_t, s_t] W)   # 1508.04025
+                     c_t = align(s_t, h); o_(t-1), which is 0 at first, with `input_feeding` alone
+
+    s is what the top layer puts out, f all layers, o [B, T, N] the features. fixed, every_step and
+    luong without input feeding run a chunk in parallel but for the recurrence itself; the others
+    step through it, with embeddings and bahdanau's o made outside of the loop.
+
+    The decoder starts from the encoder's final states, layer by layer; where the encoder is
+    bidirectional, from tanh([forward, backward] W + b) of them (`StateBridge`). Differs from the
+    papers: Cho et al. put tanh maps around c and the first state; Bahdanau et al. start from
+    the backward state alone; both have maxout where o has tanh. Before the first step bahdanau
+    aligns by the s that is part of the first state; lru and aaren, whose states have no such part,
+    by the encoder's last output, through such a map where there are two directions.
+
+    A row is one document and its source, with padding anywhere: the decoder would have to start
+    document n from the encoder's state behind document n, which cells do not put out. Ids above 1
+    are refused where they are known and make the row NaN inside jit.
+
+    `encode` returns {"states": h, "segments": [B, S], "layers": the decoder's first states}, and
+    "context", "query" or "keys" where a context needs them. The carry, {"layers", and of
+    "context", "query", "fed", "memory" what the context needs}, has a size that the source alone
+    decides.
+
+    Attributes:
+      config: hyper-parameters.
+      spec: what the data decide, source and target.
+      dtype: dtype of the products; parameters, states, scores and logits are float32.
+    """
+
+    config: Seq2SeqConfig
+    spec: DataSpec
+    dtype: Any = jnp.float32
+    causal: ClassVar[bool] = True
+
+    def setup(self) -> None:
+        config, dtype, spec = self.config, self.dtype, self.spec
+        for field, message in config.problems():
+            raise ValueError(f"{field} {message}")
+        if spec.source is None:
+            raise ValueError("a seq2seq has an encoder: its data must have a source")
+        embed = functools.partial(
+            make_embedding,
+            model_dim=config.model_dim,
+            dtype=dtype,
+            one_hot=config.inputs is InputEncoding.ONE_HOT,
+        )
+        self.source_embedding = embed(DataSpec(spec.source, spec.outputs))
+        self.embedding = embed(spec)
+        self.dropout = nn.Dropout(config.dropout_rate)
+        # The decoder's first state comes from the encoder: it has none of its own to learn.
+        decoding = dataclasses.replace(config, learned_initial_state=False)
+        make_reader = lambda: CELLS[config.cell](config, dtype)
+        make_layer = (lambda: Bidirectional(make_reader)) if config.bidirectional else make_reader
+        stack = (config.num_layers, config.dropout_rate)
+        self.encoder = RecurrentStack(make_layer, *stack)
+        self.decoder = RecurrentStack(lambda: CELLS[config.cell](decoding, dtype), *stack)
+        self.last = SequencePooling(Pooling.LAST, config.bidirectional, dtype)
+        if config.bidirectional:
+            self.bridges = [StateBridge(dtype) for _ in range(config.num_layers)]
+            self.query_bridge = StateBridge(dtype)
+        if self._attends:
+            self.alignment = Alignment(
+                config.score,
+                config.scope,
+                query_dim=config.hidden_dim,
+                memory_dim=config.hidden_dim * (2 if config.bidirectional else 1),
+                attention_dim=config.attention_dim,
+                local_window=config.local_window,
+                dtype=dtype,
+            )
+        if config.context is not Context.FIXED:
+            names = ("gates", "hidden")
+            self.mix = Dense(config.hidden_dim, names, use_bias=False, dtype=dtype)
+        tied = {"tied": config.tie_embeddings, "input_name": "hidden"}
+        self.head = make_head(spec, **tied, dtype=dtype)
+
+    @property
+    def _attends(self) -> bool:
+        return self.config.context in (Context.BAHDANAU, Context.LUONG)
+
+    @property
+    def _feeds(self) -> bool:
+        return self.config.context is Context.LUONG and self.config.input_feeding
+
+    def encode(
+        self,
+        source: Num[Array, "B S *features"],
+        *,
+        segment_ids: Integer[Array, "B S"] | None = None,
+        train: bool,
+    ) -> dict[str, Any]:
+        """Reads the source; all that no step of the decoder changes is made here.
+
+        Raises:
+          ValueError: a row has more than one document, outside of jit.
+        """
+        config, shape = self.config, source.shape[:2]
+        segments = jnp.ones(shape, jnp.int32) if segment_ids is None else segment_ids
+        valid = None if segment_ids is None else segment_ids > 0
+        x = self.dropout(self.source_embedding(source), deterministic=not train)
+        x = _one_document(x, segment_ids)
+        if config.reverse_source:
+            x = reverse_valid(x, segments > 0)
+        start = self.encoder.initial_state(shape[0])
+        states, final = self.encoder(x, start, None, valid, train=train)
+        last = self.last(states, valid)
+        if config.reverse_source:
+            states = reverse_valid(states, segments > 0)  # back to where their tokens stand
+        layers = final
+        if config.bidirectional:
+            both = [(f"layer_{n}", bridge) for n, bridge in enumerate(self.bridges)]
+            layers = {n: bridge(**final[n]) for n, bridge in both}
+        memory = {"states": states, "segments": segments.astype(jnp.int32), "layers": layers}
+        if config.context is Context.EVERY_STEP:
+            memory["context"] = last
+        if config.context is Context.BAHDANAU:
+            memory["query"] = self._first_query(layers[f"layer_{config.num_layers - 1}"], last)
+        if self._attends and (keys := self.alignment.prepare(states)) is not None:
+            memory["keys"] = keys
+        return memory
+
+    def _first_query(self, top: Any, last: Float[Array, "B M"]) -> Float[Array, "B N"]:
+        """What the decoder's top layer would have put out before its first step."""
+        if isinstance(top, LSTMState):
+            query = top.hidden
+        elif isinstance(top, jax.Array):
+            query = top
+        elif self.config.bidirectional:
+            query = self.query_bridge(*jnp.split(last, 2, axis=-1))
+        else:
+            query = last
+        return query.astype(self.dtype)
+
+    def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
+        """The states that the encoder left, and what steps need of its memory.
+
+        Raises:
+          ValueError: there is no memory.
+        """
+        del capacity
+        if memory is None:
+            raise ValueError("a seq2seq decodes from a memory: encode the source first")
+        names = ("layers", "context", "query")
+        carry = {name: memory[name] for name in names if name in memory}
+        if self._feeds:
+            carry["fed"] = jnp.zeros((batch_size, self.config.hidden_dim), self.dtype)
+        if self._attends:
+            names = ("states", "keys", "segments")
+            carry["memory"] = {name: memory[name] for name in names if name in memory}
+        return carry
+
+    def __call__(
+        self,
+        inputs: Num[Array, "B T *features"],
+        carry: Carry = None,
+        *,
+        segment_ids: Integer[Array, "B T"] | None = None,
+        memory: Any = None,
+        train: bool,
+    ) -> tuple[Float[Array, "B T N"], Carry]:
+        """Runs a chunk of the target; `carry=None` is the parallel form, which returns no carry.
+
+        Args:
+          memory: what `encode` returned; in the carry where there is one.
+
+        Raises:
+          ValueError: neither carry nor memory; a row of several documents, outside of jit.
+        """
+        before = (
+            self.initial_carry(len(inputs), inputs.shape[1], memory) if carry is None else carry
+        )
+        features, after, _ = self._decode(inputs, before, segment_ids, train)
+        return features, None if carry is None else after
+
+    def align(
+        self,
+        inputs: Num[Array, "B T *features"],
+        memory: Any,
+        *,
+        segment_ids: Integer[Array, "B T"] | None = None,
+    ) -> Float[Array, "B T S"]:
+        """The weights that each target step gives to the source's positions.
+
+        Raises:
+          ValueError: the context is not an attended one.
+        """
+        if not self._attends:
+            raise ValueError(f"with model.context={self.config.context} nothing is aligned")
+        before = self.initial_carry(len(inputs), inputs.shape[1], memory)
+        return self._decode(inputs, before, segment_ids, train=False)[2]
+
+    def readout(self, features: Float[Array, "*rows N"]) -> Float[Array, "*outputs"]:
+        """Outputs in float32; logits [..., V]."""
+        return self.embedding.attend(features) if self.head is None else self.head(features)
+
+    def _decode(
+        self, inputs: Array, before: Carry, segment_ids: Array | None, train: bool
+    ) -> tuple[Float[Array, "B T N"], Carry, Any]:
+        """Features, carry and, where there is attention, its weights."""
+        x = self.dropout(self.embedding(inputs), deterministic=not train)
+        x = _one_document(x, segment_ids)
+        valid = None if segment_ids is None else segment_ids > 0
+        if self.config.context is Context.BAHDANAU or self._feeds:
+            return self._step_through(x, before, valid, train)
+        joined, context = x, None
+        if "context" in before:
+            shape = (*x.shape[:2], before["context"].shape[-1])
+            context = jnp.broadcast_to(before["context"][:, None], shape)
+            joined = jnp.concatenate([x, context], axis=-1)
+        y, layers = self.decoder(joined, before["layers"], None, valid, train=train)
+        after, weights = {**before, "layers": layers}, None
+        if context is not None:
+            y = self._output(y, context, x)
+        elif self._attends:
+            context, weights = self._attend(y, before["memory"])
+            y = self._output(context, y)
+        return y, after, weights
+
+    def _step_through(
+        self, x: Float[Array, "B T D"], before: Carry, valid: Bool[Array, "B T"] | None, train: bool
+    ) -> tuple[Float[Array, "B T N"], Carry, Float[Array, "B T S"]]:
+        """The contexts in which a step needs the one before."""
+        memory = before["memory"]
+        state = {name: part for name, part in before.items() if name != "memory"}
+        luong = self._feeds
+        kept = "fed" if luong else "query"
+
+        def step(self: Seq2Seq, state: Any, moment: Any) -> tuple[Any, Any]:
+            e, is_valid = moment
+            if luong:
+                s, layers = self._advance([e, state["fed"]], state["layers"], is_valid, train)
+                c, weights = self._attend(s, memory)
+                new = self._output(c, s)
+                emitted = (new, weights)
+            else:
+                c, weights = self._attend(state["query"], memory)
+                new, layers = self._advance([e, c], state["layers"], is_valid, train)
+                emitted = (new, c, weights)
+            if is_valid is not None:
+                new = jnp.where(is_valid[:, None], new, state[kept])
+            return {"layers": layers, kept: new}, emitted
+
+        loop = nn.scan(
+            step,
+            variable_broadcast="params",
+            split_rngs={"params": False, "dropout": True},
+            in_axes=1,
+            out_axes=1,
+        )
+        state, (*emitted, weights) = loop(self, state, (x, valid))
+        features = emitted[0] if luong else self._output(*emitted, x)
+        return features, {**state, "memory": memory}, weights
+
+    def _advance(
+        self, parts: list[Array], layers: Any, valid: Bool[Array, " B"] | None, train: bool
+    ) -> tuple[Float[Array, "B N"], Any]:
+        """One step of the decoder's cells."""
+        joined = jnp.concatenate(parts, axis=-1)[:, None]
+        valid = None if valid is None else valid[:, None]
+        y, layers = self.decoder(joined, layers, None, valid, train=train)
+        return y[:, 0], layers
+
+    def _attend(self, query: Float[Array, "B *T N"], memory: Any) -> tuple[Array, Array]:
+        """Contexts and weights over the tokens of the source."""
+        seen = memory["segments"] > 0
+        return self.alignment(query, memory["states"], memory.get("keys"), seen)
+
+    def _output(self, *parts: Float[Array, "B *T _"]) -> Float[Array, "B *T N"]:
+        return jnp.tanh(self.mix(jnp.concatenate(parts, axis=-1)))
+
+
+def _one_document(x: Float[Array, "B T D"], segment_ids: Any) -> Float[Array, "B T D"]:
+    """NaN where a second document stands, from where the state carries it on to all of the row."""
+    if segment_ids is None:
+        return x
+    if not isinstance(segment_ids, jax.core.Tracer) and np.asarray(segment_ids).max() > 1:
+        raise ValueError("a seq2seq takes one document a row: segment_ids must be 0 or 1")
+    return jnp.where(segment_ids[..., None] > 1, jnp.nan, x)
