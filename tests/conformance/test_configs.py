@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import jax
 import jax.numpy as jnp
 import pytest
 
+from seqmodels.config.data import ImagesDataConfig, PairsDataConfig, TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.serialization import from_json, to_json
 from seqmodels.config.validate import validate
 from seqmodels.models.build import build_model
 from seqmodels.training.mesh import mesh_context
 from seqmodels.training.setup import set_up
-from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
+from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput, TokenInput, VocabOutput
 
 V = 65
 SPEC = DataSpec(TokenInput(V), VocabOutput(V))
@@ -28,19 +31,49 @@ def test_valid_and_the_same_after_json(reference: str) -> None:
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 
 
+def spec_of(config: ExperimentConfig) -> DataSpec:
+    """What data of the config's kind could be."""
+    match config.data:
+        case ImagesDataConfig(image_size=size):
+            return DataSpec(ImageInput(size or 32, size or 32, 3), ClassOutput(5, per_step=False))
+        case PairsDataConfig(shared_vocabulary=shared):
+            return dataclasses.replace(SPEC, source=TokenInput(V if shared else V - 2))
+    return SPEC
+
+
+def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
+    """Shapes of a batch at full size."""
+    size, whole, number = config.data.batch_size, jnp.int32, jnp.float32
+    array = jax.ShapeDtypeStruct
+    match config.data:
+        case ImagesDataConfig():
+            assert isinstance(spec.inputs, ImageInput)
+            images = array((size, *dataclasses.astuple(spec.inputs)), number)
+            return Batch(images, array((size,), whole), array((size,), number))
+        case PairsDataConfig(max_source_length=source_length, max_target_length=length):
+            tokens, source = array((size, length), whole), array((size, source_length), whole)
+            weights = array((size, length), number)
+            return Batch(tokens, tokens, weights, tokens, None, source, source)
+        case TextDataConfig(sequence_length=length):
+            tokens = array((size, length), whole)
+            return Batch(tokens, tokens, array((size, length), number))
+    raise TypeError(config.data)
+
+
 @pytest.mark.parametrize("reference", CONFIGS)
 def test_training_step_at_full_size_without_memory(reference: str) -> None:
     config = load_config(reference)
     if config.model.fitted:
         assert build_model(config.model, SPEC, jnp.float32).config == config.model
         return
-    setup = set_up(config, SPEC, carries_state=False)
+    spec = spec_of(config)
+    setup = set_up(config, spec, carries_state=False)
     assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(setup.abstract.params))
     calls = config.training.steps_per_call
-    rows = (config.data.batch_size, config.data.sequence_length)
-    shape = (calls, *rows) if calls > 1 else rows
-    tokens = jax.ShapeDtypeStruct(shape, jnp.int32)
-    batch = Batch(tokens, tokens, jax.ShapeDtypeStruct(shape, jnp.float32))
+    batch = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((calls, *x.shape) if calls > 1 else x.shape, x.dtype),
+        batch_of(config, spec),
+    )
     with mesh_context(setup.mesh):
         state, outputs = jax.eval_shape(setup.call, setup.abstract, batch)
     shapes = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from seqmodels.config.transformers import AarenConfig
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.training.mesh import unboxed
-from seqmodels.types import ClassOutput, DataSpec, TokenInput, VocabOutput
+from seqmodels.types import ClassOutput, DataSpec, ImageInput, TokenInput, VocabOutput
 
 
 def count(params: Any) -> int:
@@ -75,3 +76,28 @@ def test_aaren_has_model_dim_more_parameters_a_layer_than_its_rival() -> None:
     model = load_config("shakespeare_aaren:aaren").model
     assert isinstance(model, AarenConfig)
     assert aaren - rival == model.num_layers * model.model_dim
+
+
+@pytest.mark.parametrize(
+    "variant, expected",
+    [("tiny", 5_717_416), ("small", 22_050_664), ("base", 86_567_656), ("large", 304_326_632)],
+)
+def test_vision_transformers_have_their_published_sizes(variant: str, expected: int) -> None:
+    """1000 classes, images of 224 x 224 in colour."""
+    spec = DataSpec(ImageInput(224, 224, 3), ClassOutput(1000, per_step=False))
+    assert count(abstract(f"vit:{variant}", spec)) == expected
+
+
+@pytest.mark.parametrize("variant, published", [("base", 65e6), ("big", 213e6)])
+def test_transformers_have_the_size_of_their_equations(variant: str, published: float) -> None:
+    """One table of 37,000 tokens for both sides and the logits; the paper rounds, 65 and 213M."""
+    d, f, v, layers = {"base": (512, 2048, 37_000, 6), "big": (1024, 4096, 37_000, 6)}[variant]
+    attention = 4 * (d * d + d)
+    feedforward = 2 * d * f + f + d
+    norm = 2 * d
+    encoder = attention + feedforward + 2 * norm
+    decoder = 2 * attention + feedforward + 3 * norm
+    spec = dataclasses.replace(language(v), source=TokenInput(v))
+    found = count(abstract(f"transformer:{variant}", spec))
+    assert found == v * d + layers * (encoder + decoder)
+    assert abs(found / published - 1) < 0.04
