@@ -45,7 +45,7 @@ def run(arguments: Arguments) -> int:
     with plan_import(Path(named).expanduser()) as plan:
         override(plan.config, arguments.overrides)
         choose_tokenizer(plan)
-        if plan.over_text:
+        if plan.has_task:
             validate(plan.config)
         plan.match()
         program.set_up_jax(plan.config)

@@ -33,7 +33,7 @@ def define(values: flags.FlagValues) -> None:
 
 
 def run(arguments: Arguments) -> int:
-    from seqmodels.training.workdir import find_start, imported_tokenizer, refuse_other_run
+    from seqmodels.training.workdir import find_start, imported_encoding, refuse_other_run
 
     config = arguments.experiment
     if arguments.flags.dry_run:
@@ -47,13 +47,12 @@ def run(arguments: Arguments) -> int:
     # Before jax is imported.
     find_start(config, workdir)
     refuse_other_run(workdir, config)
-    tokenizer = imported_tokenizer(workdir)
     program.set_up_jax(config)
     from seqmodels.data.pipeline import load_data
     from seqmodels.training.loop import NonFiniteError, prepare, train
 
     # What may be wrong with the data or the devices is found before the directory is claimed.
-    data = load_data(config, tokenizer)
+    data = load_data(config, imported_encoding(workdir, config))
     prepared = None if config.model.fitted else prepare(config, workdir, data)
     program.show_devices()
     try:

@@ -12,6 +12,8 @@ import numpy as np
 
 from seqmodels.config.data import TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
+from seqmodels.data.images import ImageData
+from seqmodels.data.labels import Labels
 from seqmodels.data.pipeline import load_data, make_task, text_config
 from seqmodels.data.tokenizers import ByteTokenizer, Tokenizer
 from seqmodels.evaluation.run import abstract_params
@@ -23,7 +25,7 @@ from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.workdir import IMPORTED, SPEC, claim, write_json
-from seqmodels.types import Params
+from seqmodels.types import ImageInput, Params
 
 
 def import_run(plan: Plan, workdir: Path) -> dict[str, Any]:
@@ -55,7 +57,11 @@ def import_run(plan: Plan, workdir: Path) -> dict[str, Any]:
         claim(partial, plan.config)
         if tokenizer is not None:
             tokenizer.save(partial / "tokenizer.json")
-        if not plan.over_text:
+        if plan.conversion.labels:
+            assert isinstance(spec.inputs, ImageInput)
+            labels = Labels(spec.inputs, plan.conversion.labels)
+            labels.save(partial / ImageData.encoding_file)
+        elif not plan.over_text:
             write_json(partial / SPEC, spec_to_json(spec))
         write_json(partial / IMPORTED, description)
         training = plan.config.training

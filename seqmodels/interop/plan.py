@@ -48,6 +48,11 @@ class Plan:
         """Whether the model reads and writes the tokens of one vocabulary."""
         return self.conversion.spec == text_spec(self.conversion.vocab_size or 0)
 
+    @property
+    def has_task(self) -> bool:
+        """Whether there is a task here that feeds the model, if the data are right."""
+        return self.over_text or bool(self.conversion.labels)
+
     def match(self) -> Matched:
         """What of the file becomes parameters of the model of `config`; reads none.
 

@@ -120,6 +120,7 @@ class Conversion:
         parameters that the file may hold.
       harmless: patterns of names of tensors that are no parameters.
       notes: lines for the user.
+      labels: names of the classes of a model of images.
     """
 
     architecture: str
@@ -129,6 +130,7 @@ class Conversion:
     make_rules: Callable[[Any], tuple[Rule, ...]]
     harmless: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def vocab_size(self) -> int | None:

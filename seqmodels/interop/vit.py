@@ -49,7 +49,10 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
     prefix = "vit." if any(name.startswith("vit.") for name in shapes) else ""
     layer = "layers.{}" if f"{prefix}layers.0.mlp.fc1.weight" in shapes else "encoder.layer.{}"
     table = lambda model: rules(model, spec, prefix, layer)
-    return Conversion(architecture, model, ClassificationConfig(), spec, table, _HARMLESS)
+    named = labels if isinstance(labels, dict) else {}
+    names = tuple(str(named.get(str(n), f"LABEL_{n}")) for n in range(classes))
+    task = ClassificationConfig()
+    return Conversion(architecture, model, task, spec, table, _HARMLESS, labels=names)
 
 
 # Names of a layer's parts: those of files, and those that transformers 5 gives them in memory.

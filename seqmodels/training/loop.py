@@ -26,7 +26,7 @@ from seqmodels.training.progress import TrainingProgress
 from seqmodels.training.setup import Setup, set_up
 from seqmodels.training.signals import StopRequest, stop_on_signals
 from seqmodels.training.state import TrainState
-from seqmodels.training.workdir import claim, claim_data, imported_tokenizer, only_trainer
+from seqmodels.training.workdir import claim, claim_data, imported_encoding, only_trainer
 from seqmodels.training.writers import MetricsWriter
 
 
@@ -66,7 +66,7 @@ def train(
         nothing to validate on, or as `prepare` has it.
       NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
     """
-    data = load_data(config, imported_tokenizer(workdir)) if data is None else data
+    data = load_data(config, imported_encoding(workdir, config)) if data is None else data
     find_split(data, "validation")  # not only after hours of training
     if prepared is None and not config.model.fitted:
         prepared = prepare(config, workdir, data)

@@ -15,7 +15,6 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
-from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
 from seqmodels.evaluation.opening import open_source
 
 _PATHS = (
@@ -150,16 +149,18 @@ def find_start(
     return open_source(init_from, workdir)
 
 
-def imported_tokenizer(workdir: Path) -> Tokenizer | None:
-    """The tokenizer that came with imported parameters; None where the data make it.
+def imported_encoding(workdir: Path, config: ExperimentConfig) -> Any:
+    """The encoding that came with imported parameters; None where the data make it.
 
     Raises:
-      UserError: it is damaged, or the parameters are of no model of text.
+      UserError: it is damaged, or the parameters are of a model that no task feeds.
     """
     if not has_checkpoints(workdir) or not (workdir / IMPORTED).is_file():
         return None
+    from seqmodels.data.pipeline import read_encoding
+
     refuse_other_outputs(workdir)
-    return load_tokenizer(workdir / "tokenizer.json")
+    return read_encoding(config, workdir)
 
 
 def refuse_other_outputs(workdir: Path) -> None:

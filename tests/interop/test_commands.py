@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import seqmodels
-from tests.golden.test_interop import BERT
+from tests.golden.test_interop import BERT, VIT
 from tests.interop.conftest import FrontDoor, byte_level, data_words, gpt2_arrays
 from tests.interop.loading import golden, write_folder, write_state
 from tests.tolerances import TOLERANCE
@@ -182,6 +182,36 @@ def test_what_the_file_lacks_is_initialised_and_named(tmp_path: Path, door: Fron
     refused = door("evaluate", f"--workdir={tmp_path / 'run'}")
     assert "no task here goes with a model of inputs (kind=values, num_features=12)" in refused.line
     assert door("inspect", f"--workdir={tmp_path / 'run'}", "--json").json["num_parameters"]
+
+
+def test_a_vit_reads_images_of_its_own_classes(tmp_path: Path, door: FrontDoor) -> None:
+    names = ["circle", "square", "triangle", "cross"]
+    config = {
+        **VIT,
+        "image_size": 32,
+        "patch_size": 16,
+        "id2label": {str(n): name for n, name in enumerate(names)},
+    }
+    rng, arrays = np.random.default_rng(0), golden("hf_vit.npz")[0]
+    for name, shape in {
+        "vit.embeddings.position_embeddings": (1, 5, 12),
+        "vit.embeddings.patch_embeddings.projection.weight": (12, 3, 16, 16),
+        "classifier.weight": (4, 12),
+        "classifier.bias": (4,),
+    }.items():
+        arrays[name] = rng.normal(size=shape).astype(np.float32)
+    source, run = write_folder(tmp_path / "vit", config, arrays), tmp_path / "run"
+    steps = [f"--config.training.{n}=1" for n in ("num_steps", "log_every", "checkpoint_every")]
+    words = ["--config.optimizer.warmup_steps=1", "--config.data.batch_size=8"]
+    words = [*words, *steps, "--config.training.evaluate_every=1"]
+    assert door("import", f"--from={source}", f"--workdir={run}", *words).status == 0
+    assert door("train", f"--workdir={run}").status == 0
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["split"] for row in rows] == ["train", "validation"]
+    config["id2label"]["3"] = "cat"
+    source, run = write_folder(tmp_path / "cats", config, arrays), tmp_path / "other"
+    assert door("import", f"--from={source}", f"--workdir={run}").status == 0
+    assert "data.name=shapes" in door("train", f"--workdir={run}").line
 
 
 MESH = """

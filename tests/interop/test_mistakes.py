@@ -209,7 +209,7 @@ def test_an_override_that_does_not_fit_the_file(
     words = ["import", f"--from={folder}", f"--workdir={tmp_path / 'run'}"]
     assert "tensors transformer.h.2" in door(*words, "--config.model.num_layers=3").line
     assert "the model of" in door(*words, "--config.data.tokenizer=byte").line
-    assert "'data.sequence_length'" in door(*words, "--config.data.sequence_lenght=3").line
+    assert "mean 'sequence_length'" in door(*words, "--config.data.sequence_lenght=3").line
     assert "must be at most model.max_length, 32" in (
         door(*words, "--config.data.sequence_length=64").line
     )
