@@ -56,7 +56,6 @@ def make(form: Seq2SeqConfig) -> tuple[Any, Any]:
     return model, jax.tree.map(fill, shapes)
 
 
-@functools.cache
 def run(name: str) -> tuple[Any, Any, np.ndarray, Any]:
     """Model, parameters, features and weights of TARGET beside SOURCE."""
     model, params = make(FORMS[name])

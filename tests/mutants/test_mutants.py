@@ -27,10 +27,18 @@ from tests.mutants.foundation import FOUNDATION
 from tests.mutants.interop import INTEROP
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 from tests.mutants.recurrent import RECURRENT
+from tests.mutants.seq2seq import SEQ2SEQ
 from tests.mutants.transformers import TRANSFORMERS
 
 MUTANTS = (
-    FOUNDATION | FINETUNING | ATTENTION | INTEROP | LINEAR_RECURRENT | RECURRENT | TRANSFORMERS
+    FOUNDATION
+    | FINETUNING
+    | ATTENTION
+    | INTEROP
+    | LINEAR_RECURRENT
+    | RECURRENT
+    | TRANSFORMERS
+    | SEQ2SEQ
 )
 
 
