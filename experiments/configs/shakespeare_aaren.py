@@ -5,7 +5,11 @@
 
 Feng et al., 2024, arXiv:2405.13956: attention as a recurrence, with one learned query a layer, so
 exactly model_dim more parameters a layer and a state of constant size while decoding. The size is
-that of `shakespeare_gpt:cpu`, with biases and sinusoidal positions for both.
+that of `shakespeare_gpt:cpu`, with biases and sinusoidal positions for both: 802,176 and 801,664
+parameters.
+Measured 2026-11-21 on two cores of a shared Intel Xeon, jax 0.10.2, seed 0 (one seed each), while
+other work ran beside it: aaren 1.8950, transformer 1.8256 nats a character over windows of 64.
+Kneser-Ney of order 6: 1.5226. Attention with a fixed query loses a little to attention.
 Validation is nanoGPT's: TFDS validation and test joined, 111,540 characters.
 """
 
