@@ -17,7 +17,7 @@ from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import ModelConfig, NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
-from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.tasks import LanguageModelConfig, MaskedLanguageModelConfig
 from seqmodels.config.training import (
     Dtype,
     EvaluationConfig,
@@ -26,7 +26,7 @@ from seqmodels.config.training import (
     OptimizerName,
     TrainingConfig,
 )
-from seqmodels.config.transformers import GPTConfig
+from seqmodels.config.transformers import BERTConfig, GPTConfig
 from seqmodels.config.validate import validate
 from seqmodels.data.pipeline import load_data
 from seqmodels.evaluation.run import load_run
@@ -40,6 +40,9 @@ from tests.training.runs import make_setting, rows_without_clock
 STOP, STEPS = 6, 12  # between two rows, so that the row's sums go on over the resume
 LSTM = RecurrentConfig(model_dim=8, hidden_dim=12, dropout_rate=0.2)
 GPT = GPTConfig(
+    num_layers=1, model_dim=12, num_heads=3, mlp_dim=20, max_length=16, dropout_rate=0.2
+)
+BERT = BERTConfig(
     num_layers=1, model_dim=12, num_heads=3, mlp_dim=20, max_length=16, dropout_rate=0.2
 )
 
@@ -62,6 +65,7 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
     ),
     "gpt, crops": (GPT, {"data.batching": Batching.CROPS}),
     "gpt, packed": (GPT, {"data.batching": Batching.PACKED}),
+    "bert, masked, windows": (BERT, {"data.batching": Batching.WINDOWS}),
 }
 
 
@@ -90,7 +94,7 @@ def make_config(
             sequence_length=16,
             batch_size=4,
         ),
-        task=LanguageModelConfig(),
+        task=LanguageModelConfig() if model.causal else MaskedLanguageModelConfig(),
         optimizer=OptimizerConfig(warmup_steps=4, peak_lr=0.01, weight_decay=0.1),
         training=TrainingConfig(
             num_steps=STEPS, log_every=4, evaluate_every=8, checkpoint_every=100
