@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,18 +11,21 @@ from pathlib import Path
 import pytest
 
 import launch
+from seqmodels.config.files import config_names, load_config
+from seqmodels.config.serialization import to_json
 from tests.experiments.conftest import FrontDoor, Small
 
 ROOT = Path(__file__).parents[2]
+FIRST = config_names()[0]
 
 MISTAKES = [
     ("", "a command is needed; one of: list, prepare, train"),
     ("trian", "no command 'trian'; did you mean 'train'?"),
-    ("train", "--config=NAME (one of: demo_gpt"),
+    ("train", f"--config=NAME (one of: {FIRST}"),
     ("train --config=demo_gpt", "--workdir=DIR is required"),
     ("train --config=demo_gtp", "did you mean 'demo_gpt'?"),
     ("train --config=shakespeare_gpt:gpuu", "did you mean 'gpu'?"),
-    ("train --config", "--config: needs a name; one of: demo_gpt"),
+    ("train --config", f"--config: needs a name; one of: {FIRST}"),
     ("train --config=demo_gpt --workdr=x", "no such flag; did you mean 'workdir'?"),
     ("train --config=demo_gpt --workdir", "--workdir: needs a value"),
     ("train --config=demo_gpt --dry_run=maybe", "--dry_run=maybe: must be true or false"),
@@ -45,7 +49,7 @@ MISTAKES = [
     ("inspect --workdir=/", "not the work directory of a run"),
     ("batch --config=demo_lstm --step=0", "--step=0: must be a positive integer"),
     ("batch --config=demo_ngram", "ngram is fitted in one go and has no batches"),
-    ("prepare", "--config=NAME is required; one of: demo_gpt"),
+    ("prepare", f"--config=NAME is required; one of: {FIRST}"),
     ("list --jsn", "no such flag; did you mean 'json'?"),
 ]
 
@@ -53,6 +57,13 @@ MISTAKES = [
 @pytest.mark.parametrize(("words", "expected"), MISTAKES, ids=lambda text: text[:40])
 def test_a_mistake_is_one_line(door: FrontDoor, words: str, expected: str) -> None:
     assert expected in door(*words.split()).line
+
+
+def test_a_model_that_looks_both_ways_writes_no_text(door: FrontDoor, tmp_path: Path) -> None:
+    config = to_json(load_config("demo_bert"))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    line = door("generate", f"--workdir={tmp_path}").line
+    assert "a bert with task.kind=masked_language_model writes no text" in line
 
 
 def test_mistakes_and_help_load_nothing_slow() -> None:
