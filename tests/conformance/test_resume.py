@@ -13,11 +13,23 @@ import jax
 import numpy as np
 import pytest
 
-from seqmodels.config.data import Batching, TextDataConfig
+from seqmodels.config.data import (
+    Batching,
+    DataConfig,
+    ImagesDataConfig,
+    PairsDataConfig,
+    TextDataConfig,
+)
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import ModelConfig, NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
-from seqmodels.config.tasks import LanguageModelConfig, MaskedLanguageModelConfig
+from seqmodels.config.tasks import (
+    ClassificationConfig,
+    LanguageModelConfig,
+    MaskedLanguageModelConfig,
+    TaskConfig,
+    TranslationConfig,
+)
 from seqmodels.config.training import (
     Dtype,
     EvaluationConfig,
@@ -26,7 +38,12 @@ from seqmodels.config.training import (
     OptimizerName,
     TrainingConfig,
 )
-from seqmodels.config.transformers import BERTConfig, GPTConfig
+from seqmodels.config.transformers import (
+    BERTConfig,
+    GPTConfig,
+    TransformerConfig,
+    ViTConfig,
+)
 from seqmodels.config.validate import validate
 from seqmodels.data.pipeline import load_data
 from seqmodels.evaluation.run import load_run
@@ -66,6 +83,14 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
     "gpt, crops": (GPT, {"data.batching": Batching.CROPS}),
     "gpt, packed": (GPT, {"data.batching": Batching.PACKED}),
     "bert, masked, windows": (BERT, {"data.batching": Batching.WINDOWS}),
+    "vit, images": (
+        ViTConfig(4, 1, 12, 3, 20, dropout_rate=0.2),
+        {"training.steps_per_call": 2, "evaluation.batch_size": 500},
+    ),
+    "transformer, pairs": (
+        TransformerConfig(1, 1, 12, 3, 20, max_length=64, dropout_rate=0.2),
+        {"data.max_shapes": 2, "evaluation.batch_size": 500},
+    ),
 }
 
 
@@ -81,20 +106,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def make_data(folder: Path, model: ModelConfig) -> tuple[DataConfig, TaskConfig]:
+    """Data that the model reads, and the task that goes with them."""
+    shared: dict[str, Any] = {"cache_dir": str(folder / "cache"), "batch_size": 4}
+    if "images" in model.reads:
+        return ImagesDataConfig(image_size=8, **shared), ClassificationConfig(label_smoothing=0.1)
+    if "pairs" in model.reads:
+        return PairsDataConfig(**shared), TranslationConfig(label_smoothing=0.1)
+    train, validation = (str(folder / name / "*.txt") for name in ("train", "validation"))
+    files = {"name": "text_file", "train_path": train, "validation_path": validation}
+    task = LanguageModelConfig() if model.causal else MaskedLanguageModelConfig()
+    return TextDataConfig(sequence_length=16, **files, **shared), task
+
+
 def make_config(
     folder: Path, model: ModelConfig, changes: dict[str, Any] | None = None
 ) -> ExperimentConfig:
+    data, task = make_data(folder, model)
     config = ExperimentConfig(
         model=dataclasses.replace(model),
-        data=TextDataConfig(
-            name="text_file",
-            train_path=str(folder / "train" / "*.txt"),
-            validation_path=str(folder / "validation" / "*.txt"),
-            cache_dir=str(folder / "cache"),
-            sequence_length=16,
-            batch_size=4,
-        ),
-        task=LanguageModelConfig() if model.causal else MaskedLanguageModelConfig(),
+        data=data,
+        task=task,
         optimizer=OptimizerConfig(warmup_steps=4, peak_lr=0.01, weight_decay=0.1),
         training=TrainingConfig(
             num_steps=STEPS, log_every=4, evaluate_every=8, checkpoint_every=100
@@ -110,8 +142,8 @@ def make_config(
 
 def last_state(workdir: Path, config: ExperimentConfig) -> tuple[int, dict[str, np.ndarray]]:
     """Step of the last checkpoint and each of its arrays, by path."""
-    carries = config.data.batching is Batching.STREAMS
-    setup = set_up(config, load_data(config).spec, carries_state=carries)
+    data = load_data(config)
+    setup = set_up(config, data.spec, carries_state=data.batches(config).carries_state)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         step, state = checkpoints.restore(setup.abstract, "latest")
     arrays = {}
@@ -149,7 +181,8 @@ def test_stopped_and_resumed_ends_with_the_same_bits(
     )
     assert steps == steps_too == STEPS
     expected = {"params", "opt_state", "key", "log"}
-    expected |= {"carry"} if config.data.batching is Batching.STREAMS else set()
+    if isinstance(config.data, TextDataConfig) and config.data.batching is Batching.STREAMS:
+        expected |= {"carry"}
     expected |= {"ema"} if config.training.ema_decay else set()
     assert all(any(path.startswith(f".{part}") for path in whole) for part in expected)
     assert whole.keys() == parts.keys()
