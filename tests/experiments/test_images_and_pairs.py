@@ -1,0 +1,147 @@
+"""Every command on a small run over images and on one over pairs; what bad input gets."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import launch
+from seqmodels.data.datasets import dates, shapes
+from seqmodels.training.writers import read_rows
+from tests.experiments.conftest import FrontDoor
+
+TRAINING = {
+    "data.batch_size": 4,
+    "optimizer.warmup_steps": 1,
+    "training.num_steps": 4,
+    "training.log_every": 2,
+    "training.evaluate_every": 2,
+    "training.checkpoint_every": 2,
+    "evaluation.batch_size": 20,
+}
+FIELDS = {
+    "demo_images:perceptron": {"data.image_size": 8},
+    "demo_translation": {
+        "model.num_encoder_layers": 1,
+        "model.num_decoder_layers": 1,
+        "model.model_dim": 8,
+        "model.mlp_dim": 8,
+        "data.max_shapes": 1,
+    },
+}
+
+
+def words(name: str, folder: Path, *more: str) -> list[str]:
+    fields = {**TRAINING, **FIELDS[name], "data.cache_dir": folder / "cache"}
+    return [f"--config={name}", *(f"--config.{n}={v}" for n, v in fields.items()), *more]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        splits = {"train": (0, 40), "validation": (40, 60), "test": (60, 83)}
+        patch.setattr(shapes, "SPLITS", splits)
+        patch.setattr(dates, "NUM_PAIRS", {"train": 40, "validation": 20, "test": 23})
+        yield
+
+
+@pytest.fixture(scope="module", params=FIELDS)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    workdir = folder / request.param
+    assert launch.main(["train", *words(request.param, folder), f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+def test_evaluate_has_every_example_once(door: FrontDoor, run: Path) -> None:
+    found = door("evaluate", f"--workdir={run}", "--split=test", "--json").json
+    images = "images" in run.name
+    assert found["num_targets"] == (23 if images else 23 * 11)
+    assert found["baseline"]["model"] == ("majority class" if images else "unigram")
+    assert "context" not in found
+    assert json.loads((run / "evaluations" / f"test-{found['step']}.json").read_text()) == found
+    table = door("evaluate", f"--workdir={run}").err
+    assert found["baseline"]["model"].split()[0] in table and "this run" in table
+
+
+def test_rows_tell_the_rate(run: Path) -> None:
+    row = read_rows(run / "metrics.jsonl")[0]
+    assert row["split"] == "train"
+    unit = "examples" if "images" in run.name else "tokens"
+    assert row[f"{unit}_per_second"] > 0
+
+
+def test_inspect_knows_the_next_batch(door: FrontDoor, run: Path) -> None:
+    values = door("inspect", f"--workdir={run}", "--json").json
+    assert values["data_problem"] is None
+    assert values["checkpoints"][-1]["next_batch"]["step"] == 5
+
+
+def test_batch_shows_the_rows(door: FrontDoor, run: Path) -> None:
+    values = door("batch", f"--workdir={run}", "--step=3", "--json").json
+    assert len(values["rows"]) == 4
+    row = values["rows"][0]
+    if "images" in run.name:
+        assert row["text"].splitlines()[0] == shapes.CLASS_NAMES[row["targets"]]
+        assert "inputs" not in row
+    else:
+        written, iso = row["text"].split(" -> ")
+        assert len(iso) == 10 and written
+        assert len(row["source"]) == len(row["source_segment_ids"])
+    assert row["text"].splitlines()[0] in door("batch", f"--workdir={run}", "--step=3").err
+
+
+def test_dry_run_and_prepare_write_no_run(door: FrontDoor, run: Path, tmp_path: Path) -> None:
+    flags = words(run.name, run.parent)
+    told = door("train", *flags, "--dry_run", f"--workdir={tmp_path / 'new'}")
+    assert told.status == 0 and "40" in told.err and "numbers" in told.err
+    assert not (tmp_path / "new").exists()
+    values = door("prepare", *flags, "--json").json
+    assert list(values["splits"]) == ["train", "validation", "test"]
+    assert values["encoding"] in door("prepare", *flags).err
+
+
+def test_generate_refuses(door: FrontDoor, run: Path) -> None:
+    assert "writes no text" in door("generate", f"--workdir={run}").line
+
+
+def test_other_data_are_refused(door: FrontDoor, run: Path, tmp_path: Path) -> None:
+    workdir = shutil.copytree(run, tmp_path / "copy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "SPLITS", {**shapes.SPLITS, "train": (0, 36)})
+        patch.setattr(dates, "NUM_PAIRS", {**dates.NUM_PAIRS, "train": 36})
+        for command in ("evaluate", "train"):
+            answer = door(command, f"--workdir={workdir}")
+            assert answer.status == 2
+            assert "was trained on other data" in answer.err.splitlines()[-1]
+    assert door("train", f"--workdir={workdir}").status == 0
+
+
+@pytest.mark.parametrize("name", ["labels.json", "tokenizer.json"])
+def test_what_the_run_keeps_may_be_missing(
+    door: FrontDoor, run: Path, tmp_path: Path, name: str
+) -> None:
+    workdir = shutil.copytree(run, tmp_path / "copy")
+    if not (workdir / name).exists():
+        return
+    (workdir / name).unlink()
+    assert f"has no {name}: train first" in door("evaluate", f"--workdir={workdir}").line
+
+
+def test_bad_files_leave_the_work_directory_free(door: FrontDoor, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one\ntwo\n")
+    (tmp_path / "b").write_bytes(b"eins\n")
+    files = [
+        f"--config.data.{side}_path={tmp_path / n}"
+        for side, n in (("source", "a"), ("target", "b"))
+    ]
+    flags = words("demo_translation", tmp_path, "--config.data.name=parallel_text", *files)
+    line = door("train", *flags, f"--workdir={tmp_path / 'run'}").line
+    assert f"{tmp_path / 'a'} has 2 lines, {tmp_path / 'b'} has 1" in line
+    flags = words("demo_images:perceptron", tmp_path, "--config.data.name=tfds_images:none")
+    assert "not prepared in" in door("train", *flags, f"--workdir={tmp_path / 'run'}").line
+    assert not (tmp_path / "run").exists()
