@@ -1,6 +1,19 @@
 """Shapes on noise, by a small ViT, an MLP and a perceptron: 32 x 32 pixels, four classes.
 
-python launch.py train --config=demo_images --workdir=runs/demo_images
+    python launch.py train --config=demo_images --workdir=runs/demo_images
+    python launch.py evaluate --workdir=runs/demo_images --split=test
+
+Two cores of a shared Intel Xeon, busy with other work, jax 0.10.2, 2026-11-21, seed 0; test split of
+2,000 images, one run each. Always the most frequent class: loss 1.386 (nats an image), accuracy
+0.250. A shape is bright or dark, anywhere and at any angle: no linear map of the pixels can tell.
+
+    variant       loss    accuracy    wall time
+    vit           0.185   0.926       306 s
+    mlp           0.724   0.678        59 s
+    perceptron    1.408   0.257        19 s
+
+The ViT with patches of 4, width 64 and 1500 steps: 0.536, 0.781. On MNIST
+(--config.data.name=tfds_images:mnist) the mlp has 0.075 and 0.976 on its 10,000 test images.
 """
 
 from __future__ import annotations
@@ -15,7 +28,7 @@ from seqmodels.config.transformers import ViTConfig
 VARIANTS = ("vit", "mlp", "perceptron")
 
 MODELS: dict[str, ModelConfig] = {
-    "vit": ViTConfig(patch_size=4, num_layers=4, model_dim=64, num_heads=4, mlp_dim=128),
+    "vit": ViTConfig(patch_size=8, num_layers=4, model_dim=96, num_heads=4, mlp_dim=192),
     "mlp": MLPConfig(num_layers=2, hidden_dim=256),
     "perceptron": PerceptronConfig(),
 }
@@ -26,9 +39,9 @@ def get_config(variant: str) -> ExperimentConfig:
         model=MODELS[variant],
         data=ImagesDataConfig(name="shapes", batch_size=64),
         task=ClassificationConfig(),
-        optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=100, weight_decay=0.05),
+        optimizer=OptimizerConfig(peak_lr=2e-3, warmup_steps=200, weight_decay=0.05),
         training=TrainingConfig(
-            num_steps=1500, log_every=50, evaluate_every=500, checkpoint_every=500
+            num_steps=2500, log_every=50, evaluate_every=500, checkpoint_every=500
         ),
         evaluation=EvaluationConfig(batch_size=250),
     )

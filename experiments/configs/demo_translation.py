@@ -1,6 +1,16 @@
 """Written dates to ISO 8601 ("3 Mar 1999", "1999-03-03"), by a Transformer and a recurrent seq2seq.
 
-python launch.py train --config=demo_translation --workdir=runs/demo_translation
+    python launch.py train --config=demo_translation --workdir=runs/demo_translation
+    python launch.py evaluate --workdir=runs/demo_translation --split=test
+
+Two cores of a shared Intel Xeon, busy with other work, jax 0.10.2, 2026-11-21, seed 0; test split of
+1,000 pairs, whose dates are in no other split; one run each. Loss in nats a target token; under
+teacher forcing, so "sequences", targets without a wrong token, is no rate of translation.
+
+    variant                     loss     accuracy    sequences    wall time
+    unigram of the targets      2.273    0.182       -            -
+    transformer (2 + 2 x 64)    0.0010   0.9999      0.999        177 s
+    seq2seq (GRU, Bahdanau)     0.0007   1.0000      1.000        181 s
 """
 
 from __future__ import annotations
