@@ -3,7 +3,7 @@
     python launch.py train --config=demo_images --workdir=runs/demo_images
     python launch.py evaluate --workdir=runs/demo_images --split=test
 
-Two cores of a shared Intel Xeon, busy with other work, jax 0.10.2, 2026-11-21, seed 0; test split of
+Two cores of a shared Intel Xeon, busy with other work, jax 0.10.2, 2026-11-21, seed 0; test split,
 2,000 images, one run each. Always the most frequent class: loss 1.386 (nats an image), accuracy
 0.250. A shape is bright or dark, anywhere and at any angle: no linear map of the pixels can tell.
 

@@ -3,7 +3,7 @@
     python launch.py train --config=demo_translation --workdir=runs/demo_translation
     python launch.py evaluate --workdir=runs/demo_translation --split=test
 
-Two cores of a shared Intel Xeon, busy with other work, jax 0.10.2, 2026-11-21, seed 0; test split of
+Two cores of a shared Intel Xeon, busy with other work, jax 0.10.2, 2026-11-21, seed 0; test split,
 1,000 pairs, whose dates are in no other split; one run each. Loss in nats a target token; under
 teacher forcing, so "sequences", targets without a wrong token, is no rate of translation.
 

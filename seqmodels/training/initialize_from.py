@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
-from seqmodels.data.tokenizers import SavedTokenizer, Tokenizer, load_tokenizer
+from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.paths import flat, nested
 from seqmodels.training.workdir import find_start, write_json
@@ -178,9 +178,13 @@ def _begun(workdir: Path | None, record: dict[str, Any] | None) -> str:
 def _notes(directory: Path, encoding: Any) -> list[str]:
     """Tables of one shape may belong to vocabularies in which a row means another symbol."""
     path = directory / "tokenizer.json"
-    if not isinstance(encoding, SavedTokenizer) or not path.is_file():
+    if not isinstance(encoding, Tokenizer) or not path.is_file():
         return []
-    theirs, ours = load_tokenizer(path), cast(Tokenizer, encoding)
+    ours = encoding
+    try:
+        theirs = load_tokenizer(path)
+    except UserError:  # that of pairs of texts
+        return []
     if theirs.vocab_size != ours.vocab_size or theirs.to_json() == ours.to_json():
         return []
     return [
