@@ -21,8 +21,19 @@ from seqmodels.config.data import (
     TextDataConfig,
 )
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import ModelConfig, NgramConfig
-from seqmodels.config.recurrent import RecurrentConfig
+from seqmodels.config.models import (
+    ConvolutionalConfig,
+    MLPConfig,
+    ModelConfig,
+    NgramConfig,
+    PerceptronConfig,
+)
+from seqmodels.config.recurrent import (
+    Cell,
+    RecurrentConfig,
+    RecurrentEncoderConfig,
+    Seq2SeqConfig,
+)
 from seqmodels.config.tasks import (
     ClassificationConfig,
     LanguageModelConfig,
@@ -39,6 +50,7 @@ from seqmodels.config.training import (
     TrainingConfig,
 )
 from seqmodels.config.transformers import (
+    AarenConfig,
     BERTConfig,
     GPTConfig,
     TransformerConfig,
@@ -82,6 +94,24 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
     ),
     "gpt, crops": (GPT, {"data.batching": Batching.CROPS}),
     "gpt, packed": (GPT, {"data.batching": Batching.PACKED}),
+    "aaren, streams": (
+        AarenConfig(1, 12, 3, 20, dropout_rate=0.2),
+        {"data.batching": Batching.STREAMS},
+    ),
+    "convolutional, packed": (
+        ConvolutionalConfig(num_layers=1, model_dim=8, hidden_dim=8, dropout_rate=0.2),
+        {"data.batching": Batching.PACKED},
+    ),
+    "mlp, crops": (MLPConfig(model_dim=8, hidden_dim=8, dropout_rate=0.2), {}),
+    "perceptron, crops": (PerceptronConfig(), {}),
+    "recurrent_encoder, masked, crops": (
+        RecurrentEncoderConfig(cell=Cell.GRU, model_dim=8, hidden_dim=6, dropout_rate=0.2),
+        {},
+    ),
+    "seq2seq, pairs": (
+        Seq2SeqConfig(model_dim=8, hidden_dim=8, attention_dim=6, dropout_rate=0.2),
+        {"data.max_shapes": 1, "evaluation.batch_size": 500},
+    ),
     "bert, masked, windows": (BERT, {"data.batching": Batching.WINDOWS}),
     "vit, images": (
         ViTConfig(4, 1, 12, 3, 20, dropout_rate=0.2),

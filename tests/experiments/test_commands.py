@@ -221,7 +221,8 @@ def test_changed_data_are_refused(
 
 
 def test_the_readme_tour_in_python(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    section = (ROOT / "README.md").read_text().partition("## And in Python\n")[2]
+    (code,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     code, count = re.subn(r'"runs/[^"]*"', repr(str(trained)), code)
     assert count == 1
     code = re.sub(r'"The [^"]*"', '"al"', code)
