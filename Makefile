@@ -32,10 +32,10 @@ demo: $(VENV)/.runtime
 	@$(BIN)/python -m experiments.demo
 
 test: $(VENV)/.dev
-	@$(PYTEST) -n 2 --dist loadfile $(ARGS)
+	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
 test-hard: $(VENV)/.dev
-	@$(PYTEST) -n 2 --dist loadfile -m hard $(ARGS)
+	@$(PYTEST) -n 2 --dist loadgroup -m hard $(ARGS)
 
 test-peers: $(VENV)/.peers
 	@$(PYTEST) -m peers $(ARGS)

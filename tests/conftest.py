@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ _hook = install_import_hook("seqmodels", "beartype.beartype")
 import jax  # noqa: E402
 
 _ROOT = Path(__file__).parents[1]
+_MAPPINGS, _MOST_MAPPINGS = Path("/proc/self/maps"), 30_000
+_TESTS = itertools.count()
 # Directories whose tests run apart from the others, and under which marker.
 _MARKED = {"faults": "hard", "mutants": "hard", "peers": "peers"}
 # Threads that live as long as the process: pools of the libraries, kept on purpose.
@@ -34,9 +37,33 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        room = item.path.relative_to(_ROOT / "tests").parts[0]
+        path = item.path.relative_to(_ROOT / "tests")
+        room = path.parts[0]
         if room in _MARKED:
             item.add_marker(_MARKED[room])
+        item.add_marker(pytest.mark.xdist_group(_group(item, room) or path.as_posix()))
+
+
+def _group(item: pytest.Item, room: str) -> str | None:
+    """What runs in one process: a conformance case, for what it compiles; a mutant by itself.
+
+    None: the whole file, for its fixtures.
+    """
+    if room not in ("conformance", "mutants") or not isinstance(item, pytest.Function):
+        return None
+    name = getattr(item, "callspec", None) and item.callspec.params.get("name")
+    return name and f"{room} {name}"
+
+
+def pytest_runtest_logfinish() -> None:
+    """Lets go of compiled programs before they are too many for the process.
+
+    Each of them is mapped into memory a few times, and Linux allows 65,530 mappings: the next
+    program to be compiled would end the process.
+    """
+    due = next(_TESTS) % 10 == 0 and _MAPPINGS.exists()
+    if due and _MAPPINGS.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+        jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)
