@@ -195,7 +195,20 @@ VARIANTS: dict[str, ModelConfig] = {
         pooling=ImagePooling.MEAN, position=ImagePosition.SINUSOIDAL_2D, remat=True
     ),
 }
-"""Further forms: the laws of chunks, packing and gradients run on each."""
+"""Further forms: the laws of chunks, packing and gradients run on each, most of them in
+`make test-hard`."""
+
+ALSO_QUICK = {
+    "unigram",
+    "recurrent GRU, learned",
+    "recurrent minGRU, residual",
+    "text_cnn",
+    "seq2seq luong, dot, local, unfed",
+    "gpt llama",
+    "gpt window, rotary",
+    "bert classes",
+}
+"""Variants that `make test` runs too: what their kind's first form has nothing of."""
 
 IMAGES = DataSpec(ImageInput(8, 12, 3), ClassOutput(5, per_step=False))
 SPECS: dict[str, DataSpec] = {
