@@ -21,7 +21,7 @@ FOUNDATION = {
         *(f"{LAWS}:test_a_token_moves_nothing_before_it", ("gpt",)),
     ),
     "no 1 / sqrt(K)": Mutant(
-        *("ops.attention:attend", "1 / math.sqrt(q.shape[-1])", "1.0"),
+        *("ops.attention:_weigh", "1 / math.sqrt(q.shape[-1])", "1.0"),
         "ops.test_attention:test_attend_is_the_formula_and_zero_where_nothing_may_be_seen",
     ),
     "forget and input gates change places": Mutant(
@@ -58,7 +58,7 @@ FOUNDATION = {
         *(f"{STEP}:test_micro_batches_are_weighted_by_their_tokens", (False,)),
     ),
     "padding counts in the mean": Mutant(
-        "tasks.language_model:LanguageModel.forward",
+        "tasks.language_model:score",
         *("weight = weights.sum()", "weight = jnp.float32(weights.size)"),
         "tasks.test_language_model:test_loss_is_the_sum_over_weighted_targets",
     ),
