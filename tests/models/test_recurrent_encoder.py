@@ -41,7 +41,8 @@ def test_features_are_pooled_where_outputs_are_one_a_sequence(name: str) -> None
     spec, features_shape, shape = OUTPUTS[name]
     model = build_model(CONFIG, spec)
     values = isinstance(spec.inputs, ValueInput)
-    inputs = jax.ShapeDtypeStruct((B, T, 4) if values else (B, T), jnp.float32 if values else int)
+    dtype = jnp.float32 if values else jnp.int32
+    inputs = jax.ShapeDtypeStruct((B, T, 4) if values else (B, T), dtype)
 
     def run(inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         variables = {"params": nn.unbox(init_params(model, jax.random.key(0)))}
