@@ -26,8 +26,9 @@ def run(arguments: Arguments) -> int:
         lines.append(f"{title}:")
         for name, row in rows.items():
             variants = row.get("variants", [])
-            more = f" ({' | '.join(variants)})" if len(variants) > 1 else ""
-            lines.append(f"  {name + more:<34}{row['summary']}")
+            lines.append(f"  {name:<24}{row['summary']}")
+            if len(variants) > 1:
+                lines.append(f"{'':<26}{name}:{' | '.join(variants)}")
     program.answer(arguments, values, "\n".join(lines))
     return program.DONE
 
