@@ -111,13 +111,18 @@ def _conjugate(x: Parts) -> Parts:
 
 def _step(a: Parts, b: Parts, h: Parts) -> Parts:
     """a h + b, and b alone where a is 0, so that 0 * NaN passes nothing on."""
+    return tuple(x + y for x, y in zip(_passed(a, h), b, strict=True))
+
+
+def _passed(a: Parts, h: Parts) -> Parts:
+    """a h, and 0 where a is 0, whatever h is."""
     stops = functools.reduce(jnp.logical_and, [part == 0 for part in a])
-    return tuple(jnp.where(stops, y, x + y) for x, y in zip(_times(a, h), b, strict=True))
+    return tuple(jnp.where(stops, 0.0, x) for x in _times(a, h))
 
 
 def _join(early: tuple[Parts, Parts], late: tuple[Parts, Parts]) -> tuple[Parts, Parts]:
     """The one step that does what two do: (a_2 a_1, a_2 b_1 + b_2)."""
-    return _times(late[0], early[0]), _step(late[0], late[1], early[1])
+    return _passed(late[0], early[0]), _step(late[0], late[1], early[1])
 
 
 def _sequential(a: Parts, b: Parts, initial: Parts, reverse: bool) -> Parts:

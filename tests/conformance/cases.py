@@ -269,7 +269,6 @@ TOKENS = (np.arange(B * T).reshape(B, T) % V).astype(np.int32)
 SOURCE = (np.arange(B * S).reshape(B, S) % (V - 2)).astype(np.int32)
 SOURCE_PACKED = np.array([[1, 1, 2, 2, 2, 0], [1, 1, 1, 2, 2, 0]], np.int32)
 SOURCE_PADDED = np.array([[1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 0, 0]], np.int32)
-SOURCE_DOCUMENTS = [(0, [0, 1]), (0, [2, 3, 4]), (1, [0, 1, 2]), (1, [3, 4])]
 
 
 def inputs_of(spec: DataSpec) -> np.ndarray:

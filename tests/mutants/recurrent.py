@@ -111,7 +111,7 @@ RECURRENT = {
         *("jnp.where(valid[..., None], x, lowest)", "x"),
         *(POOLING, (Pooling.MAX, False)),
     ),
-    "attention sees padding": Mutant(
+    "attention pooling sees padding": Mutant(
         "layers.pooling:SequencePooling._attended",
         *("jnp.where(valid, scores, jnp.finfo(jnp.float32).min)", "scores"),
         *(POOLING, (Pooling.ATTENTION, True)),

@@ -30,16 +30,17 @@ from tests.mutants.recurrent import RECURRENT
 from tests.mutants.seq2seq import SEQ2SEQ
 from tests.mutants.transformers import TRANSFORMERS
 
-MUTANTS = (
-    FOUNDATION
-    | FINETUNING
-    | ATTENTION
-    | INTEROP
-    | LINEAR_RECURRENT
-    | RECURRENT
-    | TRANSFORMERS
-    | SEQ2SEQ
+FAMILIES = (
+    FOUNDATION,
+    FINETUNING,
+    ATTENTION,
+    INTEROP,
+    LINEAR_RECURRENT,
+    RECURRENT,
+    TRANSFORMERS,
+    SEQ2SEQ,
 )
+MUTANTS = {name: mutant for family in FAMILIES for name, mutant in family.items()}
 
 
 def find(name: str) -> Any:
@@ -99,3 +100,7 @@ def test_the_suite_rejects(
             run(tmp_path / "mutant")
     forget()
     run(tmp_path / "original")
+
+
+def test_no_two_mutants_have_one_name() -> None:
+    assert len(MUTANTS) == sum(map(len, FAMILIES))

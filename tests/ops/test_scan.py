@@ -110,15 +110,27 @@ def test_not_even_nan_crosses_a_restart(form: ScanForm) -> None:
     starts, valid = moments()
 
     @jax.jit
-    def second(b: jax.Array) -> jax.Array:
+    def second(a: jax.Array, b: jax.Array) -> jax.Array:
         hs = linear_scan(*with_segments(a, b, starts, valid), initial, form)
         return jnp.sum(jnp.sin(hs[0, 2:5]))
 
-    poisoned = b.at[0, :2].set(jnp.nan)
-    np.testing.assert_allclose(second(poisoned), second(b), **TOLERANCE["exact"])
-    gradient = jax.grad(second)(poisoned)
-    assert not gradient[0, :2].any() and not gradient[0, 5:].any()
-    assert gradient[0, 2:5].all()
+    nan = lambda x, at: x.at[0, at].set(jnp.nan)
+    for poisoned in ((a, nan(b, slice(2))), (nan(a, 0), b), (nan(a, 1), nan(b, 1))):
+        np.testing.assert_allclose(second(*poisoned), second(a, b), **TOLERANCE["exact"])
+        gradient = jax.grad(second, argnums=1)(*poisoned)
+        assert not gradient[0, 5:].any()
+        assert gradient[0, 2:5].all() and jnp.isfinite(gradient[0, 2:]).all()
+
+
+@pytest.mark.parametrize("form", ScanForm)
+@pytest.mark.parametrize("place", range(15))
+def test_a_zero_stops_nan_wherever_it_stands(form: ScanForm, place: int) -> None:
+    draw = np.random.default_rng(place)
+    a, b = (jnp.asarray(draw.uniform(0.1, 0.9, (1, 16, 2)), jnp.float32) for _ in range(2))
+    a = a.at[:, place].set(jnp.nan).at[:, place + 1].set(0.0)
+    hs = linear_scan(a, b, jnp.zeros((1, 2)), form)
+    assert jnp.isfinite(hs[:, place + 1 :]).all()
+    assert jnp.isfinite(hs[:, :place]).all()
 
 
 def masked_softmax(scores: np.ndarray, values: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -143,7 +143,7 @@ def test_decoders(name: str, tmp_path: Path) -> None:
     compare(loaded, module, module(torch.tensor(tokens), use_cache=False).logits, tokens)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral"])
 def test_greedy_generation_token_for_token(name: str, tmp_path: Path) -> None:
     module = spread(DECODERS[name](), seed=5)
     loaded = saved(module, tmp_path / "folder")
