@@ -195,6 +195,14 @@ def test_gradients_flow_through_the_carry(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_prefix_alone_gives_its_own_outputs(name: str, length: int) -> None:
+    c = case(name)
+    got, wanted = c.run(c.inputs[:, :length]), c.run(c.inputs)[:, :length]
+    np.testing.assert_allclose(got, wanted, **TOLERANCE["chunking"])
+
+
+@pytest.mark.parametrize("name", CAUSAL)
 def test_a_token_moves_nothing_before_it(name: str) -> None:
     c = case(name)
     before = c.run(c.inputs)
