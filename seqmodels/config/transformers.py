@@ -113,7 +113,8 @@ class GPTConfig(ModelConfig):
 @dataclasses.dataclass
 class BERTConfig(ModelConfig):
     """Encoder that looks both ways, over tokens (BERT). `num_token_types` vectors tell sentences
-    apart; `next_sentence`: whether there is a head that says if the second follows the first.
+    apart; `next_sentence`: whether there is a head that says if the second follows the first
+    (imported with its weights; no task here trains it).
     `dropout_rate`, `norm_epsilon`, `remat` as in `GPTConfig`."""
 
     kind: ClassVar[str] = "bert"

@@ -103,6 +103,9 @@ def _open_folder(folder: Path, stack: contextlib.ExitStack) -> Tensors:
     if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
         raise UserError(f"{index}: damaged: it has no weight_map of names and files")
     shards = sorted(set(places.values()))
+    outside = [shard for shard in shards if Path(shard).name != shard]
+    if outside:
+        raise UserError(f"{index}: {name_some(outside, 'shard')} not a file of the folder itself")
     missing = [shard for shard in shards if not (folder / shard).is_file()]
     if missing:
         raise UserError(f"{index}: {name_some(missing, 'shard')} missing in {folder}")
