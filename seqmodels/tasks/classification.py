@@ -13,8 +13,7 @@ from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.data.datasets.image_source import ImageSplit
 from seqmodels.data.labels import Labels, render
 from seqmodels.data.sources import BatchSource
-from seqmodels.ops.losses import softmax_cross_entropy
-from seqmodels.tasks.language_model import score
+from seqmodels.tasks.language_model import score, total_loss
 from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
 
 
@@ -82,9 +81,8 @@ class Classification:
         metrics = score(logits, batch.targets, batch.loss_weights)
         loss, weight = metrics["loss"]
         if train and self.label_smoothing:
-            weights = batch.loss_weights
-            smoothed = softmax_cross_entropy(logits, batch.targets, self.label_smoothing)
-            loss = (jnp.where(weights > 0, smoothed, 0.0) * weights).sum()
+            smoothing = self.label_smoothing
+            loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
         return loss, weight, metrics, carry
 
     def summarize(

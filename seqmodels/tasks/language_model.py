@@ -82,9 +82,8 @@ class LanguageModel:
         metrics = score(logits, batch.targets, batch.loss_weights)
         loss, weight = metrics["loss"]
         if train and self.label_smoothing:
-            weights = batch.loss_weights
-            smoothed = softmax_cross_entropy(logits, batch.targets, self.label_smoothing)
-            loss = (jnp.where(weights > 0, smoothed, 0.0) * weights).sum()
+            smoothing = self.label_smoothing
+            loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
         return loss, weight, metrics, carry
 
     def summarize(
@@ -113,10 +112,21 @@ def score(
 ) -> Metrics:
     """Loss and accuracy over the targets of weight above 0, as (sum, weight) pairs."""
     weight = weights.sum()
-    # A padded position may hold anything, NaN too: it is selected away, not multiplied.
-    losses = jnp.where(weights > 0, softmax_cross_entropy(logits, targets), 0.0)
     hits = (jnp.argmax(logits, axis=-1) == targets) * weights
-    return {"loss": ((losses * weights).sum(), weight), "accuracy": (hits.sum(), weight)}
+    loss = total_loss(logits, targets, weights)
+    return {"loss": (loss, weight), "accuracy": (hits.sum(), weight)}
+
+
+def total_loss(
+    logits: Float[Array, "*rows V"],
+    targets: Integer[Array, "*rows"],
+    weights: Float[Array, "*rows"],
+    label_smoothing: float = 0.0,
+) -> Float[Array, ""]:
+    """Weighted sum of the cross entropies of targets of weight above 0."""
+    losses = softmax_cross_entropy(logits, targets, label_smoothing)
+    # A padded position may hold anything, NaN too: it is selected away, not multiplied.
+    return (jnp.where(weights > 0, losses, 0.0) * weights).sum()
 
 
 def figures(sums: dict[str, tuple[float, float]]) -> dict[str, float]:

@@ -12,8 +12,7 @@ from seqmodels.config.tasks import TranslationConfig
 from seqmodels.data.pair_tokenizer import PairTokenizer
 from seqmodels.data.pairs import PairSplit
 from seqmodels.data.sources import BatchSource
-from seqmodels.ops.losses import softmax_cross_entropy
-from seqmodels.tasks.language_model import figures, score
+from seqmodels.tasks.language_model import figures, score, total_loss
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, VocabOutput
 
 WHOLE = "sequence_accuracy"
@@ -98,8 +97,7 @@ class Translation:
         metrics = score(logits, batch.targets, weights)
         loss, weight = metrics["loss"]
         if train and self.label_smoothing:
-            smoothed = softmax_cross_entropy(logits, batch.targets, self.label_smoothing)
-            loss = (jnp.where(weights > 0, smoothed, 0.0) * weights).sum()
+            loss = total_loss(logits, batch.targets, weights, self.label_smoothing)
         right = (jnp.argmax(logits, axis=-1) == batch.targets) | (weights == 0)
         counts = (weights > 0).any(axis=1).astype(jnp.float32)
         metrics[WHOLE] = ((right.all(axis=1) * counts).sum(), counts.sum())
