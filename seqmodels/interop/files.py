@@ -136,7 +136,7 @@ def _open_safetensors(paths: list[Path], source: str, stack: contextlib.ExitStac
 def _open_state_dict(path: Path) -> Tensors:
     """A state dict as `torch.save` writes it, by itself or under the key state_dict."""
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]  # one of the peers
     except ImportError:
         raise UserError(
             f"--from={path}: needs torch, which is not installed (pip install torch); "
