@@ -42,6 +42,16 @@ class RecurrentBlock(enum.StrEnum):
     RESIDUAL = "residual"
 
 
+# Fields that other cells would not read.
+_ONLY_FOR: dict[str, tuple[Cell, ...]] = {
+    "forget_bias": (Cell.LSTM, Cell.LAYER_NORM_LSTM),
+    "chrono_length": (Cell.LSTM, Cell.LAYER_NORM_LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE),
+    "num_heads": (Cell.AAREN,),
+    "min_radius": (Cell.LRU,),
+    "max_radius": (Cell.LRU,),
+}
+
+
 @dataclasses.dataclass
 class CellConfig(ModelConfig):
     """What all models over recurrent cells share.
@@ -75,10 +85,11 @@ class CellConfig(ModelConfig):
     max_radius: float = 0.999
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        chrono = (Cell.LSTM, Cell.LAYER_NORM_LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE)
-        if self.chrono_length is not None and self.cell not in chrono:
-            yield "chrono_length", f"is only for {', '.join(chrono)}, not {self.cell}"
-        elif self.chrono_length is not None and self.chrono_length < 3:
+        for field in dataclasses.fields(CellConfig):
+            cells = _ONLY_FOR.get(field.name, tuple(Cell))
+            if self.cell not in cells and getattr(self, field.name) != field.default:
+                yield field.name, f"is only for {', '.join(cells)}, not {self.cell}"
+        if self.chrono_length is not None and self.chrono_length < 3:
             yield "chrono_length", "must be 3 or more, or none"
         if self.cell is Cell.AAREN and self.hidden_dim % self.num_heads:
             yield "num_heads", f"must divide hidden_dim, {self.hidden_dim}"
