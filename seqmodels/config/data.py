@@ -12,9 +12,24 @@ MAX_SHAPES = 8
 
 
 class TokenizerKind(enum.StrEnum):
+    """What a token is. All but huggingface, which is read, are made from the training split only.
+
+    character: a Unicode code point.
+    byte: a byte of UTF-8.
+    word: what stands between white space; a line feed is <eos>.
+    bpe: a string of bytes; data.vocab_size of them are learned.
+    huggingface: what a tokenizer of the `tokenizers` library says.
+    """
+
     CHARACTER = "character"
     BYTE = "byte"
+    WORD = "word"
+    BPE = "bpe"
     HUGGINGFACE = "huggingface"
+
+
+_SIZED = {TokenizerKind.WORD: 3, TokenizerKind.BPE: 256, TokenizerKind.HUGGINGFACE: 1}
+"""Tokenizers that take data.vocab_size, and its least: <unk>, <eos> and a word; all bytes."""
 
 
 class Batching(enum.StrEnum):
@@ -73,11 +88,13 @@ class TextDataConfig(DataConfig):
       feature: `tfds:NAME`: name of the text feature.
       train_split, validation_split, test_split: TFDS split expressions, such as 'validation+test';
         test_split may be none.
-      tokenizer: character and byte are made from the training split only; huggingface is read.
+      tokenizer: see `TokenizerKind`.
       tokenizer_path: huggingface: a folder with tokenizer.json, vocab.json and merges.txt, or
         vocab.txt; or such a file.
-      vocab_size: huggingface: size of the model's vocabulary where its table has more rows than
-        the tokenizer has tokens; none = those of the tokenizer.
+      vocab_size: word: most tokens, <unk> and <eos> among them, the most frequent words stay; none
+        = all words. bpe: tokens that are learned. huggingface: size of the model's vocabulary where
+        its table has more rows than the tokenizer has tokens; none = those of the tokenizer.
+      min_count: word: words that the training split has fewer times are <unk>.
       unknown_symbols: character tokenizer: keep a symbol <unk> for characters that the training
         split lacks; without it such a character in held-out text is an error.
       batching, sequence_length: how rows are cut; a row has sequence_length targets.
@@ -99,6 +116,7 @@ class TextDataConfig(DataConfig):
     tokenizer: TokenizerKind = TokenizerKind.CHARACTER
     tokenizer_path: str | None = None
     vocab_size: int | None = None
+    min_count: int = 1
     unknown_symbols: bool = True
     batching: Batching = Batching.CROPS
     sequence_length: int = 128
@@ -111,6 +129,17 @@ class TextDataConfig(DataConfig):
             "validation_path": self.validation_path,
             "test_path": self.test_path,
         }
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from _tokenizer_problems(self)
+        if self.tokenizer is not TokenizerKind.HUGGINGFACE:
+            if self.tokenizer_path is not None:
+                yield (
+                    "tokenizer_path",
+                    f"is only for data.tokenizer=huggingface, not {self.tokenizer}",
+                )
+        elif not self.tokenizer_path:
+            yield "tokenizer_path", "data.tokenizer=huggingface needs a folder or a file here"
 
 
 @dataclasses.dataclass
@@ -151,7 +180,8 @@ class PairsDataConfig(DataConfig):
         of line i of the other; split by fraction (the last part is held out).
       train_source_path .. test_target_path: `parallel_text`: two files a split, instead.
       validation_fraction, test_fraction: shares of the lines of source_path that are held out.
-      tokenizer: character or byte.
+      tokenizer, vocab_size, min_count: as for text, but for huggingface; of each vocabulary. Lines
+        have no line feed, so <eos> is the target's end alone.
       unknown_symbols: character tokenizer: keep a symbol <unk> for what the training split lacks.
       shared_vocabulary: one vocabulary for both sides, or one a side.
       max_source_length, max_target_length: in tokens; the target's <eos> counts. Longer pairs of
@@ -172,6 +202,8 @@ class PairsDataConfig(DataConfig):
     validation_fraction: float = 0.05
     test_fraction: float = 0.05
     tokenizer: TokenizerKind = TokenizerKind.CHARACTER
+    vocab_size: int | None = None
+    min_count: int = 1
     unknown_symbols: bool = True
     shared_vocabulary: bool = True
     max_source_length: int = 64
@@ -193,7 +225,10 @@ class PairsDataConfig(DataConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.tokenizer is TokenizerKind.HUGGINGFACE:
-            yield "tokenizer", "must be character or byte for data of kind pairs"
+            others = ", ".join(kind for kind in TokenizerKind if kind is not self.tokenizer)
+            yield "tokenizer", f"must be one of {others} for data of kind pairs"
+        else:
+            yield from _tokenizer_problems(self)
         if self.validation_fraction + self.test_fraction >= 1:
             yield (
                 "validation_fraction",
@@ -232,3 +267,18 @@ class PairsDataConfig(DataConfig):
             yield "test_source_path", "and data.test_target_path: give both or none"
         if whole and self.validation_fraction == 0:
             yield "validation_fraction", "must be above 0 with data.source_path"
+
+
+def _tokenizer_problems(config: TextDataConfig | PairsDataConfig) -> Iterator[tuple[str, str]]:
+    """What does not go with the tokenizer of a data config."""
+    kind, size = config.tokenizer, config.vocab_size
+    if size is not None and kind not in _SIZED:
+        yield "vocab_size", f"is only for data.tokenizer={' or '.join(_SIZED)}, not {kind}"
+    elif size is not None and size < _SIZED[kind]:
+        yield "vocab_size", f"must be {_SIZED[kind]} or more with data.tokenizer={kind}"
+    elif size is None and kind is TokenizerKind.BPE:
+        yield "vocab_size", "must be how many tokens data.tokenizer=bpe is to learn, such as 8192"
+    if config.min_count != 1 and kind is not TokenizerKind.WORD:
+        yield "min_count", f"is only for data.tokenizer=word, not {kind}"
+    if not config.unknown_symbols and kind is TokenizerKind.WORD:
+        yield "unknown_symbols", "must be true with data.tokenizer=word, which has <unk>"

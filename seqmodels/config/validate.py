@@ -214,24 +214,6 @@ def _text(config: ExperimentConfig) -> Problems:
         yield problem("data.name", data.name, "must name a data set: tfds:NAME")
 
 
-def _tokenizer(config: ExperimentConfig) -> Problems:
-    data = config.data
-    if not isinstance(data, TextDataConfig):
-        return
-    if data.tokenizer is TokenizerKind.HUGGINGFACE:
-        if not data.tokenizer_path:
-            allowed = "data.tokenizer=huggingface needs a folder or a file here"
-            yield problem("data.tokenizer_path", data.tokenizer_path, allowed)
-        return
-    for name, value in (
-        ("data.tokenizer_path", data.tokenizer_path),
-        ("data.vocab_size", data.vocab_size),
-    ):
-        if value is not None:
-            allowed = f"is only for data.tokenizer=huggingface, not {data.tokenizer}"
-            yield problem(name, value, allowed)
-
-
 def _text_file(config: ExperimentConfig) -> Problems:
     data = config.data
     if not isinstance(data, TextDataConfig):
@@ -344,7 +326,7 @@ def _best_metric(config: ExperimentConfig) -> Problems:
         return
     loses = isinstance(data, TextDataConfig) and (
         (data.tokenizer is TokenizerKind.CHARACTER and data.unknown_symbols)
-        or data.tokenizer is TokenizerKind.HUGGINGFACE
+        or data.tokenizer in (TokenizerKind.WORD, TokenizerKind.HUGGINGFACE)
     )
     if name not in task.best_metrics:
         yield problem("training.best_metric", name, f"task.kind={task.kind} has none")
@@ -381,7 +363,6 @@ _STAGES: tuple[tuple[Callable[[ExperimentConfig], Problems], ...], ...] = (
         _lengths,
         _carries,
         _text,
-        _tokenizer,
         _text_file,
         _optimizer,
         _finetuning,

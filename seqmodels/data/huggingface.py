@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import collections
 import json
 import re
 from collections.abc import Iterable
@@ -97,8 +98,15 @@ class HuggingFaceTokenizer(SavedTokenizer):
         if not unknown and self.unknown_id is not None:
             missing = np.flatnonzero(ids == self.unknown_id)
             if missing.size:
-                raise_unknown(text, [encoded.offsets[i][0] for i in missing])
+                places = [encoded.offsets[i][0] for i in missing]
+                raise_unknown([(text[place], place) for place in places])
         return ids
+
+    def count_unknown(self, text: str) -> collections.Counter[str]:
+        """How often each piece occurs in `text` that becomes the unknown token."""
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        spans = zip(encoded.ids, encoded.offsets, strict=True)
+        return collections.Counter(text[a:b] for i, (a, b) in spans if i == self.unknown_id)
 
     def decode(self, ids: Any) -> str:
         """Returns the text of tokens [N]; rows of the model's table that are no token have none."""
@@ -258,17 +266,45 @@ def _read(path: Path) -> str:
 
 def _byte_level(vocabulary: dict[str, int], lines: Iterable[str]) -> dict[str, Any]:
     """GPT-2's tokenizer of its two files (Radford et al., 2019)."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import Tokenizer, models
 
     merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     try:
         tokenizer = Tokenizer(models.BPE(vocabulary, merges))  # type: ignore[arg-type]
     except Exception as error:
         raise ValueError(f"vocab.json and merges.txt do not go together: {error}") from None
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    _read_bytes(tokenizer)
     tokenizer.add_special_tokens([token for token in _SPECIAL if token in vocabulary])
     return json.loads(tokenizer.to_str())
+
+
+def train_byte_pairs(texts: Iterable[str], vocab_size: int) -> HuggingFaceTokenizer:
+    """Learns byte-level BPE (Sennrich et al., 2016; over bytes: Radford et al., 2019).
+
+    The 256 bytes are tokens, so that it loses nothing of any text; then, time after time, the pair
+    of tokens that occurs most inside GPT-2's words becomes one. What occurs once is not joined, so
+    a small text gives fewer tokens than `vocab_size`. The same texts give the same tokens.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    _read_bytes(tokenizer)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return HuggingFaceTokenizer(json.loads(tokenizer.to_str()))
+
+
+def _read_bytes(tokenizer: Any) -> None:
+    """Has a tokenizer cut a text as GPT-2's does, and see it as bytes."""
+    from tokenizers import decoders, pre_tokenizers
+
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
 
 
 def _word_pieces(tokens: list[str], lowercase: bool) -> dict[str, Any]:

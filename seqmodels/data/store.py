@@ -33,10 +33,13 @@ from seqmodels.data.tokenizers import (
     Tokenizer,
     UnknownSymbols,
     load_tokenizer,
+    name_symbol,
 )
+from seqmodels.data.words import WordTokenizer
 
-_FORMAT = 1
-_CHUNK = 1 << 22  # characters tokenised at once; bounds the memory of their UTF-32 copy
+_FORMAT = 2
+_CHUNK = 1 << 22  # characters tokenised at once, and up to a line more: bounds the memory
+_TRAINING_CHUNK = 1 << 16  # characters that BPE is given at once: it counts them in parallel
 _log = logging.getLogger(__name__)
 
 
@@ -109,7 +112,12 @@ def open_entry(
         or the cache cannot be written.
     """
     text = source.fingerprint()
-    own = {"kind": str(config.tokenizer), "unknown_symbols": config.unknown_symbols}
+    own = {
+        "kind": str(config.tokenizer),
+        "vocab_size": config.vocab_size,
+        "min_count": config.min_count,
+        "unknown_symbols": config.unknown_symbols,
+    }
     where = _place(cache, text, own)
     if tokenizer is not None:
         # A run's tokenizer mostly is the one that its data make.
@@ -170,18 +178,24 @@ def _write_entry(
     tokenizer: Tokenizer | None,
 ) -> None:
     """Call under the entry's lock."""
+    notes: list[str] = []
     owner = "the tokenizer of the run" if tokenizer is not None else "the training split"
     if tokenizer is None:
         parts = (texts for n, texts in documents.items() if n.partition(".")[0] == "train")
-        tokenizer = _make_tokenizer(config, list(itertools.chain.from_iterable(parts)))
+        tokenizer = make_tokenizer(config, list(itertools.chain.from_iterable(parts)))
+        if config.tokenizer is TokenizerKind.BPE and tokenizer.vocab_size != config.vocab_size:
+            few = f"gives {tokenizer.vocab_size} tokens only: it has no more pairs that come twice"
+            notes.append(f"data.vocab_size={config.vocab_size}: the training split {few}")
     partial = where.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    splits, notes = {}, []
+    splits = {}
     for name, texts in documents.items():
         splits[name], missing = _tokenise(texts, tokenizer, name, owner)
         if missing:
-            notes.append(_describe_missing(name, owner, missing, splits[name].num_characters))
+            counted = f"{len(splits[name].tokens)} {tokenizer.unit}s"
+            share = missing.total() / len(splits[name].tokens)
+            notes.append(_describe_missing(name, owner, missing, counted, share))
         for part in ("tokens", "offsets"):
             with open(partial / f"{name}.{part}.npy", "wb") as file:
                 np.save(file, getattr(splits[name], part))
@@ -207,10 +221,22 @@ def _write_entry(
     _sync_directory(where.parent)
 
 
-def _make_tokenizer(config: TextDataConfig | PairsDataConfig, training: list[str]) -> Tokenizer:
-    if config.tokenizer == TokenizerKind.BYTE:
-        return ByteTokenizer()
-    return CharacterTokenizer.train(training, config.unknown_symbols)
+def make_tokenizer(config: TextDataConfig | PairsDataConfig, training: list[str]) -> Tokenizer:
+    """Returns the tokenizer that `config` has the documents of the training split make."""
+    match config.tokenizer:
+        case TokenizerKind.BYTE:
+            return ByteTokenizer()
+        case TokenizerKind.CHARACTER:
+            return CharacterTokenizer.train(training, config.unknown_symbols)
+        case TokenizerKind.WORD:
+            return WordTokenizer.train(training, config.min_count, config.vocab_size)
+        case TokenizerKind.BPE:
+            from seqmodels.data.huggingface import train_byte_pairs
+
+            assert config.vocab_size is not None
+            pieces = (p for text in training for p in cut_behind_lines(text, _TRAINING_CHUNK))
+            return train_byte_pairs(pieces, config.vocab_size)
+    raise ValueError(f"data.tokenizer={config.tokenizer} is not made from a text")
 
 
 def _tokenise(
@@ -223,16 +249,15 @@ def _tokenise(
     parts, lengths, characters = [np.zeros(0, dtype)], [0], 0
     for text in texts:
         length = 0
-        for piece in (text[i : i + _CHUNK] for i in range(0, len(text), _CHUNK)):
+        for piece in cut_behind_lines(text, _CHUNK):
             try:
                 ids = tokenizer.encode(piece, unknown=True)
             except UnknownSymbols as error:
                 symbols = [(symbol, at + characters) for symbol, at in error.symbols]
                 where = f"data.unknown_symbols=false: the {name} split, against {owner},"
                 raise UnknownSymbols(symbols, error.total, where) from None
-            if tokenizer.unknown_id is not None and isinstance(tokenizer, CharacterTokenizer):
-                unknown = np.flatnonzero(ids == tokenizer.unknown_id)
-                missing.update(piece[i] for i in unknown)
+            if tokenizer.unknown_id is not None and (ids == tokenizer.unknown_id).any():
+                missing.update(tokenizer.count_unknown(piece))
             parts.append(ids.astype(dtype))
             length += len(ids)
             characters += len(piece)
@@ -241,13 +266,25 @@ def _tokenise(
     return TokenSplit(np.concatenate(parts), offsets, characters), missing
 
 
+def cut_behind_lines(text: str, size: int) -> Iterator[str]:
+    """Cuts a text behind the first line feed that leaves a piece `size` characters or more.
+
+    So no word is cut, and what a tokenizer of lines sees does not depend on `size`.
+    """
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + size - 1) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
 def _describe_missing(
-    name: str, owner: str, missing: collections.Counter[str], characters: int
+    name: str, owner: str, missing: collections.Counter[str], counted: str, share: float
 ) -> str:
-    examples = ", ".join(f"{c!r} (U+{ord(c):04X}) x {n}" for c, n in missing.most_common(5))
+    examples = ", ".join(f"{name_symbol(symbol)} x {n}" for symbol, n in missing.most_common(5))
     return (
-        f"{missing.total()} of {characters} characters ({missing.total() / characters:.3%}) of the "
-        f"{name} split are not in {owner} and become <unk>: {len(missing)} symbols: {examples}"
+        f"{missing.total()} of {counted} ({share:.3%}) of the {name} split are not in the "
+        f"vocabulary of {owner} and become <unk>: {len(missing)} distinct: {examples}"
     )
 
 

@@ -1,8 +1,9 @@
-"""Text to tokens and back, exactly: bytes or characters."""
+"""What turns text into tokens and back; bytes and characters, which do so exactly."""
 
 from __future__ import annotations
 
 import codecs
+import collections
 import json
 import os
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ import numpy as np
 from seqmodels.config.errors import UserError
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_NUM_NAMED = 5
+_NUM_NAMED, _LONGEST_NAMED = 5, 40
 
 
 class UnknownSymbols(UserError):
@@ -22,17 +23,27 @@ class UnknownSymbols(UserError):
 
     Attributes:
       symbols: the first few distinct ones, each with its first position in characters.
-      total: how many characters of the text are unknown.
+      total: how many symbols of the text are unknown.
     """
 
-    def __init__(self, symbols: list[tuple[str, int]], total: int, where: str = "the text") -> None:
+    def __init__(
+        self,
+        symbols: list[tuple[str, int]],
+        total: int,
+        where: str = "the text",
+        noun: str = "symbol",
+    ) -> None:
         self.symbols, self.total = symbols, total
-        named = ", ".join(f"{_name(symbol)} at character {at}" for symbol, at in symbols)
-        plural = "a symbol" if total == 1 else f"{total} symbols"
+        named = ", ".join(f"{name_symbol(symbol)} at character {at}" for symbol, at in symbols)
+        plural = f"a {noun}" if total == 1 else f"{total} {noun}s"
         super().__init__(f"{where} has {plural} outside the vocabulary: {named}")
 
 
-def _name(symbol: str) -> str:
+def name_symbol(symbol: str) -> str:
+    """A character with its code, a word in quotation marks."""
+    if len(symbol) > 1:
+        cut = len(symbol) > _LONGEST_NAMED
+        return repr(f"{symbol[:_LONGEST_NAMED]}..." if cut else symbol)
     code = f"U+{ord(symbol):04X}"
     return f"{symbol!r} ({code})" if symbol.isprintable() else code
 
@@ -55,7 +66,7 @@ class Tokenizer(Protocol):
     """Text to tokens and back.
 
     Attributes:
-      kind: `character`, `byte` or `huggingface`.
+      kind: `character`, `byte`, `word` or `huggingface`.
       unit: what a token stands for, in a word.
       vocab_size: V; tokens are 0..V-1.
       byte_lengths: UTF-8 bytes that each token stands for, [V]; 0 for the unknown symbol.
@@ -78,6 +89,10 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
         """Returns tokens [N] int32; raises `UnknownSymbols` unless `unknown` lets them through."""
+        ...
+
+    def count_unknown(self, text: str) -> collections.Counter[str]:
+        """How often each symbol occurs in `text` that becomes `unknown_id`."""
         ...
 
     def decode(self, ids: Any) -> str:
@@ -140,8 +155,12 @@ class ByteTokenizer(_Plain):
         try:
             encoded = text.encode()
         except UnicodeEncodeError:
-            raise_unknown(text, [i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"])
+            raise_unknown([(c, i) for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"])
         return np.frombuffer(encoded, np.uint8).astype(np.int32)
+
+    def count_unknown(self, text: str) -> collections.Counter[str]:
+        """None: every text is bytes."""
+        return collections.Counter()
 
     def decode(self, ids: Any) -> str:
         """Returns the text of tokens [N]; bytes that are no UTF-8 become U+FFFD."""
@@ -219,9 +238,14 @@ class CharacterTokenizer(_Plain):
         missing = np.flatnonzero(ids < 0)
         if missing.size:
             if not unknown or self.unknown_id is None:
-                raise_unknown(text, missing.tolist())
+                raise_unknown([(text[i], i) for i in missing.tolist()])
             ids[missing] = self.unknown_id
         return ids
+
+    def count_unknown(self, text: str) -> collections.Counter[str]:
+        """How often each character occurs in `text` that is outside the vocabulary."""
+        known = set(self.symbols)
+        return collections.Counter(c for c in text if c not in known)
 
     def decode(self, ids: Any) -> str:
         """Returns the text of tokens [N]."""
@@ -253,14 +277,14 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def raise_unknown(text: str, positions: list[int]) -> NoReturn:
-    """Raises `UnknownSymbols` for the characters of `text` at `positions`."""
+def raise_unknown(found: list[tuple[str, int]], noun: str = "symbol") -> NoReturn:
+    """Raises `UnknownSymbols` for the symbols `found` in a text, with their positions."""
     first: dict[str, int] = {}
-    for position in positions:
-        first.setdefault(text[position], position)
+    for symbol, position in found:
+        first.setdefault(symbol, position)
         if len(first) == _NUM_NAMED:
             break
-    raise UnknownSymbols(list(first.items()), len(positions))
+    raise UnknownSymbols(list(first.items()), len(found), noun=noun)
 
 
 def tokenizer_from_json(saved: Any) -> Tokenizer:
@@ -270,6 +294,10 @@ def tokenizer_from_json(saved: Any) -> Tokenizer:
             return ByteTokenizer()
         case {"kind": "character", "symbols": str(symbols), "unknown_symbols": bool(unknown)}:
             return CharacterTokenizer(symbols, unknown)
+        case {"kind": "word", "words": list(words)} if all(isinstance(w, str) for w in words):
+            from seqmodels.data.words import WordTokenizer
+
+            return WordTokenizer(words)
         case {"kind": "huggingface", "tokenizer": dict(description), "vocab_size": int(size)}:
             from seqmodels.data.huggingface import HuggingFaceTokenizer
 

@@ -22,7 +22,7 @@ REFUSED = [
     (IMAGES, "training.best_metric=perplexity", "task.kind=classification has none"),
     (IMAGES, "task.label_smoothing=1", "from 0 up to, but not, 1"),
     (PAIRS, "data.max_shapes=9", "must be at most 8"),
-    (PAIRS, "data.tokenizer=huggingface", "must be character or byte"),
+    (PAIRS, "data.tokenizer=huggingface", "must be one of character, byte, word, bpe"),
     (PAIRS, "training.steps_per_call=2", "must be 1 with data.max_shapes=2"),
     (PAIRS, "data.max_source_length=129", "must be at most model.max_length, 128"),
     (PAIRS, "data.max_target_length=129", "must be at most model.max_length, 128"),

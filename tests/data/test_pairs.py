@@ -250,3 +250,38 @@ def test_long_pairs_are_left_out_or_refused(written: dict[str, Any], tmp_path: P
     config = experiment(batch_size=8, max_source_length=30, max_shapes=1, **written)
     found = texts(config, load_data(config).batches(config).batch(1), data.encoding)
     assert sorted(found) == sorted(PAIRS[6:14])
+
+
+ENGLISH, GERMAN = ["a", "runs", "cat", "dog"], ["rennt", "Hund", "Katze", "ein", "eine"]
+BOTH = ["a", "rennt", "runs", "Hund", "Katze", "cat", "dog", "ein", "eine"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("kind", [TokenizerKind.WORD, TokenizerKind.BPE])
+def test_words_and_byte_pairs(
+    written: dict[str, Any], tmp_path: Path, kind: TokenizerKind, shared: bool
+) -> None:
+    """Of both sides of the training split together, or of one a side."""
+    pairs = [("a dog runs", "ein Hund rennt"), ("a cat runs", "eine Katze rennt")] * 12
+    for name, side in (("source", 0), ("target", 1)):
+        lines = [pair[side] for pair in [*pairs, ("an owl", "eine Eule")]]
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    words = kind is TokenizerKind.WORD
+    fields = {**written, "validation_fraction": 0.05, "test_fraction": 0.0, "tokenizer": kind}
+    size = None if words else 262
+    config = experiment(vocab_size=size, shared_vocabulary=shared, **fields)
+    data = load_data(config)
+    encoding = data.encoding
+    if words:
+        made = [side.to_json()["words"] for side in (encoding.source, encoding.target)]
+        assert made == ([BOTH, BOTH] if shared else [ENGLISH, GERMAN])
+        assert "2 of 2 words (100.000%) of the validation.source split" in data.notes[0]
+        assert "1 of 2 words (50.000%) of the validation.target split" in data.notes[1]
+    else:
+        assert encoding.source.vocab_size == encoding.target.vocab_size == 262
+        assert (encoding.source.to_json() == encoding.target.to_json()) is shared
+        assert not data.notes
+    assert encoding.eos_id == encoding.target.vocab_size + 1
+    source = data.batches(config)
+    shown = [texts(config, source.batch(step), encoding) for step in range(1, 9)]
+    assert {pair for batch in shown for pair in batch} == set(pairs)

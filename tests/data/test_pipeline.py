@@ -256,7 +256,7 @@ def test_held_out_symbols_become_unknown_with_one_loud_line(
         assert record.levelno == logging.WARNING
         line = record.getMessage()
         assert "3 of 11 characters (27.273%) of the validation split" in line
-        assert "2 symbols: '€' (U+20AC) x 2, 'ž' (U+017E) x 1" in line
+        assert "2 distinct: '€' (U+20AC) x 2, 'ž' (U+017E) x 1" in line
         assert (
             data.tokenizer.decode(data.splits["validation"].tokens) == "plain \ufffd\ufffd \ufffd\n"
         )
