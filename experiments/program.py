@@ -14,7 +14,7 @@ from typing import Any
 from absl import flags
 
 from experiments.arguments import Arguments, Command, parse
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -37,17 +37,31 @@ def main(command: Command, argv: Sequence[str] | None = None) -> int:
         _set_up_logging()
         return command.run(arguments)
     except UserError as error:
-        print(f"{command.name}: {' '.join(str(error).split())}", file=sys.stderr)
+        _tell(command, error)
         return MISTAKE
+    except RunFailure as error:
+        _tell(command, error)
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        if (problem := find_problem(error)) is None:
+            traceback.print_exc()
+        else:
+            _tell(command, f"{error.filename or ''}: {problem}".removeprefix(": "))
+        return FAILED
     except Exception:
         traceback.print_exc()
         return FAILED
+
+
+def _tell(command: Command, error: Exception | str) -> None:
+    """Says in one line what is wrong."""
+    print(f"{command.name}: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def define_workdir(values: flags.FlagValues, text: str = "work directory of the run") -> None:
@@ -96,8 +110,15 @@ def _set_up_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # orbax reports each of its moves there; what concerns a run is logged by seqmodels.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # orbax reports each of its moves there, and a failure by each thread: they come as exceptions.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    sys.unraisablehook = _tell_unraisable
+
+
+def _tell_unraisable(unraisable: Any) -> None:
+    """Hides what a save or load that failed leaves behind in a thread: its closed event loop."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 def set_up_jax(config: ExperimentConfig) -> None:

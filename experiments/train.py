@@ -49,17 +49,13 @@ def run(arguments: Arguments) -> int:
     refuse_other_run(workdir, config)
     program.set_up_jax(config)
     from seqmodels.data.pipeline import load_data
-    from seqmodels.training.loop import NonFiniteError, prepare, train
+    from seqmodels.training.loop import prepare, train
 
     # What may be wrong with the data or the devices is found before the directory is claimed.
     data = load_data(config, imported_encoding(workdir, config))
     prepared = None if config.model.fitted else prepare(config, workdir, data)
     program.show_devices()
-    try:
-        return train(config, workdir, data, prepared)
-    except NonFiniteError as error:
-        program.say(f"train: {error}")
-        return program.FAILED
+    return train(config, workdir, data, prepared)
 
 
 COMMAND = Command(

@@ -9,9 +9,10 @@ one is kept) and `train` (the rest of the state), committed by a rename and then
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.training.seals import SealState, check_seal, seal_digest, write_seal
 from seqmodels.training.state import TrainState
 
@@ -106,13 +107,23 @@ class Checkpoints:
         finally:
             self._sealer.shutdown()
             if self._orbax is not None:
-                self._orbax.close()
+                with contextlib.suppress(RunFailure), self._explain(-1):
+                    self._orbax.close()  # raises once more what went wrong with the last save
 
     def wait(self) -> None:
-        """Waits until the last save is committed and sealed; raises what went wrong with it."""
+        """Waits until the last save is committed and sealed.
+
+        Raises:
+          RunFailure: the disk did not take it.
+        """
         if self._sealing is not None:
             sealing, self._sealing = self._sealing, None
             sealing.result()
+
+    def check(self) -> None:
+        """Raises what went wrong with the last save, as far as that is known by now."""
+        if self._sealing is not None and self._sealing.done():
+            self.wait()
 
     def save(self, step: int, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Starts to save the state of `step`; returns when its arrays are copied.
@@ -133,15 +144,33 @@ class Checkpoints:
     def _save(self, step: int, items: dict[str, Any], metrics: dict[str, float] | None) -> None:
         self.wait()
         assert self._orbax is not None
-        response = self._orbax.save_checkpointables_async(step, items, metrics=metrics)
+        with self._explain(step):
+            response = self._orbax.save_checkpointables_async(step, items, metrics=metrics)
         if response is None:
             raise RuntimeError(f"orbax refused to save step {step}")
 
         def seal() -> None:
-            response.result()
-            write_seal(self._directory / str(step))
+            with self._explain(step):
+                response.result()
+                write_seal(self._directory / str(step))
 
         self._sealing = self._sealer.submit(seal)
+
+    @contextlib.contextmanager
+    def _explain(self, step: int) -> Iterator[None]:
+        """Turns what a full or unwritable disk does to a save into one line."""
+        try:
+            yield
+        except Exception as error:
+            problem = find_problem(error)
+            if problem is None:
+                raise
+            kept = [int(p.name) for p in self._directory.glob("*") if p.name.isdecimal()]
+            rest = f"goes on from step {max(kept)}, which is kept" if kept else "begins anew"
+            raise RunFailure(
+                f"the checkpoint of step {step} could not be saved in {self._directory}: "
+                f"{problem}; the same command {rest}"
+            ) from None
 
     def steps(self) -> list[int]:
         """Committed steps, in order; each may still be damaged."""

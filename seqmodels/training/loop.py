@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import Data, TextData, load_data
 from seqmodels.evaluation.evaluate import Evaluator
@@ -30,7 +30,7 @@ from seqmodels.training.workdir import claim, claim_data, imported_encoding, onl
 from seqmodels.training.writers import MetricsWriter
 
 
-class NonFiniteError(RuntimeError):
+class NonFiniteError(RunFailure):
     """The loss or the gradient of a step is not finite."""
 
 
@@ -127,8 +127,10 @@ class Run:
 
     def __exit__(self, *error: object) -> None:
         self._progress.close()
-        self._writer.close()
-        self._checkpoints.close()
+        try:
+            self._writer.close()
+        finally:
+            self._checkpoints.close()
 
     def _resume_or_create(self, start: Source | None) -> TrainState:
         if not self._checkpoints.steps():
@@ -165,6 +167,7 @@ class Run:
                 self._step += training.steps_per_call
                 self._unread = (self._step, outputs)
                 self._progress.advance(self._step)
+                self._checkpoints.check()
                 last, metrics, is_best = self._step >= training.num_steps, None, False
                 if last or self._step % training.evaluate_every == 0:
                     metrics, is_best = self._evaluate_now()

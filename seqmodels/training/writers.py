@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from seqmodels.config.errors import RunFailure
 
 WALL_CLOCK_FIELDS = ("seconds", "tokens_per_second", "examples_per_second")
 """Fields of a row that differ between two runs of the same config."""
@@ -25,28 +29,45 @@ class MetricsWriter:
     Args:
       path: the file.
       last_step: rows after this step are cut, for the resumed run writes them again.
+
+    Raises:
+      RunFailure: the disk does not take them; so do `write` and `sync`.
     """
 
     def __init__(self, path: Path, last_step: int) -> None:
+        self._path = path
         self.rows = [row for row in read_rows(path) if row["step"] <= last_step]
         temporary = path.with_suffix(".tmp")
-        with temporary.open("w") as f:
-            f.writelines(json.dumps(row) + "\n" for row in self.rows)
-            f.flush()
-            os.fsync(f.fileno())  # before it takes the place of rows that a checkpoint vouches for
-        temporary.replace(path)
-        self._file = path.open("a")
+        with self._explain():
+            with temporary.open("w") as f:
+                f.writelines(json.dumps(row) + "\n" for row in self.rows)
+                f.flush()
+                os.fsync(f.fileno())  # before it replaces rows that a checkpoint vouches for
+            temporary.replace(path)
+            self._file = path.open("ab", buffering=0)
 
     def write(self, row: dict[str, Any]) -> None:
         """Appends one row."""
         self.rows.append(row)
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        line = (json.dumps(row) + "\n").encode()
+        with self._explain():
+            while line:  # a disk that is nearly full takes a part
+                line = line[self._file.write(line) :]
 
     def sync(self) -> None:
         """Returns once every row is on the disk."""
-        os.fsync(self._file.fileno())
+        with self._explain():
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self.sync()
         self._file.close()
+
+    @contextlib.contextmanager
+    def _explain(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunFailure(
+                f"{self._path} cannot be written: {error.strerror}; the checkpoints are as they "
+                "were, the same command goes on from the last"
+            ) from None

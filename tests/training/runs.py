@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +80,17 @@ def make_setting(folder: Path) -> Setting:
     words = ["".join(rng.choices("aeioulmnrst", k=rng.randint(2, 7))) for _ in range(40)]
     (folder / "text.txt").write_text(" ".join(rng.choices(words, k=2500)) + "\n")
     return Setting(folder)
+
+
+@contextlib.contextmanager
+def files_end_at(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes meanwhile, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def wait_for_step(process: subprocess.Popen[str], workdir: Path, step: int) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import shutil
+from concurrent.futures import wait
 from pathlib import Path
 
 import jax
@@ -13,7 +16,8 @@ import numpy as np
 import optax
 import pytest
 
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import RunFailure, UserError
+from seqmodels.training import checkpoints
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.seals import SealState, check_seal
 from seqmodels.training.state import TrainState
@@ -157,6 +161,27 @@ def test_all_damaged_is_refused_in_one_line(copy: Path) -> None:
     message = str(error.value)
     assert "\n" not in message
     assert all(f"step {s} is damaged" in message for s in (2, 4, 5))
+
+
+def test_a_disk_that_takes_no_more_is_told_in_one_line(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(directory: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoints, "write_seal", full)
+    with Checkpoints(copy, writable=True) as opened:
+        opened.save(6, make_state(6), None)
+        assert opened._sealing is not None
+        wait([opened._sealing])
+        with pytest.raises(RunFailure) as error:
+            opened.check()  # before the next save
+        opened.check()
+        assert opened.restore(abstract(), "latest")[0] == 6  # committed, not sealed
+    assert str(error.value) == (
+        f"the checkpoint of step 6 could not be saved in {copy}: No space left on device; the "
+        "same command goes on from step 6, which is kept"
+    )
 
 
 def test_no_checkpoint_and_no_such_step_are_said(tmp_path: Path, saved: Path) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.files import load_config
 from seqmodels.config.serialization import to_json
 from seqmodels.training.workdir import claim, claim_data, only_trainer, write_json
 from seqmodels.training.writers import MetricsWriter, read_rows
+from tests.training.runs import files_end_at
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +29,22 @@ def test_resuming_cuts_later_rows_and_a_torn_line(tmp_path: Path) -> None:
     writer.write(rows[3])
     writer.close()
     assert read_rows(path) == rows[:4]
+
+
+def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
+    row = {"step": 1, "split": "train", "note": "x" * 100_000}
+    writer = MetricsWriter(tmp_path / "metrics.jsonl", last_step=0)
+    for step in range(1, 11):
+        writer.write({**row, "step": step})
+    with files_end_at(1 << 20), pytest.raises(RunFailure) as error:
+        writer.write({**row, "step": 11})
+    writer.close()
+    assert str(error.value).startswith(f"{tmp_path / 'metrics.jsonl'} cannot be written: File too")
+    assert "\n" not in str(error.value)
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows] == list(range(1, 11))
+    MetricsWriter(tmp_path / "metrics.jsonl", last_step=99).close()
+    assert read_rows(tmp_path / "metrics.jsonl") == rows
 
 
 def test_a_run_that_saved_nothing_can_be_begun_anew(tmp_path: Path) -> None:
