@@ -7,11 +7,11 @@ from pydoc_data.topics import topics
 import pytest
 import tensorflow_datasets as tfds
 
+from seqmodels.data.datasets.built import paragraphs
 from seqmodels.data.datasets.python_docs import (
     TEST_TOPICS,
     VALIDATION_TOPICS,
     PythonDocs,
-    paragraphs,
     split_topics,
 )
 from tests.data.helpers import experiment
