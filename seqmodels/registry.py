@@ -122,6 +122,11 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.data:TextDataConfig",
         "your own UTF-8 files (data.path, or one path a split)",
     ),
+    "wikitext2": Entry(
+        "seqmodels.data.datasets.wikitext2:WikiText2",
+        "seqmodels.config.data:TextDataConfig",
+        "WikiText-2, cut into words: data.path, or `prepare` downloads it",
+    ),
     "tfds": Entry(
         "seqmodels.data.datasets.catalog:Catalog",
         "seqmodels.config.data:TextDataConfig",

@@ -61,6 +61,8 @@ class DataConfig:
     """
 
     kind: ClassVar[str] = ""
+    readers: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Data set -> those of the fields of `paths` that it reads."""
     name: str = ""
     batch_size: int = 32
     cache_dir: str | None = None
@@ -68,6 +70,13 @@ class DataConfig:
     def paths(self) -> dict[str, str | None]:
         """The fields that name files of the user's."""
         return {}
+
+    def path_problems(self) -> Iterator[tuple[str, str]]:
+        """Yields (field, what is allowed) where files are named that the data set does not read."""
+        for field, path in self.paths().items():
+            readers = [name for name, fields in self.readers.items() if field in fields]
+            if path is not None and self.name not in readers:
+                yield field, f"is only for data.name={' or '.join(readers)}, not {self.name}"
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yields (field, what is allowed) where fields of the data do not go together."""
@@ -81,6 +90,7 @@ class TextDataConfig(DataConfig):
     Attributes:
       name: a name of the registry's DATASETS (`python_docs`, `text_file`) or `tfds:NAME`.
       path: `text_file`: a UTF-8 file or a glob, split by fraction (the last part is held out).
+        `wikitext2`: the folder of its files.
       train_path, validation_path, test_path: `text_file`: a file or glob each, instead of path.
       validation_fraction, test_fraction: shares of `path` that are held out.
       tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
@@ -101,6 +111,10 @@ class TextDataConfig(DataConfig):
     """
 
     kind: ClassVar[str] = "text"
+    readers: ClassVar[dict[str, tuple[str, ...]]] = {
+        "text_file": ("path", "train_path", "validation_path", "test_path"),
+        "wikitext2": ("path",),
+    }
     name: str = "python_docs"
     path: str | None = None
     train_path: str | None = None
@@ -122,7 +136,7 @@ class TextDataConfig(DataConfig):
     sequence_length: int = 128
 
     def paths(self) -> dict[str, str | None]:
-        """The fields of `text_file` that name files."""
+        """The fields that name files of the user's."""
         return {
             "path": self.path,
             "train_path": self.train_path,
@@ -131,6 +145,7 @@ class TextDataConfig(DataConfig):
         }
 
     def problems(self) -> Iterator[tuple[str, str]]:
+        yield from self.path_problems()
         yield from _tokenizer_problems(self)
         if self.tokenizer is not TokenizerKind.HUGGINGFACE:
             if self.tokenizer_path is not None:
@@ -190,6 +205,17 @@ class PairsDataConfig(DataConfig):
     """
 
     kind: ClassVar[str] = "pairs"
+    readers: ClassVar[dict[str, tuple[str, ...]]] = {
+        "parallel_text": (
+            "source_path",
+            "target_path",
+            *(
+                f"{split}_{side}_path"
+                for split in ("train", "validation", "test")
+                for side in ("source", "target")
+            ),
+        )
+    }
     name: str = "dates"
     source_path: str | None = None
     target_path: str | None = None
@@ -211,7 +237,7 @@ class PairsDataConfig(DataConfig):
     max_shapes: int = 8
 
     def paths(self) -> dict[str, str | None]:
-        """The fields of `parallel_text` that name files."""
+        """The fields that name files of the user's."""
         return {
             "source_path": self.source_path,
             "target_path": self.target_path,
@@ -243,8 +269,7 @@ class PairsDataConfig(DataConfig):
         paths = self.paths()
         given = [name for name, path in paths.items() if path is not None]
         if self.name != "parallel_text":
-            for name in given:
-                yield name, f"is only for data.name=parallel_text, not {self.name}"
+            yield from self.path_problems()
             return
         whole = self.source_path is not None
         if not whole and self.train_source_path is None:

@@ -223,9 +223,6 @@ def _text_file(config: ExperimentConfig) -> Problems:
     parts = {name: path for name, path in paths.items() if name != "data.path"}
     given = [name for name, path in parts.items() if path is not None]
     if data.name != "text_file":
-        for name, path in paths.items():
-            if path is not None:
-                yield problem(name, path, f"is only for data.name=text_file, not {data.name}")
         return
     for name, path in paths.items():
         if path == "":

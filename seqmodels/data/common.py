@@ -122,12 +122,10 @@ def dataset_class(data: DataConfig) -> Any:
     return registry.resolve(registry.DATASETS[name].implementation)
 
 
-def refuse_paths(data: DataConfig, reader: str) -> None:
-    """Raises UserError where files are named for a data set that is not `reader`."""
-    if data.name != reader:
-        for field, path in data.paths().items():
-            if path is not None:
-                raise UserError(f"data.{field}={path}: needs data.name={reader}, not {data.name}")
+def refuse_paths(data: DataConfig) -> None:
+    """Raises UserError where files are named that the data set does not read."""
+    for field, allowed in data.path_problems():
+        raise UserError(f"data.{field}={data.paths()[field]}: {allowed}")
 
 
 def get_split(splits: Mapping[str, Any], split: str) -> Any:

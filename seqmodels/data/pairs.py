@@ -161,7 +161,7 @@ class PairData:
           UserError: names the field, file or symbol at fault, or a held-out pair that is too long.
         """
         data = pairs_config(config)
-        refuse_paths(data, "parallel_text")
+        refuse_paths(data)
         source = dataset_class(data).source(data)
         sides, tokenizer, entries = _open_sides(source, data, encoding)
         notes = [note for entry in entries for note in entry.notes]

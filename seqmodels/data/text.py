@@ -75,7 +75,7 @@ class TextData:
         """
         settings = text_config(config)
         cache, dataset = cache_directory(settings), dataset_class(settings)
-        refuse_paths(settings, "text_file")
+        refuse_paths(settings)
         source = dataset.source(settings, cache)
         tokenizer = encoding or _read_tokenizer(settings)
         entry = store.open_entry(source, settings, tokenizer, cache)

@@ -1,0 +1,219 @@
+"""WikiText-2 from a folder, from a server, and as it was published."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.server
+import io
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow_datasets as tfds
+
+from seqmodels.config.data import TokenizerKind
+from seqmodels.config.errors import UserError
+from seqmodels.data.datasets import wikitext2
+from seqmodels.data.datasets.wikitext2 import WikiText2
+from seqmodels.data.pipeline import load_data, prepare
+from tests.data.helpers import data_root, experiment
+
+ARTICLES = {
+    "train": [
+        " \n = One = \n \n The <unk> of it . \n = no heading = \n \n = = Part = = \n \n More . \n",
+        " \n = Two @-@ and = \n \n Sen\u014d . \n \n",
+    ],
+    "validation": [" \n = Three = \n \n Held out . \n \n"],
+    "test": [" \n = Four = \n \n Tested . \n \n"],
+}
+NAMES = {
+    "train": "wiki.train.tokens",
+    "validation": "wiki.valid.tokens",
+    "test": "wiki.test.tokens",
+}
+CONTENTS = {split: "".join(texts).encode() for split, texts in ARTICLES.items()}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The articles above are what was published, and no files are there."""
+    sums = {
+        split: (NAMES[split], len(content), hashlib.sha256(content).hexdigest())
+        for split, content in CONTENTS.items()
+    }
+    monkeypatch.setattr(wikitext2, "FILES", sums)
+    monkeypatch.delenv("SEQMODELS_DATA_DIR", raising=False)
+
+
+def write(folder: Path, *, compressed: bool = False) -> Path:
+    folder.mkdir(parents=True)
+    for split, content in CONTENTS.items():
+        if compressed:
+            (folder / f"{NAMES[split]}.gz").write_bytes(gzip.compress(content))
+        else:
+            (folder / NAMES[split]).write_bytes(content)
+    return folder
+
+
+def archive(**changed: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("wikitext-2/", "")
+        for split, content in {**CONTENTS, **changed}.items():
+            file.writestr(f"wikitext-2/{NAMES[split]}", content)
+    return packed.getvalue()
+
+
+def settings(tmp_path: Path, **data: Any) -> Any:
+    fields = {"name": "wikitext2", "tokenizer": TokenizerKind.WORD, "sequence_length": 4}
+    return experiment(cache_dir=str(tmp_path / "cache"), batch_size=1, **{**fields, **data})
+
+
+def mistake(config: Any) -> str:
+    with pytest.raises(UserError) as raised:
+        prepare(config)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `answers` by path and keeps who asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, bytes] = {}
+        self.agents: list[str] = []
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server: Any = self.server
+        server.agents.append(self.headers["User-Agent"])
+        answer = server.answers.get(self.path)
+        self.send_response(403 if answer is None else 200)
+        self.send_header("Content-Length", str(len(answer or b"")))
+        self.end_headers()
+        self.wfile.write(answer or b"")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with Server() as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        urls = (serving.url("/first.zip"), serving.url("/second.zip"))
+        monkeypatch.setattr(wikitext2, "URLS", urls)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_files_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool, named: bool
+) -> None:
+    folder = write(tmp_path / "data" / "wikitext2", compressed=compressed)
+    if not named:
+        monkeypatch.setenv("SEQMODELS_DATA_DIR", str(tmp_path))
+    config = settings(tmp_path, path=str(folder) if named else None)
+    cache = tmp_path / "cache"
+    assert WikiText2.source(config.data, cache).documents() == ARTICLES
+    (info,) = cache.glob("tfds/wikitext2/articles_*/1.0.0/dataset_info.json")
+    built: Any = tfds.builder_from_directory(str(info.parent)).as_data_source(split="train")
+    assert [example["text"].decode() for example in built] == ARTICLES["train"]
+    data = load_data(config)
+    assert {n: split.num_documents for n, split in data.splits.items()} == {
+        "train": 2,
+        "validation": 1,
+        "test": 1,
+    }
+    held = data.splits["test"].tokens
+    assert data.tokenizer.decode(held) == "\n= <unk> =\n\n<unk> .\n\n"
+
+
+def test_downloaded_once_and_verified(tmp_path: Path, server: Server) -> None:
+    config = settings(tmp_path)
+    line = mistake_of(lambda: load_data(config))
+    assert "not here yet; `python launch.py prepare --config=...` downloads it" in line
+    assert not server.agents  # nothing is downloaded unasked
+    server.answers["/second.zip"] = archive()
+    summary = prepare(config)
+    assert summary["splits"]["train"]["documents"] == 2
+    assert server.agents == ["seqmodels"] * 2  # the first refused
+    prepare(config)
+    assert load_data(config).fingerprint == summary["fingerprint"]
+    assert len(server.agents) == 2
+
+
+def mistake_of(call: Any) -> str:
+    with pytest.raises(UserError) as raised:
+        call()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_what_is_not_the_published_text_is_refused(tmp_path: Path, server: Server) -> None:
+    server.answers = {"/first.zip": archive(test=b"other"), "/second.zip": archive()[:-30]}
+    line = mistake(settings(tmp_path))
+    assert line.startswith("data.name=wikitext2: cannot download it (http://127.0.0.1")
+    assert "first.zip: wiki.test.tokens is not the published file: 5 bytes of sha256 d9298a" in line
+    assert "second.zip: File is not a zip file" in line
+    server.answers = {"/second.zip": archive().replace(b"wiki.valid", b"wiki.other")}
+    line = mistake(settings(tmp_path))
+    assert "first.zip: HTTP Error 403: Forbidden" in line
+    assert "second.zip: has no wiki.valid.tokens" in line
+    folder = write(tmp_path / "files")
+    config = settings(tmp_path, path=str(folder))
+    changed = CONTENTS["train"].replace(b" \n", b"\n")
+    (folder / NAMES["train"]).write_bytes(changed)
+    line = mistake(config)
+    assert line.startswith(f"{folder}: wiki.train.tokens is not the published file: {len(changed)}")
+    (folder / NAMES["train"]).unlink()
+    (folder / f"{NAMES['train']}.gz").write_bytes(gzip.compress(CONTENTS["train"])[:-9])
+    assert f"{NAMES['train']}.gz: cannot read (Compressed file ended" in mistake(config)
+    (folder / f"{NAMES['train']}.gz").unlink()
+    assert mistake(config) == (
+        f"data.path={folder}: has no wiki.train.tokens; it must hold WikiText-2's three files"
+    )
+    assert "is no folder" in mistake(settings(tmp_path, path=str(folder / "none")))
+
+
+def test_a_damaged_copy_is_built_again_of_the_files(tmp_path: Path) -> None:
+    config = settings(tmp_path, path=str(write(tmp_path / "files")))
+    source = WikiText2.source(config.data, tmp_path / "cache")
+    assert source.documents() == ARTICLES
+    (record,) = tmp_path.glob("cache/tfds/*/*/*/*-train.array_record-*")
+    record.write_bytes(record.read_bytes().replace(b"One", b"Own"))
+    assert source.documents() == ARTICLES
+
+
+def test_the_published_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merity et al., 2016, table 1; the vocabulary is theirs and <eos>."""
+    monkeypatch.undo()
+    monkeypatch.setenv("SEQMODELS_DATA_DIR", str(data_root()))
+    data = load_data(settings(tmp_path))
+    assert data.tokenizer.vocab_size == 33_278
+    splits = data.splits.items()
+    assert {name: len(split.tokens) for name, split in splits} == {
+        "train": 2_088_628,
+        "validation": 217_646,
+        "test": 245_569,
+    }
+    assert {name: split.num_documents for name, split in splits} == {
+        "train": 600,
+        "validation": 60,
+        "test": 60,
+    }
+    assert not data.notes
