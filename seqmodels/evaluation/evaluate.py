@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.training import EvaluationConfig
 from seqmodels.data.pipeline import Data
 from seqmodels.evaluation.rows import Rows, check_context, make_rows
+from seqmodels.training.ahead import Ahead
+from seqmodels.training.clock import wait_share
 from seqmodels.training.mesh import batch_sharding
 from seqmodels.training.workdir import write_json
 from seqmodels.types import Batch, Carry, Metrics, Params
@@ -34,6 +38,10 @@ class Evaluator:
       config: context, window and rows.
       seed: of the crops, and of what the task does to rows.
 
+    Attributes:
+      input_wait: share of the last evaluation's time in which the devices had nothing to do, for
+        their batch was not there; from 0 to 1.
+
     Raises:
       UserError: context `carry`, or a window longer than its positions, for a bounded model.
     """
@@ -44,6 +52,7 @@ class Evaluator:
         check_context(model, data, config)
         self._model, self._data, self._config = model, data, config
         self._task, self._seed = task, seed
+        self.input_wait = 0.0
 
         def forward(
             params: Params, carry: Carry, batch: Batch, mesh: Mesh | None
@@ -91,12 +100,27 @@ class Evaluator:
     def _run(self, params: Params, rows: Rows) -> Iterator[Metrics]:
         mesh = _mesh_of(params)
         shards = 1 if mesh is None else mesh.shape["data"] * mesh.shape["fsdp"]
-        carry = None
-        for batch, starts in rows.batches(shards):
-            if rows.carries_state and starts:
-                carry = self._start(params, len(batch.inputs), mesh)
-            metrics, carry = self._forward(params, carry, _place(batch, mesh), mesh)
-            yield metrics
+        carry, batches, started = None, rows.batches(shards), time.monotonic()
+
+        def make(number: int) -> tuple[Batch, bool] | None:
+            batch, starts = next(batches, (None, False))
+            return None if batch is None else (_place(batch, mesh), starts)
+
+        ahead = Ahead(make)
+        try:
+            for number in itertools.count():
+                made = ahead.take(number)
+                if made is None:
+                    break
+                batch, starts = made
+                if rows.carries_state and starts:
+                    carry = self._start(params, len(batch.inputs), mesh)
+                metrics, carry = self._forward(params, carry, batch, mesh)
+                ahead.start(number + 1, metrics)
+                yield metrics
+        finally:
+            ahead.close()
+            self.input_wait = wait_share(ahead.waited, time.monotonic() - started)
 
 
 def _add(sums: dict[str, np.ndarray], metrics: Metrics | None) -> None:

@@ -8,12 +8,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from seqmodels.training.ahead import Ahead
 from seqmodels.training.mesh import batch_sharding
 from seqmodels.types import Batch
 
 
 class Feed:
-    """Global arrays of a source's batches.
+    """Global arrays of a source's batches; the next ones are made while the devices work.
 
     Args:
       source: a batched source, see `seqmodels.data.pipeline`.
@@ -23,6 +24,7 @@ class Feed:
 
     def __init__(self, source: Any, mesh: Mesh, steps_per_call: int) -> None:
         self._source, self._steps = source, steps_per_call
+        self._ahead = Ahead(self._make)
         self._sharding = batch_sharding(mesh, stacked=steps_per_call > 1)
         shape = (source.batch_size,)
         sharding = batch_sharding(mesh, stacked=False)
@@ -32,8 +34,24 @@ class Feed:
         self._first = min((b[0] for b in bounds), default=0)
         self._last = max((b[1] for b in bounds), default=shape[0])
 
+    @property
+    def waited(self) -> float:
+        """Seconds in which the devices had nothing to do, for their batch was not there."""
+        return self._ahead.waited
+
     def __call__(self, step: int) -> Batch:
         """The batches of steps step .. step + steps_per_call - 1."""
+        return self._ahead.take(step)
+
+    def start(self, step: int, busy: Any) -> None:
+        """Starts to make the batches from `step` on, while the devices compute `busy`."""
+        self._ahead.start(step, busy)
+
+    def close(self) -> None:
+        """Ends the thread that makes the batches."""
+        self._ahead.close()
+
+    def _make(self, step: int) -> Batch:
         rows = slice(self._first, self._last)
         local = [self._source.batch(step + i, rows) for i in range(self._steps)]
         axis = 1 if self._steps > 1 else 0

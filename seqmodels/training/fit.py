@@ -43,11 +43,11 @@ def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:
             params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
             seconds = round(time.monotonic() - started, 3)
             progress.say(f"{config.model.kind}: fitted in {seconds:.1f} s")
-            result = Evaluator(model, data, config.evaluation, task, training.seed)(
-                params, "validation"
-            )
+            evaluate = Evaluator(model, data, config.evaluation, task, training.seed)
+            result = evaluate(params, "validation")
             writer = MetricsWriter(workdir / "metrics.jsonl", 0)
-            row = {"step": 1, "split": "validation", **result, "seconds": seconds}
+            clock = {"input_wait": evaluate.input_wait, "seconds": seconds}
+            row = {"step": 1, "split": "validation", **result, **clock}
             writer.write(row)
             writer.close()
             progress.show(row)

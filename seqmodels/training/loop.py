@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from seqmodels.data.pipeline import Data, TextData, load_data
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.evaluation.rows import find_split
 from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.clock import Clock
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
 from seqmodels.training.initialize_from import RECORD, Source, find_source
@@ -105,8 +105,8 @@ class Run:
             training.best_metric,
             writable=True,
         )
-        self._state = self._resume_or_create(start)
-        self._step = int(self._state.step)
+        self.state = self._resume_or_create(start)
+        self._step = int(self.state.step)
         self._writer = MetricsWriter(workdir / "metrics.jsonl", self._step)
         self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
         for line in [] if start is None else start.lines():
@@ -115,17 +115,15 @@ class Run:
             self._progress.say("trains {:,} of {:,} parameters".format(*setup.count_params()))
         if self._step:
             self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
-        self._earlier_seconds = self._writer.rows[-1]["seconds"] if self._writer.rows else 0.0
-        self._started = self._last_logged = time.monotonic()
-        # The log's accumulators go on over a resume, the clock does not: what of the next row's
-        # steps this process makes.
-        self._clock_step = self._step
+        rows = self._writer.rows
+        self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, dict[str, Any]] | None = None
 
     def __enter__(self) -> Run:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._feed.close()
         self._progress.close()
         try:
             self._writer.close()
@@ -158,31 +156,42 @@ class Run:
 
     def train(self, stop: StopRequest) -> None:
         """Steps until the last step, early stopping, or a signal; then saves."""
-        training = self._training
+        goes_on = self._step < self._training.num_steps and not self._stops_early()
         with mesh_context(self._setup.mesh):
-            while self._step < training.num_steps and not self._stops_early():
-                batch = self._feed(self._step + 1)
-                self._state, outputs = self._setup.call(self._state, batch)
-                self._read()  # the call before, while the device works on this one
-                self._step += training.steps_per_call
-                self._unread = (self._step, outputs)
-                self._progress.advance(self._step)
-                self._checkpoints.check()
-                last, metrics, is_best = self._step >= training.num_steps, None, False
-                if last or self._step % training.evaluate_every == 0:
-                    metrics, is_best = self._evaluate_now()
-                # Looked at once: a signal that comes later meets the next step.
-                stopped = stop.signal is not None
-                due = self._step % training.checkpoint_every == 0 or is_best
-                if due or last or stopped or self._stops_early():
-                    self._save(metrics)
-                if stopped:
-                    break
+            while goes_on:
+                goes_on = self.advance(stop)
         self._checkpoints.wait()
         if stop.signal is not None:
             self._progress.say(
                 f"stopped at step {self._step}, which is saved; the same command resumes"
             )
+
+    def advance(self, stop: StopRequest) -> bool:
+        """Takes one call's steps, and logs, evaluates and saves where that is due.
+
+        Returns:
+          Whether the run goes on.
+        """
+        training = self._training
+        batch = self._feed(self._step + 1)
+        self.state, outputs = self._setup.call(self.state, batch)
+        self._step += training.steps_per_call
+        ends = self._step >= training.num_steps
+        if not ends:
+            self._feed.start(self._step + 1, busy=outputs)
+        self._read()  # the call before, while the devices work on this one
+        self._unread = (self._step, outputs)
+        self._progress.advance(self._step)
+        self._checkpoints.check()
+        metrics, is_best = None, False
+        if ends or self._step % training.evaluate_every == 0:
+            metrics, is_best = self._evaluate_now()
+            ends = ends or self._stops_early()
+        # Looked at once: a signal that comes later meets the next step.
+        ends = ends or stop.signal is not None
+        if ends or is_best or self._step % training.checkpoint_every == 0:
+            self._save(metrics)
+        return not ends
 
     def _read(self) -> None:
         """Reads the outputs of the last call: checks them, and logs where a row is due."""
@@ -201,43 +210,47 @@ class Run:
             )
         every = self._training.log_every
         if step % every == 0 or step >= self._training.num_steps:
-            now = time.monotonic()
+            steps, seconds, input_wait = self._clock.lap(step, self._feed.waited)
+            # The log's sums go on over a resume, the clock does not.
             gathered = (step - 1) % every + 1
-            targets = float(outputs["log"]["loss"][1]) * (step - self._clock_step) / gathered
+            targets = float(outputs["log"]["loss"][1]) * steps / gathered
             row = {
                 "step": step,
                 "split": "train",
                 **means(outputs["log"]),
                 "learning_rate": np.asarray(self._setup.schedule(step - 1)).item(),
-                f"{self._setup.task.unit}s_per_second": targets / (now - self._last_logged),
-                "seconds": self._seconds(),
+                f"{self._setup.task.unit}s_per_second": targets / seconds,
+                "input_wait": input_wait,
+                "seconds": self._clock.seconds,
             }
-            self._last_logged, self._clock_step = now, step
             self._write(row)
 
     def _evaluate_now(self) -> tuple[dict[str, float], bool]:
         """Evaluates the validation split; returns the best metric's value and if it is the best."""
         self._read()
-        before, seconds = time.monotonic(), self._seconds()
-        state = self._state
+        state = self.state
         params = state.params if state.ema is None else state.ema
-        result = self._evaluate(params, "validation")
-        # Evaluation is no training time: neither the rate nor the clock of the rows counts it.
-        spent = time.monotonic() - before
-        self._last_logged += spent
-        self._started += spent
+        with self._clock.stopped():
+            result = self._evaluate(params, "validation")
         name = self._training.best_metric
         value = float(result[name])
         if not math.isfinite(value):
             raise NonFiniteError(f"validation {name} after step {self._step} is {value}")
         is_best = value < min(self._validation_values(), default=math.inf)
-        self._write({"step": self._step, "split": "validation", **result, "seconds": seconds})
+        row = {
+            "step": self._step,
+            "split": "validation",
+            **result,
+            "input_wait": self._evaluate.input_wait,
+            "seconds": self._clock.seconds,
+        }
+        self._write(row)
         return {name: value}, is_best
 
     def _save(self, metrics: dict[str, float] | None) -> None:
         self._read()  # a save waits for its own step's finite flag
         self._writer.sync()
-        self._checkpoints.save(self._step, self._state, metrics)
+        self._checkpoints.save(self._step, self.state, metrics)
 
     def _stops_early(self) -> bool:
         """True once the last `patience` evaluations brought nothing better; read off the rows."""
@@ -253,6 +266,3 @@ class Run:
     def _write(self, row: dict[str, Any]) -> None:
         self._writer.write(row)
         self._progress.show(row)
-
-    def _seconds(self) -> float:
-        return round(self._earlier_seconds + time.monotonic() - self._started, 3)

@@ -43,7 +43,7 @@ class TrainingProgress:
     def show(self, row: dict[str, Any]) -> None:
         """Shows a row of metrics."""
         if self._bar is not None and row["split"] == "train":
-            note = f"loss {row['loss']:.3f}  {_rate(row)}"
+            note = f"loss {row['loss']:.3f}  {_rate(row)}{_wait(row)}"
             self._bar.update(self._task, note=note)
             return
         step = row["step"]
@@ -52,7 +52,7 @@ class TrainingProgress:
         )
         if rate := _rate(row):
             left = (time.monotonic() - self._started) / max(step - self._first, 1)
-            line += f"  {rate}  {left * (self._num_steps - step):,.0f} s left"
+            line += f"  {rate}{_wait(row)}  {left * (self._num_steps - step):,.0f} s left"
         self.say(line)
 
     def say(self, line: str) -> None:
@@ -70,3 +70,9 @@ def _rate(row: dict[str, Any]) -> str:
     ending = "_per_second"
     rates = (f"{v:,.0f} {k.removesuffix(ending)}/s" for k, v in row.items() if k.endswith(ending))
     return next(rates, "")
+
+
+def _wait(row: dict[str, Any]) -> str:
+    """How much of the time went into waiting for batches, where that is worth a word."""
+    wait = row["input_wait"]
+    return f"  input wait {wait:.0%}" if wait > 0.1 else ""

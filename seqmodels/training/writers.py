@@ -11,7 +11,7 @@ from typing import Any
 
 from seqmodels.config.errors import RunFailure
 
-WALL_CLOCK_FIELDS = ("seconds", "tokens_per_second", "examples_per_second")
+WALL_CLOCK_FIELDS = ("seconds", "input_wait", "tokens_per_second", "examples_per_second")
 """Fields of a row that differ between two runs of the same config."""
 
 
