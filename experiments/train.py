@@ -8,6 +8,7 @@ from absl import flags
 
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile
 
 DOC = """Trains the model of a config, or resumes the run that the work directory holds.
 
@@ -15,6 +16,7 @@ Without --config the config of the work directory is used. SIGTERM and Ctrl-C sa
 same command goes on from there. With --init_from a new run starts with the parameters of another
 one, as far as they fit. With --dry_run nothing is trained and the work directory is not
 touched: everything is validated, parameters and memory are counted, and one batch is made.
+--profile changes no bit of the run.
 """
 
 
@@ -22,6 +24,13 @@ def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
     flags.DEFINE_bool(
         "dry_run", False, "validate, count, make one batch and stop", flag_values=values
+    )
+    flags.DEFINE_bool(
+        "profile",
+        False,
+        f"trace {TRACED} steps, once {WARM_UP} are done, to WORKDIR/profile/, for "
+        "https://ui.perfetto.dev",
+        flag_values=values,
     )
     flags.DEFINE_string(
         "init_from",
@@ -36,8 +45,10 @@ def run(arguments: Arguments) -> int:
     from seqmodels.training.workdir import find_start, imported_encoding, refuse_other_run
 
     config = arguments.experiment
+    named = None if arguments.flags.workdir is None else arguments.workdir
+    if arguments.flags.profile:
+        refuse_profile(config, named)
     if arguments.flags.dry_run:
-        named = None if arguments.flags.workdir is None else arguments.workdir
         find_start(config, named)
         program.set_up_jax(config)
         from experiments.dry_run import dry_run
@@ -55,7 +66,7 @@ def run(arguments: Arguments) -> int:
     data = load_data(config, imported_encoding(workdir, config))
     prepared = None if config.model.fitted else prepare(config, workdir, data)
     program.show_devices()
-    return train(config, workdir, data, prepared)
+    return train(config, workdir, data, prepared, profile=arguments.flags.profile)
 
 
 COMMAND = Command(

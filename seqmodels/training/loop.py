@@ -22,6 +22,7 @@ from seqmodels.training.initialize_from import RECORD, Source, find_source
 from seqmodels.training.mesh import mesh_context
 from seqmodels.training.metrics import means
 from seqmodels.training.paths import flat
+from seqmodels.training.profile import Profile, traced_steps
 from seqmodels.training.progress import TrainingProgress
 from seqmodels.training.setup import Setup, set_up
 from seqmodels.training.signals import StopRequest, stop_on_signals
@@ -51,12 +52,15 @@ def train(
     workdir: Path,
     data: Data | None = None,
     prepared: tuple[Setup, Source | None] | None = None,
+    *,
+    profile: bool = False,
 ) -> int:
     """Trains, or resumes, the run of `config` in `workdir`.
 
     Args:
       data: the data of `config` where the caller has loaded them already.
       prepared: what `prepare` made of them, likewise.
+      profile: trace a few steps, see `Profile`.
 
     Returns:
       The exit status: 0 done, 143 or 130 when stopped by a signal after saving.
@@ -77,7 +81,7 @@ def train(
         if prepared is None:
             assert isinstance(data, TextData)
             return fit(config, data, workdir)
-        with Run(config, workdir, data, *prepared) as run, stop_on_signals() as stop:
+        with Run(config, workdir, data, *prepared, profile) as run, stop_on_signals() as stop:
             run.train(stop)
     return stop.exit_status
 
@@ -92,6 +96,7 @@ class Run:
         data: Data,
         setup: Setup,
         start: Source | None,
+        profile: bool = False,
     ) -> None:
         training = self._training = config.training
         self._source = data.batches(config)
@@ -118,11 +123,19 @@ class Run:
         rows = self._writer.rows
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, dict[str, Any]] | None = None
+        self._profile = Profile(
+            workdir / "profile",
+            traced_steps(training, self._step) if profile else range(0),
+            self._clock,
+            finish=lambda: jax.block_until_ready(self.state),
+            say=self._progress.say,
+        )
 
     def __enter__(self) -> Run:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._profile.close()
         self._feed.close()
         self._progress.close()
         try:
@@ -159,7 +172,8 @@ class Run:
         goes_on = self._step < self._training.num_steps and not self._stops_early()
         with mesh_context(self._setup.mesh):
             while goes_on:
-                goes_on = self.advance(stop)
+                with self._profile.step(self._step + 1):
+                    goes_on = self.advance(stop)
         self._checkpoints.wait()
         if stop.signal is not None:
             self._progress.say(

@@ -117,15 +117,20 @@ def _resolved(config: ExperimentConfig) -> ExperimentConfig:
     return from_json(values)
 
 
+def saved_steps(workdir: Path) -> list[int]:
+    """The steps of the checkpoints there, in order; 0 holds parameters that were imported."""
+    names = (path.name for path in (workdir / "checkpoints").glob("*"))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
 def has_checkpoints(workdir: Path) -> bool:
     """Whether a run has saved anything there; one that has not can be begun anew."""
-    return any(path.name.isdecimal() for path in (workdir / "checkpoints").glob("*"))
+    return bool(saved_steps(workdir))
 
 
 def has_steps(workdir: Path) -> bool:
-    """Whether a run has saved a step of its own: step 0 holds parameters that were imported."""
-    names = (path.name for path in (workdir / "checkpoints").glob("*"))
-    return any(name.isdecimal() and int(name) for name in names)
+    """Whether a run has saved a step of its own."""
+    return any(saved_steps(workdir))
 
 
 def find_start(

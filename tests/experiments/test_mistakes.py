@@ -29,6 +29,8 @@ MISTAKES = [
     ("train --config=demo_gpt --workdr=x", "no such flag; did you mean 'workdir'?"),
     ("train --config=demo_gpt --workdir", "--workdir: needs a value"),
     ("train --config=demo_gpt --dry_run=maybe", "--dry_run=maybe: must be true or false"),
+    ("train --config=demo_ngram --profile", "--profile: a ngram is fitted in one go"),
+    ("train --config=demo_gpt --profile=20", "--profile=20: must be true or false"),
     ("train --config=demo_gpt x", "'x' is not a flag; flags are --config, --workdir"),
     ("train --config=demo_gpt --config.model.num_layer=3", "did you mean 'num_layers'?"),
     ("train --config=demo_gpt --config.model.num_layers 2.5", "=2.5: must be an integer"),

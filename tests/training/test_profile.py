@@ -1,0 +1,119 @@
+"""`train --profile`: a trace of a few steps that changes no bit of the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.models import NgramConfig
+from seqmodels.config.training import TrainingConfig
+from seqmodels.training.loop import train
+from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile, traced_steps
+from tests.conformance.test_resume import last_state
+from tests.training.runs import rows_without_clock
+from tests.training.test_input_wait import make_config
+
+RESUMED = 4
+STEPS = RESUMED + WARM_UP + TRACED
+
+
+def profiled_config(folder: Path) -> ExperimentConfig:
+    config = make_config(folder)
+    config.training = TrainingConfig(
+        num_steps=STEPS,
+        log_every=5,
+        evaluate_every=STEPS,
+        checkpoint_every=RESUMED,
+        keep_checkpoints=STEPS,
+    )
+    return config
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> ExperimentConfig:
+    return profiled_config(tmp_path_factory.mktemp("text"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
+    assert train(config, workdir) == 0
+    assert not (workdir / "profile").exists()
+    return workdir
+
+
+def traced(workdir: Path) -> list[int]:
+    """The steps that the trace of a run has."""
+    (path,) = (workdir / "profile").rglob("perfetto_trace.json.gz")
+    with gzip.open(path) as f:
+        events = json.load(f)["traceEvents"]
+    steps = [event for event in events if event.get("name") == "train"]
+    assert len(events) > 10 * len(steps)
+    return sorted(int(event["args"]["step_num"]) for event in steps)
+
+
+def assert_same(config: ExperimentConfig, a: Path, b: Path) -> None:
+    (left_step, left), (right_step, right) = (last_state(w, config) for w in (a, b))
+    assert left_step == right_step == STEPS
+    assert left.keys() == right.keys()
+    assert {n: x.tobytes() for n, x in left.items()} == {n: x.tobytes() for n, x in right.items()}
+    assert rows_without_clock(a) == rows_without_clock(b)
+
+
+def test_a_profiled_run_has_its_trace_and_the_same_bits(
+    config: ExperimentConfig, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(config, tmp_path, profile=True) == 0
+    assert traced(tmp_path) == list(range(WARM_UP + 1, WARM_UP + TRACED + 1))
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "profile" in line]
+    assert f"steps {WARM_UP + 1} to {WARM_UP + TRACED}: {tmp_path / 'profile'}" in told
+    assert told.endswith("perfetto_trace.json.gz; open it in https://ui.perfetto.dev")
+    assert_same(config, undisturbed, tmp_path)
+
+
+def test_so_has_a_resumed_one(config: ExperimentConfig, undisturbed: Path, tmp_path: Path) -> None:
+    workdir = shutil.copytree(undisturbed, tmp_path / "run")
+    for path in (workdir / "checkpoints").iterdir():
+        if path.name.isdecimal() and int(path.name) > RESUMED:
+            shutil.rmtree(path)
+    assert train(config, workdir, profile=True) == 0
+    assert traced(workdir) == list(range(RESUMED + WARM_UP + 1, STEPS + 1))
+    assert_same(config, undisturbed, workdir)
+
+
+def test_a_profile_that_cannot_be_written_stops_nothing(
+    config: ExperimentConfig,
+    undisturbed: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "profile").write_text("a file where the folder should be")
+    assert train(config, tmp_path, profile=True) == 0
+    assert "warning: no profile" in capsys.readouterr().err
+    assert_same(config, undisturbed, tmp_path)
+
+
+def test_whole_calls_are_traced() -> None:
+    training = TrainingConfig(steps_per_call=4)
+    assert list(traced_steps(training, 100)) == [113, 117, 121]
+
+
+def test_too_few_steps_are_refused(config: ExperimentConfig, undisturbed: Path) -> None:
+    refuse_profile(config, None)
+    refuse_profile(config, undisturbed.parent / "not there yet")
+    with pytest.raises(UserError, match=rf"needs 20 steps.*from step {STEPS} .* there are 0"):
+        refuse_profile(config, undisturbed)
+    short = dataclasses.replace(config.training, num_steps=WARM_UP + TRACED - 1)
+    with pytest.raises(UserError, match=r"num_steps=19 there are 19"):
+        refuse_profile(dataclasses.replace(config, training=short), None)
+    enough = dataclasses.replace(config.training, num_steps=WARM_UP + TRACED)
+    refuse_profile(dataclasses.replace(config, training=enough), None)
+    with pytest.raises(UserError, match="a ngram is fitted"):
+        refuse_profile(dataclasses.replace(config, model=NgramConfig()), None)
