@@ -8,6 +8,7 @@ from absl import flags
 
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.training.event_files import require_tensorboard
 from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile
 
 DOC = """Trains the model of a config, or resumes the run that the work directory holds.
@@ -45,6 +46,7 @@ def run(arguments: Arguments) -> int:
     from seqmodels.training.workdir import find_start, imported_encoding, refuse_other_run
 
     config = arguments.experiment
+    require_tensorboard(config.training)
     named = None if arguments.flags.workdir is None else arguments.workdir
     if arguments.flags.profile:
         refuse_profile(config, named)

@@ -94,6 +94,7 @@ class TrainingConfig:
       mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all others.
       init_from: `DIR[@step]`, the run whose parameters this one starts with, as far as they fit;
         step is best, latest or a number.
+      tensorboard: also write the rows of metrics.jsonl as TensorBoard event files.
     """
 
     num_steps: int = 1000
@@ -112,6 +113,7 @@ class TrainingConfig:
     mesh_fsdp: int = 1
     mesh_tensor: int = 1
     init_from: str | None = None
+    tensorboard: bool = False
 
 
 @dataclasses.dataclass

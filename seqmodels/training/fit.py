@@ -45,7 +45,8 @@ def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:
             progress.say(f"{config.model.kind}: fitted in {seconds:.1f} s")
             evaluate = Evaluator(model, data, config.evaluation, task, training.seed)
             result = evaluate(params, "validation")
-            writer = MetricsWriter(workdir / "metrics.jsonl", 0)
+            path = workdir / "metrics.jsonl"
+            writer = MetricsWriter(path, 0, tensorboard=training.tensorboard)
             clock = {"input_wait": evaluate.input_wait, "seconds": seconds}
             row = {"step": 1, "split": "validation", **result, **clock}
             writer.write(row)

@@ -16,6 +16,7 @@ from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.evaluation.rows import find_split
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.clock import Clock
+from seqmodels.training.event_files import require_tensorboard
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
 from seqmodels.training.initialize_from import RECORD, Source, find_source
@@ -70,6 +71,7 @@ def train(
         nothing to validate on, or as `prepare` has it.
       NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
     """
+    require_tensorboard(config.training)
     data = load_data(config, imported_encoding(workdir, config)) if data is None else data
     find_split(data, "validation")  # not only after hours of training
     if prepared is None and not config.model.fitted:
@@ -112,7 +114,9 @@ class Run:
         )
         self.state = self._resume_or_create(start)
         self._step = int(self.state.step)
-        self._writer = MetricsWriter(workdir / "metrics.jsonl", self._step)
+        self._writer = MetricsWriter(
+            workdir / "metrics.jsonl", self._step, tensorboard=training.tensorboard
+        )
         self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
         for line in [] if start is None else start.lines():
             self._progress.say(line)

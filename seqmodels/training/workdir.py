@@ -24,12 +24,14 @@ _PATHS = (
     *("tokenizer_path", "tfds_data_dir", "cache_dir"),
 )
 
-# Where a run finds things (what it finds there has a fingerprint) and on what devices it runs.
+# Where a run finds things (what it finds there has a fingerprint), on what devices it runs, and who
+# looks on.
 _MAY_CHANGE: tuple[str, ...] = (
     *(f"data.{field}" for field in _PATHS),
     "training.mesh_data",
     "training.mesh_fsdp",
     "training.mesh_tensor",
+    "training.tensorboard",
 )
 
 IMPORTED, SPEC = "imported.json", "spec.json"

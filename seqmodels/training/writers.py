@@ -1,4 +1,7 @@
-"""metrics.jsonl: one object a line, synced before the checkpoint that vouches for it."""
+"""metrics.jsonl: one object a line, synced before the checkpoint that vouches for it.
+
+Imports no jax.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.errors import RunFailure
+from seqmodels.training.event_files import EventFiles
 
 WALL_CLOCK_FIELDS = ("seconds", "input_wait", "tokens_per_second", "examples_per_second")
 """Fields of a row that differ between two runs of the same config."""
@@ -29,12 +33,13 @@ class MetricsWriter:
     Args:
       path: the file.
       last_step: rows after this step are cut, for the resumed run writes them again.
+      tensorboard: write them to event files in `tensorboard/` beside it, too.
 
     Raises:
       RunFailure: the disk does not take them; so do `write` and `sync`.
     """
 
-    def __init__(self, path: Path, last_step: int) -> None:
+    def __init__(self, path: Path, last_step: int, *, tensorboard: bool = False) -> None:
         self._path = path
         self.rows = [row for row in read_rows(path) if row["step"] <= last_step]
         temporary = path.with_suffix(".tmp")
@@ -45,6 +50,9 @@ class MetricsWriter:
                 os.fsync(f.fileno())  # before it replaces rows that a checkpoint vouches for
             temporary.replace(path)
             self._file = path.open("ab", buffering=0)
+        self._events: EventFiles | None = None
+        if tensorboard:
+            self._events = EventFiles(path.parent / "tensorboard", self.rows)
 
     def write(self, row: dict[str, Any]) -> None:
         """Appends one row."""
@@ -53,6 +61,8 @@ class MetricsWriter:
         with self._explain():
             while line:  # a disk that is nearly full takes a part
                 line = line[self._file.write(line) :]
+        if self._events is not None:
+            self._events.write(row)
 
     def sync(self) -> None:
         """Returns once every row is on the disk."""
@@ -61,6 +71,8 @@ class MetricsWriter:
 
     def close(self) -> None:
         self._file.close()
+        if self._events is not None:
+            self._events.close()
 
     @contextlib.contextmanager
     def _explain(self) -> Iterator[None]:
