@@ -47,8 +47,10 @@ def run(arguments: Arguments) -> int:
     shape = " x ".join(map(str, batch.inputs.shape))
     lines = [f"step {step}: epoch {epoch}, batch {index} of {source.batches_per_epoch}, {shape}"]
     for number, row in enumerate(rows):
-        counted = int(np.asarray(row["loss_weights"]).sum())
-        lines.append(f"--- row {number}, {counted} targets\n{row['text']}")
+        counted = f"{np.sum(row['loss_weights']):.0f} targets"
+        if bad := _not_finite(batch, number):
+            counted += f"; not finite: {', '.join(bad)}"
+        lines.append(f"--- row {number}, {counted}\n{row['text']}")
     program.answer(arguments, values, "\n".join(lines))
     return program.DONE
 
@@ -67,15 +69,22 @@ def _row(config: ExperimentConfig, encoding: Any, batch: Any, row: int) -> dict[
     """One row: as the task shows it, and its numbers, but for those of an image."""
     from seqmodels.data.pipeline import make_task
 
-    arrays = {field.name: vars(batch)[field.name] for field in dataclasses.fields(batch)}
-    numbers = {
-        name: array[row].tolist()
-        for name, array in arrays.items()
-        if array is not None and array.ndim <= 2
-    }
+    numbers = {name: x.tolist() for name, x in _arrays(batch, row).items() if x.ndim <= 1}
     if "inputs" in numbers and batch.segment_ids is None:
         numbers["segment_ids"] = [1] * len(numbers["inputs"])
     return {"text": make_task(config).show(batch, row, encoding), **numbers}
+
+
+def _arrays(batch: Any, row: int) -> dict[str, np.ndarray]:
+    """The arrays of one row by name."""
+    arrays = {field.name: vars(batch)[field.name] for field in dataclasses.fields(batch)}
+    return {name: np.asarray(array[row]) for name, array in arrays.items() if array is not None}
+
+
+def _not_finite(batch: Any, row: int) -> list[str]:
+    """The arrays of one row that hold a NaN or an infinity: what a run stops at."""
+    arrays = _arrays(batch, row).items()
+    return [name for name, x in arrays if x.dtype.kind == "f" and not np.isfinite(x).all()]
 
 
 COMMAND = Command("batch", DOC, run, define, ConfigSource.EITHER)

@@ -117,10 +117,11 @@ def last_arrays(workdir: Path) -> dict[str, np.ndarray]:
     """Every array of the last checkpoint, by path."""
     vocab_size = json.loads((workdir / "data.json").read_text())["vocab_size"]
     spec = DataSpec(TokenInput(vocab_size), VocabOutput(vocab_size))
-    setup = set_up(read_config(workdir), spec, carries_state=True)
+    config = read_config(workdir)
+    setup = set_up(config, spec, carries_state=True)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         step, state = checkpoints.restore(setup.abstract, "latest")
-    assert step == NUM_STEPS
+    assert step == config.training.num_steps
     leaves = jax.tree_util.tree_flatten_with_path(state)[0]
     return {
         jax.tree_util.keystr(path): np.asarray(

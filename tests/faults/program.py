@@ -1,0 +1,144 @@
+"""`launch.py`, watched: tells its phases, takes its time in them, and may be fed a NaN.
+
+A phase is what a kill can interrupt: `preparation` (the cache is written), `steps`, `evaluation`,
+`saving` (a checkpoint on its way to the disk, in the background, until it is sealed). Environment:
+
+    FAULTS_PHASES   file that tells them, and outlives the process
+    FAULTS_SLOW     phase=seconds,...: slept at every batch, or at every file that is made, renamed
+                    or removed
+    FAULTS_NAN      step whose batch has a loss weight that is NaN
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import launch
+from seqmodels.data import store, text
+from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.training import loop
+from seqmodels.training.checkpoints import Checkpoints
+
+WIDTH = 256  # of the file: one write, which a reader and a kill see whole
+# Files made in a phase: where they are.
+PLACES = {"preparation": "/tokens/", "saving": "/checkpoints/"}
+EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
+
+
+class Phases:
+    """The phases that the process is in, and how often each was entered."""
+
+    def __init__(self, path: Path, slow: dict[str, float]) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT)
+        self._slow, self._lock = slow, threading.Lock()
+        self._active: list[str] = []
+        self._entered: dict[str, int] = {}
+        self.enter("start")
+
+    def enter(self, name: str) -> None:
+        with self._lock:
+            self._active.append(name)
+            self._entered[name] = self._entered.get(name, 0) + 1
+            self._tell()
+
+    def leave(self, name: str) -> None:
+        with self._lock:
+            self._active.remove(name)
+            self._tell()
+
+    @contextlib.contextmanager
+    def inside(self, name: str) -> Iterator[None]:
+        self.enter(name)
+        try:
+            yield
+        finally:
+            self.leave(name)
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def watched(*arguments: Any, **keywords: Any) -> Any:
+            with self.inside(name):
+                return function(*arguments, **keywords)
+
+        return watched
+
+    def sleep(self, name: str) -> None:
+        if name in self._slow and name in self._active:
+            time.sleep(self._slow[name])
+
+    def _tell(self) -> None:
+        told = json.dumps({"active": self._active, "entered": self._entered})
+        os.pwrite(self._file, told.ljust(WIDTH).encode(), 0)
+
+
+def watch(phases: Phases) -> None:
+    """Puts the phases around the functions that they are."""
+    store._write_entry = phases.around("preparation", store._write_entry)
+    loop.Run.train = phases.around("steps", loop.Run.train)
+    Evaluator.__call__ = phases.around("evaluation", Evaluator.__call__)
+    run, feed, save = Evaluator._run, loop.Feed.__call__, Checkpoints._save
+
+    def slow_run(self: Evaluator, *arguments: Any) -> Iterator[Any]:
+        for metrics in run(self, *arguments):
+            phases.sleep("evaluation")
+            yield metrics
+
+    def slow_feed(self: loop.Feed, step: int) -> Any:
+        phases.sleep("steps")
+        return feed(self, step)
+
+    def watched_save(self: Checkpoints, *arguments: Any) -> None:
+        self.wait()
+        phases.enter("saving")
+        save(self, *arguments)
+        assert self._sealing is not None
+        self._sealing.add_done_callback(lambda _: phases.leave("saving"))
+
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in EVENTS and (event != "open" or arguments[1] not in ("r", "rb", None)):
+            for name, place in PLACES.items():
+                if place in str(arguments[0]):
+                    phases.sleep(name)
+
+    Evaluator._run, loop.Feed.__call__, Checkpoints._save = slow_run, slow_feed, watched_save
+    sys.addaudithook(on_event)
+
+
+def poison(at: int) -> None:
+    """Makes a loss weight of one step's batch NaN."""
+    batches = text.TextData.batches
+
+    def poisoned(self: text.TextData, *arguments: Any) -> Any:
+        source = batches(self, *arguments)
+        batch = source.batch
+
+        def bad(step: int, *rows: Any) -> Any:
+            made = batch(step, *rows)
+            if step == at:
+                made.loss_weights[0, 0] = np.nan
+            return made
+
+        source.batch = bad
+        return source
+
+    text.TextData.batches = poisoned
+
+
+if __name__ == "__main__":
+    slow = (part.split("=") for part in os.environ.get("FAULTS_SLOW", "").split(",") if part)
+    phases = Phases(Path(os.environ["FAULTS_PHASES"]), {name: float(s) for name, s in slow})
+    watch(phases)
+    if "FAULTS_NAN" in os.environ:
+        poison(int(os.environ["FAULTS_NAN"]))
+    sys.exit(launch.main(sys.argv[1:]))

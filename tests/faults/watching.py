@@ -1,0 +1,106 @@
+"""Real commands under `program.py`: started, watched, disturbed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.training.runs import ROOT, Setting
+
+PROGRAM = Path(__file__).with_name("program.py")
+# Of the phases that a process is in at once, the one that a kill is counted under.
+ORDER = ("preparation", "saving", "evaluation", "steps")
+START_UP = "start-up"
+
+
+@dataclasses.dataclass(frozen=True)
+class Watched:
+    """A process that tells its phases."""
+
+    process: subprocess.Popen[str]
+    file: Path
+
+    def told(self) -> dict[str, Any]:
+        """`active`, the phases that it is (or was, when it died) in, and `entered`, how often."""
+        content = self.file.read_bytes() if self.file.exists() else b""
+        return json.loads(content) if content else {"active": [], "entered": {}}
+
+    def phase(self) -> str:
+        active = self.told()["active"]
+        return next((name for name in ORDER if name in active), START_UP)
+
+    def wait_for(self, phase: str, times: int = 1) -> None:
+        """Waits until the process is in a phase, or was, for the n-th time."""
+        deadline = time.monotonic() + 200
+        while self.told()["entered"].get(phase, 0) < times:
+            ended = self.process.poll()
+            assert ended is None, f"ended ({ended}) before {phase}: {self.end()[1][-2000:]}"
+            assert time.monotonic() < deadline, f"never came to {phase}"
+            time.sleep(0.002)
+
+    def interrupt(self, number: signal.Signals) -> tuple[int, str]:
+        self.process.send_signal(number)
+        return self.end()
+
+    def end(self) -> tuple[int, str]:
+        """Waits for its end; exit status and stderr."""
+        _, errors = self.process.communicate(timeout=200)
+        return self.process.returncode, errors
+
+
+def start(
+    command: list[str],
+    folder: Path,
+    *,
+    slow: str = "",
+    nan: int | None = None,
+    prefix: tuple[str, ...] = (),
+) -> Watched:
+    """Starts a command of `Setting.command`.
+
+    Args:
+      folder: where its phases are told.
+      slow, nan: see `program.py`.
+      prefix: what stands before it on the command line.
+    """
+    file = folder / "phases.json"
+    file.unlink(missing_ok=True)
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(ROOT),
+        "FAULTS_PHASES": str(file),
+        "FAULTS_SLOW": slow,
+        **({} if nan is None else {"FAULTS_NAN": str(nan)}),
+    }
+    process = subprocess.Popen(
+        [*prefix, sys.executable, str(PROGRAM), *command[2:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    return Watched(process, file)
+
+
+def prepare_command(setting: Setting) -> list[str]:
+    """`prepare` for what `setting.command` trains on."""
+    words = [w for w in setting.command(Path("x")) if not w.startswith("--workdir")]
+    return ["prepare" if word == "train" else word for word in words]
+
+
+def complaint(errors: str) -> str:
+    """The one line in which a command says why it failed; no traceback is among the others."""
+    assert "Traceback" not in errors, errors
+    lines = errors.strip().splitlines()
+    (told,) = [line for line in lines if line.split(": ")[0] in ("train", "prepare", "evaluate")]
+    assert told == lines[-1], errors
+    return told
