@@ -44,4 +44,10 @@ def _help() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:  # before a command runs
+        status = 130
+    from experiments.program import end
+
+    end(status)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from typing import Any
 
 import numpy as np
@@ -90,4 +89,4 @@ def _not_finite(batch: Any, row: int) -> list[str]:
 COMMAND = Command("batch", DOC, run, define, ConfigSource.EITHER)
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

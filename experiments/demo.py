@@ -195,4 +195,4 @@ def _next_steps(folder: Path) -> str:
 COMMAND = Command("demo", __doc__ or "", run, define)
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,4 +67,4 @@ def _report(description: dict[str, Any]) -> str:
 COMMAND = Command("export", DOC, run, define, ConfigSource.WORKDIR, overridable=())
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

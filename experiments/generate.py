@@ -143,4 +143,4 @@ def write_samples(workdir: Path, values: dict[str, Any], made: GeneratedText) ->
 COMMAND = Command("generate", DOC, run, define, ConfigSource.WORKDIR, overridable=())
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

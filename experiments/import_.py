@@ -78,4 +78,4 @@ def _report(description: dict[str, Any], workdir: Path) -> str:
 COMMAND = Command("import", DOC, run, define, ConfigSource.OWN)
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from absl import flags
 
 from experiments import program
@@ -28,4 +26,4 @@ def run(arguments: Arguments) -> int:
 COMMAND = Command("inspect", DOC, run, define, ConfigSource.WORKDIR, overridable=())
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

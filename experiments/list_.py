@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from experiments import program
 from experiments.arguments import Arguments, Command
 from seqmodels import registry
@@ -36,4 +34,4 @@ def run(arguments: Arguments) -> int:
 COMMAND = Command("list", DOC, run, program.define_json)
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 
@@ -26,4 +24,4 @@ def run(arguments: Arguments) -> int:
 COMMAND = Command("prepare", DOC, run, program.define_json, ConfigSource.FILE)
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import flags
 
@@ -57,6 +57,18 @@ def main(command: Command, argv: Sequence[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         return FAILED
+
+
+def end(status: int) -> NoReturn:
+    """Ends the process. After Ctrl-C it waits for no thread: what one is saving is cut off there.
+
+    A checkpoint is whole or not there, so nothing is lost but that one.
+    """
+    if status == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _tell(command: Command, error: Exception | str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from absl import flags
 
 from experiments import program
@@ -76,4 +74,4 @@ COMMAND = Command(
 )
 
 if __name__ == "__main__":
-    sys.exit(program.main(COMMAND))
+    program.end(program.main(COMMAND))

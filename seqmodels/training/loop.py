@@ -138,10 +138,12 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._progress.close()
+        if kind is KeyboardInterrupt:
+            return  # at once: nobody waits for a save on its way
         self._profile.close()
         self._feed.close()
-        self._progress.close()
         try:
             self._writer.close()
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -30,8 +31,11 @@ def stop_on_signals() -> Iterator[StopRequest]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and request.signal is not None:
-            raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            if request.signal is not None:
+                raise KeyboardInterrupt
+            # Not by way of the progress bar, which may be in the midst of a line.
+            os.write(2, b"\nstops once this step is saved; Ctrl-C again stops at once\n")
         request.signal = number
 
     previous = {n: signal.signal(n, handle) for n in (signal.SIGTERM, signal.SIGINT)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -45,9 +44,13 @@ class Watched:
             assert time.monotonic() < deadline, f"never came to {phase}"
             time.sleep(0.002)
 
-    def interrupt(self, number: signal.Signals) -> tuple[int, str]:
-        self.process.send_signal(number)
-        return self.end()
+    def wait_for_line(self, text: str) -> None:
+        """Reads stderr up to a line with `text`."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if text in line:
+                return
+        raise AssertionError(f"ended without {text!r}")
 
     def end(self) -> tuple[int, str]:
         """Waits for its end; exit status and stderr."""
