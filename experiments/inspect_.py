@@ -7,15 +7,26 @@ from absl import flags
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 
-DOC = """Shows the checkpoints of a run, their seals, the best metric, parameters, data position."""
+DOC = """Shows the checkpoints of a run, their seals, the best metric, parameters, data position.
+
+With --follow it shows instead how a run in progress gets on, until the run is done or you press
+Ctrl-C: a live view on a terminal, elsewhere a line for each row of metrics, with --json the row
+itself. The run may be stopped and resumed meanwhile.
+"""
 
 
 def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
     program.define_json(values)
+    flags.DEFINE_bool("follow", False, "show how a run in progress gets on", flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
+    if arguments.flags.follow:
+        from seqmodels.evaluation.follow_views import follow
+
+        follow(arguments.workdir, arguments.experiment, as_json=arguments.flags.json)
+        return program.DONE
     from seqmodels.evaluation.inspect import describe, render
 
     values = describe(arguments.workdir)

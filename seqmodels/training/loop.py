@@ -29,7 +29,7 @@ from seqmodels.training.setup import Setup, set_up
 from seqmodels.training.signals import StopRequest, stop_on_signals
 from seqmodels.training.state import TrainState
 from seqmodels.training.workdir import claim, claim_data, imported_encoding, only_trainer
-from seqmodels.training.writers import MetricsWriter
+from seqmodels.training.writers import MetricsWriter, stops_early, values_of
 
 
 class NonFiniteError(RunFailure):
@@ -256,7 +256,7 @@ class Run:
         value = float(result[name])
         if not math.isfinite(value):
             raise NonFiniteError(f"validation {name} after step {self._step} is {value}")
-        is_best = value < min(self._validation_values(), default=math.inf)
+        is_best = value < min(values_of(self._writer.rows, name), default=math.inf)
         row = {
             "step": self._step,
             "split": "validation",
@@ -273,15 +273,7 @@ class Run:
         self._checkpoints.save(self._step, self.state, metrics)
 
     def _stops_early(self) -> bool:
-        """True once the last `patience` evaluations brought nothing better; read off the rows."""
-        patience, values = self._training.early_stopping_patience, self._validation_values()
-        if patience is None:
-            return False
-        return len(values) > patience and min(values[-patience:]) >= min(values[:-patience])
-
-    def _validation_values(self) -> list[float]:
-        rows = (row for row in self._writer.rows if row["split"] == "validation")
-        return [row[self._training.best_metric] for row in rows]
+        return stops_early(self._writer.rows, self._training)
 
     def _write(self, row: dict[str, Any]) -> None:
         self._writer.write(row)

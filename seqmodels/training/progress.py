@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from typing import Any
 
@@ -43,17 +44,11 @@ class TrainingProgress:
     def show(self, row: dict[str, Any]) -> None:
         """Shows a row of metrics."""
         if self._bar is not None and row["split"] == "train":
-            note = f"loss {row['loss']:.3f}  {_rate(row)}{_wait(row)}"
-            self._bar.update(self._task, note=note)
+            self._bar.update(self._task, note=f"loss {row['loss']:.3f}  {pace(row)}")
             return
-        step = row["step"]
-        line = (
-            f"{self._label}  step {step}/{self._num_steps}  {row['split']} loss {row['loss']:.4f}"
-        )
-        if rate := _rate(row):
-            left = (time.monotonic() - self._started) / max(step - self._first, 1)
-            line += f"  {rate}{_wait(row)}  {left * (self._num_steps - step):,.0f} s left"
-        self.say(line)
+        done = row["step"] - self._first
+        left = (time.monotonic() - self._started) / max(done, 1) * (self._num_steps - row["step"])
+        self.say(row_line(self._label, row, self._num_steps, left))
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
@@ -65,14 +60,20 @@ class TrainingProgress:
             self._bar.stop()
 
 
-def _rate(row: dict[str, Any]) -> str:
-    """Targets a second, and what they are; empty where a row has none."""
+def row_line(label: str, row: dict[str, Any], num_steps: int, seconds_left: float | None) -> str:
+    """A row of metrics for a person."""
+    line = f"{label}  step {row['step']}/{num_steps}  {row['split']} loss {row['loss']:.4f}"
+    if speed := pace(row):
+        line += f"  {speed}"
+        if seconds_left is not None:
+            line += f"  {datetime.timedelta(seconds=round(seconds_left))} left"
+    return line
+
+
+def pace(row: dict[str, Any]) -> str:
+    """Targets a second, and what they are; how much of the time went into waiting for batches,
+    where that is worth a word. Empty for rows that are not of training."""
     ending = "_per_second"
     rates = (f"{v:,.0f} {k.removesuffix(ending)}/s" for k, v in row.items() if k.endswith(ending))
-    return next(rates, "")
-
-
-def _wait(row: dict[str, Any]) -> str:
-    """How much of the time went into waiting for batches, where that is worth a word."""
-    wait = row["input_wait"]
-    return f"  input wait {wait:.0%}" if wait > 0.1 else ""
+    rate, wait = next(rates, ""), row["input_wait"]
+    return f"{rate}  input wait {wait:.0%}" if rate and wait > 0.1 else rate

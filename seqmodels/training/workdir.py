@@ -34,6 +34,7 @@ _MAY_CHANGE: tuple[str, ...] = (
     "training.tensorboard",
 )
 
+LOCK = ".lock"
 IMPORTED, SPEC = "imported.json", "spec.json"
 """Files of runs whose parameters came from elsewhere: where they came from; what the model reads
 and puts out, where that is no text of its tokenizer."""
@@ -62,8 +63,9 @@ def only_trainer(workdir: Path) -> Iterator[None]:
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(workdir / ".lock", timeout=0)
-        lock.acquire()
+        # Long enough to outlast a look of `has_trainer`.
+        lock = FileLock(workdir / LOCK, timeout=0.5)
+        lock.acquire(poll_interval=0.01)
     except Timeout:
         raise UserError(f"--workdir={workdir}: another process is training there") from None
     except OSError as error:
@@ -72,6 +74,25 @@ def only_trainer(workdir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def has_trainer(workdir: Path) -> bool:
+    """Whether a process trains there now; keeps none from starting, and changes nothing."""
+    import fcntl  # of Unix
+
+    try:
+        file = os.open(workdir / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:  # no such locks there
+        return False
+    finally:
+        os.close(file)  # and with it the lock
+    return False
 
 
 def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:

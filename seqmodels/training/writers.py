@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.errors import RunFailure
+from seqmodels.config.training import TrainingConfig
 from seqmodels.training.event_files import EventFiles
 
 WALL_CLOCK_FIELDS = ("seconds", "input_wait", "tokens_per_second", "examples_per_second")
@@ -25,6 +26,19 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return []
     lines = path.read_text().split("\n")
     return [json.loads(line) for line in lines[:-1]]
+
+
+def values_of(rows: list[dict[str, Any]], metric: str) -> list[float]:
+    """A metric of every evaluation of the validation split."""
+    return [row[metric] for row in rows if row["split"] == "validation"]
+
+
+def stops_early(rows: list[dict[str, Any]], training: TrainingConfig) -> bool:
+    """True once the last `patience` evaluations brought nothing better."""
+    patience, values = training.early_stopping_patience, values_of(rows, training.best_metric)
+    if patience is None:
+        return False
+    return len(values) > patience and min(values[-patience:]) >= min(values[:-patience])
 
 
 class MetricsWriter:

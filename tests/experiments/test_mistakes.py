@@ -49,6 +49,8 @@ MISTAKES = [
     ("generate --workdir=/ --seed=4294967296", "--seed=4294967296: must be an integer in the"),
     ("generate --workdir=/ --config.model.num_layers=2", "takes the config from --workdir"),
     ("inspect --workdir=/", "not the work directory of a run"),
+    ("inspect --folow --workdir=/", "no such flag; did you mean 'follow'?"),
+    ("inspect --follow --workdir=/", "not the work directory of a run"),
     ("batch --config=demo_lstm --step=0", "--step=0: must be a positive integer"),
     ("batch --config=demo_ngram", "ngram is fitted in one go and has no batches"),
     ("prepare", f"--config=NAME is required; one of: {FIRST}"),
