@@ -10,6 +10,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Num
 
+from seqmodels.ops.linear import add_bias
+
 Initializer = Callable[..., Any]
 
 
@@ -51,5 +53,5 @@ class Dense(nn.Module):
         if self.use_bias:
             zeros = nn.with_logical_partitioning(nn.initializers.zeros, self.names[1:])
             bias: Any = self.param("bias", zeros, shape, jnp.float32)
-            y = y + bias.astype(output_dtype)[None]
+            y = add_bias(y, bias)
         return y.reshape(*x.shape[:-1], *shape)

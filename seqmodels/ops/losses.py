@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Integer
+
+_LARGE = 1024  # classes from which on it is worth while to search them in parts
 
 
 def softmax_cross_entropy(
@@ -26,13 +32,61 @@ def softmax_cross_entropy(
     Returns:
       [...] float32.
     """
-    logits = logits.astype(jnp.float32)
     size = logits.shape[-1]
-    log_total = jax.nn.logsumexp(logits, axis=-1)
-    # A masked sum in place of a gather, whose gradient is a scatter: slow on CPUs.
+    losses: Any = _cross_entropy(label_smoothing, logits.astype(jnp.float32), targets)
+    return jnp.where((targets >= 0) & (targets < size), losses, jnp.nan)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _cross_entropy(smoothing: float, logits: Array, targets: Array) -> Array:
+    """The loss of targets inside the vocabulary.
+
+    Its gradient, g (softmax(logits) - (1 - e) onehot(target) - e / V), takes one pass over what the
+    loss has kept: with a vocabulary of words the passes cost as much as the products of the head.
+    """
+    return _forward(smoothing, logits, targets)[0]
+
+
+def _forward(smoothing: float, logits: Array, targets: Array) -> tuple[Array, tuple[Array, ...]]:
+    largest = jnp.max(logits, axis=-1)
+    largest = jnp.where(jnp.isfinite(largest), largest, 0.0)
+    exponentials = jnp.exp(logits - largest[..., None])
+    total = jnp.sum(exponentials, axis=-1)
+    picked = jnp.take_along_axis(logits, targets[..., None], axis=-1, mode="clip")[..., 0]
+    expected = (1 - smoothing) * picked
+    if smoothing:
+        expected += smoothing * jnp.mean(logits, axis=-1)
+    return largest + jnp.log(total) - expected, (exponentials, total, targets)
+
+
+def _backward(smoothing: float, kept: tuple[Array, ...], gradient: Array) -> tuple[Array, Any]:
+    exponentials, total, targets = kept
+    wanted = jnp.where(_at(targets, exponentials), 1 - smoothing, 0.0)
+    wanted += smoothing / exponentials.shape[-1]
+    softmax = exponentials * (1 / total)[..., None]
+    return gradient[..., None] * (softmax - wanted), None
+
+
+_cross_entropy.defvjp(_forward, _backward)
+
+
+def _at(targets: Array, logits: Array) -> Array:
+    """True at the target of each row."""
     classes = lax.broadcasted_iota(targets.dtype, logits.shape, logits.ndim - 1)
-    picked = jnp.sum(jnp.where(classes == targets[..., None], logits, 0.0), axis=-1)
-    expected = picked
-    if label_smoothing:
-        expected = (1 - label_smoothing) * picked + label_smoothing * jnp.mean(logits, axis=-1)
-    return jnp.where((targets >= 0) & (targets < size), log_total - expected, jnp.nan)
+    return classes == targets[..., None]
+
+
+def most_likely(logits: Float[Array, "*rows V"]) -> Integer[Array, "*rows"]:
+    """jnp.argmax(logits, axis=-1), the first of equals; any class where one is NaN.
+
+    A large vocabulary is cut into as many parts of one size as there are; the part with the maximum
+    is searched. XLA's own search is many times slower than its maximum on CPUs.
+    """
+    size = logits.shape[-1]
+    parts = max(n for n in range(1, math.isqrt(size) + 1) if size % n == 0)
+    if size < _LARGE or parts == 1:
+        return jnp.argmax(logits, axis=-1)
+    cut = logits.reshape(*logits.shape[:-1], parts, size // parts)
+    part = jnp.argmax(jnp.max(cut, axis=-1), axis=-1)
+    found = jnp.take_along_axis(cut, part[..., None, None], axis=-2)[..., 0, :]
+    return part * (size // parts) + jnp.argmax(found, axis=-1)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Integer
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.data.sources import BatchSource
 from seqmodels.data.tokenizers import Tokenizer
-from seqmodels.ops.losses import softmax_cross_entropy
+from seqmodels.ops.losses import most_likely, softmax_cross_entropy
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, TokenInput, VocabOutput
 
 
@@ -112,7 +112,7 @@ def score(
 ) -> Metrics:
     """Loss and accuracy over the targets of weight above 0, as (sum, weight) pairs."""
     weight = weights.sum()
-    hits = (jnp.argmax(logits, axis=-1) == targets) * weights
+    hits = (most_likely(logits) == targets) * weights
     loss = total_loss(logits, targets, weights)
     return {"loss": (loss, weight), "accuracy": (hits.sum(), weight)}
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.ops.losses import softmax_cross_entropy
+from seqmodels.ops.losses import most_likely, softmax_cross_entropy
 from tests.tolerances import TOLERANCE
 
 B, T, V = 2, 5, 11
@@ -29,8 +29,14 @@ def test_loss_and_gradient_are_the_definition_s(smoothing: float) -> None:
     np.testing.assert_allclose(
         loss, -(wanted * np.log(probabilities)).sum(-1), **TOLERANCE["reference"]
     )
-    gradient = jax.grad(lambda x: softmax_cross_entropy(x, targets, smoothing).sum())(logits)
-    np.testing.assert_allclose(gradient, probabilities - wanted, **TOLERANCE["reference"])
+    weights = jnp.arange(1.0, 1 + B * T).reshape(B, T)
+    total = lambda x: (softmax_cross_entropy(x, targets, smoothing) * weights).sum()
+    expected = np.asarray(weights)[..., None] * (probabilities - wanted)
+    np.testing.assert_allclose(jax.grad(total)(logits), expected, **TOLERANCE["reference"])
+    masked = logits.at[..., 3].set(-jnp.inf)  # as a vocabulary that is filled up has them
+    other = jnp.where(targets == 3, 4, targets)
+    gradient = jax.grad(lambda x: softmax_cross_entropy(x, other).sum())(masked)
+    assert np.isfinite(gradient).all() and not gradient[..., 3].any()
 
 
 def test_large_and_bfloat16_logits_give_finite_float32() -> None:
@@ -46,3 +52,13 @@ def test_a_target_outside_the_vocabulary_is_loud(target: int) -> None:
     loss = softmax_cross_entropy(logits, targets.at[1, 2].set(target))
     assert np.isnan(loss[1, 2])
     assert np.isfinite(loss).sum() == B * T - 1
+
+
+@pytest.mark.parametrize("size", [V, 1024, 1031, 2048 + 6])  # 1031 is a prime
+def test_the_most_likely_class_is_the_first_of_equals(size: int) -> None:
+    values = np.array(jax.random.normal(jax.random.key(2), (B, T, size)))
+    values[0] = np.round(values[0])  # many equals
+    values[1, 0, [3, size - 1]] = 99.0
+    values[1, 1] = -np.inf
+    found = jax.jit(most_likely)(values)
+    np.testing.assert_array_equal(found, np.argmax(values, axis=-1))
