@@ -46,6 +46,7 @@ class RecurrentBlock(enum.StrEnum):
 _ONLY_FOR: dict[str, tuple[Cell, ...]] = {
     "forget_bias": (Cell.LSTM, Cell.LAYER_NORM_LSTM),
     "chrono_length": (Cell.LSTM, Cell.LAYER_NORM_LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE),
+    "uniform_init": (Cell.RNN, Cell.RNN_RELU, Cell.LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE),
     "num_heads": (Cell.AAREN,),
     "min_radius": (Cell.LRU,),
     "max_radius": (Cell.LRU,),
@@ -67,6 +68,8 @@ class CellConfig(ModelConfig):
       forget_bias: initial bias of the forget gates (lstm, layer_norm_lstm).
       chrono_length: chrono initialisation for dependencies of up to that many steps (lstm, gru):
         gates start with biases log(uniform(1, chrono_length - 1)); none = forget_bias.
+      uniform_init: every parameter, the biases too, starts uniform in +- this (Zaremba et al.,
+        2014); none = as its layer has it.
       num_heads: aaren: heads of the running attention.
       min_radius, max_radius: lru: the ring that the eigenvalues start in.
     """
@@ -80,15 +83,20 @@ class CellConfig(ModelConfig):
     learned_initial_state: bool = False
     forget_bias: float = 1.0
     chrono_length: int | None = None
+    uniform_init: float | None = None
     num_heads: int = 1
     min_radius: float = 0.9
     max_radius: float = 0.999
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for field in dataclasses.fields(CellConfig):
+            if getattr(self, field.name) == field.default:
+                continue
             cells = _ONLY_FOR.get(field.name, tuple(Cell))
-            if self.cell not in cells and getattr(self, field.name) != field.default:
+            if self.cell not in cells:
                 yield field.name, f"is only for {', '.join(cells)}, not {self.cell}"
+            elif self.uniform_init is not None and field.name in ("forget_bias", "chrono_length"):
+                yield field.name, "is not read with model.uniform_init"
         if self.chrono_length is not None and self.chrono_length < 3:
             yield "chrono_length", "must be 3 or more, or none"
         if self.cell is Cell.AAREN and self.hidden_dim % self.num_heads:
@@ -129,6 +137,8 @@ class RecurrentConfig(CellConfig):
                     yield field, "needs model.block=residual"
         elif self.inputs is InputEncoding.ONE_HOT:
             yield "inputs", "must be embedded with model.block=residual"
+        if not plain and self.uniform_init is not None:
+            yield "uniform_init", "needs model.block=plain: a block has norms"
 
 
 @dataclasses.dataclass

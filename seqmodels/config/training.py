@@ -15,7 +15,8 @@ class Schedule(enum.StrEnum):
     """Learning rate after the linear warm-up.
 
     constant; cosine or linear from peak_lr to final_lr at num_steps; inverse_sqrt:
-    peak_lr * sqrt(warmup_steps / step); step: peak_lr * decay_factor ** (steps / decay_every).
+    peak_lr * sqrt(warmup_steps / step); step: peak_lr until decay_start steps behind the warm-up,
+    then times decay_factor each time that decay_every more are done.
     """
 
     CONSTANT = "constant"
@@ -63,6 +64,7 @@ class OptimizerConfig:
     schedule: Schedule = Schedule.COSINE
     warmup_steps: int = 100
     final_lr: float = 0.0
+    decay_start: int = 0
     decay_every: int = 1000
     decay_factor: float = 0.5
     beta1: float = 0.9

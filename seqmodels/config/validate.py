@@ -42,7 +42,7 @@ MAX_ORDER = 64
 """Of an n-gram: evaluation warms a stream up by 256 tokens, which must exceed its context."""
 
 # Whole numbers are 1 or more, but for these; the tables go by the field's own name.
-_LEAST = {"seed": 0, "warmup_steps": 0}
+_LEAST = {"seed": 0, "warmup_steps": 0, "decay_start": 0}
 _MOST = {"seed": MAX_SEED, "order": MAX_ORDER, "baseline_order": MAX_ORDER}
 _FINITE = ("a finite number", math.isfinite)
 _POSITIVE = ("above 0", lambda x: x > 0)
@@ -56,6 +56,7 @@ _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "mask_rate": ("between 0 and 1, both excluded", lambda x: 0 < x < 1),
     "mask_share": ("from 0 to 1", lambda x: 0 <= x <= 1),
     "random_share": ("from 0 to 1", lambda x: 0 <= x <= 1),
+    "uniform_init": _POSITIVE,
     "peak_lr": _POSITIVE,
     "final_lr": _NOT_NEGATIVE,
     "decay_factor": ("above 0, up to 1", lambda x: 0 < x <= 1),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from seqmodels.config.recurrent import CellConfig
 from seqmodels.types import ImageInput, Input, Params, TokenInput, ValueInput
 
 
@@ -25,7 +27,22 @@ def init_params(model: nn.Module, key: Key[Array, ""]) -> Params:
         return model.readout(features)
 
     source = None if model.spec.source is None else _dummy(model.spec.source)
-    return model.init(key, _dummy(model.spec.inputs), source, method=run)["params"]
+    params = model.init(key, _dummy(model.spec.inputs), source, method=run)["params"]
+    config = model.config
+    if isinstance(config, CellConfig) and config.uniform_init is not None:
+        return _uniform(params, key, config.uniform_init)
+    return params
+
+
+def _uniform(params: Params, key: Key[Array, ""], bound: float) -> Params:
+    """Parameters of the same shapes, in the same boxes, uniform in -bound .. bound."""
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(key, len(leaves))
+    drawn = [
+        jax.random.uniform(k, x.shape, x.dtype, -bound, bound)
+        for k, x in zip(keys, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(tree, drawn)
 
 
 def _dummy(inputs: Input) -> Array:

@@ -28,7 +28,7 @@ def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
         Schedule.LINEAR: optax.linear_schedule(peak, config.final_lr, remaining),
         Schedule.INVERSE_SQRT: lambda u: peak * jnp.sqrt(max(warmup, 1) / (u + max(warmup, 1))),
         Schedule.STEP: optax.exponential_decay(
-            peak, config.decay_every, config.decay_factor, staircase=True
+            peak, config.decay_every, config.decay_factor, config.decay_start, staircase=True
         ),
     }
     decay = decays[config.schedule]

@@ -33,6 +33,21 @@ def test_lstm_starts_with_its_forget_bias_and_orthogonal_gates() -> None:
         np.testing.assert_allclose(gate.T @ gate, np.eye(N), **TOLERANCE["reference"])
 
 
+def test_uniform_init_is_that_of_every_parameter() -> None:
+    config = RecurrentConfig(model_dim=D, hidden_dim=N, num_layers=2, uniform_init=0.25)
+    model = build_model(config, SPEC)
+    init = jax.jit(lambda key: init_params(model, key))
+    params, other = (nn.unbox(init(jax.random.key(seed))) for seed in (0, 1))
+    leaves = [np.asarray(leaf).ravel() for leaf in jax.tree.leaves(params)]
+    assert all(len(np.unique(leaf)) > len(leaf) // 2 for leaf in leaves)  # biases too
+    drawn = np.concatenate(leaves)
+    assert np.abs(drawn).max() < 0.25 and (np.abs(drawn) > 0.2).mean() > 0.1
+    assert len(np.unique(drawn)) > 0.99 * len(drawn)  # nor is one drawn like another
+    assert not np.array_equal(jax.tree.leaves(other)[0], jax.tree.leaves(params)[0])
+    boxed = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
+    assert isinstance(boxed["layers"]["cells_0"]["kernel"], nn.LogicallyPartitioned)
+
+
 def test_the_carry_has_the_same_size_for_any_capacity() -> None:
     model = build_model(RecurrentConfig(model_dim=D, hidden_dim=N, num_layers=3), SPEC)
     shapes = [

@@ -39,6 +39,21 @@ def test_schedule_at_every_step(schedule: Schedule) -> None:
     np.testing.assert_allclose(got, want, **TOLERANCE["reference"])
 
 
+def test_an_epoch_after_the_fourth_halves_the_rate() -> None:
+    """Zaremba et al., 2014: epochs of 3 steps, the first four at the peak."""
+    config = OptimizerConfig(
+        peak_lr=1.0,
+        schedule=Schedule.STEP,
+        warmup_steps=0,
+        decay_start=10,  # the fifth epoch begins with step 13
+        decay_every=3,
+        decay_factor=0.5,
+    )
+    lr = make_schedule(config, 18)
+    got = [float(lr(step - 1)) for step in range(1, 19)]
+    assert got == [1.0] * 12 + [0.5] * 3 + [0.25] * 3
+
+
 @pytest.mark.parametrize("schedule", list(Schedule))
 def test_without_warmup_the_first_step_moves(schedule: Schedule) -> None:
     lr = make_schedule(OptimizerConfig(peak_lr=PEAK, schedule=schedule, warmup_steps=0), STEPS)
