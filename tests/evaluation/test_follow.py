@@ -61,11 +61,13 @@ def row(step: int, split: str = "train", loss: float | None = None) -> dict[str,
     }
 
 
-@pytest.fixture
-def config() -> ExperimentConfig:
+def short_config() -> ExperimentConfig:
     config = load_config("demo_lstm")
     config.training.num_steps, config.optimizer.warmup_steps = 8, 0
     return config
+
+
+config = pytest.fixture(short_config)
 
 
 def write(workdir: Path, text: str) -> None:
@@ -78,42 +80,43 @@ def steps(rows: list[dict[str, Any]]) -> list[int]:
 
 
 def test_rows_come_whole_and_once(config: ExperimentConfig, tmp_path: Path) -> None:
-    updates = watch(tmp_path, config)
-    assert next(updates) == Update([], [], None, [], False, False)
-    line = json.dumps(row(2)) + "\n"
-    write(tmp_path, line[:20])
-    assert next(updates).new == []
-    write(tmp_path, line[20:] + json.dumps(row(4)) + "\n" + line[:1])
-    update = next(updates)
-    assert steps(update.new) == steps(update.rows) == [2, 4]
-    update = next(updates)
-    assert update.new == [] and steps(update.rows) == [2, 4]
-    (tmp_path / "checkpoints" / "4").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "6.orbax-checkpoint-tmp").mkdir()
-    assert next(updates).saved == [4]
-    updates.close()
+    with contextlib.closing(watch(tmp_path, config)) as updates:
+        assert next(updates) == Update([], [], None, [], False, False)
+        line = json.dumps(row(2)) + "\n"
+        write(tmp_path, line[:20])
+        assert next(updates).new == []
+        write(tmp_path, line[20:] + json.dumps(row(4)) + "\n" + line[:1])
+        update = next(updates)
+        assert steps(update.new) == steps(update.rows) == [2, 4]
+        update = next(updates)
+        assert update.new == [] and steps(update.rows) == [2, 4]
+        (tmp_path / "checkpoints" / "4").mkdir(parents=True)
+        (tmp_path / "checkpoints" / "6.orbax-checkpoint-tmp").mkdir()
+        assert next(updates).saved == [4]
 
 
 def test_what_a_resumed_run_does_again_is_told(config: ExperimentConfig, tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    write(tmp_path, "".join(json.dumps(row(step)) + "\n" for step in (2, 4, 6)))
-    updates = watch(tmp_path, config)
-    assert next(updates).cut_after is None
-    MetricsWriter(path, 99).close()  # another file of the same rows
-    update = next(updates)
-    assert (update.new, update.cut_after, steps(update.rows)) == ([], None, [2, 4, 6])
-    resumed = MetricsWriter(path, 2)
-    resumed.write(row(4, loss=9.0))
-    update = next(updates)
-    assert (steps(update.new), update.cut_after, steps(update.rows)) == ([4], 2, [2, 4])
-    resumed.write(row(6))
-    resumed.close()
-    update = next(updates)
-    assert (steps(update.new), update.cut_after, steps(update.rows)) == ([6], None, [2, 4, 6])
-    MetricsWriter(path, 0).close()
-    update = next(updates)
-    assert (update.new, update.cut_after, update.rows) == ([], 0, [])
-    updates.close()
+    def resume(step: int) -> None:
+        MetricsWriter(tmp_path / "metrics.jsonl", step).close()
+
+    def told() -> tuple[list[int], int | None, list[int]]:
+        update = next(updates)
+        return steps(update.new), update.cut_after, steps(update.rows)
+
+    with contextlib.closing(watch(tmp_path, config)) as updates:
+        for step in (2, 4, 6):
+            write(tmp_path, json.dumps(row(step)) + "\n")
+        assert told() == ([2, 4, 6], None, [2, 4, 6])
+        resume(6)  # another file, of the same rows
+        write(tmp_path, json.dumps(row(7)) + "\n")
+        assert told() == ([7], None, [2, 4, 6, 7])
+        resume(2)
+        write(tmp_path, json.dumps(row(4, loss=9.0)) + "\n")
+        assert told() == ([4], 2, [2, 4])
+        write(tmp_path, json.dumps(row(6)) + "\n")
+        assert told() == ([6], None, [2, 4, 6])
+        resume(0)
+        assert told() == ([], 0, [])
 
 
 def test_a_damaged_line_is_named(config: ExperimentConfig, tmp_path: Path) -> None:
@@ -125,25 +128,23 @@ def test_a_damaged_line_is_named(config: ExperimentConfig, tmp_path: Path) -> No
 def test_a_run_is_done_when_its_last_step_is_evaluated_and_its_trainer_gone(
     config: ExperimentConfig, tmp_path: Path
 ) -> None:
-    updates = watch(tmp_path, config)
-    with trainer(tmp_path):
-        write(tmp_path, json.dumps(row(8)) + "\n")
-        assert next(updates).trains
-        write(tmp_path, json.dumps(row(8, "validation")) + "\n")
-        assert not next(updates).done  # it saves
-    update = next(updates)
-    assert update.done and not update.trains
-    updates.close()
+    with contextlib.closing(watch(tmp_path, config)) as updates:
+        with trainer(tmp_path):
+            write(tmp_path, json.dumps(row(8)) + "\n")
+            assert next(updates).trains
+            write(tmp_path, json.dumps(row(8, "validation")) + "\n")
+            assert not next(updates).done  # it saves
+        update = next(updates)
+        assert update.done and not update.trains
 
 
 def test_early_stopping_is_an_end_too(config: ExperimentConfig, tmp_path: Path) -> None:
     config.training.early_stopping_patience = 1
-    updates = watch(tmp_path, config)
-    write(tmp_path, json.dumps(row(2, "validation")) + "\n")
-    assert not next(updates).done
-    write(tmp_path, json.dumps(row(4, "validation", 3.0)) + "\n")
-    assert next(updates).done
-    updates.close()
+    with contextlib.closing(watch(tmp_path, config)) as updates:
+        write(tmp_path, json.dumps(row(2, "validation")) + "\n")
+        assert not next(updates).done
+        write(tmp_path, json.dumps(row(4, "validation", 3.0)) + "\n")
+        assert next(updates).done
 
 
 def test_looking_for_a_trainer_holds_none_back(tmp_path: Path) -> None:
@@ -155,11 +156,14 @@ def test_looking_for_a_trainer_holds_none_back(tmp_path: Path) -> None:
     assert not has_trainer(tmp_path)
     file = os.open(tmp_path / LOCK, os.O_RDONLY)
     fcntl.flock(file, fcntl.LOCK_SH)  # as if a look had been caught in the act
+    assert not has_trainer(tmp_path)
     release = threading.Timer(0.05, os.close, [file])
     release.start()
-    with only_trainer(tmp_path):
-        pass
+    trained = False
+    with contextlib.suppress(UserError), only_trainer(tmp_path):
+        trained = True
     release.join()
+    assert trained
 
 
 def test_the_time_left_is_that_of_the_last_rows() -> None:

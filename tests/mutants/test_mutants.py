@@ -27,6 +27,7 @@ from tests.mutants.foundation import FOUNDATION
 from tests.mutants.interop import INTEROP
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 from tests.mutants.recurrent import RECURRENT
+from tests.mutants.seeing import SEEING
 from tests.mutants.seq2seq import SEQ2SEQ
 from tests.mutants.transformers import TRANSFORMERS
 
@@ -39,6 +40,7 @@ FAMILIES = (
     RECURRENT,
     TRANSFORMERS,
     SEQ2SEQ,
+    SEEING,
 )
 MUTANTS = {name: mutant for family in FAMILIES for name, mutant in family.items()}
 

@@ -47,7 +47,6 @@ class Devices:
 
     def block_until_ready(self) -> Devices:
         self._time.now += self._seconds
-        self._time.looked.clear()
         return self
 
 
@@ -64,6 +63,7 @@ def test_only_the_time_in_which_the_devices_are_idle_is_waiting() -> None:
         patch.setattr(ahead, "time", fake)
         things = Ahead(make)
         for number in (1, 2):
+            fake.looked.clear()
             things.start(number, Devices(fake, 5))
             assert things.take(number) == number
         things.close()
@@ -95,21 +95,20 @@ def test_what_goes_wrong_ahead_is_told_when_it_is_needed() -> None:
     things.close()
 
 
-def test_the_clock_of_the_rows_does_not_count_what_is_stopped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_clock_of_the_rows_does_not_count_what_is_stopped() -> None:
     fake = FakeTime()
-    monkeypatch.setattr(clock, "time", fake)
-    watch = Clock(100.0, 10)
-    fake.now = 4
-    with watch.stopped():
-        fake.now = 50
-    assert watch.seconds == 104
-    fake.now = 54
-    assert watch.lap(12, 2.0) == (2, 8.0, 0.25)
-    fake.now = 64
-    assert watch.lap(16, 7.0) == (4, 10.0, 0.5)
-    assert watch.seconds == 118
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "time", fake)
+        watch = Clock(100.0, 10)
+        fake.now = 4
+        with watch.stopped():
+            fake.now = 50
+        assert watch.seconds == 104
+        fake.now = 54
+        assert watch.lap(12, 2.0) == (2, 8.0, 0.25)
+        fake.now = 64
+        assert watch.lap(16, 7.0) == (4, 10.0, 0.5)
+        assert watch.seconds == 118
 
 
 @pytest.fixture(scope="module")
