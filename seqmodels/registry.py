@@ -117,6 +117,11 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.data:TextDataConfig",
         "built in: the language reference that every CPython carries",
     ),
+    "python_source": Entry(
+        "seqmodels.data.datasets.python_source:PythonSource",
+        "seqmodels.config.data:TextDataConfig",
+        "built in: the standard library's .py files, 11 million characters",
+    ),
     "text_file": Entry(
         "seqmodels.data.datasets.text_file:TextFile",
         "seqmodels.config.data:TextDataConfig",

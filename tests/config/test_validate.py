@@ -45,7 +45,7 @@ BAD = [
     (NGRAM, "model.order=65", "at most 64"),
     (LSTM, "data.name=python_doc", "did you mean 'python_docs'?"),
     (LSTM, "data.name=wikitext", "did you mean 'wikitext2'?"),
-    (LSTM, "data.name=enwik8", "one of: python_docs, text_file, wikitext2, tfds:NAME"),
+    (LSTM, "data.name=enwik8", "one of: python_docs, python_source, text_file, wikitext2"),
     (LSTM, "data.name=tfds", "tfds:NAME"),
     (LSTM, "data.batch_size=0", "1 or more"),
     (LSTM, "data.name=text_file data.path=none", "needs a file or a glob"),
