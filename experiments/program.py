@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -133,6 +134,21 @@ def _tell_unraisable(unraisable: Any) -> None:
         sys.__unraisablehook__(unraisable)
 
 
+class _CacheWarnings:
+    """Says once what jax says of each program: that the compile cache does not take it."""
+
+    def __init__(self) -> None:
+        self._show, self._said = warnings.showwarning, False
+
+    def __call__(self, message: Warning | str, *rest: Any) -> None:
+        if "persistent compilation cache" not in str(message):
+            self._show(message, *rest)
+        elif not self._said:
+            self._said = True
+            problem = str(message).rpartition("] ")[2]
+            say(f"warning: the compile cache takes nothing ({problem}): programs are compiled anew")
+
+
 def set_up_jax(config: ExperimentConfig) -> None:
     """Turns the compile cache on; $JAX_COMPILATION_CACHE_DIR overrides where it is."""
     import jax
@@ -144,6 +160,8 @@ def set_up_jax(config: ExperimentConfig) -> None:
         jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    if not isinstance(warnings.showwarning, _CacheWarnings):
+        warnings.showwarning = _CacheWarnings()
 
 
 def split_lines(description: dict[str, Any]) -> list[str]:

@@ -307,7 +307,8 @@ def explain_cache_errors(cache: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        # None: numpy tells only how much of an array the disk took.
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, None)
         problem = "is full" if full else f"cannot be written ({error.strerror or error})"
         raise UserError(
             f"the cache directory {cache} {problem}; name another by data.cache_dir or by "

@@ -57,7 +57,7 @@ class MetricsWriter:
         self._path = path
         self.rows = [row for row in read_rows(path) if row["step"] <= last_step]
         temporary = path.with_suffix(".tmp")
-        with self._explain():
+        with _explain(path):
             with temporary.open("w") as f:
                 f.writelines(json.dumps(row) + "\n" for row in self.rows)
                 f.flush()
@@ -65,35 +65,40 @@ class MetricsWriter:
             temporary.replace(path)
             self._file = path.open("ab", buffering=0)
         self._events: EventFiles | None = None
+        self._folder = path.parent / "tensorboard"
         if tensorboard:
-            self._events = EventFiles(path.parent / "tensorboard", self.rows)
+            with _explain(self._folder):
+                self._events = EventFiles(self._folder, self.rows)
 
     def write(self, row: dict[str, Any]) -> None:
         """Appends one row."""
         self.rows.append(row)
         line = (json.dumps(row) + "\n").encode()
-        with self._explain():
+        with _explain(self._path):
             while line:  # a disk that is nearly full takes a part
                 line = line[self._file.write(line) :]
         if self._events is not None:
-            self._events.write(row)
+            with _explain(self._folder):
+                self._events.write(row)
 
     def sync(self) -> None:
         """Returns once every row is on the disk."""
-        with self._explain():
+        with _explain(self._path):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
         if self._events is not None:
-            self._events.close()
+            with _explain(self._folder):
+                self._events.close()
 
-    @contextlib.contextmanager
-    def _explain(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RunFailure(
-                f"{self._path} cannot be written: {error.strerror}; the checkpoints are as they "
-                "were, the same command goes on from the last"
-            ) from None
+
+@contextlib.contextmanager
+def _explain(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunFailure(
+            f"{path} cannot be written: {error.strerror}; the checkpoints are as they were, the "
+            "same command goes on from the last"
+        ) from None

@@ -1,0 +1,67 @@
+"""Places that fail: a disk that is small, directories that nobody may write to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+class SmallDisk:
+    """A tmpfs that only the processes started behind `prefix` see; it ends with its holder.
+
+    Attributes:
+      path: where they see it.
+      seen: the same files for this process.
+      prefix: the beginning of a command line that sees it.
+    """
+
+    def __init__(self, path: Path, holder: subprocess.Popen[str], prefix: tuple[str, ...]) -> None:
+        self.path, self.prefix = path, prefix
+        self.seen = Path(f"/proc/{holder.pid}/root{path}")
+
+    def resize(self, kilobytes: int) -> None:
+        """Makes the disk larger, or smaller as far as it is empty."""
+        self._run("mount", "-o", f"remount,size={kilobytes}k", str(self.path))
+
+    def make_read_only(self) -> None:
+        self._run("mount", "-o", "remount,ro", str(self.path))
+
+    def used(self) -> int:
+        """Kilobytes in use."""
+        figures = os.statvfs(self.seen)
+        return (figures.f_blocks - figures.f_bfree) * figures.f_frsize // 1024
+
+    def _run(self, *command: str) -> None:
+        subprocess.run([*self.prefix, *command], check=True)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, kilobytes: int) -> Iterator[SmallDisk]:
+    """Mounts a disk in a namespace of its own; the test is skipped where that cannot be done."""
+    path.mkdir(exist_ok=True)
+    script = f"mount -t tmpfs -o size={kilobytes}k none '{path}' && echo mounted && exec sleep 600"
+    reasons = []
+    for space, enter in (("-rm", ("--user", "--preserve-credentials")), ("-m", ())):
+        holder = subprocess.Popen(
+            ["unshare", space, "sh", "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert holder.stdout is not None and holder.stderr is not None
+        with holder:
+            if holder.stdout.readline() != "mounted\n":
+                reasons.append(holder.stderr.read().strip())
+                continue
+            prefix = ("nsenter", "--target", str(holder.pid), "--mount", *enter)
+            try:
+                yield SmallDisk(path, holder, prefix)
+            finally:
+                holder.kill()
+            return
+    pytest.skip(f"no disk can be mounted here: {'; '.join(reasons)}")
