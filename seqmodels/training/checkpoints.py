@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -58,7 +60,8 @@ class Checkpoints:
       directory: `WORKDIR/checkpoints`.
       keep_latest, best_metric: the latest N are kept, and the best by this metric (lower is
         better); a checkpoint saved without metrics is never the best.
-      writable: False for readers, which leave another process's unfinished save alone.
+      writable: False for readers: they take part in nothing, so that they may read what another
+        process writes.
     """
 
     def __init__(
@@ -85,13 +88,14 @@ class Checkpoints:
             ]
         )
         self._orbax = None
-        if writable or directory.exists():
+        if writable:
+            self._remove_unreadable_metrics()
             self._orbax = ocp.training.Checkpointer(
                 directory.absolute(),
                 preservation_policy=keep,
                 # The default policy silently skips a save while an earlier one still runs.
                 save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-                cleanup_tmp_directories=writable,
+                cleanup_tmp_directories=True,
             )
 
     def __enter__(self) -> Checkpoints:
@@ -174,13 +178,23 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Committed steps, in order; each may still be damaged."""
-        return [] if self._orbax is None else sorted(m.step for m in self._orbax.checkpoints)
+        # A save has another name until it is committed.
+        paths = [p for p in self._directory.glob("*") if p.name.isdecimal() and p.is_dir()]
+        return sorted(int(path.name) for path in paths)
 
     def metrics(self) -> dict[int, dict[str, float]]:
-        """The metrics that each step was saved with; steps without any are left out."""
-        if self._orbax is None:
-            return {}
-        return {m.step: dict(m.metrics) for m in self._orbax.checkpoints if m.metrics}
+        """The metrics that each step was saved with; steps without (readable) ones are left out."""
+        found = {step: _read_metrics(self._metrics_path(step)) for step in self.steps()}
+        return {step: metrics for step, metrics in found.items() if metrics}
+
+    def _metrics_path(self, step: int) -> Path:
+        return self._directory / str(step) / "metrics" / "metrics"
+
+    def _remove_unreadable_metrics(self) -> None:
+        """Orbax opens no directory with such metrics; the seal tells of them all the same."""
+        for step in self.steps():
+            if _read_metrics(self._metrics_path(step)) is None:
+                self._metrics_path(step).unlink()
 
     def seal_state(self, step: int) -> tuple[SealState, list[str]]:
         """Whether a step is sealed, unsealed or damaged, and the files that are."""
@@ -189,9 +203,13 @@ class Checkpoints:
     def delete_after(self, step: int) -> None:
         """Deletes the steps after `step`: a resumed run writes them again."""
         assert self._orbax is not None
+        known = {checkpoint.step for checkpoint in self._orbax.checkpoints}
         for later in [s for s in self.steps() if s > step]:
             _log.warning("checkpoint of step %d is dropped: the run goes on from %d", later, step)
-            self._orbax.delete(later)
+            if later in known:
+                self._orbax.delete(later)
+            else:
+                shutil.rmtree(self._directory / str(later))
 
     def restore(self, abstract: TrainState, which: str | int = "latest") -> tuple[int, TrainState]:
         """Restores a whole state onto the shardings of `abstract`; see `_first_usable`.
@@ -215,8 +233,7 @@ class Checkpoints:
         return _flat_shapes(self._metadata(step, item))
 
     def _metadata(self, step: int, item: str) -> Any:
-        assert self._orbax is not None
-        tree = self._orbax.checkpointables_metadata(step).metadata.get(item)
+        tree = ocp.checkpointables_metadata(self._path(step)).metadata.get(item)
         if tree is None:  # orbax logs why
             raise ValueError(f"the metadata of {item} cannot be read")
         return tree
@@ -236,11 +253,10 @@ class Checkpoints:
 
     def restore_some(self, step: int, item: str, abstract: Any) -> Any:
         """Restores those leaves of an item that the tree `abstract` has, and reads no other."""
-        assert self._orbax is not None
         context = ocp.Context()
         context.pytree.loading.partial_load = True
         with context:
-            return self._orbax.load_checkpointables(step, {item: abstract})[item]
+            return ocp.load_checkpointables(self._path(step), {item: abstract})[item]
 
     def abstract_params(self, which: str | int = "best") -> tuple[int, Any]:
         """Step, and the tree of shapes of `params` as saved, on one device (fitted models)."""
@@ -248,6 +264,9 @@ class Checkpoints:
             which, lambda step: {"params": self._metadata(step, "params")}
         )
         return step, _on_one_device(items["params"])
+
+    def _path(self, step: int) -> Path:
+        return (self._directory / str(step)).absolute()
 
     def _candidates(self, which: str | int) -> list[int]:
         """Steps in the order in which they are tried."""
@@ -279,7 +298,8 @@ class Checkpoints:
           UserError: no checkpoint, none undamaged, or the step asked for is damaged.
         """
         damaged: list[str] = []
-        for step in self._candidates(which):
+        tried = self._candidates(which)
+        for step in tried:
             state, files = self.seal_state(step)
             if state is SealState.DAMAGED:
                 reason = f"step {step} is damaged ({_first(files)})"
@@ -289,13 +309,17 @@ class Checkpoints:
                 except UserError:
                     raise
                 except Exception as error:
-                    if state is SealState.SEALED:
+                    now = self.seal_state(step)[0]
+                    if now is state is SealState.SEALED:
                         raise
-                    reason = f"step {step} was never sealed and does not load ({error!r:.80})"
+                    why = "was never sealed" if now is state else "was deleted meanwhile"
+                    reason = f"step {step} {why} and does not load ({error!r:.80})"
             if isinstance(which, int):
                 raise UserError(f"checkpoint in {self._directory}: {reason}")
             _log.warning("checkpoint in %s: %s; trying the one before", self._directory, reason)
             damaged.append(reason)
+        if set(self.steps()).difference(tried):  # a run that goes on has saved and deleted
+            return self._first_usable(which, load)
         if damaged:
             raise UserError(
                 f"no usable checkpoint in {self._directory}: every one is damaged: "
@@ -306,7 +330,6 @@ class Checkpoints:
         )
 
     def _load_step(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
-        assert self._orbax is not None
         if step == 0 and "train" in abstract:
             raise UserError(
                 f"in {self._directory} only the imported parameters of step 0 are left, every "
@@ -322,8 +345,19 @@ class Checkpoints:
                     f"checkpoint {saved.get(n, 'nothing')}, model {wanted.get(n, 'nothing')}"
                     f" ({len(names)} differ)"
                 )
-        loaded = self._orbax.load_checkpointables(step, abstract)
+        loaded = ocp.load_checkpointables(self._path(step), abstract)
         return {name: loaded[name] for name in abstract}
+
+
+def _read_metrics(path: Path) -> dict[str, float] | None:
+    """The metrics of a checkpoint, none where it has none; None where they cannot be read."""
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        return None
+    return metrics if isinstance(metrics, dict) else None
 
 
 def _first(files: Iterable[str]) -> str:

@@ -62,6 +62,9 @@ def check_seal(directory: Path) -> tuple[SealState, list[str]]:
         return SealState.DAMAGED, [SEAL]
     if not isinstance(expected, dict):
         return SealState.DAMAGED, [SEAL]
-    found = _digests(directory)
+    try:
+        found = _digests(directory)
+    except OSError as error:  # it cannot be read, or is being deleted
+        return SealState.DAMAGED, [os.path.relpath(error.filename or directory, directory)]
     differing = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
     return (SealState.DAMAGED, sorted(differing)) if differing else (SealState.SEALED, [])
