@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
@@ -25,11 +26,22 @@ def read_config(workdir: Path, flag: str = "--workdir") -> ExperimentConfig:
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{flag}={workdir}: not the work directory of a run, no config.json in it")
+    return from_json(read_json(path))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads an object of a work directory.
+
+    Raises:
+      UserError: it is damaged.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    return from_json(values)
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: cannot be read: it holds no object")
+    return values
 
 
 def open_source(init_from: str, workdir: Path | None) -> tuple[Path, str | int, ExperimentConfig]:

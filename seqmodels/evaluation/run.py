@@ -123,10 +123,7 @@ def open_data(workdir: Path, config: ExperimentConfig, *, others: bool = False) 
     data = load_data(config, read_encoding(config, workdir))
     path = workdir / "data.json"
     if not others and path.is_file() and has_checkpoints(workdir):
-        try:
-            claim_data(workdir, data.description())
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: cannot be read: {error!r}") from None
+        claim_data(workdir, data.description())
     return data
 
 

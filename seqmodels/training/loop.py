@@ -125,6 +125,9 @@ class Run:
         if self._step:
             self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
         rows = self._writer.rows
+        due = self._step - self._step % training.log_every
+        if due and not (rows and rows[-1]["step"] >= due):
+            self._progress.say(f"warning: metrics.jsonl is not whole: no rows up to step {due}")
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, dict[str, Any]] | None = None
         self._profile = Profile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
-from seqmodels.evaluation.opening import open_source
+from seqmodels.evaluation.opening import open_source, read_json
+
+_log = logging.getLogger(__name__)
 
 _PATHS = (
     *("path", "train_path", "validation_path", "test_path"),
@@ -108,7 +111,7 @@ def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
         raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
     changed = [
         line
-        for line in differences(from_json(json.loads(path.read_text())), _resolved(config))
+        for line in differences(from_json(read_json(path)), _resolved(config))
         if line.partition(":")[0] not in _MAY_CHANGE
     ]
     if not has_steps(workdir):
@@ -199,7 +202,7 @@ def refuse_other_outputs(workdir: Path) -> None:
     """
     path = workdir / SPEC
     if path.is_file():
-        spec = json.loads(path.read_text(encoding="utf-8"))
+        spec = read_json(path)
         reads, writes = (
             ", ".join(f"{name}={value}" for name, value in spec[part].items())
             for part in ("inputs", "outputs")
@@ -217,13 +220,17 @@ def claim_data(workdir: Path, description: dict[str, Any]) -> None:
       description: the fingerprint of the tokenised data and figures for a person.
 
     Raises:
-      UserError: the run in `workdir` was trained on other data.
+      UserError: the run in `workdir` was trained on other data, or what it kept is damaged.
     """
     path = workdir / "data.json"
     if not path.exists() or not has_steps(workdir):
+        if has_steps(workdir):
+            _log.warning("%s is gone: whether these are the data of the run is not known", path)
         write_json(path, description)
         return
-    kept = json.loads(path.read_text())
+    kept = read_json(path)
+    if "fingerprint" not in kept:
+        raise UserError(f"{path}: cannot be read: it has no fingerprint")
     if kept["fingerprint"] != description["fingerprint"]:
         changed = [k for k in description if k != "fingerprint" and kept.get(k) != description[k]]
         raise UserError(

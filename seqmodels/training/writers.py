@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seqmodels.config.errors import RunFailure
+from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.training import TrainingConfig
 from seqmodels.training.event_files import EventFiles
 
@@ -21,11 +22,32 @@ WALL_CLOCK_FIELDS = ("seconds", "input_wait", "tokens_per_second", "examples_per
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file; a last line that was cut short by a kill is left out."""
+    """The rows of a metrics file; a last line that was cut short by a kill is left out.
+
+    Raises:
+      UserError: names the first line that is damaged.
+    """
+    return list(_rows(path, math.inf))
+
+
+def _rows(path: Path, last_step: int | float) -> Iterator[dict[str, Any]]:
+    """Rows up to a step, in order. What is damaged behind it has never been vouched for."""
     if not path.exists():
-        return []
-    lines = path.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+        return
+    step = 0
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            row = json.loads(line)
+            step = row["step"]
+        except (ValueError, KeyError, TypeError) as error:
+            if step >= last_step:
+                return
+            raise UserError(
+                f"{path}: line {number} is damaged ({error}): mend it or delete it"
+            ) from None
+        if step > last_step:
+            return
+        yield row
 
 
 def values_of(rows: list[dict[str, Any]], metric: str) -> list[float]:
@@ -50,12 +72,13 @@ class MetricsWriter:
       tensorboard: write them to event files in `tensorboard/` beside it, too.
 
     Raises:
+      UserError: a line up to that step is damaged.
       RunFailure: the disk does not take them; so do `write` and `sync`.
     """
 
     def __init__(self, path: Path, last_step: int, *, tensorboard: bool = False) -> None:
         self._path = path
-        self.rows = [row for row in read_rows(path) if row["step"] <= last_step]
+        self.rows = list(_rows(path, last_step))
         temporary = path.with_suffix(".tmp")
         with _explain(path):
             with temporary.open("w") as f:

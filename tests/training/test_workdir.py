@@ -31,6 +31,36 @@ def test_resuming_cuts_later_rows_and_a_torn_line(tmp_path: Path) -> None:
     assert read_rows(path) == rows[:4]
 
 
+def test_a_damaged_row_is_refused_where_a_checkpoint_vouches_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"step": s, "split": "train"}) for s in range(1, 6)]
+    for damaged in ('{"step": 3, "sp', "\0\0\0", "[]", '{"split": "train"}'):
+        path.write_text("\n".join([*lines[:2], damaged, *lines[3:]]) + "\n")
+        before = path.read_bytes()
+        for read in (read_rows, lambda path: MetricsWriter(path, last_step=3)):
+            with pytest.raises(UserError, match=r"metrics.jsonl: line 3 is damaged \(.*mend it or"):
+                read(path)
+        assert path.read_bytes() == before
+        # Behind the checkpoint it is written again, as all that follows.
+        MetricsWriter(path, last_step=2).close()
+        assert [row["step"] for row in read_rows(path)] == [1, 2]
+
+
+@pytest.mark.parametrize("content", ['{"fingerpr', "[]", "{}", "\udcff"])
+def test_what_a_run_kept_of_its_data_may_be_damaged(tmp_path: Path, content: str) -> None:
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    (tmp_path / "data.json").write_text(content, errors="surrogateescape")
+    with pytest.raises(UserError, match=r"data.json: cannot be read: "):
+        claim_data(tmp_path, {"fingerprint": "a" * 64})
+
+
+def test_a_run_whose_kept_config_is_damaged_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config.json: cannot be read: "):
+        claim(tmp_path, load_config("demo_lstm"))
+
+
 def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
     row = {"step": 1, "split": "train", "note": "x" * 100_000}
     writer = MetricsWriter(tmp_path / "metrics.jsonl", last_step=0)
