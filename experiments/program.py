@@ -124,13 +124,18 @@ def _set_up_logging() -> None:
     handler.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # orbax reports each of its moves there, and a failure by each thread: they come as exceptions.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
-    sys.unraisablehook = _tell_unraisable
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _tell_unraisable
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 
 def _tell_unraisable(unraisable: Any) -> None:
-    """Hides what a save or load that failed leaves behind in a thread: its closed event loop."""
-    if str(unraisable.exc_value) != "Event loop is closed":
+    """Hides what a save or load that failed leaves behind: closed event loops, coroutines."""
+    code = getattr(unraisable.object, "cr_code", None)
+    of_orbax = code is not None and "orbax" in code.co_filename
+    if not of_orbax and str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
 
 

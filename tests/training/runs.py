@@ -21,6 +21,7 @@ import numpy as np
 from seqmodels.evaluation.opening import read_config
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.setup import set_up
+from seqmodels.training.state import TrainState
 from seqmodels.training.writers import WALL_CLOCK_FIELDS, read_rows
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
 
@@ -113,22 +114,27 @@ def rows_without_clock(workdir: Path) -> list[dict[str, Any]]:
     ]
 
 
-def last_arrays(workdir: Path) -> dict[str, np.ndarray]:
-    """Every array of the last checkpoint, by path."""
+def make_abstract(workdir: Path) -> TrainState:
+    """Shapes, dtypes and shardings of a run's state."""
     vocab_size = json.loads((workdir / "data.json").read_text())["vocab_size"]
     spec = DataSpec(TokenInput(vocab_size), VocabOutput(vocab_size))
     config = read_config(workdir)
-    setup = set_up(config, spec, carries_state=True)
+    return set_up(config, spec, carries_state=True).abstract
+
+
+def raw(x: jax.Array) -> np.ndarray:
+    """The numbers of an array, of a random key too."""
+    is_key = jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(x) if is_key else x)
+
+
+def last_arrays(workdir: Path) -> dict[str, np.ndarray]:
+    """Every array of the last checkpoint, by path."""
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        step, state = checkpoints.restore(setup.abstract, "latest")
-    assert step == config.training.num_steps
+        step, state = checkpoints.restore(make_abstract(workdir), "latest")
+    assert step == read_config(workdir).training.num_steps
     leaves = jax.tree_util.tree_flatten_with_path(state)[0]
-    return {
-        jax.tree_util.keystr(path): np.asarray(
-            jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
-        )
-        for path, x in leaves
-    }
+    return {jax.tree_util.keystr(path): raw(x) for path, x in leaves}
 
 
 def assert_same_run(a: Path, b: Path) -> None:
