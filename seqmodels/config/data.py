@@ -95,7 +95,8 @@ class TextDataConfig(DataConfig):
       validation_fraction, test_fraction: shares of `path` that are held out.
       tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
         exists, else TFDS's own default.
-      feature: `tfds:NAME`: name of the text feature.
+      feature: `tfds:NAME`: name of the text feature; of several, separated by commas, a document is
+        the texts of an example, a line each.
       train_split, validation_split, test_split: TFDS split expressions, such as 'validation+test';
         test_split may be none.
       tokenizer: see `TokenizerKind`.
@@ -147,6 +148,11 @@ class TextDataConfig(DataConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from self.path_problems()
         yield from _tokenizer_problems(self)
+        if not all(name.strip() for name in self.feature.split(",")):
+            yield (
+                "feature",
+                "must be the name of a text feature, or of several, as in question,answer",
+            )
         if self.tokenizer is not TokenizerKind.HUGGINGFACE:
             if self.tokenizer_path is not None:
                 yield (

@@ -57,6 +57,7 @@ BAD = [
     (LSTM, "data.test_fraction=0.5 data.validation_fraction=0.5", "less than 1"),
     (LSTM, "data.batching=buckets training.steps_per_call=2", "must be 1"),
     (LSTM, "data.vocab_size=9", "only for data.tokenizer=word or bpe or huggingface, not charac"),
+    (LSTM, "data.feature=a,,b", "the name of a text feature, or of several"),
     (LSTM, "data.tokenizer=word data.vocab_size=2", "3 or more with data.tokenizer=word"),
     (LSTM, "data.tokenizer=bpe data.vocab_size=255", "256 or more with data.tokenizer=bpe"),
     (LSTM, "data.tokenizer=bpe data.vocab_size=none", "how many tokens data.tokenizer=bpe is to"),

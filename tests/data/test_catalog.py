@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
@@ -84,6 +85,77 @@ def test_unknown_feature_and_split_name_those_that_exist(root: Path, name: str) 
     assert mistake(root, name, validation_split="valid").endswith("did you mean 'validation'?")
     assert "data.test_split=train+dev" in mistake(root, name, test_split="train+dev")
     assert "data.train_split=train[:5%" in mistake(root, name, train_split="train[:5%")
+
+
+class Questions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Questions, answers that are none, and numbers."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        text, number = tfds.features.Text(), tfds.features.Scalar(dtype=np.int32)
+        features = {"question": text, "answer": text, "id": number}
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        del dl_manager
+        return {split: self._generate_examples() for split in ("train", "validation")}
+
+    def _generate_examples(self) -> Any:
+        for index, (question, answer) in enumerate(
+            [("Who?", "I: é"), ("", "No\none"), ("What?", "")]
+        ):
+            yield index, {"question": question, "answer": answer, "id": index}
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("questions")
+    with quiet():
+        Questions(data_dir=str(path)).download_and_prepare(file_format="array_record")
+    return path
+
+
+def test_a_document_of_several_features_has_a_line_each(questions: Path) -> None:
+    def train(feature: str) -> list[str]:
+        return read(questions, "questions", feature=feature, test_split=None)["train"]
+
+    assert train("question") == ["Who?", "", "What?"]  # one alone is as it is
+    assert train("question,answer") == ["Who?\nI: é\n", "\nNo\none\n", "What?\n\n"]
+    assert train("answer, question") == ["I: é\nWho?\n", "No\none\n\n", "\nWhat?\n"]
+
+    def fingerprint(feature: str) -> str:
+        data = {"name": "tfds:questions", "tfds_data_dir": str(questions), "feature": feature}
+        return Catalog.source(experiment(**data).data, questions).fingerprint()
+
+    names = ("question", "answer", "question,answer", "answer,question")
+    assert len(set(map(fingerprint, names))) == len(names)
+    assert fingerprint("question, answer") == fingerprint("question,answer")
+
+
+def test_a_wrong_one_of_several_features_is_named(questions: Path) -> None:
+    def line(feature: str) -> str:
+        return mistake(questions, "questions", feature=feature, test_split=None)
+
+    assert line("question,anser") == (
+        "data.feature=question,anser: questions has answer, id, question; did you mean 'answer'?"
+    )
+    assert line("x").endswith("one of: answer, question")
+    assert line("question,id").endswith("id is not text; text in questions: answer, question")
+
+
+def test_sst2_is_read_by_its_feature() -> None:
+    tfds_dir = data_root() / "tfds"
+    splits = read(tfds_dir, "glue/sst2", feature="sentence", train_split="train[:5000]")
+    assert {name: len(texts) for name, texts in splits.items()} == {
+        "train": 5000,
+        "validation": 872,
+        "test": 1821,
+    }
+    assert mistake(tfds_dir, "glue/sst2", feature="sentence,labl").endswith("one of: sentence")
+    assert "label is not text" in mistake(tfds_dir, "glue/sst2", feature="sentence,label")
 
 
 def test_other_file_formats_are_refused(root: Path, name: str, tmp_path: Path) -> None:
