@@ -6,12 +6,13 @@ from absl import flags
 
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.config.errors import UserError
 
 DOC = """Shows the checkpoints of a run, their seals, the best metric, parameters, data position.
 
 With --follow it shows instead how a run in progress gets on, until the run is done or you press
 Ctrl-C: a live view on a terminal, elsewhere a line for each row of metrics, with --json the row
-itself. The run may be stopped and resumed meanwhile.
+itself. The run may be stopped and resumed meanwhile. With --figure it draws the losses instead.
 """
 
 
@@ -19,9 +20,20 @@ def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
     program.define_json(values)
     flags.DEFINE_bool("follow", False, "show how a run in progress gets on", flag_values=values)
+    flags.DEFINE_bool(
+        "figure", False, "draw the losses to WORKDIR/figures/loss.png", flag_values=values
+    )
 
 
 def run(arguments: Arguments) -> int:
+    if arguments.flags.follow and arguments.flags.figure:
+        raise UserError("--follow and --figure: give one of the two")
+    if arguments.flags.figure:
+        from seqmodels.evaluation.figure import draw_loss
+
+        path = str(draw_loss(arguments.workdir))
+        program.answer(arguments, {"figure": path}, path)
+        return program.DONE
     if arguments.flags.follow:
         from seqmodels.evaluation.follow_views import follow
 

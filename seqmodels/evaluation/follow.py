@@ -13,9 +13,7 @@ from typing import Any
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.training.workdir import has_trainer, saved_steps
-from seqmodels.training.writers import stops_early
-
-METRICS = "metrics.jsonl"
+from seqmodels.training.writers import METRICS, stops_early
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from seqmodels.training.progress import TrainingProgress
 from seqmodels.training.seals import SealState
 from seqmodels.training.setup import build
 from seqmodels.training.state import TrainState
-from seqmodels.training.writers import MetricsWriter
+from seqmodels.training.writers import METRICS, MetricsWriter
 
 
 def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:
@@ -45,7 +45,7 @@ def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:
             progress.say(f"{config.model.kind}: fitted in {seconds:.1f} s")
             evaluate = Evaluator(model, data, config.evaluation, task, training.seed)
             result = evaluate(params, "validation")
-            path = workdir / "metrics.jsonl"
+            path = workdir / METRICS
             writer = MetricsWriter(path, 0, tensorboard=training.tensorboard)
             clock = {"input_wait": evaluate.input_wait, "seconds": seconds}
             row = {"step": 1, "split": "validation", **result, **clock}

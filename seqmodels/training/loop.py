@@ -29,7 +29,7 @@ from seqmodels.training.setup import Setup, set_up
 from seqmodels.training.signals import StopRequest, stop_on_signals
 from seqmodels.training.state import TrainState
 from seqmodels.training.workdir import claim, claim_data, imported_encoding, only_trainer
-from seqmodels.training.writers import MetricsWriter, stops_early, values_of
+from seqmodels.training.writers import METRICS, MetricsWriter, stops_early, values_of
 
 
 class NonFiniteError(RunFailure):
@@ -115,7 +115,7 @@ class Run:
         self.state = self._resume_or_create(start)
         self._step = int(self.state.step)
         self._writer = MetricsWriter(
-            workdir / "metrics.jsonl", self._step, tensorboard=training.tensorboard
+            workdir / METRICS, self._step, tensorboard=training.tensorboard
         )
         self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
         for line in [] if start is None else start.lines():
@@ -221,7 +221,7 @@ class Run:
         if self._unread is None:
             return
         (step, outputs), self._unread = self._unread, None
-        finite = jax.device_get(outputs["finite"])
+        finite = np.asarray(outputs["finite"])
         if not finite.all():
             bad = step - len(finite) + 1 + int((~finite).argmax())
             self._checkpoints.wait()

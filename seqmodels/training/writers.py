@@ -17,6 +17,7 @@ from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.training import TrainingConfig
 from seqmodels.training.event_files import EventFiles
 
+METRICS = "metrics.jsonl"
 WALL_CLOCK_FIELDS = ("seconds", "input_wait", "tokens_per_second", "examples_per_second")
 """Fields of a row that differ between two runs of the same config."""
 
