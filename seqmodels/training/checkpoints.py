@@ -309,16 +309,17 @@ class Checkpoints:
                 except UserError:
                     raise
                 except Exception as error:
-                    now = self.seal_state(step)[0]
-                    if now is state is SealState.SEALED:
+                    if state is self.seal_state(step)[0] is SealState.SEALED:
                         raise
-                    why = "was never sealed" if now is state else "was deleted meanwhile"
+                    why = "was never sealed" if state is SealState.UNSEALED else "is being deleted"
                     reason = f"step {step} {why} and does not load ({error!r:.80})"
             if isinstance(which, int):
                 raise UserError(f"checkpoint in {self._directory}: {reason}")
+            if step not in self.steps():
+                continue  # a run that goes on has saved others and deleted it
             _log.warning("checkpoint in %s: %s; trying the one before", self._directory, reason)
             damaged.append(reason)
-        if set(self.steps()).difference(tried):  # a run that goes on has saved and deleted
+        if set(self.steps()).difference(tried):
             return self._first_usable(which, load)
         if damaged:
             raise UserError(
