@@ -18,6 +18,7 @@ from seqmodels.evaluation.rows import find_split
 from seqmodels.models.build import build_model
 from seqmodels.tasks.language_model import LanguageModel
 from seqmodels.training.workdir import write_json
+from seqmodels.types import Batch, Carry, Metrics, Params
 
 # Part of the key of a cached baseline; to be raised where counting or smoothing changes.
 _VERSION = 1
@@ -51,7 +52,7 @@ def baseline(data: Data, split: str, config: ExperimentConfig) -> dict[str, Any]
     model = build_model(NgramConfig(order=order), data.spec)
     params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
     settings = EvaluationConfig(context=EvaluationContext.CARRY, sequence_length=256)
-    task = LanguageModel(LanguageModelConfig())
+    task = _Likelihood(LanguageModelConfig())
     figures = Evaluator(model, data, settings, task, seed=0)(params, split)
     names = ("loss", "perplexity", "bits_per_byte")
     result = {"model": NgramConfig.kind, "order": order}
@@ -59,6 +60,29 @@ def baseline(data: Data, split: str, config: ExperimentConfig) -> dict[str, Any]
     directory.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
     return result
+
+
+class _Likelihood(LanguageModel):
+    """Asks an n-gram for the probability of the target alone, and so tells no accuracy."""
+
+    def forward(
+        self,
+        model: Any,
+        params: Params,
+        batch: Batch,
+        carry: Carry | None,
+        *,
+        train: bool,
+        key: jax.Array | None,
+    ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
+        variables, segments = {"params": params}, batch.segment_ids
+        features, carry = model.apply(
+            variables, batch.inputs, carry, segment_ids=segments, train=train
+        )
+        found = model.apply(variables, features, batch.targets, method="log_likelihood")
+        weights = batch.loss_weights
+        loss, weight = -jnp.where(weights > 0, found * weights, 0.0).sum(), weights.sum()
+        return loss, weight, {"loss": (loss, weight), "accuracy": (0 * weight, weight)}, carry
 
 
 def _unigram_on_masked(data: TextData, split: str, config: ExperimentConfig) -> dict[str, Any]:

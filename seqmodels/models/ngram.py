@@ -17,6 +17,7 @@ from seqmodels.ops.ngram import (
     empty_tables,
     find_contexts,
     log_probabilities,
+    log_probability,
     recent_tokens,
 )
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
@@ -128,3 +129,9 @@ class Ngram(nn.Module):
     def readout(self, features: Int[Array, "*batch order"]) -> Float[Array, "*batch V"]:
         """Returns log P(next token): logits whose softmax is their own exponential."""
         return log_probabilities(self.tables, features)
+
+    def log_likelihood(
+        self, features: Int[Array, "*batch order"], targets: Int[Array, "*batch"]
+    ) -> Float[Array, "*batch"]:
+        """Returns log P(target): what `readout` has at the targets, without the rest."""
+        return log_probability(self.tables, features, targets)

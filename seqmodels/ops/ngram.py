@@ -302,27 +302,34 @@ def find_contexts(
       tables: see the module docstring.
       windows: latest tokens, newest first, -1 = nothing.
     """
-    vocab_size = tables["unigram"].shape[0]
-    node_tokens, offsets = tables["node_tokens"], tables["child_offsets"]
+    offsets = tables["child_offsets"]
 
     def descend(parent: Array, token: Array) -> tuple[Array, Array]:
         known = jnp.maximum(parent, 0)
-        low, end = offsets[known], offsets[known + 1]
-
-        def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-            low, high = bounds
-            middle = low + (high - low) // 2
-            right = (low < high) & (node_tokens.at[middle].get(mode="clip") < token)
-            return jnp.where(right, middle + 1, low), jnp.where(right, high, middle)
-
-        low, _ = lax.fori_loop(0, vocab_size.bit_length(), halve, (low, end))
-        hit = (parent >= 0) & (low < end) & (node_tokens.at[low].get(mode="clip") == token)
-        node = jnp.where(hit, low, -1)
+        at, there = _search(tables, "node_tokens", token, offsets[known], offsets[known + 1])
+        node = jnp.where((parent >= 0) & there, at, -1)
         return node, node
 
     root = jnp.zeros(windows.shape[:-1], jnp.int32)
     _, nodes = lax.scan(descend, root, jnp.moveaxis(windows, -1, 0))
     return jnp.moveaxis(jnp.concatenate([root[None], nodes]), 0, -1)
+
+
+def _search(
+    tables: Mapping[str, Array], name: str, token: Array, low: Array, end: Array
+) -> tuple[Array, Array]:
+    """Finds each token in the sorted range low .. end - 1 of a table: its place, and if it is."""
+    table = tables[name]
+
+    def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        middle = low + (high - low) // 2
+        right = (low < high) & (table.at[middle].get(mode="clip") < token)
+        return jnp.where(right, middle + 1, low), jnp.where(right, high, middle)
+
+    steps = tables["unigram"].shape[0].bit_length()  # no range is longer than V
+    low, _ = lax.fori_loop(0, steps, halve, (low, end))
+    return low, (low < end) & (table.at[low].get(mode="clip") == token)
 
 
 def log_probabilities(
@@ -353,3 +360,20 @@ def log_probabilities(
     # Products of many small back-off weights may underflow; a log must stay finite.
     result = jnp.log(jnp.maximum(total, jnp.finfo(jnp.float32).tiny))
     return result.reshape(*batch, unigram.shape[0])
+
+
+def log_probability(
+    tables: Mapping[str, Array], nodes: Int[Array, "*batch levels"], tokens: Int[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    """Returns log P(token | context) in nats: `log_probabilities` at one token each.
+
+    It takes no time and memory for the others, of which there may be tens of thousands.
+    """
+    total = tables["unigram"][tokens]
+    for k in range(1, nodes.shape[-1]):
+        seen, node = nodes[..., k] >= 0, jnp.maximum(nodes[..., k], 0)
+        offsets = tables["successor_offsets"]
+        at, there = _search(tables, "successors", tokens, offsets[node], offsets[node + 1])
+        mass = jnp.where(there, tables["discounted"].at[at].get(mode="clip"), 0.0)
+        total = total * jnp.where(seen, tables["backoff"][node], 1.0) + mass
+    return jnp.log(jnp.maximum(total, jnp.finfo(jnp.float32).tiny))

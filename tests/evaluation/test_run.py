@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
@@ -24,9 +25,12 @@ from seqmodels.config.training import EvaluationConfig, EvaluationContext, Train
 from seqmodels.data.pipeline import TextData, load_data
 from seqmodels.evaluation import baseline as baseline_module
 from seqmodels.evaluation.baseline import baseline
+from seqmodels.evaluation.evaluate import evaluate_split
 from seqmodels.evaluation.inspect import describe, render
 from seqmodels.evaluation.run import Run, evaluate_run, generate_text, load_run
+from seqmodels.models.build import build_model
 from seqmodels.training.loop import train
+from tests.tolerances import TOLERANCE
 
 TEXT = "The cat sat on the mat, 水 under a blue sky.\nThe dog did not: é.\n" * 60
 
@@ -143,6 +147,22 @@ def test_the_baseline_is_kept(
     assert len(list((tmp_path / "baselines").iterdir())) == 2
     with pytest.raises(UserError, match="no such split"):
         baseline(data, "dev", config)
+
+
+def test_the_baseline_is_what_its_model_gets(run: Run, data: TextData, tmp_path: Path) -> None:
+    """Though it asks for the targets alone, and not for all that might stand there."""
+    config = dataclasses.replace(run.config, data=dataclasses.replace(run.config.data))
+    config.data.cache_dir = str(tmp_path)
+    model = build_model(NgramConfig(order=3), data.spec)
+    params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
+    result = evaluate_split(model, params, data, "test", config.evaluation, run.task, 0)
+    expected = {name: result[name] for name in ("loss", "perplexity", "bits_per_byte")}
+    found = baseline(data, "test", config)
+    assert (found.pop("model"), found.pop("order")) == ("ngram", 3)
+    assert list(found) == list(expected)
+    np.testing.assert_allclose(
+        list(found.values()), list(expected.values()), **TOLERANCE["rounding"]
+    )
 
 
 def test_text_goes_on_from_prompts_of_different_lengths(run: Run) -> None:

@@ -14,6 +14,7 @@ from seqmodels.ops.ngram import (
     estimate_discounts,
     find_contexts,
     log_probabilities,
+    log_probability,
     recent_tokens,
 )
 from tests.tolerances import TOLERANCE
@@ -68,6 +69,11 @@ def test_probabilities_sum_to_one(order):
     assert logits.shape == (566, V)
     total = jax.nn.logsumexp(logits, axis=-1)
     np.testing.assert_allclose(total, np.zeros(566), **TOLERANCE["rounding"])
+    # Each of them by itself is the same number.
+    nodes = find_contexts(tables, jnp.asarray(windows, jnp.int32))
+    for token in range(V):
+        one = jax.jit(log_probability)(tables, nodes, jnp.full(566, token))
+        np.testing.assert_allclose(one, logits[:, token], **TOLERANCE["rounding"])
 
 
 def test_symbol_that_never_occurs_has_mass():
