@@ -130,6 +130,7 @@ class Run:
             self._progress.say(f"warning: metrics.jsonl is not whole: no rows up to step {due}")
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, dict[str, Any]] | None = None
+        profile = profile and jax.process_index() == 0
         self._profile = Profile(
             workdir / "profile",
             traced_steps(training, self._step) if profile else range(0),
@@ -241,7 +242,7 @@ class Run:
                 "step": step,
                 "split": "train",
                 **means(outputs["log"]),
-                "learning_rate": np.asarray(self._setup.schedule(step - 1)).item(),
+                "learning_rate": float(outputs["learning_rate"]),
                 f"{self._setup.task.unit}s_per_second": targets / seconds,
                 "input_wait": input_wait,
                 "seconds": self._clock.seconds,

@@ -8,7 +8,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from jax.sharding import Mesh
 
 from seqmodels.config.experiment import ExperimentConfig
@@ -35,7 +34,6 @@ class Setup:
 
     Attributes:
       model, task: as the config names them.
-      schedule: learning rate after a number of steps.
       mesh: the devices.
       abstract: shapes, dtypes and shardings of the state.
       call: the jitted program of `steps_per_call` steps; the state is donated.
@@ -44,7 +42,6 @@ class Setup:
 
     model: nn.Module
     task: Any
-    schedule: optax.Schedule
     mesh: Mesh
     abstract: TrainState
     call: Any
@@ -97,6 +94,7 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         model,
         task,
         optimizer,
+        optimizers.make_schedule(config.optimizer, training.num_steps),
         accumulation_steps=training.accumulation_steps,
         ema_decay=training.ema_decay,
         log_every=training.log_every,
@@ -107,5 +105,4 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         donate_argnums=0,
         out_shardings=(jax.tree.map(lambda x: x.sharding, abstract), None),
     )
-    schedule = optimizers.make_schedule(config.optimizer, training.num_steps)
-    return Setup(model, task, schedule, mesh, abstract, call, parts, initial)
+    return Setup(model, task, mesh, abstract, call, parts, initial)

@@ -24,6 +24,7 @@ def make_train_step(
     model: Any,
     task: Any,
     optimizer: optax.GradientTransformation,
+    schedule: optax.Schedule,
     *,
     accumulation_steps: int = 1,
     ema_decay: float | None = None,
@@ -37,12 +38,13 @@ def make_train_step(
         g = sum_m d loss_sum_m / d params  /  sum_m weight_m
 
     Args:
+      schedule: the learning rate of the optimizer, to be told.
       is_frozen: tells by its path whether a parameter keeps its bits, in the moving average too;
         its gradient is 0 and not computed.
 
     Returns:
-      A function of state and batch. Its second result holds `finite` (loss and gradient are) and
-      `log`, the pairs gathered since the last step that log_every divides.
+      A function of state and batch. Its second result holds `finite` (loss and gradient are),
+      `log`, the pairs gathered since the last step that log_every divides, and `learning_rate`.
     """
     compute = make_gradients(model, task, is_frozen)
     if accumulation_steps > 1:
@@ -50,6 +52,7 @@ def make_train_step(
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
         key = jax.random.fold_in(state.key, state.step)
+        rate = jnp.float32(schedule(state.step))
         grads, weight, metrics, carry = compute(state.params, batch, state.carry, key)
         grads = jax.tree.map(lambda g: g / jnp.maximum(weight, 1.0), grads)
         norm = optax.tree.norm(grads)
@@ -77,7 +80,7 @@ def make_train_step(
             ema=ema,
         )
         finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"][0])
-        return state, {"finite": finite, "log": log}
+        return state, {"finite": finite, "log": log, "learning_rate": rate}
 
     return train_step
 
@@ -141,10 +144,8 @@ def make_call(step: StepFunction, steps_per_call: int) -> StepFunction:
 
     def call(state: TrainState, batches: Batch) -> tuple[TrainState, dict[str, Any]]:
         state, outputs = jax.lax.scan(step, state, batches)
-        return state, {
-            "finite": outputs["finite"],
-            "log": jax.tree.map(lambda x: x[-1], outputs["log"]),
-        }
+        last = jax.tree.map(lambda x: x[-1], outputs)
+        return state, {**last, "finite": outputs["finite"]}
 
     def single(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
         state, outputs = step(state, batch)

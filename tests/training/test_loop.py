@@ -33,7 +33,9 @@ from seqmodels.evaluation.run import load_run
 from seqmodels.training import loop
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.loop import NonFiniteError, train
+from seqmodels.training.optimizers import make_schedule
 from seqmodels.training.writers import read_rows
+from tests.tolerances import TOLERANCE
 from tests.training.runs import make_setting
 
 LSTM = RecurrentConfig(model_dim=8, hidden_dim=12)
@@ -90,6 +92,16 @@ def test_rows_hold_what_a_researcher_reads(make: Make, tmp_path: Path) -> None:
     assert {"loss", "perplexity", "bits_per_byte", "num_targets"} <= rows[2].keys()
     assert all(math.isfinite(v) for r in rows for v in r.values() if isinstance(v, float))
     assert rows[-1]["loss"] < rows[2]["loss"] < math.log(20)
+
+
+def test_rows_tell_the_learning_rate_of_their_step(make: Make, tmp_path: Path) -> None:
+    config = make(optimizer__warmup_steps=5, training__steps_per_call=2)
+    assert train(config, tmp_path) == 0
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    found = [row["learning_rate"] for row in rows if row["split"] == "train"]
+    schedule = make_schedule(config.optimizer, config.training.num_steps)
+    expected = [float(schedule(step - 1)) for step in (2, 4, 6, 8)]
+    np.testing.assert_allclose(found, expected, **TOLERANCE["rounding"])
 
 
 def test_a_signal_during_evaluation_saves_that_step(
@@ -233,8 +245,6 @@ def test_bfloat16_accumulation_and_several_steps_a_call(
     config.training.dtype = Dtype.BFLOAT16
     train(config, tmp_path / "bfloat16")
     exact, rounded = (losses(tmp_path / d, "train") for d in ("float32", "bfloat16"))
-    from tests.tolerances import TOLERANCE
-
     np.testing.assert_allclose(rounded, exact, **TOLERANCE["bfloat16"])
     assert rounded != exact
     run = load_run(tmp_path / "bfloat16")

@@ -48,7 +48,8 @@ def make(
     )
     mesh = make_mesh(TrainingConfig(mesh_data=1), B)
     state = create_state(initial, abstract_state(initial, mesh), 0, mesh)
-    return make_train_step(model, TASK, optimizer, ema_decay=ema_decay, **kwargs), state
+    step = make_train_step(model, TASK, optimizer, lambda n: 0.5 * n, ema_decay=ema_decay, **kwargs)
+    return step, state
 
 
 def make_batch(step: int) -> Batch:
@@ -108,6 +109,7 @@ def test_several_steps_a_call_are_the_same_bits() -> None:
         batches = jax.tree.map(lambda *x: np.stack(x), make_batch(first), make_batch(first + 1))
         state, outputs = call(state, batches)
     assert outputs["finite"].shape == (2,)
+    assert float(outputs["learning_rate"]) == 0.5 * 3  # of the last one, behind three
     assert_params(single, state, "exact")
 
 
