@@ -78,7 +78,8 @@ def get_config(variant: str) -> ExperimentConfig:
             checkpoint_every=epoch,
             steps_per_call=STEPS_PER_CALL,
         ),
+        # 80 rows of logits at once; the memory of many more would be mapped anew for each batch.
         evaluation=EvaluationConfig(
-            context=EvaluationContext.CARRY, batch_size=20, sequence_length=32
+            context=EvaluationContext.CARRY, batch_size=20, sequence_length=4
         ),
     )

@@ -61,8 +61,7 @@ print(hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest())
     assert len(prints) == 1
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> ExperimentConfig:
+def make_config(tmp_path: Path) -> ExperimentConfig:
     (tmp_path / "train.txt").write_text(TEXT * 3, encoding="utf-8")
     (tmp_path / "held.txt").write_text("zebra zebra zebra zebra 雨\n" * 50, encoding="utf-8")
     return experiment(
@@ -75,6 +74,11 @@ def config(tmp_path: Path) -> ExperimentConfig:
         sequence_length=2,
         batch_size=2,
     )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ExperimentConfig:
+    return make_config(tmp_path)
 
 
 def test_only_the_training_split_teaches_tokens(config: ExperimentConfig) -> None:

@@ -115,8 +115,7 @@ def test_save_and_load(tmp_path: Path) -> None:
         tokenizer_from_json({"kind": "word", "words": ["a", 2]})
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> ExperimentConfig:
+def make_config(tmp_path: Path) -> ExperimentConfig:
     (tmp_path / "train.txt").write_text("a b c\na b\na d\n", encoding="utf-8")
     (tmp_path / "held.txt").write_text("a e f\nd e\n", encoding="utf-8")
     return experiment(
@@ -128,6 +127,11 @@ def config(tmp_path: Path) -> ExperimentConfig:
         sequence_length=2,
         batch_size=2,
     )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ExperimentConfig:
+    return make_config(tmp_path)
 
 
 def test_only_the_training_split_makes_the_vocabulary(config: ExperimentConfig) -> None:

@@ -29,6 +29,7 @@ from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.seeing import SEEING
 from tests.mutants.seq2seq import SEQ2SEQ
+from tests.mutants.text import TEXT
 from tests.mutants.transformers import TRANSFORMERS
 
 FAMILIES = (
@@ -40,6 +41,7 @@ FAMILIES = (
     RECURRENT,
     TRANSFORMERS,
     SEQ2SEQ,
+    TEXT,
     SEEING,
 )
 MUTANTS = {name: mutant for family in FAMILIES for name, mutant in family.items()}
