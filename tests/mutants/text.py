@@ -8,6 +8,7 @@ from typing import Any
 from tests.mutants.mutant import Mutant
 
 WORDS, OF_TRAIN = "data.test_words", ' if n.partition(".")[0] == "train"'
+LAST = "parts - 1 - jnp.argmax(jnp.max(cut, axis=-1)[..., ::-1], axis=-1)"
 TRAINED = "data.words:WordTokenizer.train"
 
 
@@ -66,11 +67,8 @@ TEXT = {
         *("ops.test_losses:test_loss_and_gradient_are_the_definition_s", (0.0,)),
     ),
     "the last of equals is the most likely": Mutant(
-        *(
-            "ops.losses:most_likely",
-            "jnp.max(cut, axis=-1), axis=-1)",
-            "-jnp.max(cut, axis=-1), 1)",
-        ),
+        "ops.losses:most_likely",
+        *("jnp.argmax(jnp.max(cut, axis=-1), axis=-1)", LAST),
         *("ops.test_losses:test_the_most_likely_class_is_the_first_of_equals", (1024,)),
     ),
     "the baseline forgets to back off": Mutant(
