@@ -61,11 +61,12 @@ def main(command: Command, argv: Sequence[str] | None = None) -> int:
 
 
 def end(status: int) -> NoReturn:
-    """Ends the process. After Ctrl-C it waits for no thread: what one is saving is cut off there.
+    """Ends the process, after Ctrl-C and after a failure without waiting for its threads.
 
-    A checkpoint is whole or not there, so nothing is lost but that one.
+    What one of them is saving is cut off: a checkpoint is whole or not there, so nothing else is
+    lost. Those of a save that could not begin would wait for minutes.
     """
-    if status == INTERRUPTED:
+    if status in (INTERRUPTED, FAILED):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

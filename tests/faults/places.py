@@ -65,3 +65,28 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[SmallDisk]:
                 holder.kill()
             return
     pytest.skip(f"no disk can be mounted here: {'; '.join(reasons)}")
+
+
+def without_rights() -> tuple[str, ...]:
+    """The beginning of a command line that obeys permissions, which root otherwise does not."""
+    if os.geteuid() != 0:
+        return ()
+    words = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--")
+    tried = subprocess.run([*words, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"root obeys no permissions, and cannot do without: {tried.stderr.strip()}")
+    return words
+
+
+@contextlib.contextmanager
+def read_only(*folders: Path) -> Iterator[None]:
+    """Nobody may write into these folders, nor below them, meanwhile."""
+    below = [path for folder in folders for path in (folder, *folder.rglob("*"))]
+    modes = {path: path.stat().st_mode for path in below}
+    try:
+        for path, mode in modes.items():
+            path.chmod(mode & ~0o222)
+        yield
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
