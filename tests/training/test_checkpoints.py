@@ -143,6 +143,32 @@ def test_any_damaged_file_is_detected_and_the_step_before_used(
             checkpoints.restore(abstract(), 5)
 
 
+def test_a_strange_file_is_damage(copy: Path) -> None:
+    (copy / "5" / "params" / "strange").write_text("")
+    assert check_seal(copy / "5") == (SealState.DAMAGED, ["params/strange"])
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\udcff"])
+def test_damaged_metrics_hinder_nobody(copy: Path, content: str) -> None:
+    path = copy / "4" / "metrics" / "metrics"
+    path.write_text(content, errors="surrogateescape")
+    with Checkpoints(copy) as opened:
+        assert 4 not in opened.metrics()
+        assert opened.restore(abstract(), "latest")[0] == 5
+        assert opened.seal_state(4)[0] is SealState.DAMAGED
+    assert path.exists()
+    opens = True
+    try:
+        with Checkpoints(copy, 3, writable=True) as opened:
+            opened.save(6, make_state(6), {"loss": 0.5})
+            opened.wait()
+            assert opened.restore(abstract(), "best")[0] == 6
+            assert opened.seal_state(4)[0] is SealState.DAMAGED
+    except ValueError:
+        opens = False
+    assert opens
+
+
 def test_an_unsealed_step_is_used_when_whole_and_passed_over_when_not(copy: Path) -> None:
     (copy / "5" / "seal.json").unlink()
     with Checkpoints(copy) as checkpoints:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jax
 import numpy as np
@@ -52,6 +54,12 @@ Make = Callable[..., ExperimentConfig]
 
 @pytest.fixture
 def make(folder: Path) -> Make:
+    return make_over(folder)
+
+
+def make_over(folder: Path) -> Make:
+    """Makes small configs over the text of a folder."""
+
     def make_config(model: ModelConfig = LSTM, **fields: Any) -> ExperimentConfig:
         config = ExperimentConfig(
             model=model,
@@ -175,19 +183,32 @@ def test_a_non_finite_loss_stops_names_the_step_and_keeps_the_checkpoint(
     assert losses(tmp_path / "broken", "validation") == []
 
 
-def test_the_last_good_checkpoint_survives_a_later_nan(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def poisoned(at: int) -> type[loop.Feed]:
+    """A feed with a step whose weights are NaN."""
+
     class Poisoned(loop.Feed):
         def __call__(self, step: int) -> Any:
             batch = super().__call__(step)
-            if step == 7:
+            if step == at:
                 nan = batch.loss_weights * np.float32("nan")
                 batch = type(batch)(batch.inputs, batch.targets, nan, batch.segment_ids)
             return batch
 
-    monkeypatch.setattr(loop, "Feed", Poisoned)
-    with pytest.raises(NonFiniteError, match=r"step 7 is not finite.*step 4 is kept"):
+    return Poisoned
+
+
+def test_a_step_that_is_not_finite_is_not_saved(make: Make, tmp_path: Path) -> None:
+    """Though it is one whose save is due, and no evaluation looks at it."""
+    config = make(training__checkpoint_every=2, training__evaluate_every=8)
+    with mock.patch.object(loop, "Feed", poisoned(6)), contextlib.suppress(NonFiniteError):
+        train(config, tmp_path)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.steps() == [2, 4]
+
+
+def test_the_last_good_checkpoint_survives_a_later_nan(make: Make, tmp_path: Path) -> None:
+    raises = pytest.raises(NonFiniteError, match=r"step 7 is not finite.*step 4 is kept")
+    with mock.patch.object(loop, "Feed", poisoned(7)), raises:
         train(make(), tmp_path)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.steps() == [4]

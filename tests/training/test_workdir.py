@@ -124,6 +124,14 @@ def test_one_process_trains_in_a_directory(tmp_path: Path) -> None:
         pass
 
 
+def test_one_after_the_other_may_train_in_a_directory(tmp_path: Path) -> None:
+    refused = pytest.raises(UserError, match="another process is training")
+    with only_trainer(tmp_path), refused, only_trainer(tmp_path):
+        pass
+    with only_trainer(tmp_path):
+        pass
+
+
 def test_other_data_are_refused_naming_what_differs(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "20").mkdir(parents=True)
     claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})

@@ -1,0 +1,35 @@
+"""What a signal asks of a run."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from seqmodels.training.signals import stop_on_signals
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_is_a_request(
+    number: signal.Signals, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+    with stop_on_signals() as stop:
+        assert stop.exit_status == 0
+        os.kill(os.getpid(), number)
+        assert stop.exit_status == status
+    assert signal.getsignal(number) is before
+    assert ("Ctrl-C again" in capfd.readouterr().err) is (number == signal.SIGINT)
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_ctrl_c_after_a_request_interrupts(first: signal.Signals) -> None:
+    interrupted = False
+    try:
+        with stop_on_signals():
+            os.kill(os.getpid(), first)
+            os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        interrupted = True
+    assert interrupted
