@@ -332,7 +332,7 @@ def _best_metric(config: ExperimentConfig) -> Problems:
         yield problem(
             "training.best_metric",
             name,
-            "needs a tokenizer that loses nothing: data.tokenizer=byte, or "
+            "needs a tokenizer that loses nothing: data.tokenizer=byte or bpe, or character with "
             "data.unknown_symbols=false",
         )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from seqmodels.config.data import TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.text_file import TextFile
 from tests.data.helpers import CHINESE, experiment
@@ -35,6 +36,20 @@ def test_one_file_is_cut_by_characters(files: Path) -> None:
     assert text["train"] + text["validation"] + text["test"] == CHINESE
     assert len(text["validation"]) == int(len(CHINESE) * 0.25)
     assert len(text["test"]) == int(len(CHINESE) * 0.125)
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.4, 0.5])
+def test_no_word_is_cut_where_words_are_tokens(files: Path, fraction: float) -> None:
+    text = "alpha beta\ngamma  delta epsilon"
+    (files / "words-1.txt").write_text(text)
+    (files / "words-2.txt").write_text("zeta eta")
+    data = {"path": str(files / "words-*.txt"), "validation_fraction": fraction}
+    cut = read(**data, test_fraction=0.3, tokenizer=TokenizerKind.WORD)
+    assert "".join(part for parts in cut.values() for part in parts) == text + "zeta eta"
+    words = [word for parts in cut.values() for part in parts for word in part.split()]
+    assert words == [*text.split(), "zeta", "eta"]
+    letters = read(**data, test_fraction=0.3)
+    assert sum(map(len, letters["train"])) <= sum(map(len, cut["train"]))
 
 
 def test_a_glob_is_joined_in_sorted_order_one_document_a_file(files: Path) -> None:
@@ -69,6 +84,7 @@ def test_fingerprint_follows_content_and_fractions_but_not_names(files: Path) ->
     assert fingerprint("a.txt") == fingerprint("copy.txt")
     assert fingerprint("a.txt") != fingerprint("b.txt")
     assert fingerprint("a.txt") != fingerprint("a.txt", test_fraction=0.1)
+    assert fingerprint("a.txt") != fingerprint("a.txt", tokenizer=TokenizerKind.WORD)
     assert fingerprint("[ab].txt") != fingerprint("a.txt")
 
 

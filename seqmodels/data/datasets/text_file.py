@@ -7,13 +7,16 @@ import glob
 import hashlib
 import io
 import itertools
+import re
 from pathlib import Path
+from typing import Any
 
-from seqmodels.config.data import TextDataConfig
+from seqmodels.config.data import TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.source import Documents, TextSource
 
 _SPLIT_FIELDS = {"train": "train_path", "validation": "validation_path", "test": "test_path"}
+_SPACE = re.compile(r"\s")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -60,8 +63,11 @@ class _TextFileSource:
         self.description = ", ".join(f"{name}={paths[name]}" for name in given)
 
     def fingerprint(self) -> str:
-        fractions = (self._config.validation_fraction, self._config.test_fraction)
-        digest = hashlib.sha256(repr(fractions if "path" in self._files else None).encode())
+        config = self._config
+        how: tuple[Any, ...] | None = (config.validation_fraction, config.test_fraction)
+        if config.tokenizer is TokenizerKind.WORD:
+            how = (*how, "words")
+        digest = hashlib.sha256(repr(how if "path" in self._files else None).encode())
         for name, files in self._files.items():
             for file in files:
                 with open_or_explain(file) as stream:
@@ -73,9 +79,9 @@ class _TextFileSource:
         texts = {name: _read_files(name, files) for name, files in self._files.items()}
         if "path" in texts:
             config = self._config
-            return _split_by_fraction(
-                texts["path"], config.validation_fraction, config.test_fraction
-            )
+            fractions = (config.validation_fraction, config.test_fraction)
+            whole_words = config.tokenizer is TokenizerKind.WORD
+            return _split_by_fraction(texts["path"], *fractions, whole_words=whole_words)
         return {split: texts[name] for split, name in _SPLIT_FIELDS.items() if name in texts}
 
 
@@ -91,11 +97,18 @@ def _check_fractions(config: TextDataConfig) -> None:
         )
 
 
-def _split_by_fraction(texts: list[str], validation: float, test: float) -> Documents:
-    """Cuts the concatenation of the documents by characters; train is first, test last."""
+def _split_by_fraction(
+    texts: list[str], validation: float, test: float, *, whole_words: bool
+) -> Documents:
+    """Cuts the concatenation of the documents by characters; train is first, test last.
+
+    With `whole_words` a cut that would fall into a word falls behind it.
+    """
     total = sum(map(len, texts))
     sizes = {"validation": int(total * validation), "test": int(total * test)}
     bounds = [0, total - sizes["validation"] - sizes["test"], total - sizes["test"], total]
+    if whole_words:
+        bounds = [_behind_word(texts, bound) for bound in bounds]
     splits: Documents = {}
     for split, (first, end) in zip(_SPLIT_FIELDS, itertools.pairwise(bounds), strict=True):
         begin, parts = 0, []
@@ -104,6 +117,17 @@ def _split_by_fraction(texts: list[str], validation: float, test: float) -> Docu
             begin += len(text)
         splits[split] = [part for part in parts if part]
     return {split: parts for split, parts in splits.items() if parts}
+
+
+def _behind_word(texts: list[str], bound: int) -> int:
+    """The first place from `bound` on that is at white space or between two documents."""
+    begin = 0
+    for text in texts:
+        if begin < bound < begin + len(text):
+            found = _SPACE.search(text, bound - begin)
+            return begin + (found.start() if found else len(text))
+        begin += len(text)
+    return bound
 
 
 def find_files(field: str, pattern: str) -> list[Path]:
