@@ -6,11 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
 @jax.custom_vjp
-def add_bias(rows: Float[Array, "rows ..."], bias: Float[Array, "..."]) -> Float[Array, "rows ..."]:
+def add_bias(
+    rows: Float[Array, "rows ..."], bias: Float[Array | np.ndarray, "..."]
+) -> Float[Array, "rows ..."]:
     """rows + bias, in the dtype of the rows.
 
     The gradient of the bias is a sum over the rows. Here it is a product with a row of ones: XLA's

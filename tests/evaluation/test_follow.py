@@ -273,7 +273,11 @@ def test_on_a_terminal_it_is_drawn_until_ctrl_c(config: ExperimentConfig, tmp_pa
     write(tmp_path, json.dumps(row(2)) + "\n")
     screen, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    with subprocess.Popen(command(tmp_path), stderr=terminal, env=environment) as process:
+    # In case Ctrl-C is ignored around this suite, as it is in the background of a shell.
+    heeding = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    words = [sys.executable, "-c", f"{heeding}; os.execv(sys.argv[1], sys.argv[1:])"]
+    words += command(tmp_path)
+    with subprocess.Popen(words, stderr=terminal, env=environment) as process:
         os.close(terminal)
         text = b""
         while b"nothing is saved" not in text:
