@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -133,7 +135,14 @@ def _set_up_logging() -> None:
 
 
 def _tell_unraisable(unraisable: Any) -> None:
-    """Hides what a save or load that failed leaves behind: closed event loops, coroutines."""
+    """Hides what a save or load that failed leaves behind: closed event loops, coroutines.
+
+    A Ctrl-C that came while a library's callback ran, where Python loses it, comes once more.
+    """
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        main = threading.main_thread().ident
+        threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGINT)).start()
+        return
     code = getattr(unraisable.object, "cr_code", None)
     of_orbax = code is not None and "orbax" in code.co_filename
     if not of_orbax and str(unraisable.exc_value) != "Event loop is closed":

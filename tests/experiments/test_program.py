@@ -1,0 +1,43 @@
+"""What the commands share, where it takes a process of its own to see it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+CTRL_C_IN_A_CALLBACK = """
+import gc, os, signal, time
+from experiments import program
+from experiments.arguments import Command
+
+def callback(phase, info):
+    if phase == "stop":
+        gc.callbacks.clear()
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.001)
+
+def run(arguments):
+    gc.callbacks.append(callback)
+    gc.collect()
+    print("goes on", flush=True)
+    time.sleep(600)
+
+program.end(program.main(Command("x", "doc", run, lambda values: None), []))
+"""
+
+
+def test_a_ctrl_c_that_a_callback_swallows_is_not_lost() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C_IN_A_CALLBACK],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout == "goes on\n"
+    assert (done.returncode, done.stderr) == (130, "")
