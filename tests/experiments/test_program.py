@@ -14,6 +14,9 @@ import gc, os, signal, time
 from experiments import program
 from experiments.arguments import Command
 
+# It may be ignored around the suite, as it is in the background of a shell.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def callback(phase, info):
     if phase == "stop":
         gc.callbacks.clear()

@@ -16,6 +16,7 @@ import functools
 import json
 import os
 import runpy
+import signal
 import sys
 import threading
 import time
@@ -142,6 +143,8 @@ def poison(at: int) -> None:
 
 
 if __name__ == "__main__":
+    # It may be ignored around the suite, as it is in the background of a shell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     slow = (part.split("=") for part in os.environ.get("FAULTS_SLOW", "").split(",") if part)
     phases = Phases(Path(os.environ["FAULTS_PHASES"]), {name: float(s) for name, s in slow})
     watch(phases)
