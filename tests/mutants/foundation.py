@@ -63,7 +63,7 @@ FOUNDATION = {
         "tasks.test_language_model:test_loss_is_the_sum_over_weighted_targets",
     ),
     "smoothing adds to the mass": Mutant(
-        *("ops.losses:softmax_cross_entropy", "(1 - label_smoothing) * picked", "picked"),
+        *("ops.losses:_forward", "(1 - smoothing) * picked", "picked"),
         *("ops.test_losses:test_loss_and_gradient_are_the_definition_s", (0.1,)),
     ),
     "biases decay": Mutant(
