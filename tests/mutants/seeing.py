@@ -55,8 +55,8 @@ SEEING = {
     "event files begin when they are asked for": Mutant(
         *(
             "training.writers:MetricsWriter.__init__",
-            '"tensorboard", self.rows',
-            '"tensorboard", []',
+            "EventFiles(self._folder, self.rows)",
+            "EventFiles(self._folder, [])",
         ),
         *(f"{EVENTS}:test_event_files_asked_for_late_hold_the_whole_run", (here,)),
     ),
