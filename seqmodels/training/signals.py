@@ -31,12 +31,13 @@ def stop_on_signals() -> Iterator[StopRequest]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
+        again, request.signal = request.signal is not None, number
         if number == signal.SIGINT:
-            if request.signal is not None:
+            if again:
                 raise KeyboardInterrupt
-            # Not by way of the progress bar, which may be in the midst of a line.
+            # Not by way of the progress bar, which may be in the midst of a line. It comes last:
+            # who reads it may answer with the second Ctrl-C before this returns.
             os.write(2, b"\nstops once this step is saved; Ctrl-C again stops at once\n")
-        request.signal = number
 
     previous = {n: signal.signal(n, handle) for n in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 import launch
+from experiments import program
 from seqmodels.data import store, text
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.training import loop
@@ -46,7 +47,7 @@ class Phases:
         self._slow, self._lock = slow, threading.Lock()
         self._active: list[str] = []
         self._entered: dict[str, int] = {}
-        self.enter("start")
+        self._tell()
 
     def enter(self, name: str) -> None:
         with self._lock:
@@ -89,6 +90,14 @@ class Phases:
 
 def watch(phases: Phases) -> None:
     """Puts the phases around the functions that they are."""
+    set_up = program._set_up_logging
+
+    def start() -> None:
+        # What Ctrl-C needs is in place then; launch.py comes here before it loads jax, unlike this.
+        set_up()
+        phases.enter("start")
+
+    program._set_up_logging = start
     store._write_entry = phases.around("preparation", store._write_entry)
     loop.Run.train = phases.around("steps", loop.Run.train)
     Evaluator.__call__ = phases.around("evaluation", Evaluator.__call__)

@@ -53,9 +53,13 @@ FAULTS = {
         (lambda folder: make_over(make_setting(folder).folder), lambda folder: folder / "run"),
     ),
     "a second Ctrl-C is one more request": Mutant(
-        *("training.signals:stop_on_signals", "if request.signal is not None:", "if False:"),
+        *("training.signals:stop_on_signals", "if again:", "if False:"),
         "training.test_signals:test_a_ctrl_c_after_a_request_interrupts",
         (signal.SIGINT,),
+    ),
+    "a Ctrl-C counts once its line is written": Mutant(
+        *("training.signals:stop_on_signals", "request.signal is not None, number", "False, None"),
+        "training.test_signals:test_a_ctrl_c_that_answers_the_line_interrupts",
     ),
     "what the disk said is looked for in the last error alone": Mutant(
         *("config.errors:find_problem", "this.__cause__, this.__context__, ", ""),

@@ -33,3 +33,24 @@ def test_a_ctrl_c_after_a_request_interrupts(first: signal.Signals) -> None:
     except KeyboardInterrupt:
         interrupted = True
     assert interrupted
+
+
+def test_a_ctrl_c_that_answers_the_line_interrupts() -> None:
+    """It comes while the handler of the first is still at work."""
+    lines = []
+
+    def answer(descriptor: int, line: bytes) -> None:
+        lines.append(line)
+        if len(lines) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    interrupted = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", answer)
+        try:
+            with stop_on_signals():
+                signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            interrupted = True
+    assert interrupted
+    assert len(lines) == 1
