@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from seqmodels.config.recurrent import AlignmentScope, AlignmentScore
 from seqmodels.layers.dense import Dense
+from seqmodels.layers.sharding import parameter
 from seqmodels.ops.alignment import local_weights, masked_softmax
 
 GLOROT = nn.initializers.glorot_uniform()
@@ -53,7 +54,7 @@ class Alignment(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self) -> None:
-        width, named = self.attention_dim, ("hidden", "mlp")
+        width, named = self.attention_dim, ("hidden", "gates")
         linear = {"use_bias": False, "kernel_init": GLOROT, "dtype": self.dtype}
         match self.score:
             case AlignmentScore.ADDITIVE:
@@ -81,7 +82,7 @@ class Alignment(nn.Module):
 
     def _param(self, name: str, names: tuple[str, ...], *shape: int) -> Any:
         init = GLOROT if len(shape) > 1 else nn.initializers.normal(self.attention_dim**-0.5)
-        return self.param(name, nn.with_logical_partitioning(init, names), shape, jnp.float32)
+        return parameter(self, name, init, names, shape)
 
     def prepare(self, states: Float[Array, "B S M"]) -> Float[Array, "B S A"] | None:
         """What the scores need of the states, made once a source; None = the states themselves."""

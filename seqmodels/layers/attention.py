@@ -11,9 +11,14 @@ from jaxtyping import Array, Float, Int
 
 from seqmodels.config.transformers import Position
 from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.sharding import ACTIVATIONS, constrain
 from seqmodels.ops.attention import attention
 from seqmodels.ops.masks import Places, Sight
 from seqmodels.ops.positions import alibi_slopes, rotary
+
+HEADS = ("batch", "heads", "time", None)
+"""Logical names of the axes of [B, H, T, K]. Where the heads do not divide they are whole on every
+device, and so are queries where their groups do not."""
 
 
 class Cache(NamedTuple):
@@ -104,7 +109,7 @@ class SelfAttention(nn.Module):
         layer: Int[Array, ""],
         around: Surroundings,
     ) -> tuple[Float[Array, "B T D"], Cache | None]:
-        q, k, v = self._project(x)
+        q, k, v = self._project(constrain(x, ACTIVATIONS))
         if self.position == Position.ROTARY:
             turn = lambda x: rotary(x, around.queries.positions, self.rotary_base)
             q, k = turn(q), turn(k)
@@ -139,6 +144,7 @@ class SelfAttention(nn.Module):
             name="qkv",
         )
         parts = jnp.transpose(project(x), (3, 0, 2, 1, 4))  # [H/G + 2, B, G, T, K]
+        parts = constrain(parts, (None, *HEADS))
         if queries == 1:
             return parts[0], parts[1], parts[2]
         q = jnp.moveaxis(parts[:queries], 0, 2)  # [B, G, H/G, T, K]
@@ -193,7 +199,7 @@ class CrossAttention(nn.Module):
             name="query",
         )
         y = attention(
-            jnp.swapaxes(project(x), 1, 2),
+            constrain(jnp.swapaxes(project(constrain(x, ACTIVATIONS)), 1, 2), HEADS),
             keys,
             values,
             queries,

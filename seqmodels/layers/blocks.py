@@ -20,9 +20,9 @@ from seqmodels.layers.attention import (
     of_layer,
 )
 from seqmodels.layers.dense import Initializer
-from seqmodels.layers.embedding import ACTIVATIONS
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
+from seqmodels.layers.sharding import ACTIVATIONS, constrain
 from seqmodels.ops.masks import Sight
 
 UNROLL_UP_TO = 12
@@ -104,7 +104,7 @@ class Block(nn.Module):
         if around.memory is not None:
             x = self._add(x, "cross_attention", attend_to_memory)
         x = self._add(x, "feedforward", feed)
-        return (nn.with_logical_constraint(x, ACTIVATIONS), cache, layer + 1), None
+        return (constrain(x, ACTIVATIONS), cache, layer + 1), None
 
     def _parts(self) -> tuple[SelfAttention, CrossAttention, FeedForward]:
         scaled = nn.initializers.normal(0.02 / math.sqrt(2 * self.num_layers))

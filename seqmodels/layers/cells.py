@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from seqmodels.layers.dense import Initializer
+from seqmodels.layers.sharding import parameter
 from seqmodels.ops.recurrent import (
     LayerNormLSTMParams,
     LSTMState,
@@ -103,7 +104,7 @@ class RecurrentCell(nn.Module):
         return ZEROS(key, shape, dtype)
 
     def _param(self, name: str, init: Initializer, names: tuple[str, ...], *shape: int) -> Any:
-        return self.param(name, nn.with_logical_partitioning(init, names), shape, jnp.float32)
+        return parameter(self, name, init, names, shape)
 
     def _weights(
         self,
@@ -117,9 +118,7 @@ class RecurrentCell(nn.Module):
         size, width = self.hidden_dim, self.num_gates * self.hidden_dim
         kernel = self._param("kernel", spread, ("embed", "gates"), input_dim, width)
         recurrent_kernel = self._param("recurrent_kernel", square, ("hidden", "gates"), size, width)
-        bias = self._param("bias", self.bias_init, ("gates",), width)
-        # Whole on every device: a split one would be gathered at each step of the loop.
-        return kernel, nn.with_logical_constraint(recurrent_kernel, (None, None)), bias
+        return kernel, recurrent_kernel, self._param("bias", self.bias_init, ("gates",), width)
 
 
 class RNNCell(RecurrentCell):

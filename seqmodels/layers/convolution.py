@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from seqmodels.layers.dense import Dense
-from seqmodels.layers.embedding import ACTIVATIONS
+from seqmodels.layers.sharding import ACTIVATIONS, constrain, parameter
 from seqmodels.ops.convolution import (
     causal_convolution,
     compact,
@@ -52,10 +52,8 @@ class CausalConvolution(nn.Module):
 
 
 def _kernel_and_bias(module: nn.Module, *shape: int) -> tuple[Any, Any]:
-    kernel_init = nn.with_logical_partitioning(HE_NORMAL, (None, "embed", "mlp"))
-    bias_init = nn.with_logical_partitioning(nn.initializers.zeros, ("mlp",))
-    kernel = module.param("kernel", kernel_init, shape, jnp.float32)
-    return kernel, module.param("bias", bias_init, shape[-1:], jnp.float32)
+    kernel = parameter(module, "kernel", HE_NORMAL, (None, "embed", "mlp"), shape)
+    return kernel, parameter(module, "bias", nn.initializers.zeros, ("mlp",), shape[-1:])
 
 
 class ShortConvolution(nn.Module):
@@ -84,11 +82,9 @@ class ShortConvolution(nn.Module):
         valid: Bool[Array, "B T"] | None = None,
     ) -> tuple[Float[Array, "B T D"], Float[Array, "B R D"]]:
         uniform = nn.initializers.variance_scaling(1.0, "fan_in", "uniform", in_axis=0, out_axis=())
-        kernel_init = nn.with_logical_partitioning(uniform, (None, "embed"))
-        bias_init = nn.with_logical_partitioning(nn.initializers.zeros, ("embed",))
-        size = (self.width, self.features)
-        kernel: Any = self.param("kernel", kernel_init, size, jnp.float32)
-        bias: Any = self.param("bias", bias_init, size[1:], jnp.float32)
+        size, zeros = (self.width, self.features), nn.initializers.zeros
+        kernel = parameter(self, "kernel", uniform, (None, "embed"), size)
+        bias = parameter(self, "bias", zeros, ("embed",), size[1:])
         x, bias = x.astype(self.dtype), bias.astype(self.dtype)[None, None]
         if valid is None:
             y, state = depthwise_convolution(x, kernel, state, starts)
@@ -154,7 +150,7 @@ class TemporalBlock(nn.Module):
             y, after[name] = convolve(y, state[name], starts, count)
             y = self.dropout(nn.relu(y), deterministic=not train)
         shortcut = x if self.features == self.input_features else self.shortcut(x)
-        return nn.with_logical_constraint(nn.relu(y + shortcut), ACTIVATIONS), after
+        return constrain(nn.relu(y + shortcut), ACTIVATIONS), after
 
 
 class WindowMaximum(nn.Module):

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Num
 
+from seqmodels.layers.sharding import gathered, gathers_again, parameter, stored
 from seqmodels.ops.linear import add_bias
 
 Initializer = Callable[..., Any]
@@ -43,15 +44,13 @@ class Dense(nn.Module):
         def init(key: Array, full_shape: tuple[int, ...], dtype: Any) -> Array:
             return self.kernel_init(key, (size, math.prod(shape)), dtype).reshape(full_shape)
 
-        kernel: Any = self.param(
-            "kernel", nn.with_logical_partitioning(init, self.names), (size, *shape), jnp.float32
-        )
-        rows = x.reshape(-1, size).astype(self.dtype)
-        y = jnp.tensordot(
-            rows, kernel.astype(self.dtype), axes=1, preferred_element_type=output_dtype
-        )
+        def product(rows: Array, kernel: Any) -> Array:
+            kernel = gathered(kernel, self.names, self.dtype)
+            return jnp.tensordot(rows, kernel, axes=1, preferred_element_type=output_dtype)
+
+        kernel = stored(self, "kernel", init, self.names, (size, *shape))
+        y = gathers_again(product)(x.reshape(-1, size).astype(self.dtype), kernel)
         if self.use_bias:
-            zeros = nn.with_logical_partitioning(nn.initializers.zeros, self.names[1:])
-            bias: Any = self.param("bias", zeros, shape, jnp.float32)
+            bias = parameter(self, "bias", nn.initializers.zeros, self.names[1:], shape)
             y = add_bias(y, bias)
         return y.reshape(*x.shape[:-1], *shape)

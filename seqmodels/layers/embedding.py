@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Num
 
 from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.sharding import ACTIVATIONS, by_batch, constrain
 from seqmodels.types import (
     ClassOutput,
     DataSpec,
@@ -18,9 +19,6 @@ from seqmodels.types import (
     ValueOutput,
     VocabOutput,
 )
-
-ACTIVATIONS = ("batch", "time", None)
-"""Logical names of the axes of [B, T, D]."""
 
 
 class TokenEmbedding(nn.Module):
@@ -31,34 +29,33 @@ class TokenEmbedding(nn.Module):
       model_dim: D.
       table_init: initializer of the table [V, D].
       dtype: dtype of the result.
+      names: logical names of the table's axes.
     """
 
     vocab_size: int
     model_dim: int
     table_init: Initializer = nn.initializers.normal(0.02)
     dtype: Any = jnp.float32
+    names: tuple[str | None, str | None] = ("vocab", "embed")
 
     def setup(self) -> None:
-        init = nn.with_logical_partitioning(self.table_init, ("vocab", "embed"))
-        self.table = self.param("table", init, (self.vocab_size, self.model_dim), jnp.float32)
+        init = nn.with_logical_partitioning(self.table_init, self.names)
+        self.table: Any = self.param("table", init, (self.vocab_size, self.model_dim), jnp.float32)
 
     def __call__(self, tokens: Integer[Array, "B T"]) -> Float[Array, "B T D"]:
         """Looks tokens up; one outside the vocabulary gives NaN."""
         # A gather from a table split along D makes SPMD copy the activations to all devices first.
-        table = nn.with_logical_constraint(self.table, ("vocab", None))
+        table = constrain(self.table, self.names)
         # The cast comes after the gather, so that its gradient is summed in float32.
         vectors = table.at[tokens].get(mode="fill", fill_value=jnp.nan)
-        return nn.with_logical_constraint(vectors.astype(self.dtype), ACTIVATIONS)
+        return constrain(vectors.astype(self.dtype), ACTIVATIONS)
 
     def attend(self, features: Float[Array, "*rows D"]) -> Float[Array, "*rows V"]:
         """Logits in float32."""
-        table = nn.with_logical_constraint(self.table, ("vocab", None))
-        return jnp.einsum(
-            "...d,vd->...v",
-            features.astype(self.dtype),
-            table.astype(self.dtype),
-            preferred_element_type=jnp.float32,
-        )
+        features = by_batch(features.astype(self.dtype))
+        table = constrain(self.table.astype(self.dtype), self.names)
+        logits = jnp.einsum("...d,vd->...v", features, table, preferred_element_type=jnp.float32)
+        return by_batch(logits, self.names[0])
 
 
 class OneHot(nn.Module):
@@ -88,7 +85,7 @@ class ValueEmbedding(nn.Module):
         dense = Dense(
             self.model_dim, (None, "embed"), kernel_init=self.kernel_init, dtype=self.dtype
         )
-        return nn.with_logical_constraint(dense(values), ACTIVATIONS)
+        return constrain(dense(values), ACTIVATIONS)
 
 
 class Head(nn.Module):
@@ -110,7 +107,8 @@ class Head(nn.Module):
             dtype=self.dtype,
             output_dtype=jnp.float32,
         )
-        return dense(features).reshape(*features.shape[:-1], *self.shape)
+        outputs = by_batch(dense(by_batch(features)), self.names[1])
+        return outputs.reshape(*features.shape[:-1], *self.shape)
 
 
 def make_embedding(

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from seqmodels.config.models import Activation
 from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.sharding import ACTIVATIONS, constrain
 
 ACTIVATION_FUNCTIONS: dict[Activation, Callable[[Array], Array]] = {
     Activation.GELU: functools.partial(nn.gelu, approximate=True),
@@ -58,7 +59,7 @@ class FeedForward(nn.Module):
             dtype=self.dtype,
             name="wide",
         )
-        hidden, activate = wide(x), ACTIVATION_FUNCTIONS[self.activation]
+        hidden, activate = wide(constrain(x, ACTIVATIONS)), ACTIVATION_FUNCTIONS[self.activation]
         if gated:
             hidden = activate(hidden[..., 0, :]) * hidden[..., 1, :]
         else:

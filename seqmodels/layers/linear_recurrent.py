@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.sharding import parameter
 from seqmodels.ops.scan import (
     SoftmaxState,
     empty_softmax_state,
@@ -22,12 +23,6 @@ from seqmodels.ops.scan import (
     running_softmax,
     with_segments,
 )
-
-
-def _param(
-    module: nn.Module, name: str, init: Initializer, names: tuple[Any, ...], *shape: int
-) -> Any:
-    return module.param(name, nn.with_logical_partitioning(init, names), shape, jnp.float32)
 
 
 def _padded(y: Array, valid: Any) -> Array:
@@ -53,7 +48,7 @@ class _GatedCell(nn.Module):
         self.gates = Dense(size, ("embed", "gates"), dtype=self.dtype, output_dtype=jnp.float32)
         if self.learned_initial_state:
             zeros = nn.initializers.zeros
-            self.first = _param(self, "initial_state", zeros, ("hidden",), self.hidden_dim)
+            self.first = parameter(self, "initial_state", zeros, ("hidden",), (self.hidden_dim,))
 
     @abc.abstractmethod
     def coefficients(self, *parts: Float[Array, "B T N"]) -> tuple[Array, Array]:
@@ -151,9 +146,9 @@ class LRUCell(nn.Module):
 
     def setup(self) -> None:
         size, names = self.hidden_dim, ("hidden",)
-        self.nu = _param(self, "nu", self._ring_init, names, size)
-        self.theta = _param(self, "theta", self._angle_init, names, size)
-        self.gamma = _param(self, "gamma", self._scale_init, names, size)
+        self.nu = parameter(self, "nu", self._ring_init, names, (size,))
+        self.theta = parameter(self, "theta", self._angle_init, names, (size,))
+        self.gamma = parameter(self, "gamma", self._scale_init, names, (size,))
         normal = lambda scale: nn.initializers.variance_scaling(scale, "fan_in", "normal")
         common = {"use_bias": False, "dtype": self.dtype, "output_dtype": jnp.float32}
         # Standard deviations 1 / sqrt(2 D) and 1 / sqrt(N) of each part, as the authors have it.
@@ -162,7 +157,7 @@ class LRUCell(nn.Module):
         self.skip = Dense(size, ("embed", "gates"), **common)
         if self.learned_initial_state:
             zeros = nn.initializers.zeros
-            self.first = _param(self, "initial_state", zeros, (None, "hidden"), 2, size)
+            self.first = parameter(self, "initial_state", zeros, (None, "hidden"), (2, size))
 
     def _ring_init(self, key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
         """log(-log r), the squares of the radii r uniform: even over the area of the ring."""
@@ -233,16 +228,16 @@ class RunningScores(nn.Module):
         def kernel_init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
             return flat_init(key, (size, math.prod(heads)), dtype).reshape(shape)
 
-        zeros, names = nn.initializers.zeros, ("embed", "heads", "kv")
-        token = _param(self, "query_token", nn.initializers.normal(1.0), ("embed",), size)
-        query = token @ _param(self, "query_kernel", kernel_init, names, size, *heads).reshape(
+        zeros, names = nn.initializers.zeros, ("embed", "gates", None)
+        token = parameter(self, "query_token", nn.initializers.normal(1.0), ("embed",), (size,))
+        query = token @ parameter(self, "query_kernel", kernel_init, names, (size, *heads)).reshape(
             size, -1
         )
         query = query.reshape(heads)
         if self.use_bias:
-            query = query + _param(self, "query_bias", zeros, names[1:], *heads)
+            query = query + parameter(self, "query_bias", zeros, names[1:], heads)
         query = query / math.sqrt(self.head_dim)
-        key_kernel = _param(self, "key_kernel", kernel_init, names, size, *heads)
+        key_kernel = parameter(self, "key_kernel", kernel_init, names, (size, *heads))
         direction = jnp.einsum("dhk,hk->dh", key_kernel, query)
         scores = jnp.einsum(
             "btd,dh->bth",
@@ -251,7 +246,7 @@ class RunningScores(nn.Module):
             preferred_element_type=jnp.float32,
         )
         if self.use_bias:
-            key_bias = _param(self, "key_bias", zeros, names[1:], *heads)
+            key_bias = parameter(self, "key_bias", zeros, names[1:], heads)
             scores = scores + jnp.einsum("hk,hk->h", key_bias, query)[None, None]
         return scores
 
@@ -292,14 +287,14 @@ class AarenCell(nn.Module):
         heads = (self.num_heads, self.hidden_dim // self.num_heads)
         self.scores = RunningScores(*heads, self.use_bias, self.kernel_init, self.dtype)
         common = {"use_bias": self.use_bias, "dtype": self.dtype}
-        names = ("embed", "heads", "kv")
+        names = ("embed", "gates", None)
         self.value = Dense(heads, names, kernel_init=self.kernel_init, **common)
-        names = ("heads", "embed")
+        names = ("gates", "embed")
         self.out = Dense(self.hidden_dim, names, kernel_init=self.output_init, **common)
         if self.learned_initial_state:
             zeros = nn.initializers.zeros
-            self.first_score = _param(self, "initial_score", zeros, ("heads",), heads[0])
-            self.first_value = _param(self, "initial_value", zeros, ("heads", "kv"), *heads)
+            self.first_score = parameter(self, "initial_score", zeros, ("gates",), heads[:1])
+            self.first_value = parameter(self, "initial_value", zeros, ("gates", None), heads)
 
     def initial_state(self, batch_size: int) -> SoftmaxState:
         """Nothing seen, or the learned token alone."""

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from seqmodels.layers.dense import Dense, Initializer
-from seqmodels.layers.embedding import ACTIVATIONS
+from seqmodels.layers.sharding import ACTIVATIONS, constrain
 
 
 def cut_patches(
@@ -69,9 +69,7 @@ class PatchEmbedding(nn.Module):
             dtype=self.dtype,
             name="project",
         )
-        return nn.with_logical_constraint(
-            project(cut_patches(images, self.patch_size)), ACTIVATIONS
-        )
+        return constrain(project(cut_patches(images, self.patch_size)), ACTIVATIONS)
 
 
 def sinusoidal_2d(rows: int, columns: int, model_dim: int) -> Float[np.ndarray, "P D"]:

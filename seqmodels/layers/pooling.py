@@ -60,8 +60,8 @@ class SequencePooling(nn.Module):
         return jnp.concatenate([at(forward, last), at(backward, first)], axis=-1)
 
     def _attended(self, x: Array, valid: Array) -> Array:
-        hidden = Dense(x.shape[-1], ("hidden", "mlp"), dtype=self.dtype, name="attention")(x)
-        score = Dense(1, ("mlp", None), use_bias=False, output_dtype=jnp.float32, name="score")
+        hidden = Dense(x.shape[-1], ("hidden", "gates"), dtype=self.dtype, name="attention")(x)
+        score = Dense(1, ("gates", None), use_bias=False, output_dtype=jnp.float32, name="score")
         scores = score(jnp.tanh(hidden))[..., 0]  # [B, T]
         scores = jnp.where(valid, scores, jnp.finfo(jnp.float32).min)
         weights = jax.nn.softmax(scores, axis=1)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from seqmodels.config.transformers import Position
 from seqmodels.layers.dense import Initializer
+from seqmodels.layers.sharding import parameter
 from seqmodels.ops.positions import sinusoidal
 
 
@@ -32,9 +33,8 @@ class PositionTable(nn.Module):
 
     @nn.compact
     def __call__(self, positions: Int[Array, "R T"]) -> Float[Array, "R T D"]:
-        init = nn.with_logical_partitioning(self.table_init, (None, "embed"))
-        table = self.param("table", init, (self.max_length, self.model_dim), jnp.float32)
-        table = nn.with_logical_constraint(table, (None, None))
+        shape = (self.max_length, self.model_dim)
+        table = parameter(self, "table", self.table_init, (None, "embed"), shape)
         return table.at[positions].get(mode="fill", fill_value=0.0).astype(self.dtype)
 
 

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from seqmodels.layers.embedding import ACTIVATIONS
+from seqmodels.layers.sharding import by_rows
 from seqmodels.ops.recurrent import document_ends
 
 
@@ -86,10 +86,9 @@ class RecurrentStack(nn.Module):
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T N"], dict[str, Any]]:
-        after = {}
+        x, state, after = by_rows(x), by_rows(state), {}
         # By name: a state that went through jit comes back sorted, layer_10 before layer_2.
         for n, cell in enumerate(self.cells):
             x, after[f"layer_{n}"] = cell(x, state[f"layer_{n}"], starts, valid)
-            x = self.dropout(x, deterministic=not train)
-            x = nn.with_logical_constraint(x, ACTIVATIONS)
+            x = by_rows(self.dropout(x, deterministic=not train))
         return x, after

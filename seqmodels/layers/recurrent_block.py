@@ -13,9 +13,9 @@ from seqmodels.config.models import Activation
 from seqmodels.config.transformers import NormPlacement
 from seqmodels.layers.convolution import ShortConvolution
 from seqmodels.layers.dense import Dense, Initializer
-from seqmodels.layers.embedding import ACTIVATIONS
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
+from seqmodels.layers.sharding import ACTIVATIONS, by_rows, constrain
 
 
 class ResidualBlock(nn.Module):
@@ -94,18 +94,19 @@ class ResidualBlock(nn.Module):
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T D"], dict[str, Any]]:
-        after = {}
+        state, after = by_rows(state), {}
 
         def recur(x: Array) -> Array:
+            x = by_rows(x)
             if self.convolution_width is not None:
                 x, after["convolution"] = self.convolution(x, state["convolution"], starts, valid)
             y, after["cell"] = self.cell(x, state["cell"], starts, valid)
-            return self.out(y) if self._projects() else y
+            return by_rows(self.out(y) if self._projects() else y)
 
         x = self._add(x, recur, self.cell_norm, train)
         if self.mlp_dim is not None:
             x = self._add(x, self.feedforward, self.feedforward_norm, train)
-        return nn.with_logical_constraint(x, ACTIVATIONS), after
+        return constrain(x, ACTIVATIONS), after
 
     def _add(
         self, x: Array, part: Callable[[Array], Array], norm: Callable[[Array], Array], train: bool

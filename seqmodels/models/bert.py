@@ -16,6 +16,7 @@ from seqmodels.layers.embedding import TokenEmbedding, make_embedding, make_head
 from seqmodels.layers.feedforward import ACTIVATION_FUNCTIONS
 from seqmodels.layers.norms import make_norm
 from seqmodels.layers.positions import PositionTable
+from seqmodels.layers.sharding import parameter
 from seqmodels.ops.masks import Sight
 from seqmodels.types import Carry, ClassOutput, DataSpec, VocabOutput
 
@@ -51,7 +52,9 @@ class BERT(nn.Module):
         norm = {"epsilon": config.norm_epsilon, "dtype": dtype}
         self.embedding = make_embedding(self.spec, dim, INIT, dtype)
         self.position_table = PositionTable(config.max_length, dim, dtype, INIT)
-        self.token_type_embedding = TokenEmbedding(config.num_token_types, dim, INIT, dtype)
+        self.token_type_embedding = TokenEmbedding(
+            config.num_token_types, dim, INIT, dtype, (None, "embed")
+        )
         self.embedding_norm = make_norm(**norm)
         self.dropout = nn.Dropout(config.dropout_rate)
         block = {
@@ -77,9 +80,8 @@ class BERT(nn.Module):
         if tied:
             self.head_dense = Dense(dim, ("embed", None), **dense)
             self.head_norm = make_norm(**norm)
-            zeros = nn.with_logical_partitioning(nn.initializers.zeros, ("vocab",))
-            shape = (outputs.vocab_size,)
-            self.head_bias: Any = self.param("head_bias", zeros, shape, jnp.float32)
+            zeros, shape = nn.initializers.zeros, (outputs.vocab_size,)
+            self.head_bias = parameter(self, "head_bias", zeros, ("vocab",), shape)
         self.head = make_head(self.spec, tied=tied, init=INIT, dtype=dtype)
 
     @property

@@ -68,7 +68,7 @@ class Convolutional(nn.Module):
                 WindowMaximum(config.hidden_dim, config.kernel_size + n, dtype)
                 for n in range(config.num_kernel_sizes)
             ]
-        self.head = make_head(self.spec, input_name="mlp", dtype=dtype)
+        self.head = make_head(self.spec, input_name="hidden", dtype=dtype)
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
         """What was seen before the first token; `capacity` is not needed, `memory` not used."""

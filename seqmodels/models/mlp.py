@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import flax.linen as nn
@@ -36,20 +37,17 @@ class MLP(OneToOne):
         config, dtype = self.config, self.dtype
         for field, message in config.problems():
             raise ValueError(f"{field} {message}")
-        self.embedding, first = None, None
+        self.embedding = None
         if isinstance(self.spec.inputs, TokenInput):
-            self.embedding, first = (
-                make_embedding(self.spec, config.model_dim, dtype=dtype),
-                "embed",
-            )
+            self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype)
         self.dropout = nn.Dropout(config.dropout_rate)
-        sides = ["mlp" if n % 2 == 0 else "embed" for n in range(config.num_layers)]
+        # Split and whole in turn: what one layer splits, the next one adds up over.
+        sides = ["mlp" if n % 2 else "embed" for n in range(config.num_layers + 1)]
         init = {"kernel_init": nn.initializers.he_normal(), "dtype": dtype}
         self.layers = [
-            Dense(config.hidden_dim, names, **init)
-            for names in zip([first, *sides], sides, strict=False)
+            Dense(config.hidden_dim, names, **init) for names in itertools.pairwise(sides)
         ]
-        self.head: Any = make_head(self.spec, input_name=sides[-1], dtype=dtype)
+        self.head: Any = make_head(self.spec, dtype=dtype)
 
     def transform(self, inputs: Num[Array, "B ..."], train: bool) -> Float[Array, "B *T D"]:
         x = inputs if self.embedding is None else self.embedding(inputs)

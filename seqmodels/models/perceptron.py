@@ -83,7 +83,7 @@ class Perceptron(OneToOne):
         self.one_hot = None
         if isinstance(self.spec.inputs, TokenInput):
             self.one_hot = OneHot(self.spec.inputs.vocab_size, self.dtype)
-        self.head: Any = make_head(self.spec, input_name=None, dtype=self.dtype)
+        self.head: Any = make_head(self.spec, dtype=self.dtype)
 
     def transform(self, inputs: Num[Array, "B ..."], train: bool) -> Float[Array, "B *T D"]:
         del train

@@ -15,6 +15,7 @@ from seqmodels.layers.decoding_cache import empty_cache, look_around
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.positions import PositionTable, add_positions
+from seqmodels.layers.sharding import constrain
 from seqmodels.ops.masks import Places, Sight
 from seqmodels.types import Carry, DataSpec
 
@@ -129,7 +130,8 @@ class Transformer(nn.Module):
         x, _ = self.encoder(x, None, outlook.around, train=train)
         x, _ = outlook.close(x, None)
         pairs = self.memory_key_value(x)  # [B, S, L, H, 2, K]
-        keys, values = jnp.transpose(pairs, (4, 0, 2, 3, 1, 5))  # [B, L, H, S, K] each
+        pairs = jnp.transpose(pairs, (4, 0, 2, 3, 1, 5))  # [2, B, L, H, S, K]
+        keys, values = constrain(pairs, (None, "batch", "layers", "heads", "time", None))
         if segment_ids is None:
             segment_ids = jnp.ones(shape, jnp.int32)
         return {"keys": keys, "values": values, "segments": segment_ids.astype(jnp.int32)}

@@ -15,6 +15,7 @@ from seqmodels.layers.blocks import TransformerStack
 from seqmodels.layers.embedding import make_head
 from seqmodels.layers.patches import PatchEmbedding, grid, sinusoidal_2d
 from seqmodels.layers.positions import PositionTable
+from seqmodels.layers.sharding import parameter
 from seqmodels.ops.masks import Places, Sight
 from seqmodels.types import Carry, ClassOutput, DataSpec, ImageInput
 
@@ -54,9 +55,8 @@ class ViT(nn.Module):
         length = rows * columns
         if config.pooling == ImagePooling.CLASS_TOKEN:
             length += 1
-            token_init = nn.with_logical_partitioning(INIT, (None, "embed"))
             shape = (1, config.model_dim)
-            self.class_token: Any = self.param("class_token", token_init, shape, jnp.float32)
+            self.class_token = parameter(self, "class_token", INIT, (None, "embed"), shape)
         if config.position == ImagePosition.LEARNED:
             self.position_table = PositionTable(length, config.model_dim, dtype, INIT)
         self.dropout = nn.Dropout(config.dropout_rate)

@@ -80,11 +80,14 @@ def most_likely(logits: Float[Array, "*rows V"]) -> Integer[Array, "*rows"]:
     """jnp.argmax(logits, axis=-1), the first of equals; any class where one is NaN.
 
     A large vocabulary is cut into as many parts of one size as there are; the part with the maximum
-    is searched. XLA's own search is many times slower than its maximum on CPUs.
+    is searched. XLA's own search is many times slower than its maximum on CPUs. Over a mesh whose
+    axis `tensor` splits the vocabulary, where to cut it would gather it, each device searches its
+    own part.
     """
     size = logits.shape[-1]
     parts = max(n for n in range(1, math.isqrt(size) + 1) if size % n == 0)
-    if size < _LARGE or parts == 1:
+    is_split = jax.sharding.get_abstract_mesh().shape.get("tensor", 1) > 1
+    if size < _LARGE or parts == 1 or is_split:
         return jnp.argmax(logits, axis=-1)
     cut = logits.reshape(*logits.shape[:-1], parts, size // parts)
     part = jnp.argmax(jnp.max(cut, axis=-1), axis=-1)

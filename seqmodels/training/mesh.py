@@ -9,27 +9,32 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.training import TrainingConfig
+from seqmodels.layers.sharding import PADDED, STORED, fit
 
 BATCH_AXES = ("data", "fsdp")
 
-RULES: tuple[tuple[str, Any], ...] = (
-    ("batch", BATCH_AXES),
-    ("time", None),
-    ("embed", "fsdp"),
-    ("vocab", None),
-    ("heads", "tensor"),
-    ("kv", None),
-    ("mlp", "tensor"),
-    ("hidden", "fsdp"),
-    ("gates", "tensor"),
-    ("norm", None),
-    ("layers", None),
-)
+RULES: dict[str, tuple[str | None, Any]] = {
+    "batch": (None, BATCH_AXES),
+    "rows": (None, (*BATCH_AXES, "tensor")),
+    "vocab": ("tensor", "tensor"),
+    "heads": ("tensor", "tensor"),
+    "mlp": ("tensor", "tensor"),
+    "gates": ("tensor", None),
+    "embed": ("fsdp", None),
+    "hidden": ("fsdp", None),
+}
+"""Logical name -> the axis of the mesh that parameters are stored over, and what the program splits
+where it computes. `rows` are the batch's in recurrent layers, `gates` the width of their weights;
+`embed` and `hidden` are widths that a product adds up over."""
+
+_TABLE: dict[str, Any] = {
+    **{name: used for name, (_, used) in RULES.items()},
+    **{STORED + name: stored for name, (stored, _) in RULES.items()},
+}
 
 
 def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
@@ -64,7 +69,7 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
 @contextlib.contextmanager
 def mesh_context(mesh: Mesh) -> Iterator[None]:
     """Makes the mesh and the table of logical names current, for tracing inside."""
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+    with jax.set_mesh(mesh), nn.logical_axis_rules(list(_TABLE.items())):
         yield
 
 
@@ -75,26 +80,46 @@ def unboxed(tree: Any) -> Any:
     return jax.tree.map(lambda x: x.value if boxed(x) else x, tree, is_leaf=boxed)
 
 
-def shardings_of(abstract: Any, mesh: Mesh) -> Any:
-    """Shardings of a (boxed) tree of shapes; axes that do not divide a dimension are replicated."""
-    specs = nn.get_partition_spec(abstract)
-    shardings = nn.logical_to_mesh_sharding(specs, mesh, RULES)
-    replicated: set[str] = set()
+def shardings_of(abstract: Any, mesh: Mesh | AbstractMesh, rows: int | None = None) -> Any:
+    """Shardings of a (boxed) tree of shapes; an axis that does not divide is whole on each device.
 
-    def fit(shape: Any, sharding: NamedSharding) -> NamedSharding:
-        spec = list(sharding.spec)
-        for i, axis in enumerate(spec):
-            names = axis if isinstance(axis, tuple) else (axis,)
-            size = int(np.prod([mesh.shape[n] for n in names if n is not None]))
-            if shape.shape[i] % size:
-                replicated.add(f"{axis} (size {size}) over a dimension of {shape.shape[i]}")
-                spec[i] = None
-        return NamedSharding(mesh, PartitionSpec(*spec))
+    What does not divide is logged, a line for each cause, however many parameters it concerns.
 
-    fitted = jax.tree.map(fit, unboxed(abstract), shardings)
-    for line in sorted(replicated):
-        logging.getLogger(__name__).warning("mesh: replicated, since it does not divide: %s", line)
-    return fitted
+    Args:
+      rows: of a micro-batch, where the parameters are to be trained.
+    """
+    found: list[tuple[str | None, int]] = []
+
+    def place(x: Any, axes: PartitionSpec) -> NamedSharding:
+        names = (*axes, *[None] * (x.ndim - len(axes)))
+        found.extend(zip(names, x.shape, strict=True))
+        spec = fit(x.shape, tuple(name and STORED + name for name in names), _TABLE, mesh.shape)
+        return NamedSharding(mesh, spec)
+
+    shardings = jax.tree.map(place, unboxed(abstract), nn.get_partition_spec(abstract))
+    for line in dict.fromkeys(_indivisible(found, mesh, rows)):
+        logging.getLogger(__name__).warning("mesh: %s", line)
+    return shardings
+
+
+def _indivisible(
+    found: list[tuple[str | None, int]], mesh: Mesh | AbstractMesh, rows: int | None
+) -> Iterator[str]:
+    """A line for each (logical name, size) that is not divided, and one for the rows."""
+    names = {name for name, _ in found}
+    for name, size in found:
+        axis, used = RULES.get(name or "", (None, None))
+        if axis is not None and size % mesh.shape[axis]:
+            instead = "stored whole, computed in parts"
+            if name not in PADDED:
+                instead = "stored and computed whole" if used else "stored whole"
+            number = f"training.mesh_{axis} = {mesh.shape[axis]}"
+            yield f"{name} of {size} is not divided by {number}: {instead} on each device"
+    if rows is not None and rows % mesh.size and "gates" in names:
+        yield (
+            f"{rows} rows of a micro-batch are not divided by {mesh.size} devices: "
+            f"{mesh.shape['tensor']} of them compute each row of a recurrent layer"
+        )
 
 
 def batch_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:

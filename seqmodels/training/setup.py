@@ -87,9 +87,10 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         carry_rows=batch_size if carries_state else None,
         keep_ema=training.ema_decay is not None,
     )
-    abstract = abstract_state(initial, mesh)
+    abstract = abstract_state(initial, mesh, batch_size // training.accumulation_steps)
     parts = parse_parts(config.optimizer.frozen, config.optimizer.lr_scales)
     parts.check(flat(abstract.params))
+    shardings = jax.tree.map(lambda x: x.sharding, abstract)
     step = make_train_step(
         model,
         task,
@@ -99,10 +100,11 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         ema_decay=training.ema_decay,
         log_every=training.log_every,
         is_frozen=parts.is_frozen if parts.frozen else None,
+        shardings=shardings.params if mesh.size > 1 else None,
     )
     call = jax.jit(
         make_call(step, training.steps_per_call),
         donate_argnums=0,
-        out_shardings=(jax.tree.map(lambda x: x.sharding, abstract), None),
+        out_shardings=(shardings, None),
     )
     return Setup(model, task, mesh, abstract, call, parts, initial)

@@ -84,15 +84,15 @@ def make_initial(
     return initial
 
 
-def abstract_state(initial: Initial, mesh: Mesh) -> TrainState:
+def abstract_state(initial: Initial, mesh: Mesh, rows: int | None = None) -> TrainState:
     """Shapes, dtypes and shardings of the state; takes no memory.
 
-    A checkpoint restores into it, and a step compiles from it.
+    A checkpoint restores into it, and a step compiles from it. `rows` as in `shardings_of`.
     """
     shapes = jax.eval_shape(initial, jax.random.key(0), {})
-    shardings = shardings_of(shapes, mesh)
-    rows = NamedSharding(mesh, PartitionSpec(BATCH_AXES))
-    shardings = dataclasses.replace(shardings, carry=jax.tree.map(lambda _: rows, shardings.carry))
+    shardings = shardings_of(shapes, mesh, rows)
+    batch = NamedSharding(mesh, PartitionSpec(BATCH_AXES))
+    shardings = dataclasses.replace(shardings, carry=jax.tree.map(lambda _: batch, shardings.carry))
     return jax.tree.map(
         lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), unboxed(shapes), shardings
     )

@@ -30,6 +30,7 @@ def make_train_step(
     ema_decay: float | None = None,
     log_every: int = 1,
     is_frozen: IsFrozen | None = None,
+    shardings: Any = None,
 ) -> StepFunction:
     """Makes the step.
 
@@ -41,12 +42,13 @@ def make_train_step(
       schedule: the learning rate of the optimizer, to be told.
       is_frozen: tells by its path whether a parameter keeps its bits, in the moving average too;
         its gradient is 0 and not computed.
+      shardings: of the parameters, where they are not left to the compiler.
 
     Returns:
       A function of state and batch. Its second result holds `finite` (loss and gradient are),
       `log`, the pairs gathered since the last step that log_every divides, and `learning_rate`.
     """
-    compute = make_gradients(model, task, is_frozen)
+    compute = make_gradients(model, task, is_frozen, shardings)
     if accumulation_steps > 1:
         compute = accumulated(compute, accumulation_steps)
 
@@ -85,7 +87,9 @@ def make_train_step(
     return train_step
 
 
-def make_gradients(model: Any, task: Any, is_frozen: IsFrozen | None = None) -> Gradients:
+def make_gradients(
+    model: Any, task: Any, is_frozen: IsFrozen | None = None, shardings: Any = None
+) -> Gradients:
     """Makes the function of params, batch, carry and key that returns the gradient of the summed
     loss, the weight of its targets, the metrics and the carry after the batch."""
 
@@ -100,6 +104,9 @@ def make_gradients(model: Any, task: Any, is_frozen: IsFrozen | None = None) -> 
             return total, (weight, metrics, new_carry)
 
         grads, (weight, metrics, new_carry) = jax.grad(loss, has_aux=True)(params)
+        if shardings is not None:
+            # A device adds up, and updates, no more of a parameter than it holds.
+            grads = jax.lax.with_sharding_constraint(grads, shardings)
         return grads, weight, metrics, jax.lax.stop_gradient(new_carry)
 
     return gradients

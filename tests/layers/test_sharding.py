@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import jax
+from jax.sharding import PartitionSpec
 
+from seqmodels.layers.sharding import fit
 from tests.tolerances import TOLERANCE
 
 WARNING = "Involuntary full rematerialization"
 
 
-def test_no_activation_is_copied_to_all_devices_and_gradients_are_the_same() -> None:
+def run_program(part: str) -> tuple[Any, str]:
+    """The answer of a part of the program, and its stderr."""
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0",
         "JAX_ENABLE_COMPILATION_CACHE": "0",  # a cached program says nothing
     }
-    command = [sys.executable, "-m", "tests.layers.sharding_program"]
+    command = [sys.executable, "-m", "tests.layers.sharding_program", part]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    constrained, unconstrained = done.stderr.split("without constraints")
+    return json.loads(done.stdout), done.stderr
+
+
+def test_no_activation_is_copied_to_all_devices_and_gradients_are_the_same() -> None:
+    gap, errors = run_program("gradients")
+    constrained, unconstrained = errors.split("without constraints")
     assert WARNING not in constrained
     if jax.__version_info__ < (0, 11):  # jax 0.12 partitions such a gather well by itself
         assert WARNING in unconstrained, "XLA says it otherwise now: this test could not fail"
-    gaps = [float(line) for line in done.stdout.split()]
-    assert len(gaps) == 2
-    assert max(gaps) < TOLERANCE["mesh"]["atol"]
+    assert gap < TOLERANCE["mesh"]["atol"]
+
+
+def test_a_vocabulary_that_is_split_is_the_whole_one() -> None:
+    """Losses with smoothing, gradients, vectors and choices, also where it does not divide."""
+    found, errors = run_program("vocabulary")
+    assert WARNING not in errors
+    assert len(found) == 5
+    for case, facts in found.items():
+        assert facts["gap"] < TOLERANCE["mesh"]["atol"], case
+        assert facts["chosen"] == 0, case
+        # The tokens V and V + 1, which a padded table has rows for, are no tokens.
+        assert facts["outside"] == [[n in (2, 3) for n in range(7)]] * 8, case
+        assert facts["widths"] == [facts["expected"]], case
+
+
+def test_an_axis_is_split_over_what_divides_it_and_the_vocabulary_always() -> None:
+    rules = {"rows": ("data", "tensor"), "mlp": "tensor", "vocab": "tensor", "embed": None}
+    sizes = {"data": 2, "tensor": 4}
+    of = lambda names, *shape: fit(shape, names, rules, sizes)
+    assert of(("rows", None), 16, 3) == PartitionSpec(("data", "tensor"), None)
+    assert of(("rows", None), 6, 3) == PartitionSpec("data", None)
+    assert of(("rows", "mlp"), 3, 4) == PartitionSpec(None, "tensor")
+    assert of(("rows", "mlp"), 8, 4) == PartitionSpec(("data", "tensor"), None)
+    assert of(("embed", "mlp"), 8, 6) == PartitionSpec(None, None)
+    assert of(("embed", "vocab"), 8, 6) == PartitionSpec(None, "tensor")

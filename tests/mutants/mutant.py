@@ -1,9 +1,20 @@
 """What a mutant is."""
 
 from __future__ import annotations
+import __future__
 
+import ast
 import dataclasses
+import importlib
+import inspect
+import json
+import os
+import textwrap
+from types import CodeType, FunctionType
 from typing import Any
+
+VARIABLE = "SEQMODELS_TEST_MUTANT"
+"""Of the environment: the mutant for the programs that a test starts, [function, old, new]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,3 +33,36 @@ class Mutant:
     new: str
     test: str
     arguments: tuple[Any, ...] = ()
+
+
+def find(name: str) -> Any:
+    """What `module:path` names."""
+    module, _, path = name.partition(":")
+    found = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def mutated(name: str, old: str, new: str) -> tuple[FunctionType, CodeType]:
+    """A function below seqmodels, and its code with its source changed in one place."""
+    function = inspect.unwrap(find(f"seqmodels.{name}"))
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(old) == 1, f"a stale mutant: {old!r} is there {source.count(old)} times"
+    tree = ast.parse(source.replace(old, new))
+    definition = tree.body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    definition.decorator_list = []
+    flags = __future__.annotations.compiler_flag
+    scope: dict[str, Any] = {}
+    exec(compile(tree, function.__code__.co_filename, "exec", flags), function.__globals__, scope)
+    code = scope[function.__name__].__code__
+    assert code.co_freevars == function.__code__.co_freevars
+    return function, code
+
+
+def become_mutant() -> None:
+    """In a program that a test started: makes the change that the test is run against, if any."""
+    if VARIABLE in os.environ:
+        function, code = mutated(*json.loads(os.environ[VARIABLE]))
+        function.__code__ = code

@@ -6,16 +6,11 @@ by an assertion after.
 """
 
 from __future__ import annotations
-import __future__
 
-import ast
-import importlib
 import inspect
-import textwrap
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import CodeType, FunctionType
-from typing import Any
 
 import jax
 import pytest
@@ -27,6 +22,8 @@ from tests.mutants.finetuning import FINETUNING
 from tests.mutants.foundation import FOUNDATION
 from tests.mutants.interop import INTEROP
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
+from tests.mutants.mesh import MESH
+from tests.mutants.mutant import VARIABLE, find, mutated
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.seeing import SEEING
 from tests.mutants.seq2seq import SEQ2SEQ
@@ -40,6 +37,7 @@ FAMILIES = (
     ATTENTION,
     INTEROP,
     LINEAR_RECURRENT,
+    MESH,
     RECURRENT,
     TRANSFORMERS,
     SEQ2SEQ,
@@ -47,30 +45,6 @@ FAMILIES = (
     SEEING,
 )
 MUTANTS = {name: mutant for family in FAMILIES for name, mutant in family.items()}
-
-
-def find(name: str) -> Any:
-    module, _, path = name.partition(":")
-    found = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    return found
-
-
-def mutated(function: FunctionType, old: str, new: str) -> CodeType:
-    """The code of a function whose source is changed in one place."""
-    source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(old) == 1, f"a stale mutant: {old!r} is there {source.count(old)} times"
-    tree = ast.parse(source.replace(old, new))
-    definition = tree.body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    definition.decorator_list = []
-    flags = __future__.annotations.compiler_flag
-    scope: dict[str, Any] = {}
-    exec(compile(tree, function.__code__.co_filename, "exec", flags), function.__globals__, scope)
-    code = scope[function.__name__].__code__
-    assert code.co_freevars == function.__code__.co_freevars
-    return code
 
 
 def forget() -> None:
@@ -98,10 +72,11 @@ def test_the_suite_rejects(
         folder.mkdir()
         test(*(x(folder) if callable(x) else x for x in mutant.arguments), **fixtures)
 
-    function = inspect.unwrap(find(f"seqmodels.{mutant.function}"))
-    code = mutated(function, mutant.old, mutant.new)
+    change = (mutant.function, mutant.old, mutant.new)
+    function, code = mutated(*change)
     with monkeypatch.context() as patch:
         patch.setattr(function, "__code__", code)
+        patch.setenv(VARIABLE, json.dumps(change))
         with pytest.raises((AssertionError, pytest.fail.Exception)):
             run(tmp_path / "mutant")
     forget()

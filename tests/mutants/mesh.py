@@ -1,0 +1,46 @@
+"""Wrong ways to lay models out on a mesh; the programs on 8 devices that the tests start change
+with them."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+LOSSES = "training.test_mesh:test_losses_are_those_of_one_device_and_the_work_is_split"
+LAYERS = "training.test_mesh:test_layers_in_a_loop_are_gathered_one_by_one"
+VOCABULARY = "layers.test_sharding:test_a_vocabulary_that_is_split_is_the_whole_one"
+
+MESH = {
+    "each device computes whole products": Mutant(
+        *("layers.dense:Dense.__call__", "gathered(kernel, self.names, self.dtype)"),
+        *("gathered(kernel, (None,) * kernel.ndim, self.dtype)", LOSSES, ("gpt", "one tensor")),
+    ),
+    "recurrent layers compute all rows on each device of tensor": Mutant(
+        *("layers.sharding:by_rows", '"rows"', '"batch"', LOSSES, ("lstm", "one mixed")),
+    ),
+    "logits are whole on each device": Mutant(
+        *("layers.embedding:TokenEmbedding.attend", "by_batch(logits, self.names[0])"),
+        *("by_batch(logits)", VOCABULARY),
+    ),
+    "the padding of a vocabulary is in the softmax": Mutant(
+        *("layers.embedding:TokenEmbedding.attend", "constrain(self.table.astype(self.dtype),"),
+        *("constrain(jnp.pad(self.table, ((0, self.vocab_size % 2), (0, 0))),", VOCABULARY),
+    ),
+    "the padding of a table is read": Mutant(
+        *("layers.embedding:TokenEmbedding.__call__", "constrain(self.table, self.names)"),
+        *("jnp.pad(self.table, ((0, self.vocab_size % 2), (0, 0)))", VOCABULARY),
+    ),
+    "gradients leave a loop over layers whole": Mutant(
+        *("layers.sharding:stored", "name and STORED + name", "name and name", LAYERS),
+    ),
+    "gathered parameters are kept for the backward pass": Mutant(
+        *("layers.sharding:gathers_again", "jax.checkpoint(function)", "function", LAYERS),
+    ),
+    "the optimizer has moments whole on each device": Mutant(
+        *("training.state:make_initial", "optimizer.init(params)"),
+        *("optimizer.init(unboxed(params))", LOSSES, ("lstm", "one fsdp")),
+    ),
+    "what does not divide is said for each parameter": Mutant(
+        *("training.mesh:shardings_of", "dict.fromkeys(_indivisible", "list(_indivisible"),
+        "training.test_mesh:test_what_does_not_divide_is_said_once",
+    ),
+}
