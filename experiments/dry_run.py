@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,8 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
         program.say(f"init_from: not read, for the run in {workdir} goes on")
     if setup.parts.frozen:
         program.say("trains {:,} of {:,} parameters".format(*setup.count_params()))
-    program.say("memory, over all devices:")
-    for name, count, size in memory(config, setup, source):
-        numbers = "" if count is None else f"{count:>14,} numbers"
-        program.say(f"  {name:<24}{size / 1e6:>12,.1f} MB{numbers}")
+    for line in show(memory(config, setup, source), setup.mesh.size):
+        program.say(line)
     batch = source.batch(1)
     shape = " x ".join(map(str, batch.inputs.shape))
     program.say(
@@ -52,35 +53,59 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
     return program.DONE
 
 
-def memory(
-    config: ExperimentConfig, setup: Setup, source: BatchSource
-) -> list[tuple[str, int | None, int]]:
-    """Compiles the training step and asks what it needs; makes no state.
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What one part of a run takes.
 
-    Returns:
-      (what, how many numbers where that is known, bytes) of each part.
+    Attributes:
+      name: of the part.
+      count: numbers it has, where that is known.
+      size: bytes over all devices; what several of them hold counts once.
+      size_each: bytes on one device.
     """
+
+    name: str
+    count: int | None
+    size: int
+    size_each: int
+
+
+def show(parts: list[Part], devices: int) -> Iterator[str]:
+    """Lines for a person; bytes of one device beside those of all, where there are several."""
+    yield "memory, over all devices:"
+    for part in parts:
+        numbers = "" if part.count is None else f"{part.count:,} numbers"
+        each = f"{part.size_each / 1e6:>12,.1f} MB on each device" if devices > 1 else ""
+        yield f"  {part.name:<24}{part.size / 1e6:>12,.1f} MB{numbers:>22}{each}".rstrip()
+
+
+def memory(config: ExperimentConfig, setup: Setup, source: BatchSource) -> list[Part]:
+    """Compiles the training step and asks what it needs; makes no state."""
     state = setup.abstract
     batches = Feed(source, setup.mesh, config.training.steps_per_call)(1)
     with mesh_context(setup.mesh):
         analysis = setup.call.lower(state, batches).compile().memory_analysis()
-    rows = [
-        ("parameters", _count(state.params), _bytes(state.params)),
-        ("optimizer", _count(state.opt_state), _bytes(state.opt_state)),
-        ("moving average", _count(state.ema), _bytes(state.ema)),
-        ("carry", _count(state.carry), _bytes(state.carry)),
-        ("batches of a call", None, _bytes(batches)),
+    parts = [
+        _part("parameters", state.params),
+        _part("optimizer", state.opt_state),
+        _part("moving average", state.ema),
+        _part("carry", state.carry),
+        dataclasses.replace(_part("batches of a call", batches), count=None),
     ]
-    rows = [row for row in rows if row[2]]
+    parts = [part for part in parts if part.size]
     if analysis is not None:  # some backends do not tell
-        needed = int(analysis.temp_size_in_bytes) * setup.mesh.size
-        rows.append(("activations, gradients", None, needed))
-    return [*rows, ("in all", None, sum(size for _, _, size in rows))]
+        each = int(analysis.temp_size_in_bytes)
+        parts.append(Part("activations, gradients", None, each * setup.mesh.size, each))
+    total, total_each = sum(part.size for part in parts), sum(part.size_each for part in parts)
+    return [*parts, Part("in all", None, total, total_each)]
 
 
-def _count(tree: Any) -> int:
-    return sum(int(x.size) for x in jax.tree.leaves(tree))
-
-
-def _bytes(tree: Any) -> int:
-    return sum(int(x.size) * x.dtype.itemsize for x in jax.tree.leaves(tree))
+def _part(name: str, tree: Any) -> Part:
+    leaves = jax.tree.leaves(tree)
+    size = lambda shape, x: math.prod(shape) * x.dtype.itemsize
+    return Part(
+        name,
+        sum(int(x.size) for x in leaves),
+        sum(size(x.shape, x) for x in leaves),
+        sum(size(x.sharding.shard_shape(x.shape), x) for x in leaves),
+    )
