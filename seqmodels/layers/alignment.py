@@ -56,6 +56,7 @@ class Alignment(nn.Module):
     def setup(self) -> None:
         width, named = self.attention_dim, ("hidden", "gates")
         linear = {"use_bias": False, "kernel_init": GLOROT, "dtype": self.dtype}
+        linear |= {"gather_once": True}
         match self.score:
             case AlignmentScore.ADDITIVE:
                 self.query = Dense(width, named, **linear)

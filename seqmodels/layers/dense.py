@@ -26,6 +26,8 @@ class Dense(nn.Module):
       kernel_init: initializer of W; it sees the shape [D, prod(F)].
       dtype: dtype of the operands; parameters are float32.
       output_dtype: dtype of the result, `dtype` if None. The product is summed in it.
+      gather_once: the backward pass keeps the gathered kernel of the forward pass, on a mesh: what
+        a loop over time calls would else gather it at each step.
     """
 
     features: int | tuple[int, ...]
@@ -34,6 +36,7 @@ class Dense(nn.Module):
     kernel_init: Initializer = nn.initializers.lecun_normal()
     dtype: Any = jnp.float32
     output_dtype: Any = None
+    gather_once: bool = False
 
     @nn.compact
     def __call__(self, x: Num[Array, "*rows D"]) -> Num[Array, "*outputs"]:
@@ -49,7 +52,8 @@ class Dense(nn.Module):
             return jnp.tensordot(rows, kernel, axes=1, preferred_element_type=output_dtype)
 
         kernel = stored(self, "kernel", init, self.names, (size, *shape))
-        y = gathers_again(product)(x.reshape(-1, size).astype(self.dtype), kernel)
+        product = product if self.gather_once else gathers_again(product)
+        y = product(x.reshape(-1, size).astype(self.dtype), kernel)
         if self.use_bias:
             bias = parameter(self, "bias", nn.initializers.zeros, self.names[1:], shape)
             y = add_bias(y, bias)

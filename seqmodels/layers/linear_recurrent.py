@@ -45,7 +45,8 @@ class _GatedCell(nn.Module):
 
     def setup(self) -> None:
         size = self.num_parts * self.hidden_dim
-        self.gates = Dense(size, ("embed", "gates"), dtype=self.dtype, output_dtype=jnp.float32)
+        common = {"dtype": self.dtype, "output_dtype": jnp.float32, "gather_once": True}
+        self.gates = Dense(size, ("embed", "gates"), **common)
         if self.learned_initial_state:
             zeros = nn.initializers.zeros
             self.first = parameter(self, "initial_state", zeros, ("hidden",), (self.hidden_dim,))
@@ -151,6 +152,7 @@ class LRUCell(nn.Module):
         self.gamma = parameter(self, "gamma", self._scale_init, names, (size,))
         normal = lambda scale: nn.initializers.variance_scaling(scale, "fan_in", "normal")
         common = {"use_bias": False, "dtype": self.dtype, "output_dtype": jnp.float32}
+        common |= {"gather_once": True}
         # Standard deviations 1 / sqrt(2 D) and 1 / sqrt(N) of each part, as the authors have it.
         self.input = Dense(2 * size, ("embed", "gates"), kernel_init=normal(0.5), **common)
         self.output = Dense(size, ("gates", "hidden"), kernel_init=normal(2.0), **common)
@@ -286,7 +288,7 @@ class AarenCell(nn.Module):
             raise ValueError(f"{self.num_heads} heads do not divide width {self.hidden_dim}")
         heads = (self.num_heads, self.hidden_dim // self.num_heads)
         self.scores = RunningScores(*heads, self.use_bias, self.kernel_init, self.dtype)
-        common = {"use_bias": self.use_bias, "dtype": self.dtype}
+        common = {"use_bias": self.use_bias, "dtype": self.dtype, "gather_once": True}
         names = ("embed", "gates", None)
         self.value = Dense(heads, names, kernel_init=self.kernel_init, **common)
         names = ("gates", "embed")

@@ -108,8 +108,8 @@ class Seq2Seq(nn.Module):
                 dtype=dtype,
             )
         if config.context is not Context.FIXED:
-            names = ("gates", "hidden")
-            self.mix = Dense(config.hidden_dim, names, use_bias=False, dtype=dtype)
+            linear = {"use_bias": False, "dtype": dtype, "gather_once": True}
+            self.mix = Dense(config.hidden_dim, ("gates", "hidden"), **linear)
         tied = {"tied": config.tie_embeddings, "input_name": "hidden"}
         self.head = make_head(spec, **tied, dtype=dtype)
 

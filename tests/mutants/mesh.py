@@ -35,6 +35,10 @@ MESH = {
     "gathered parameters are kept for the backward pass": Mutant(
         *("layers.sharding:gathers_again", "jax.checkpoint(function)", "function", LAYERS),
     ),
+    "a decoder gathers its weights at each step": Mutant(
+        *("layers.dense:Dense.__call__", "product if self.gather_once else ", ""),
+        *(LOSSES, ("seq2seq", "one tensor")),
+    ),
     "the optimizer has moments whole on each device": Mutant(
         *("training.state:make_initial", "optimizer.init(params)"),
         *("optimizer.init(unboxed(params))", LOSSES, ("lstm", "one fsdp")),

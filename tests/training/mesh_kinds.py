@@ -78,6 +78,7 @@ KINDS: dict[str, tuple[Any, ...]] = {
     "recurrent_encoder": (RecurrentEncoderConfig(**CELLS), *MASKED),
     "seq2seq": seq2seq(context=Context.BAHDANAU, bidirectional=True),
     "seq2seq luong": seq2seq(context=Context.LUONG, input_feeding=False),
+    "seq2seq min_gru": seq2seq(context=Context.LUONG, cell=Cell.MIN_GRU),
     "transformer": (
         TransformerConfig(**BLOCKS, num_encoder_layers=1, num_decoder_layers=1, max_length=T),
         *PAIRS,

@@ -86,7 +86,8 @@ def check_loops(kind: str, facts: dict[str, Any]) -> None:
     attends at each step: that is added up where a step makes it."""
     assert not facts.get("evaluation_messages")
     said = {message.split()[0] for message in facts["messages"]}
-    assert said <= ({"all-reduce"} if kind == "seq2seq" else set())
+    attends = kind in ("seq2seq", "seq2seq min_gru")
+    assert said <= ({"all-reduce"} if attends else set())
 
 
 def check_shares(shares: dict[str, dict[str, float]], devices: int) -> None:
