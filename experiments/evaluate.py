@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import program
+from experiments import distributed, program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.evaluation.opening import parse_step
 
@@ -23,21 +23,27 @@ def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
     program.define_json(values)
     program.define_step(values)
+    distributed.define(values)
     flags.DEFINE_string("split", "validation", "validation or test (or train)", flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
     workdir, config = arguments.workdir, arguments.experiment
     step = parse_step(arguments.flags.step)
+    distributed.check(arguments)
     program.set_up_jax(config)
+    distributed.join(arguments)
     from seqmodels.evaluation.evaluate import write_result
     from seqmodels.evaluation.run import evaluate_run, load_run, open_data
+    from seqmodels.training.processes import is_main
 
     run = dataclasses.replace(load_run(workdir, step), config=config)
     data = open_data(workdir, config, others=arguments.overrides_data)
     overrides = dict(arguments.overrides)
     result = evaluate_run(run, data, arguments.flags.split)
     shown = {**result, "overrides": overrides} if overrides else result
+    if not is_main():
+        return program.DONE
     # Told first: a result that cannot be written is not lost.
     program.answer(arguments, shown, table(result, run.unit))
     path = write_result(workdir, result, overrides)

@@ -19,6 +19,8 @@ from absl import flags
 from experiments.arguments import Arguments, Command, parse
 from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.training import membership
+from seqmodels.training.processes import is_main
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -32,20 +34,24 @@ def main(command: Command, argv: Sequence[str] | None = None) -> int:
     Returns:
       The exit status: 0 done, 1 failed, 2 the user's mistake, 130 and 143 stopped by a signal.
     """
+    return membership.leave(_run(command, sys.argv[1:] if argv is None else argv))
+
+
+def _run(command: Command, argv: Sequence[str]) -> int:
     try:
-        arguments = parse(command, sys.argv[1:] if argv is None else argv)
+        arguments = parse(command, argv)
         if isinstance(arguments, str):
             print(arguments)
             return DONE
         _set_up_logging()
         return command.run(arguments)
     except UserError as error:
-        _tell(command, error)
-        return MISTAKE
+        return _tell(command, MISTAKE, error)
     except RunFailure as error:
-        _tell(command, error)
-        return FAILED
+        return _tell(command, FAILED, error)
     except KeyboardInterrupt:
+        if membership.has_joined():
+            return _tell(command, INTERRUPTED, "interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain once more while it exits.
@@ -53,13 +59,10 @@ def main(command: Command, argv: Sequence[str] | None = None) -> int:
         return FAILED
     except OSError as error:
         if (problem := find_problem(error)) is None:
-            traceback.print_exc()
-        else:
-            _tell(command, f"{error.filename or ''}: {problem}".removeprefix(": "))
-        return FAILED
-    except Exception:
-        traceback.print_exc()
-        return FAILED
+            return _show(command, error)
+        return _tell(command, FAILED, f"{error.filename or ''}: {problem}".removeprefix(": "))
+    except Exception as error:
+        return _show(command, error)
 
 
 def end(status: int) -> NoReturn:
@@ -75,9 +78,22 @@ def end(status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _tell(command: Command, error: Exception | str) -> None:
-    """Says in one line what is wrong."""
+def _tell(command: Command, status: int, error: Exception | str) -> int:
+    """Says in one line what is wrong; returns the exit status, or ends all of several processes."""
+    if membership.has_joined():
+        membership.fail(status, str(error))
     print(f"{command.name}: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+def _show(command: Command, error: Exception) -> int:
+    """Shows what is a fault of the program; in a group that may be that another process is lost."""
+    if membership.has_joined() and (line := membership.lost(error)) is not None:
+        return _tell(command, FAILED, line)
+    traceback.print_exc()
+    if membership.has_joined():
+        return _tell(command, FAILED, f"failed: {error!r:.200}")
+    return FAILED
 
 
 def define_workdir(values: flags.FlagValues, text: str = "work directory of the run") -> None:
@@ -109,7 +125,9 @@ def answer(arguments: Arguments, values: Any, text: Any) -> None:
 
 
 def say(text: Any) -> None:
-    """Prints something for a person on stderr."""
+    """Prints something for a person on stderr, in the main process."""
+    if not is_main():
+        return
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -194,7 +212,7 @@ def show_devices() -> None:
 
     devices = jax.devices()
     kinds = sorted({f"{d.platform} {d.device_kind}".replace("cpu cpu", "cpu") for d in devices})
-    say(f"devices: {len(devices)} ({', '.join(kinds)})")
+    say(membership.describe() or f"devices: {len(devices)} ({', '.join(kinds)})")
     found = find_accelerator()
     if found and devices[0].platform == "cpu" and "cpu" not in os.environ.get("JAX_PLATFORMS", ""):
         say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from experiments import program
+from experiments import distributed, program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.training.event_files import require_tensorboard
 from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile
@@ -31,6 +31,7 @@ def define(values: flags.FlagValues) -> None:
         "https://ui.perfetto.dev",
         flag_values=values,
     )
+    distributed.define(values)
     flags.DEFINE_string(
         "init_from",
         None,
@@ -45,12 +46,14 @@ def run(arguments: Arguments) -> int:
 
     config = arguments.experiment
     require_tensorboard(config.training)
+    distributed.check(arguments)
     named = None if arguments.flags.workdir is None else arguments.workdir
     if arguments.flags.profile:
         refuse_profile(config, named)
     if arguments.flags.dry_run:
         find_start(config, named)
         program.set_up_jax(config)
+        distributed.join(arguments)
         from experiments.dry_run import dry_run
 
         return dry_run(config, named)
@@ -59,6 +62,7 @@ def run(arguments: Arguments) -> int:
     find_start(config, workdir)
     refuse_other_run(workdir, config)
     program.set_up_jax(config)
+    distributed.join(arguments)
     from seqmodels.data.pipeline import load_data
     from seqmodels.training.loop import prepare, train
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.training import EvaluationConfig
@@ -58,7 +58,7 @@ class Evaluator:
             params: Params, carry: Carry, batch: Batch, mesh: Mesh | None
         ) -> tuple[Metrics, Carry]:
             _, _, metrics, carry = task.forward(model, params, batch, carry, train=False, key=None)
-            return metrics, _over_rows(carry, mesh)
+            return _whole(metrics, mesh), _over_rows(carry, mesh)
 
         def start(params: Params, rows: int, mesh: Mesh | None) -> Carry:
             length = config.sequence_length
@@ -155,6 +155,13 @@ def _over_rows(carry: Carry, mesh: Mesh | None) -> Carry:
     if mesh is None or carry is None:
         return carry
     return jax.lax.with_sharding_constraint(carry, batch_sharding(mesh, stacked=False))
+
+
+def _whole(metrics: Metrics, mesh: Mesh | None) -> Metrics:
+    """Inside jit: sums are whole everywhere, so that each process can read them."""
+    if mesh is None:
+        return metrics
+    return jax.lax.with_sharding_constraint(metrics, NamedSharding(mesh, PartitionSpec()))
 
 
 def evaluate_split(

@@ -30,6 +30,8 @@ from seqmodels.evaluation.specs import spec_from_json
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.mesh import whole_sharding
+from seqmodels.training.processes import is_main
 from seqmodels.training.workdir import SPEC, claim_data, has_checkpoints, refuse_other_outputs
 from seqmodels.types import DataSpec, Params
 
@@ -147,9 +149,9 @@ def _load_params(
         if config.model.fitted:
             used, abstract = checkpoints.abstract_params(step)
             return checkpoints.restore_params(abstract, used)
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        where = whole_sharding()
         abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where),
             abstract_params(model),
         )
         keeps_average = config.training.ema_decay is not None
@@ -165,14 +167,15 @@ def evaluate_run(
       data: opened with the run's encoding.
 
     Returns:
-      step, split, what `Evaluator` returns, and baseline; for `write_result`.
+      step, split, what `Evaluator` returns, and, in process 0, baseline; for `write_result`.
     """
     if run.encoding is None or data.encoding.to_json() != run.encoding.to_json():
         raise ValueError("the data must be opened with the run's encoding")
     config = run.config
     evaluator = Evaluator(run.model, data, config.evaluation, run.task, config.training.seed)
     result = evaluator(run.params, split, progress)
-    result["baseline"] = baseline(data, split, config)
+    if is_main():
+        result["baseline"] = baseline(data, split, config)
     return {"step": run.step, "split": split, **result}
 
 

@@ -23,6 +23,8 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from seqmodels.config.errors import RunFailure, UserError, find_problem
+from seqmodels.training.mesh import whole_sharding
+from seqmodels.training.processes import decide, exchange, is_main
 from seqmodels.training.seals import SealState, check_seal, seal_digest, write_seal
 from seqmodels.training.state import TrainState
 
@@ -48,9 +50,9 @@ def _flat_shapes(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
     }
 
 
-def _on_one_device(tree: Any) -> Any:
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), tree)
+def _whole(tree: Any) -> Any:
+    where = whole_sharding()
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), tree)
 
 
 class Checkpoints:
@@ -89,7 +91,7 @@ class Checkpoints:
         )
         self._orbax = None
         if writable:
-            self._remove_unreadable_metrics()
+            decide(self._remove_unreadable_metrics)
             self._orbax = ocp.training.Checkpointer(
                 directory.absolute(),
                 preservation_policy=keep,
@@ -156,7 +158,8 @@ class Checkpoints:
         def seal() -> None:
             with self._explain(step):
                 response.result()
-                write_seal(self._directory / str(step))
+                if is_main():  # which returns once all processes have committed
+                    write_seal(self._directory / str(step))
 
         self._sealing = self._sealer.submit(seal)
 
@@ -198,17 +201,18 @@ class Checkpoints:
 
     def seal_state(self, step: int) -> tuple[SealState, list[str]]:
         """Whether a step is sealed, unsealed or damaged, and the files that are."""
-        return check_seal(self._directory / str(step))
+        state, files = decide(lambda: check_seal(self._directory / str(step)))
+        return SealState(state), files
 
     def delete_after(self, step: int) -> None:
         """Deletes the steps after `step`: a resumed run writes them again."""
         assert self._orbax is not None
         known = {checkpoint.step for checkpoint in self._orbax.checkpoints}
-        for later in [s for s in self.steps() if s > step]:
+        for later in [s for s in decide(self.steps) if s > step]:
             _log.warning("checkpoint of step %d is dropped: the run goes on from %d", later, step)
             if later in known:
                 self._orbax.delete(later)
-            else:
+            elif is_main():
                 shutil.rmtree(self._directory / str(later))
 
     def restore(self, abstract: TrainState, which: str | int = "latest") -> tuple[int, TrainState]:
@@ -244,7 +248,7 @@ class Checkpoints:
         def look(step: int) -> dict[str, Any]:
             metadata = self._metadata(step, item)
             if self.seal_state(step)[0] is SealState.UNSEALED:  # then only loading tells
-                self._load_step(step, {item: _on_one_device(metadata)})
+                self._load_step(step, {item: _whole(metadata)})
             return {item: metadata}
 
         step, items = self._first_usable(which, look)
@@ -259,11 +263,11 @@ class Checkpoints:
             return ocp.load_checkpointables(self._path(step), {item: abstract})[item]
 
     def abstract_params(self, which: str | int = "best") -> tuple[int, Any]:
-        """Step, and the tree of shapes of `params` as saved, on one device (fitted models)."""
+        """Step, and the tree of shapes of `params` as saved, each whole (fitted models)."""
         step, items = self._first_usable(
             which, lambda step: {"params": self._metadata(step, "params")}
         )
-        return step, _on_one_device(items["params"])
+        return step, _whole(items["params"])
 
     def _path(self, step: int) -> Path:
         return (self._directory / str(step)).absolute()
@@ -298,28 +302,34 @@ class Checkpoints:
           UserError: no checkpoint, none undamaged, or the step asked for is damaged.
         """
         damaged: list[str] = []
-        tried = self._candidates(which)
+        tried = decide(lambda: self._candidates(which))
         for step in tried:
             state, files = self.seal_state(step)
             if state is SealState.DAMAGED:
                 reason = f"step {step} is damaged ({_first(files)})"
             else:
+                loaded, failure = {}, None
                 try:
-                    return step, load(step)
+                    loaded = load(step)
                 except UserError:
                     raise
                 except Exception as error:
-                    if state is self.seal_state(step)[0] is SealState.SEALED:
+                    now = check_seal(self._directory / str(step))[0]
+                    if state is now is SealState.SEALED:
                         raise
                     why = "was never sealed" if state is SealState.UNSEALED else "is being deleted"
-                    reason = f"step {step} {why} and does not load ({error!r:.80})"
+                    failure = f"{why} and does not load ({error!r:.80})"
+                failure = next(filter(None, exchange(failure)), None)  # of any process
+                if failure is None:
+                    return step, loaded
+                reason = f"step {step} {failure}"
             if isinstance(which, int):
                 raise UserError(f"checkpoint in {self._directory}: {reason}")
             if step not in self.steps():
                 continue  # a run that goes on has saved others and deleted it
             _log.warning("checkpoint in %s: %s; trying the one before", self._directory, reason)
             damaged.append(reason)
-        if set(self.steps()).difference(tried):
+        if set(decide(self.steps)).difference(tried):
             return self._first_usable(which, load)
         if damaged:
             raise UserError(

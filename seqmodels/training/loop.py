@@ -19,16 +19,19 @@ from seqmodels.training.clock import Clock
 from seqmodels.training.event_files import require_tensorboard
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
+from seqmodels.training.hold import hold
 from seqmodels.training.initialize_from import RECORD, Source, find_source
 from seqmodels.training.mesh import mesh_context
 from seqmodels.training.metrics import means
 from seqmodels.training.paths import flat
+from seqmodels.training.processes import decide, is_main
 from seqmodels.training.profile import Profile, traced_steps
 from seqmodels.training.progress import TrainingProgress
 from seqmodels.training.setup import Setup, set_up
+from seqmodels.training.shared_stop import make_stop_request
 from seqmodels.training.signals import StopRequest, stop_on_signals
 from seqmodels.training.state import TrainState
-from seqmodels.training.workdir import claim, claim_data, imported_encoding, only_trainer
+from seqmodels.training.workdir import imported_encoding
 from seqmodels.training.writers import METRICS, MetricsWriter, stops_early, values_of
 
 
@@ -76,14 +79,14 @@ def train(
     find_split(data, "validation")  # not only after hours of training
     if prepared is None and not config.model.fitted:
         prepared = prepare(config, workdir, data)
-    with only_trainer(workdir):
-        claim(workdir, config)
-        claim_data(workdir, data.description())
-        data.encoding.save(workdir / data.encoding_file)
+    with hold(workdir, config, data):
         if prepared is None:
             assert isinstance(data, TextData)
             return fit(config, data, workdir)
-        with Run(config, workdir, data, *prepared, profile) as run, stop_on_signals() as stop:
+        with (
+            Run(config, workdir, data, *prepared, profile) as run,
+            stop_on_signals(run.make_stop_request()) as stop,
+        ):
             run.train(stop)
     return stop.exit_status
 
@@ -130,7 +133,7 @@ class Run:
             self._progress.say(f"warning: metrics.jsonl is not whole: no rows up to step {due}")
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, dict[str, Any]] | None = None
-        profile = profile and jax.process_index() == 0
+        profile = profile and is_main()
         self._profile = Profile(
             workdir / "profile",
             traced_steps(training, self._step) if profile else range(0),
@@ -154,9 +157,10 @@ class Run:
             self._checkpoints.close()
 
     def _resume_or_create(self, start: Source | None) -> TrainState:
-        if not self._checkpoints.steps():
+        steps = decide(self._checkpoints.steps)
+        if not steps:
             return self._create(start)
-        if self._checkpoints.steps() == [0]:
+        if steps == [0]:
             return self._begin_with(self._checkpoints)
         step, state = self._checkpoints.restore(self._setup.abstract, "latest")
         self._checkpoints.delete_after(step)
@@ -168,7 +172,8 @@ class Run:
                 raise UserError(f"{self._workdir}/checkpoints holds what is no checkpoint")
             (self._workdir / RECORD).unlink(missing_ok=True)  # of an earlier start
             return self._setup.create_state(self._training.seed)
-        start.record(self._workdir)
+        if is_main():
+            start.record(self._workdir)
         taken = start.load(self._setup.abstract.params)
         return self._setup.create_state(self._training.seed, taken)
 
@@ -176,6 +181,10 @@ class Run:
         """The first state, but for parameters that were imported."""
         _, params = checkpoints.restore_params(self._setup.abstract.params, "latest")
         return self._setup.create_state(self._training.seed, flat(params))
+
+    def make_stop_request(self) -> StopRequest:
+        """What stops this run, in all its processes."""
+        return make_stop_request(self._step, self._training.steps_per_call)
 
     def train(self, stop: StopRequest) -> None:
         """Steps until the last step, early stopping, or a signal; then saves."""
@@ -185,7 +194,8 @@ class Run:
                 with self._profile.step(self._step + 1):
                     goes_on = self.advance(stop)
         self._checkpoints.wait()
-        if stop.signal is not None:
+        stop.settle()
+        if stop.exit_status:
             self._progress.say(
                 f"stopped at step {self._step}, which is saved; the same command resumes"
             )
@@ -212,7 +222,7 @@ class Run:
             metrics, is_best = self._evaluate_now()
             ends = ends or self._stops_early()
         # Looked at once: a signal that comes later meets the next step.
-        ends = ends or stop.signal is not None
+        ends = stop.due(self._step) or ends
         if ends or is_best or self._step % training.checkpoint_every == 0:
             self._save(metrics)
         return not ends

@@ -9,12 +9,22 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
+import numpy as np
+from jax.sharding import (
+    AbstractMesh,
+    AxisType,
+    Mesh,
+    NamedSharding,
+    PartitionSpec,
+    Sharding,
+    SingleDeviceSharding,
+)
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.training import TrainingConfig
 from seqmodels.layers.sharding import PADDED, STORED, fit
 
+AXES = ("data", "fsdp", "tensor")
 BATCH_AXES = ("data", "fsdp")
 
 RULES: dict[str, tuple[str | None, Any]] = {
@@ -51,6 +61,11 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
             f"training.mesh_data x mesh_fsdp x mesh_tensor = {data} x {fsdp} x {tensor} does not "
             f"fit {devices} device{'s' * (devices > 1)}: the product must divide them"
         )
+    if jax.process_count() > 1 and data * fsdp * tensor < devices:
+        raise UserError(
+            f"training.mesh_data x mesh_fsdp x mesh_tensor = {data} x {fsdp} x {tensor} leaves "
+            f"devices idle: with several processes it must be their number, {devices}"
+        )
     multiple = data * fsdp * training.accumulation_steps
     if batch_size % multiple:
         raise UserError(
@@ -60,10 +75,18 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
         )
     return jax.make_mesh(
         (data, fsdp, tensor),
-        ("data", "fsdp", "tensor"),
+        AXES,
         axis_types=(AxisType.Auto,) * 3,
         devices=jax.devices()[: data * fsdp * tensor],
     )
+
+
+def whole_sharding() -> Sharding:
+    """Where an array lies whole: on one device, or on each of them where processes share them."""
+    if jax.process_count() == 1:
+        return SingleDeviceSharding(jax.devices()[0])
+    mesh = jax.make_mesh((jax.device_count(), 1, 1), AXES, axis_types=(AxisType.Auto,) * 3)
+    return NamedSharding(mesh, PartitionSpec())
 
 
 @contextlib.contextmanager

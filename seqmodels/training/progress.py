@@ -9,9 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from seqmodels.training.processes import is_main
+
 
 class TrainingProgress:
-    """Shows step, loss, tokens per second and the time left, on stderr.
+    """Shows step, loss, tokens per second and the time left, on stderr; process 0 of several does.
 
     Args:
       num_steps: steps in all.
@@ -22,9 +24,9 @@ class TrainingProgress:
     def __init__(self, num_steps: int, step: int, label: str) -> None:
         self._num_steps, self._first, self._label = num_steps, step, label
         self._started = time.monotonic()
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, quiet=not is_main())
         self._bar: Progress | None = None
-        if self._console.is_terminal:
+        if self._console.is_terminal and is_main():
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),

@@ -8,7 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import Parts, parse_parts
@@ -105,6 +105,7 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
     call = jax.jit(
         make_call(step, training.steps_per_call),
         donate_argnums=0,
-        out_shardings=(shardings, None),
+        # What comes out beside the state is whole everywhere, so that each process can read it.
+        out_shardings=(shardings, NamedSharding(mesh, PartitionSpec())),
     )
     return Setup(model, task, mesh, abstract, call, parts, initial)

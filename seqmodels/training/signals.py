@@ -21,11 +21,17 @@ class StopRequest:
         """143 after SIGTERM, 130 after Ctrl-C, 0 otherwise."""
         return 0 if self.signal is None else 128 + self.signal
 
+    def due(self, step: int) -> bool:
+        """Whether the run stops behind `step`."""
+        return self.signal is not None
+
+    def settle(self) -> None:
+        """Called once behind the last step."""
+
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
     """Turns SIGTERM and SIGINT into a request; a second SIGINT interrupts at once."""
-    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request  # Handlers belong to the main thread; its owner decides when to stop.
         return

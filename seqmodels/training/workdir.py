@@ -29,7 +29,7 @@ _PATHS = (
 
 # Where a run finds things (what it finds there has a fingerprint), on what devices it runs, and who
 # looks on.
-_MAY_CHANGE: tuple[str, ...] = (
+MAY_CHANGE: tuple[str, ...] = (
     *(f"data.{field}" for field in _PATHS),
     "training.mesh_data",
     "training.mesh_fsdp",
@@ -112,7 +112,7 @@ def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
     changed = [
         line
         for line in differences(from_json(read_json(path)), _resolved(config))
-        if line.partition(":")[0] not in _MAY_CHANGE
+        if line.partition(":")[0] not in MAY_CHANGE
     ]
     if not has_steps(workdir):
         changed = [line for line in changed if line.startswith(_IMPORTED_KEEP)]

@@ -11,11 +11,12 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.training import TrainingConfig
 from seqmodels.training.event_files import EventFiles
+from seqmodels.training.processes import is_main
 
 METRICS = "metrics.jsonl"
 WALL_CLOCK_FIELDS = ("seconds", "input_wait", "tokens_per_second", "examples_per_second")
@@ -65,7 +66,7 @@ def stops_early(rows: list[dict[str, Any]], training: TrainingConfig) -> bool:
 
 
 class MetricsWriter:
-    """Appends rows to `metrics.jsonl`.
+    """Appends rows to `metrics.jsonl`; of several processes only process 0 does.
 
     Args:
       path: the file.
@@ -78,8 +79,15 @@ class MetricsWriter:
     """
 
     def __init__(self, path: Path, last_step: int, *, tensorboard: bool = False) -> None:
-        self._path = path
+        self._path, self._folder = path, path.parent / "tensorboard"
         self.rows = list(_rows(path, last_step))
+        self._file: BinaryIO | None = None
+        self._events: EventFiles | None = None
+        if is_main():
+            self._open(tensorboard)
+
+    def _open(self, tensorboard: bool) -> None:
+        path = self._path
         temporary = path.with_suffix(".tmp")
         with _explain(path):
             with temporary.open("w") as f:
@@ -88,8 +96,6 @@ class MetricsWriter:
                 os.fsync(f.fileno())  # before it replaces rows that a checkpoint vouches for
             temporary.replace(path)
             self._file = path.open("ab", buffering=0)
-        self._events: EventFiles | None = None
-        self._folder = path.parent / "tensorboard"
         if tensorboard:
             with _explain(self._folder):
                 self._events = EventFiles(self._folder, self.rows)
@@ -97,6 +103,8 @@ class MetricsWriter:
     def write(self, row: dict[str, Any]) -> None:
         """Appends one row."""
         self.rows.append(row)
+        if self._file is None:
+            return
         line = (json.dumps(row) + "\n").encode()
         with _explain(self._path):
             while line:  # a disk that is nearly full takes a part
@@ -107,11 +115,13 @@ class MetricsWriter:
 
     def sync(self) -> None:
         """Returns once every row is on the disk."""
-        with _explain(self._path):
-            os.fsync(self._file.fileno())
+        if self._file is not None:
+            with _explain(self._path):
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         if self._events is not None:
             with _explain(self._folder):
                 self._events.close()

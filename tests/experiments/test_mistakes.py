@@ -18,6 +18,7 @@ from tests.experiments.conftest import FrontDoor, Small
 ROOT = Path(__file__).parents[2]
 FIRST = config_names()[0]
 
+MANUAL = "--distributed=manual --coordinator=localhost:1234"
 MISTAKES = [
     ("", "a command is needed; one of: list, prepare, train"),
     ("trian", "no command 'trian'; did you mean 'train'?"),
@@ -31,6 +32,14 @@ MISTAKES = [
     ("train --config=demo_gpt --dry_run=maybe", "--dry_run=maybe: must be true or false"),
     ("train --config=demo_ngram --profile", "--profile: a ngram is fitted in one go"),
     ("train --config=demo_gpt --profile=20", "--profile=20: must be true or false"),
+    ("train --config=demo_gpt --distributed=on", "must be one of: off, manual, auto"),
+    ("train --config=demo_gpt --coordinator=a:1", "goes with --distributed=manual; --distrib"),
+    (f"train --config=demo_gpt {MANUAL}", "--num_processes, --process_id must be given too"),
+    (f"train --config=demo_gpt {MANUAL} --num_processes=2 --process_id=2", "from 0 to 1, one"),
+    (f"evaluate --workdir=/ {MANUAL} --process_id=-1", "must be a non-negative integer"),
+    ("train --config=demo_gpt --heartbeat_timeout=9", "goes with --distributed=manual or auto"),
+    ("train --config=demo_ngram --distributed=auto", "by one process; leave it off"),
+    ("generate --workdir=/ --distributed=auto", "generate has no such flag"),
     ("train --config=demo_gpt x", "'x' is not a flag; flags are --config, --workdir"),
     ("train --config=demo_gpt --config.model.num_layer=3", "did you mean 'num_layers'?"),
     ("train --config=demo_gpt --config.model.num_layers 2.5", "=2.5: must be an integer"),

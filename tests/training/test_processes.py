@@ -1,0 +1,324 @@
+"""What several processes of a run tell one another, with threads in place of processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqmodels.config.errors import RunFailure, UserError
+from seqmodels.config.files import load_config
+from seqmodels.config.training import TrainingConfig
+from seqmodels.training import feed as feed_module
+from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.feed import Feed
+from seqmodels.training.hold import hold
+from seqmodels.training.meeting import find_meeting
+from seqmodels.training.mesh import make_mesh
+from seqmodels.training.processes import Group
+from seqmodels.training.seals import SEAL
+from seqmodels.training.shared_stop import SharedStopRequest
+from seqmodels.training.writers import MetricsWriter
+from tests.training.mesh_program import Source
+from tests.training.test_checkpoints import abstract, save_steps
+from tests.training.together import FakeStore, as_process, in_threads
+
+
+def test_exchange_gives_every_value_to_everyone_turn_by_turn() -> None:
+    def act(group: Group) -> list[list[int]]:
+        return [group.exchange(10 * turn + group.index) for turn in range(3)]
+
+    assert in_threads(3, act) == [[[0, 1, 2], [10, 11, 12], [20, 21, 22]]] * 3
+
+
+def test_process_0_decides_for_all_and_nobody_else_looks() -> None:
+    asked = []
+
+    def act(group: Group) -> list[int]:
+        def make() -> list[int]:
+            asked.append(group.index)
+            return [group.index, 7]
+
+        return group.decide(make)
+
+    assert in_threads(3, act) == [[0, 7]] * 3
+    assert asked == [0]
+
+
+@pytest.mark.parametrize("kind", [UserError, RunFailure])
+def test_what_process_0_finds_wrong_is_raised_in_all(kind: type[Exception]) -> None:
+    def act(group: Group) -> None:
+        def make() -> None:
+            raise kind("the one line")
+
+        group.decide(make)
+
+    errors = in_threads(2, act)
+    assert [(type(e), str(e)) for e in errors] == [(kind, "the one line")] * 2
+
+
+def test_a_process_alone_needs_no_store() -> None:
+    alone = Group(None, 0, 1)
+    assert alone.exchange((1, 2)) == [(1, 2)]
+    assert alone.decide(lambda: {3}) == {3}
+
+
+class Silent(Group):
+    """A process that hears of a stop when the test says so."""
+
+    def listen(self, key: str, act: Callable[[str], None]) -> None:
+        self.hear = act
+
+
+def test_who_is_a_call_behind_stops_at_the_same_step() -> None:
+    """The second has passed step 10 when both hear of a stop, the first only step 5."""
+    store = FakeStore()
+    groups = [Silent(store, index, 2) for index in range(2)]
+    first, second = (SharedStopRequest(group, 0, 5) for group in groups)
+    assert not any((first.due(5), second.due(5), second.due(10)))
+    for group in groups:
+        group.hear("15")
+    assert [first.due(10), second.due(15), first.due(15)] == [False, True, True]
+    assert first.exit_status == second.exit_status == 143
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_stop_behind_one_step_whoever_gets_the_signal(seed: int) -> None:
+    """A call ends once all have begun it, and nobody is more than one call ahead."""
+    rng = random.Random(seed)
+    count, stride = rng.randint(2, 4), rng.randint(1, 3)
+    who, when, pauses = rng.randrange(count), rng.randint(2, 9), rng.choices([0, 0.002], k=401)
+    calls = [threading.Barrier(count, timeout=20) for _ in range(100)]
+
+    def act(group: Group) -> tuple[int, int]:
+        request = SharedStopRequest(group, 0, stride)
+        for call in range(1, 100):
+            time.sleep(pauses[4 * call + group.index])
+            if group.index == who and call == when:
+                request.signal = 2
+            if call > 1:
+                calls[call - 1].wait()
+            if request.due(call * stride):
+                request.settle()
+                return call * stride, request.exit_status
+        raise AssertionError("never stopped")
+
+    (stopped,) = set(in_threads(count, act))
+    assert stopped[1] == 130
+    assert stopped[0] >= when * stride
+
+
+def test_a_signal_behind_the_last_step_counts_for_all() -> None:
+    def act(group: Group) -> int:
+        request = SharedStopRequest(group, 0, 1)
+        request.signal = 15 if group.index == 1 else None
+        request.settle()
+        return request.exit_status
+
+    assert in_threads(2, act) == [143, 143]
+
+
+class FakeData:
+    """What of a data set a run keeps."""
+
+    encoding_file = "tokenizer.json"
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint, self.encoding = fingerprint, self
+
+    def description(self) -> dict[str, Any]:
+        return {"fingerprint": self.fingerprint}
+
+    def save(self, path: Path) -> None:
+        path.write_text("{}")
+
+
+def hold_with(folder: Path, **second: Any) -> list[Any]:
+    """Two processes take hold of a run; what is other of the second is given."""
+
+    def act(group: Group) -> str:
+        mine = second if group.index else {}
+        config = load_config("demo_lstm")
+        config.training.seed = mine.get("seed", 0)
+        config.data.path = mine.get("path")
+        with hold(folder / mine.get("name", "run"), config, FakeData(mine.get("data", "a"))):
+            group.exchange("inside")
+        return "done"
+
+    return in_threads(2, act)
+
+
+def test_processes_of_one_run_hold_its_directory(tmp_path: Path) -> None:
+    assert hold_with(tmp_path, path="elsewhere") == ["done", "done"]
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {
+        *("config.json", "data.json", "tokenizer.json", ".lock")
+    }
+
+
+@pytest.mark.parametrize(
+    ("second", "line"),
+    [
+        ({"seed": 1}, "process 1 has another config than process 0.*training.seed: 0 -> 1"),
+        ({"data": "b"}, "process 1 has other data than process 0: fingerprint a -> b"),
+        ({"name": "other"}, "process 1 does not see what process 0 writes to --workdir="),
+    ],
+    ids=str,
+)
+def test_processes_of_two_runs_are_refused(
+    tmp_path: Path, second: dict[str, Any], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqmodels.training.hold._LOOKS", 2)
+    for error in hold_with(tmp_path, **second):
+        assert isinstance(error, UserError)
+        with pytest.raises(UserError, match=line):
+            raise error
+
+
+def test_process_1_writes_no_row_and_knows_them(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n')
+    before = path.read_bytes()
+    with as_process(1, 2):
+        writer = MetricsWriter(path, last_step=1, tensorboard=True)
+        writer.write({"step": 2, "loss": 3.0})
+        writer.sync()
+        writer.close()
+    assert writer.rows == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 3.0}]
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_process_1_resumes_where_process_0_says(tmp_path: Path) -> None:
+    """Though it would choose another step by itself."""
+    save_steps(tmp_path / "checkpoints", {4: None, 5: None})
+    words = {"turn/0": '{"value": [4]}', "turn/1": '{"value": ["sealed", []]}'}
+    words["turn/2/0"] = "null"  # it loads
+    with as_process(1, 2, **words), Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        step, _ = checkpoints.restore(abstract(), "latest")
+    assert step == 4
+
+
+def test_process_1_seals_nothing(tmp_path: Path) -> None:
+    with as_process(1, 2):
+        save_steps(tmp_path / "checkpoints", {4: None})
+    assert (tmp_path / "checkpoints" / "4").is_dir()
+    assert not (tmp_path / "checkpoints" / "4" / SEAL).exists()
+
+
+class FakeSharding:
+    """Of a process whose devices hold a block of the rows."""
+
+    def __init__(self, *blocks: slice) -> None:
+        self.blocks = blocks
+
+    def addressable_devices_indices_map(self, shape: tuple[int, ...]) -> dict[int, Any]:
+        return {device: (block,) for device, block in enumerate(self.blocks)}
+
+
+def test_a_process_makes_the_rows_of_its_devices_alone() -> None:
+    """Its third and fourth of four devices hold rows 8 to 15 of 16, in either order."""
+    asked = []
+
+    class Counting(Source):
+        def batch(self, step: int, rows: slice = slice(None)) -> Any:
+            asked.append(rows)
+            return super().batch(step, rows)
+
+    def blocks(shape: Any, sharding: FakeSharding, block: Any) -> Any:
+        rest = (slice(None),) * (len(shape) - 1)
+        return jnp.concatenate([block((rows, *rest)) for rows in sharding.blocks])
+
+    sharding = FakeSharding(slice(12, 16), slice(8, 12))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feed_module, "batch_sharding", lambda mesh, stacked: sharding)
+        patch.setattr(feed_module.jax, "make_array_from_callback", blocks)
+        feed = Feed(Counting(), make_mesh(TrainingConfig(), 16), 1)
+        batch = feed(3)
+        feed.close()
+    assert asked == [slice(8, 16)]
+    whole = Source().batch(3).inputs
+    np.testing.assert_array_equal(batch.inputs, [*whole[12:16], *whole[8:12]])
+
+
+FATAL = (
+    "F1121 12:57:01.512645   21823 client.h:80] Terminating process because the JAX distributed "
+    "service detected fatal errors. absl::Status: UNAVAILABLE: one is gone\n"
+    "RPC: /PollForError\n*** Check failure stack trace: ***\n    @ 0x7fa2\n"
+)
+
+
+def test_what_the_runtime_says_before_it_aborts_becomes_one_line() -> None:
+    code = f"""
+import ctypes, os, sys
+from seqmodels.training.native_output import NativeOutput
+
+def on_fatal(text):
+    sys.stderr.write("lost: " + " ".join(text.partition("absl::Status: ")[2].split()))
+    sys.stderr.flush()
+    os._exit(1)
+
+NativeOutput(on_fatal)
+os.write(1, b"[Gloo] Rank 0 is connected\\n")
+os.write(2, b"W1121 12:57:01.5   12 coordination_service.cc:185] hidden\\nand so is this\\n")
+os.write(2, b"W1121 12:57:01.5   12 spmd_partitioner.cc:630] seen\\n")
+print("the answer")
+os.write(2, {FATAL!r}.encode())
+ctypes.CDLL(None).abort()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == "the answer\n"
+    assert done.stderr.splitlines() == [
+        "W1121 12:57:01.5   12 spmd_partitioner.cc:630] seen",
+        "lost: UNAVAILABLE: one is gone RPC: /PollForError",
+    ]
+
+
+def test_streams_come_back_with_all_that_was_written() -> None:
+    code = """
+import os, sys
+from seqmodels.training.native_output import NativeOutput
+
+output = NativeOutput(print)
+assert sys.stdout is not sys.__stdout__
+os.write(1, b"native\\n" * 1000)
+output.restore()
+assert sys.stdout is sys.__stdout__
+os.write(1, b"out\\n")
+os.write(2, b"err\\n")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+    assert done.stderr == "native\n" * 1000 + "err\n"
+
+
+def test_no_cluster_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("SLURM_", "OMPI_", "KUBERNETES_", "TPU_", "JAX_COORDINATOR")):
+            monkeypatch.delenv(name)
+    with pytest.raises(UserError, match=r"no Slurm step.*--distributed=manual takes"):
+        find_meeting(300, 100)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    with pytest.raises(UserError, match=r"none of its steps: start the processes by srun"):
+        find_meeting(300, 100)
+
+
+def test_a_slurm_step_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = {"JOB_ID": 12, "STEP_NODELIST": "node[3-4]", "NTASKS": 4, "PROCID": 2, "LOCALID": 1}
+    for name, value in step.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    meeting = find_meeting(300, 100)
+    host, _, port = meeting.coordinator.rpartition(":")
+    assert (host, meeting.num_processes, meeting.process_id) == ("node3", 4, 2)
+    assert int(port) > 1024
+    assert meeting.local_device_ids == (1,)
