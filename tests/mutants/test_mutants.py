@@ -24,6 +24,7 @@ from tests.mutants.interop import INTEROP
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 from tests.mutants.mesh import MESH
 from tests.mutants.mutant import VARIABLE, find, mutated
+from tests.mutants.processes import PROCESSES
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.seeing import SEEING
 from tests.mutants.seq2seq import SEQ2SEQ
@@ -38,6 +39,7 @@ FAMILIES = (
     INTEROP,
     LINEAR_RECURRENT,
     MESH,
+    PROCESSES,
     RECURRENT,
     TRANSFORMERS,
     SEQ2SEQ,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -155,7 +156,9 @@ def hold_with(folder: Path, **second: Any) -> list[Any]:
             group.exchange("inside")
         return "done"
 
-    return in_threads(2, act)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seqmodels.training.hold._LOOKS", 2)
+        return in_threads(2, act)
 
 
 def test_processes_of_one_run_hold_its_directory(tmp_path: Path) -> None:
@@ -175,9 +178,8 @@ def test_processes_of_one_run_hold_its_directory(tmp_path: Path) -> None:
     ids=str,
 )
 def test_processes_of_two_runs_are_refused(
-    tmp_path: Path, second: dict[str, Any], line: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, second: dict[str, Any], line: str
 ) -> None:
-    monkeypatch.setattr("seqmodels.training.hold._LOOKS", 2)
     for error in hold_with(tmp_path, **second):
         assert isinstance(error, UserError)
         with pytest.raises(UserError, match=line):
@@ -186,30 +188,32 @@ def test_processes_of_two_runs_are_refused(
 
 def test_process_1_writes_no_row_and_knows_them(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n')
+    rows = [{"step": s, "split": "train", "loss": 1.0, "seconds": 1.0} for s in (1, 2, 3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     before = path.read_bytes()
     with as_process(1, 2):
         writer = MetricsWriter(path, last_step=1, tensorboard=True)
-        writer.write({"step": 2, "loss": 3.0})
+        writer.write(rows[1])
         writer.sync()
         writer.close()
-    assert writer.rows == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 3.0}]
+    assert writer.rows == rows[:2]
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
 def test_process_1_resumes_where_process_0_says(tmp_path: Path) -> None:
     """Though it would choose another step by itself."""
-    save_steps(tmp_path / "checkpoints", {4: None, 5: None})
-    words = {"turn/0": '{"value": [4]}', "turn/1": '{"value": ["sealed", []]}'}
-    words["turn/2/0"] = "null"  # it loads
-    with as_process(1, 2, **words), Checkpoints(tmp_path / "checkpoints") as checkpoints:
-        step, _ = checkpoints.restore(abstract(), "latest")
-    assert step == 4
+    save_steps(tmp_path / "checkpoints", {4: 1.0, 5: 2.0})
+
+    def act(group: Group) -> int:
+        with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+            return checkpoints.restore(abstract(), "best" if group.index else "latest")[0]
+
+    assert in_threads(2, act) == [5, 5]
 
 
 def test_process_1_seals_nothing(tmp_path: Path) -> None:
-    with as_process(1, 2):
+    with as_process(1, 2, **{"turn/0": '{"value": null}'}):  # process 0 has tidied up
         save_steps(tmp_path / "checkpoints", {4: None})
     assert (tmp_path / "checkpoints" / "4").is_dir()
     assert not (tmp_path / "checkpoints" / "4" / SEAL).exists()

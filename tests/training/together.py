@@ -29,6 +29,7 @@ class FakeStore:
 
     def __init__(self, **values: str) -> None:
         self.values = values
+        self._until = time.monotonic() + 60
         self._changed = threading.Condition()
 
     def key_value_set(self, key: str, value: str) -> None:
@@ -40,6 +41,7 @@ class FakeStore:
 
     def blocking_key_value_get(self, key: str, timeout_in_ms: int) -> str:
         with self._changed:
+            assert time.monotonic() < self._until, f"nobody sets {key}"
             if not self._changed.wait_for(lambda: key in self.values, timeout_in_ms / 1000):
                 raise TimeoutError(f"DEADLINE_EXCEEDED: {key}")
             return self.values[key]

@@ -1,0 +1,58 @@
+"""Wrong versions of what makes several processes one run.
+
+Those that need real processes (a collective left out in one of them, an array that only one can
+read) hang or crash, and are no mutants here: test_distributed.py would not end in time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seqmodels.config.errors import UserError
+from tests.mutants.mutant import Mutant
+
+TESTS = "training.test_processes"
+
+
+def folder(path: Path) -> Path:
+    return path
+
+
+PROCESSES = {
+    "every process writes rows": Mutant(
+        *("training.writers:MetricsWriter.__init__", "if is_main()", "if True"),
+        *(f"{TESTS}:test_process_1_writes_no_row_and_knows_them", (folder,)),
+    ),
+    "every process seals": Mutant(
+        *("training.checkpoints:Checkpoints._save", "if is_main()", "if True"),
+        *(f"{TESTS}:test_process_1_seals_nothing", (folder,)),
+    ),
+    "each process resumes where it likes": Mutant(
+        "training.checkpoints:Checkpoints._first_usable",
+        *("decide(lambda: self._candidates(which))", "self._candidates(which)"),
+        *(f"{TESTS}:test_process_1_resumes_where_process_0_says", (folder,)),
+    ),
+    "what process 0 finds wrong is its own": Mutant(
+        *("training.processes:Group.decide", 'if "line" in answer', "if False"),
+        *(f"{TESTS}:test_what_process_0_finds_wrong_is_raised_in_all", (UserError,)),
+    ),
+    "each process stops at its own step": Mutant(
+        *("training.shared_stop:SharedStopRequest._answer", "self._last + self._stride"),
+        "self._last",
+        f"{TESTS}:test_who_is_a_call_behind_stops_at_the_same_step",
+    ),
+    "a process makes the rows of all": Mutant(
+        *("training.feed:Feed.__init__", "min((b[0] for b in bounds), default=0)", "0"),
+        f"{TESTS}:test_a_process_makes_the_rows_of_its_devices_alone",
+    ),
+    "every device is fed the first rows": Mutant(
+        *("training.feed:Feed._make", "start - self._first, stop - self._first"),
+        "0, stop - start",
+        f"{TESTS}:test_a_process_makes_the_rows_of_its_devices_alone",
+    ),
+    "a process may train on other data": Mutant(
+        *("training.hold:_compare", 'own["fingerprint"] != first["fingerprint"]', "False"),
+        f"{TESTS}:test_processes_of_two_runs_are_refused",
+        (folder, {"data": "b"}, "process 1 has other data"),
+    ),
+}
