@@ -34,7 +34,7 @@ PROCESSES = {
     ),
     "what process 0 finds wrong is its own": Mutant(
         *("training.processes:Group.decide", 'if "line" in answer', "if False"),
-        *(f"{TESTS}:test_what_process_0_finds_wrong_is_raised_in_all", (UserError,)),
+        *(f"{TESTS}:test_what_process_0_finds_wrong_is_raised_in_all", (lambda folder: UserError,)),
     ),
     "each process stops at its own step": Mutant(
         *("training.shared_stop:SharedStopRequest._answer", "self._last + self._stride"),
