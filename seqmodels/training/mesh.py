@@ -9,7 +9,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import numpy as np
 from jax.sharding import (
     AbstractMesh,
     AxisType,

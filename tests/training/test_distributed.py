@@ -125,7 +125,7 @@ def test_processes_evaluate_as_one(setting: Setting, plain: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=TIME_LIMIT)
     expected = json.loads(done.stdout)
     first, second = run_together([words] * 2, devices=2)
-    assert (second.out, second.err, first.err) == ("", "", "")
+    assert (second.out, second.err, first.err) == ("", "", done.stderr)
     found = json.loads(first.out)
     assert found["num_targets"] == expected["num_targets"]
     assert found["baseline"] == expected["baseline"]
@@ -200,6 +200,6 @@ def test_what_one_finds_wrong_ends_all(setting: Setting, tmp_path: Path) -> None
     own, other = command(setting, tmp_path / "run"), tmp_path / "nowhere.txt"
     ended = run_together([own, [*own, f"--config.data.path={other}"]], status=2)
     told = f"data.path={other}: no such file"
-    assert [e.err.count("\n") for e in ended] == [1, 1]
-    assert ended[0].err.startswith(f"train: process 1: {told}")
+    assert [e.err.count("train: ") for e in ended] == [1, 1]
+    assert ended[0].line.startswith(f"train: process 1: {told}")
     assert ended[1].err.startswith(f"train: {told}")
