@@ -30,7 +30,7 @@ from seqmodels.training.processes import Group
 from seqmodels.training.seals import SEAL
 from seqmodels.training.shared_stop import SharedStopRequest
 from seqmodels.training.writers import MetricsWriter
-from tests.training.mesh_program import Source
+from tests.training.mesh_kinds import Rows
 from tests.training.test_checkpoints import abstract, save_steps
 from tests.training.together import FakeStore, as_process, in_threads
 
@@ -233,7 +233,7 @@ def test_a_process_makes_the_rows_of_its_devices_alone() -> None:
     """Its third and fourth of four devices hold rows 8 to 15 of 16, in either order."""
     asked = []
 
-    class Counting(Source):
+    class Counting(Rows):
         def batch(self, step: int, rows: slice = slice(None)) -> Any:
             asked.append(rows)
             return super().batch(step, rows)
@@ -246,11 +246,11 @@ def test_a_process_makes_the_rows_of_its_devices_alone() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed_module, "batch_sharding", lambda mesh, stacked: sharding)
         patch.setattr(feed_module.jax, "make_array_from_callback", blocks)
-        feed = Feed(Counting(), make_mesh(TrainingConfig(), 16), 1)
+        feed = Feed(Counting("lstm"), make_mesh(TrainingConfig(), 16), 1)
         batch = feed(3)
         feed.close()
     assert asked == [slice(8, 16)]
-    whole = Source().batch(3).inputs
+    whole = Rows("lstm").batch(3).inputs
     np.testing.assert_array_equal(batch.inputs, [*whole[12:16], *whole[8:12]])
 
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from seqmodels.training.signals import stop_on_signals
+from seqmodels.training.signals import StopRequest, stop_on_signals
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -15,7 +15,7 @@ def test_a_signal_is_a_request(
     number: signal.Signals, status: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(number)
-    with stop_on_signals() as stop:
+    with stop_on_signals(StopRequest()) as stop:
         assert stop.exit_status == 0
         os.kill(os.getpid(), number)
         assert stop.exit_status == status
@@ -27,7 +27,7 @@ def test_a_signal_is_a_request(
 def test_a_ctrl_c_after_a_request_interrupts(first: signal.Signals) -> None:
     interrupted = False
     try:
-        with stop_on_signals():
+        with stop_on_signals(StopRequest()):
             os.kill(os.getpid(), first)
             os.kill(os.getpid(), signal.SIGINT)
     except KeyboardInterrupt:
