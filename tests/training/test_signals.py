@@ -48,7 +48,7 @@ def test_a_ctrl_c_that_answers_the_line_interrupts() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "write", answer)
         try:
-            with stop_on_signals():
+            with stop_on_signals(StopRequest()):
                 signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
             interrupted = True
