@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the only file that knows orbax.
+"""Checkpoints of a run: with commit_errors.py the only file that knows orbax.
 
 A checkpoint of step s is the directory `checkpoints/<s>` with the items `params` (and `ema` where
 one is kept) and `train` (the rest of the state), committed by a rename and then sealed.
@@ -15,6 +15,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from seqmodels.config.errors import RunFailure, UserError, find_problem
+from seqmodels.training import processes
+from seqmodels.training.commit_errors import CommitErrors
 from seqmodels.training.mesh import whole_sharding
 from seqmodels.training.processes import decide, exchange, is_main
 from seqmodels.training.seals import SealState, check_seal, seal_digest, write_seal
@@ -30,6 +33,7 @@ from seqmodels.training.state import TrainState
 
 _policies = ocp.training.preservation_policies
 _log = logging.getLogger(__name__)
+_LOOK_S = 0.5  # between two looks for what failed in this process of several
 
 # The parts of a state that a checkpoint holds as items of their own, so that they load alone.
 _SEPARATE = ("params", "ema")
@@ -77,6 +81,7 @@ class Checkpoints:
         self._directory = directory
         self._best_metric = best_metric
         self._sealing: Future[None] | None = None
+        self._saving = -1  # the step that is, or was last
         self._sealer = ThreadPoolExecutor(1, "seal")
         keep = _policies.AnyPreservationPolicy(
             [
@@ -90,7 +95,10 @@ class Checkpoints:
             ]
         )
         self._orbax = None
+        self._commit_errors: CommitErrors | None = None
         if writable:
+            if processes.current().count > 1:
+                self._commit_errors = CommitErrors()
             decide(self._remove_unreadable_metrics)
             self._orbax = ocp.training.Checkpointer(
                 directory.absolute(),
@@ -111,8 +119,12 @@ class Checkpoints:
         try:
             self.wait()
         finally:
-            self._sealer.shutdown()
-            if self._orbax is not None:
+            # A save that failed here alone is waited for by nobody: the process is to end.
+            waits = self._commit_errors is None or self._commit_errors.error is None
+            if self._commit_errors is not None:
+                self._commit_errors.close()
+            self._sealer.shutdown(wait=waits)
+            if self._orbax is not None and waits:
                 with contextlib.suppress(RunFailure), self._explain(-1):
                     self._orbax.close()  # raises once more what went wrong with the last save
 
@@ -124,11 +136,17 @@ class Checkpoints:
         """
         if self._sealing is not None:
             sealing, self._sealing = self._sealing, None
+            while self._commit_errors is not None and not sealing.done():
+                if (error := self._commit_errors.error) is not None:
+                    with self._explain(self._saving):
+                        raise error
+                futures.wait([sealing], timeout=_LOOK_S)
             sealing.result()
 
     def check(self) -> None:
         """Raises what went wrong with the last save, as far as that is known by now."""
-        if self._sealing is not None and self._sealing.done():
+        failed = self._commit_errors is not None and self._commit_errors.error is not None
+        if self._sealing is not None and (failed or self._sealing.done()):
             self.wait()
 
     def save(self, step: int, state: TrainState, metrics: dict[str, float] | None) -> None:
@@ -161,7 +179,7 @@ class Checkpoints:
                 if is_main():  # which returns once all processes have committed
                     write_seal(self._directory / str(step))
 
-        self._sealing = self._sealer.submit(seal)
+        self._saving, self._sealing = step, self._sealer.submit(seal)
 
     @contextlib.contextmanager
     def _explain(self, step: int) -> Iterator[None]:

@@ -55,4 +55,8 @@ PROCESSES = {
         f"{TESTS}:test_processes_of_two_runs_are_refused",
         (folder, {"data": "b"}, "process 1 has other data"),
     ),
+    "a save that failed in one process waits for the others": Mutant(
+        *("training.checkpoints:Checkpoints.check", "failed or ", "False or "),
+        *(f"{TESTS}:test_a_save_that_failed_here_is_told_before_the_others_come", (folder,)),
+    ),
 }

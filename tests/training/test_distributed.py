@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from seqmodels.training.writers import read_rows
+from tests.faults.places import small_disk
 from tests.tolerances import TOLERANCE
 from tests.training.runs import Setting, make_setting, rows_without_clock
 from tests.training.together import TIME_LIMIT, Together, run_together
@@ -203,3 +204,23 @@ def test_what_one_finds_wrong_ends_all(setting: Setting, tmp_path: Path) -> None
     assert [e.err.count("train: ") for e in ended] == [1, 1]
     assert ended[0].line.startswith(f"train: process 1: {told}")
     assert ended[1].err.startswith(f"train: {told}")
+
+
+@pytest.mark.hard
+def test_a_disk_that_is_full_ends_all_and_keeps_what_there_is(
+    setting: Setting, plain: Path, tmp_path: Path
+) -> None:
+    """Where the save of one fails, the others wait for it to commit."""
+    with small_disk(tmp_path / "disk", 100_000) as disk:
+        seen = disk.seen / "run"
+        words = [*disk.prefix, *command(setting, disk.path / "run")]
+        run_together([words] * 2)
+        shutil.rmtree(seen / "checkpoints" / str(LAST))
+        disk.resize(disk.used() + 12)
+        ended = run_together([words] * 2, status=1)
+        assert all(e.err.count("train: ") == 1 for e in ended), ended
+        assert all("No space left on device" in e.line for e in ended), ended
+        assert not (seen / "checkpoints" / str(LAST)).exists()
+        disk.resize(100_000)
+        assert f"resumed from step {SAVED} of {LAST}" in run_together([words] * 2)[0].err
+        assert_same_rows(seen, plain)

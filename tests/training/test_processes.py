@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -10,9 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import absl.logging
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -22,6 +25,7 @@ from seqmodels.config.files import load_config
 from seqmodels.config.training import TrainingConfig
 from seqmodels.training import feed as feed_module
 from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.training.commit_errors import CommitErrors
 from seqmodels.training.feed import Feed
 from seqmodels.training.hold import hold
 from seqmodels.training.meeting import find_meeting
@@ -252,6 +256,20 @@ def test_a_process_makes_the_rows_of_its_devices_alone() -> None:
     assert asked == [slice(8, 16)]
     whole = Rows("lstm").batch(3).inputs
     np.testing.assert_array_equal(batch.inputs, [*whole[12:16], *whole[8:12]])
+
+
+def test_a_save_that_failed_here_is_told_before_the_others_come(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints._commit_errors = CommitErrors()
+    checkpoints._sealing = Future()  # all meet behind the save, which the others never do
+    checkpoints.check()
+    try:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+        absl.logging.exception("Failed to run 3 Handler Commit operations")
+    with pytest.raises(RunFailure, match="No space left on device"):
+        checkpoints.check()
+    checkpoints.close()
 
 
 FATAL = (
