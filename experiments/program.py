@@ -23,6 +23,7 @@ from seqmodels.training import membership
 from seqmodels.training.processes import is_main
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+_UNREAD = "nobody reads its output any longer"
 
 
 def main(command: Command, argv: Sequence[str] | None = None) -> int:
@@ -53,7 +54,13 @@ def _run(command: Command, argv: Sequence[str]) -> int:
         if membership.has_joined():
             return _tell(command, INTERRUPTED, "interrupted")
         return INTERRUPTED
+    except SystemExit:  # rich ends the process so where the reader of stderr has gone
+        if membership.has_joined():
+            return _tell(command, FAILED, _UNREAD)
+        raise
     except BrokenPipeError:
+        if membership.has_joined():
+            return _tell(command, FAILED, _UNREAD)
         # Whoever read the output has gone; Python would complain once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED

@@ -141,7 +141,7 @@ def _mesh_of(params: Params) -> Mesh | None:
 
 
 def _place(batch: Batch, mesh: Mesh | None) -> Batch:
-    """Shards the rows over the mesh; each process makes those that its devices hold."""
+    """Splits the rows over the mesh; each process has made all, and places those of its devices."""
     if mesh is None:
         return batch
     sharding = batch_sharding(mesh, stacked=False)

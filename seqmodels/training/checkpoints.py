@@ -1,4 +1,4 @@
-"""Checkpoints of a run: with commit_errors.py the only file that knows orbax.
+"""Checkpoints of a run: with commit_errors.py the only file that calls orbax.
 
 A checkpoint of step s is the directory `checkpoints/<s>` with the items `params` (and `ema` where
 one is kept) and `train` (the rest of the state), committed by a rename and then sealed.
@@ -228,7 +228,7 @@ class Checkpoints:
         known = {checkpoint.step for checkpoint in self._orbax.checkpoints}
         for later in [s for s in decide(self.steps) if s > step]:
             _log.warning("checkpoint of step %d is dropped: the run goes on from %d", later, step)
-            if later in known:
+            if decide(lambda later=later: later in known):
                 self._orbax.delete(later)
             elif is_main():
                 shutil.rmtree(self._directory / str(later))
@@ -264,8 +264,9 @@ class Checkpoints:
         """The step that `which` means, path -> shape of an item, and the checkpoint's digest."""
 
         def look(step: int) -> dict[str, Any]:
+            state, _ = self.seal_state(step)
             metadata = self._metadata(step, item)
-            if self.seal_state(step)[0] is SealState.UNSEALED:  # then only loading tells
+            if state is SealState.UNSEALED:  # then only loading tells
                 self._load_step(step, {item: _whole(metadata)})
             return {item: metadata}
 

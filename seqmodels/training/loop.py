@@ -170,7 +170,8 @@ class Run:
         if start is None:
             if self._training.init_from is not None:
                 raise UserError(f"{self._workdir}/checkpoints holds what is no checkpoint")
-            (self._workdir / RECORD).unlink(missing_ok=True)  # of an earlier start
+            if is_main():
+                (self._workdir / RECORD).unlink(missing_ok=True)  # of an earlier start
             return self._setup.create_state(self._training.seed)
         if is_main():
             start.record(self._workdir)
@@ -270,7 +271,8 @@ class Run:
         value = float(result[name])
         if not math.isfinite(value):
             raise NonFiniteError(f"validation {name} after step {self._step} is {value}")
-        is_best = value < min(values_of(self._writer.rows, name), default=math.inf)
+        best = min(values_of(self._writer.rows, name), default=math.inf)
+        is_best = decide(lambda: value < best)  # each process has read the rows for itself
         row = {
             "step": self._step,
             "split": "validation",
@@ -287,7 +289,7 @@ class Run:
         self._checkpoints.save(self._step, self.state, metrics)
 
     def _stops_early(self) -> bool:
-        return stops_early(self._writer.rows, self._training)
+        return decide(lambda: stops_early(self._writer.rows, self._training))
 
     def _write(self, row: dict[str, Any]) -> None:
         self._writer.write(row)

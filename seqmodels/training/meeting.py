@@ -64,6 +64,11 @@ def find_meeting(start_timeout: int, heartbeat_timeout: int) -> Meeting:
         raise UserError(f"--distributed=auto: {error}") from None
     if coordinator is None or count is None or index is None:
         raise UserError(f"--distributed=auto: {_nothing_found()}")
+    if not coordinator.rpartition(":")[2].isdecimal():
+        raise UserError(
+            f"--distributed=auto: the coordinator {coordinator!r} (of $JAX_COORDINATOR_ADDRESS) "
+            "must be HOST:PORT"
+        )
     if local is not None and "JAX_LOCAL_DEVICE_IDS" not in os.environ:  # which jax reads by itself
         local = tuple(local)
     else:

@@ -18,7 +18,7 @@ from seqmodels.training import processes
 from seqmodels.training.meeting import Meeting
 from seqmodels.training.native_output import NativeOutput
 
-FAILED = 1
+FAILED, _INTERRUPTED = 1, 130
 # Who hears of a failure may be about to find the same; process 0, where all meet, goes last.
 _GRACE_S, _FAREWELL_S = 0.5, 5.0
 _LOST = re.compile(r"gloo|nccl|connection (closed|reset)|socket closed|barrier|heartbeat", re.I)
@@ -72,6 +72,8 @@ class _Member:
             return f"the processes cannot meet at {meeting.coordinator}: {status[:160]}"
         if lost := re.search(r"heartbeats\):\s*([\d, /:a-z_]*\d)", status):
             return f"process {lost.group(1)} answers no longer{self.remedy}"
+        if meeting.process_id == 0:
+            return f"another process is lost{self.remedy}"
         return f"process 0 is gone, or the way to it{self.remedy}"
 
     def _tell(self, line: str) -> None:
@@ -191,9 +193,13 @@ def leave(status: int) -> int:
         return status
     import jax
 
-    status = max(processes.exchange(status))
+    try:
+        status = max(processes.exchange(status))
+    except KeyboardInterrupt:
+        fail(_INTERRUPTED, "interrupted")
     processes.set_current(processes.ALONE)
-    jax.distributed.shutdown()
+    with contextlib.suppress(Exception):  # all is done and told
+        jax.distributed.shutdown()
     _member.output.restore()
     _member = None
     return status

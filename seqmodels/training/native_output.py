@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _LOGGED = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\S* +\d+ (\w+)\.(?:cc|h):\d+\] ")
-_HIDDEN = re.compile(r"coordination_service|preemption_|client$|add_port$")
+_HIDDEN = re.compile(r"coordination_service|preemption_|^client$|add_port$")
+_GOES_ON = re.compile(r"RPC: |Additional GRPC|:?\{|\*\*\*|\s")  # lines of a record behind its first
 _FATAL = "JAX distributed service detected fatal errors"
 
 
@@ -42,7 +43,7 @@ class NativeOutput:
         for number in (1, 2):
             os.dup2(writing, number)
         os.close(writing)
-        self._abort = _set_abort(None)
+        self._abort = _set_abort(_address_of_sleep())
         self._thread = threading.Thread(target=self._pass_on, args=(reading,), daemon=True)
         self._thread.start()
 
@@ -52,7 +53,7 @@ class NativeOutput:
         sys.stderr.flush()
         for number, kept in zip((1, 2), self._kept, strict=True):
             os.dup2(kept, number)
-        self._thread.join()
+        self._thread.join(timeout=5)  # a child that lives on may hold the pipe
         _set_abort(self._abort)
         sys.stdout, sys.stderr = self._streams
         _log_to(sys.stderr)
@@ -67,6 +68,8 @@ class NativeOutput:
                     self._on_fatal("".join([line.partition(_FATAL)[2], *_until_trace(lines)]))
                 if logged := _LOGGED.match(line):
                     hidden = _HIDDEN.search(logged.group(1)) is not None
+                elif not _GOES_ON.match(line):
+                    hidden = False
                 if not hidden and not line.startswith("[Gloo]"):
                     with contextlib.suppress(OSError):
                         os.write(self._kept[1], line.encode())
@@ -96,8 +99,13 @@ def _log_to(stream: TextIO) -> None:
             handler.setStream(stream)
 
 
-def _set_abort(handler: int | None) -> int | None:
-    """Sets what SIGABRT calls, by address; None: libc's sleep, which takes the 6 for seconds."""
+def _address_of_sleep() -> int:
+    """Of libc's sleep, which takes the 6 of SIGABRT for seconds."""
+    return ctypes.cast(ctypes.CDLL(None).sleep, ctypes.c_void_p).value or 0
+
+
+def _set_abort(handler: int) -> int:
+    """Sets what SIGABRT calls, by address; returns what it called before, 0 where nothing."""
     libc = ctypes.CDLL(None)
     libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
-    return libc.signal(signal.SIGABRT, handler or ctypes.cast(libc.sleep, ctypes.c_void_p))
+    return libc.signal(signal.SIGABRT, handler) or 0

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+
+_STOPS = b"\nstops once this step is saved; Ctrl-C again stops at once\n"
 
 
 class StopRequest:
@@ -43,7 +46,7 @@ def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
                 raise KeyboardInterrupt
             # Not by way of the progress bar, which may be in the midst of a line. It comes last:
             # who reads it may answer with the second Ctrl-C before this returns.
-            os.write(2, b"\nstops once this step is saved; Ctrl-C again stops at once\n")
+            os.write(sys.stderr.fileno(), _STOPS)
 
     previous = {n: signal.signal(n, handle) for n in (signal.SIGTERM, signal.SIGINT)}
     try:

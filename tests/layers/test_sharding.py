@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from typing import Any
-
 import jax
 from jax.sharding import PartitionSpec
 
 from seqmodels.layers.sharding import fit
+from tests.devices import run_on_devices
 from tests.tolerances import TOLERANCE
 
 WARNING = "Involuntary full rematerialization"
 
 
-def run_program(part: str) -> tuple[Any, str]:
-    """The answer of a part of the program, and its stderr."""
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0",
-        "JAX_ENABLE_COMPILATION_CACHE": "0",  # a cached program says nothing
-    }
-    command = [sys.executable, "-m", "tests.layers.sharding_program", part]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), done.stderr
+PROGRAM = "tests.layers.sharding_program"
 
 
 def test_no_activation_is_copied_to_all_devices_and_gradients_are_the_same() -> None:
-    gap, errors = run_program("gradients")
+    gap, errors = run_on_devices(PROGRAM, "gradients")
     constrained, unconstrained = errors.split("without constraints")
     assert WARNING not in constrained
     if jax.__version_info__ < (0, 11):  # jax 0.12 partitions such a gather well by itself
@@ -41,7 +26,7 @@ def test_no_activation_is_copied_to_all_devices_and_gradients_are_the_same() -> 
 
 def test_a_vocabulary_that_is_split_is_the_whole_one() -> None:
     """Losses with smoothing, gradients, vectors and choices, also where it does not divide."""
-    found, errors = run_program("vocabulary")
+    found, errors = run_on_devices(PROGRAM, "vocabulary")
     assert WARNING not in errors
     assert len(found) == 5
     for case, facts in found.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import shutil
 import signal
@@ -61,6 +62,7 @@ def run(setting: Setting, workdir: Path, topology: str) -> str:
     ended = run_together([command(setting, workdir, **mesh)] * count, devices)
     assert [(e.out, e.err) for e in ended[1:]] == [("", "")] * (count - 1)
     assert ended[0].out == ""
+    assert "Involuntary full rematerialization" not in ended[0].err
     return ended[0].err
 
 
@@ -78,10 +80,12 @@ def saved_by(setting: Setting, topology: str) -> Path:
     """The run as a topology leaves it that is killed behind the save of step 3."""
     workdir = setting.folder / topology
     if not workdir.exists():
-        told = run(setting, workdir, topology)
+        made = setting.folder / f"{topology}.made"
+        told = run(setting, made, topology)
         count, devices, _ = TOPOLOGIES[topology]
         assert f"processes: {count}, which met at localhost:" in told
         assert f"devices: {devices} here, {count * devices} in all" in told
+        made.rename(workdir)
     return workdir
 
 
@@ -136,7 +140,7 @@ def test_processes_evaluate_as_one(setting: Setting, plain: Path) -> None:
 def long(setting: Setting, workdir: Path) -> list[str]:
     """The command of a run that goes on until it is stopped."""
     fields = {"num_steps": 60, "log_every": 1, "evaluate_every": 10, "checkpoint_every": 10}
-    return command(setting, workdir, "--heartbeat_timeout=8", **fields)
+    return command(setting, workdir, "--heartbeat_timeout=30", **fields)
 
 
 @pytest.mark.hard
@@ -157,6 +161,7 @@ def test_a_signal_to_one_stops_all_at_one_step(
     last = read_rows(workdir / "metrics.jsonl")[-1]["step"]
     assert first.line == f"stopped at step {last}, which is saved; the same command resumes"
     assert second.err == ""
+    assert ("Ctrl-C again stops at once" in first.err) is (number == signal.SIGINT)
     assert (workdir / "checkpoints" / str(last) / "seal.json").exists()
 
 
@@ -224,3 +229,27 @@ def test_a_disk_that_is_full_ends_all_and_keeps_what_there_is(
         disk.resize(100_000)
         assert f"resumed from step {SAVED} of {LAST}" in run_together([words] * 2)[0].err
         assert_same_rows(seen, plain)
+
+
+@pytest.mark.hard
+def test_the_tasks_of_a_slurm_step_find_each_other(
+    setting: Setting, plain: Path, tmp_path: Path
+) -> None:
+    workdir = tmp_path / "run"
+    job = str(random.SystemRandom().randrange(10**6))  # which jax makes the port of
+    step = {"JOB_ID": job, "STEP_NODELIST": "localhost", "NTASKS": "2"}
+    processes = [
+        subprocess.Popen(
+            [*command(setting, workdir), "--distributed=auto"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ
+            | {f"SLURM_{name}": value for name, value in step.items()}
+            | {"SLURM_PROCID": str(index), "SLURM_LOCALID": str(index), "JAX_PLATFORMS": "cpu"},
+        )
+        for index in range(2)
+    ]
+    told = [process.communicate(timeout=TIME_LIMIT)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert "processes: 2, which met at localhost:" in told[0]
+    assert_same_rows(workdir, plain)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -22,10 +17,10 @@ from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.training.mesh import make_mesh, shardings_of
 from tests.conformance.cases import LANGUAGE, gpt, recurrent
+from tests.devices import run_on_devices
 from tests.tolerances import TOLERANCE
 from tests.training.mesh_kinds import KINDS
 
-ROOT = Path(__file__).parents[2]
 DEVICES = {"fsdp": 8, "tensor": 4, "mixed": 8, "data": 8}
 
 MOST = 1.2
@@ -38,22 +33,9 @@ REST = [("lstm", "two two-mixed data one"), ("gpt", "two two-mixed data one"), *
 
 
 def run_program(kind: str, names: str) -> dict[str, Any]:
-    environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0",
-        "JAX_PLATFORMS": "cpu",
-        "JAX_ENABLE_COMPILATION_CACHE": "0",  # a cached program says nothing
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.training.mesh_program", kind, *names.split()],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Involuntary full rematerialization" not in done.stderr
-    return json.loads(done.stdout)
+    found, errors = run_on_devices("tests.training.mesh_program", kind, *names.split())
+    assert "Involuntary full rematerialization" not in errors
+    return found
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -291,7 +292,8 @@ def on_fatal(text):
 
 NativeOutput(on_fatal)
 os.write(1, b"[Gloo] Rank 0 is connected\\n")
-os.write(2, b"W1121 12:57:01.5   12 coordination_service.cc:185] hidden\\nand so is this\\n")
+os.write(2, b"W1121 12:57:01.5   12 coordination_service.cc:185] hidden\\nRPC: so is this\\n")
+os.write(2, b"seen\\n")
 os.write(2, b"W1121 12:57:01.5   12 spmd_partitioner.cc:630] seen\\n")
 print("the answer")
 os.write(2, {FATAL!r}.encode())
@@ -301,6 +303,7 @@ ctypes.CDLL(None).abort()
     assert done.returncode == 1
     assert done.stdout == "the answer\n"
     assert done.stderr.splitlines() == [
+        "seen",
         "W1121 12:57:01.5   12 spmd_partitioner.cc:630] seen",
         "lost: UNAVAILABLE: one is gone RPC: /PollForError",
     ]
@@ -318,29 +321,38 @@ output.restore()
 assert sys.stdout is sys.__stdout__
 os.write(1, b"out\\n")
 os.write(2, b"err\\n")
+os.abort()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+    assert (done.returncode, done.stdout) == (-signal.SIGABRT, "out\n"), done.stderr
     assert done.stderr == "native\n" * 1000 + "err\n"
 
 
-def test_no_cluster_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_cluster(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in list(os.environ):
         if name.startswith(("SLURM_", "OMPI_", "KUBERNETES_", "TPU_", "JAX_COORDINATOR")):
             monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def test_no_cluster_is_told_at_once(no_cluster: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"no Slurm step.*--distributed=manual takes"):
         find_meeting(300, 100)
-    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    no_cluster.setenv("SLURM_JOB_ID", "12")
     with pytest.raises(UserError, match=r"none of its steps: start the processes by srun"):
         find_meeting(300, 100)
 
 
-def test_a_slurm_step_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slurm_step_is_found(no_cluster: pytest.MonkeyPatch) -> None:
     step = {"JOB_ID": 12, "STEP_NODELIST": "node[3-4]", "NTASKS": 4, "PROCID": 2, "LOCALID": 1}
     for name, value in step.items():
-        monkeypatch.setenv(f"SLURM_{name}", str(value))
+        no_cluster.setenv(f"SLURM_{name}", str(value))
     meeting = find_meeting(300, 100)
     host, _, port = meeting.coordinator.rpartition(":")
     assert (host, meeting.num_processes, meeting.process_id) == ("node3", 4, 2)
     assert int(port) > 1024
     assert meeting.local_device_ids == (1,)
+    no_cluster.setenv("JAX_COORDINATOR_ADDRESS", "node3")
+    with pytest.raises(UserError, match=r"'node3' .of .JAX_COORDINATOR_ADDRESS. must be"):
+        find_meeting(300, 100)

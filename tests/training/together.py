@@ -21,7 +21,7 @@ from seqmodels.training.processes import Group
 from seqmodels.training.writers import read_rows
 
 T = TypeVar("T")
-TIME_LIMIT = 240
+TIME_LIMIT = 500
 
 
 class FakeStore:
@@ -29,7 +29,7 @@ class FakeStore:
 
     def __init__(self, **values: str) -> None:
         self.values = values
-        self._until = time.monotonic() + 60
+        self._until = time.monotonic() + 200
         self._changed = threading.Condition()
 
     def key_value_set(self, key: str, value: str) -> None:
@@ -73,7 +73,7 @@ def in_threads(count: int, act: Callable[[Group], T]) -> list[T]:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=60)
+            thread.join(timeout=200)
     assert len(results) == count, f"only {sorted(results)} of {count} came to an end"
     return [results[i] for i in range(count)]
 
