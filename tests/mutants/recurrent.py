@@ -93,12 +93,9 @@ RECURRENT = {
         "[ahead, back]",
         *(TORCH, ("lstm",)),
     ),
-    "layers go by the order of their names": Mutant(
-        "layers.recurrent:RecurrentStack.__call__",
-        *(
-            "for n, cell in enumerate(self.cells):",
-            "for n, cell in zip((int(k[6:]) for k in state), self.cells):",
-        ),
+    "layers take states by the order of their names": Mutant(
+        *("layers.recurrent:RecurrentStack.__call__", 'state[f"layer_{n}"], starts'),
+        "list(state.values())[n], starts",
         f"{STACKS}:test_layers_keep_their_order_when_there_are_more_than_ten",
     ),
     "the mean counts padding": Mutant(

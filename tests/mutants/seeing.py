@@ -54,7 +54,7 @@ SEEING = {
     ),
     "event files begin when they are asked for": Mutant(
         *(
-            "training.writers:MetricsWriter.__init__",
+            "training.writers:MetricsWriter._open",
             "EventFiles(self._folder, self.rows)",
             "EventFiles(self._folder, [])",
         ),

@@ -19,7 +19,7 @@ TRANSFORMERS = {
         *(f"{LAWS}:test_a_source_moves_its_document_and_nothing_else", ("transformer",)),
     ),
     "keys and values of the memory change places": Mutant(
-        *("models.transformer:Transformer.encode", "keys, values = jnp", "values, keys = jnp"),
+        *("models.transformer:Transformer.encode", "keys, values = con", "values, keys = con"),
         *(f"{GOLDEN}:test_transformer_is_pytorch_s", (NormPlacement.PRE,)),
     ),
     "token vectors are not multiplied by sqrt(D)": Mutant(
