@@ -120,7 +120,7 @@ class Checkpoints:
             self.wait()
         finally:
             # A save that failed here alone is waited for by nobody: the process is to end.
-            waits = self._commit_errors is None or self._commit_errors.error is None
+            waits = self._own_failure() is None
             if self._commit_errors is not None:
                 self._commit_errors.close()
             self._sealer.shutdown(wait=waits)
@@ -137,7 +137,7 @@ class Checkpoints:
         if self._sealing is not None:
             sealing, self._sealing = self._sealing, None
             while self._commit_errors is not None and not sealing.done():
-                if (error := self._commit_errors.error) is not None:
+                if (error := self._own_failure()) is not None:
                     with self._explain(self._saving):
                         raise error
                 futures.wait([sealing], timeout=_LOOK_S)
@@ -145,9 +145,13 @@ class Checkpoints:
 
     def check(self) -> None:
         """Raises what went wrong with the last save, as far as that is known by now."""
-        failed = self._commit_errors is not None and self._commit_errors.error is not None
+        failed = self._own_failure() is not None
         if self._sealing is not None and (failed or self._sealing.done()):
             self.wait()
+
+    def _own_failure(self) -> BaseException | None:
+        """Of several processes: what went wrong with a save in this one, known to no other yet."""
+        return None if self._commit_errors is None else self._commit_errors.error
 
     def save(self, step: int, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Starts to save the state of `step`; returns when its arrays are copied.

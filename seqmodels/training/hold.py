@@ -11,9 +11,9 @@ from typing import Any
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.serialization import differences, from_json, to_json
+from seqmodels.config.serialization import from_json, to_json
 from seqmodels.training import processes
-from seqmodels.training.workdir import MAY_CHANGE, claim, claim_data, only_trainer
+from seqmodels.training.workdir import claim, claim_data, fixed_differences, only_trainer
 
 _MARK = ".mark"
 _LOOKS, _LOOK_S = 50, 0.1  # a file system may take a while to show what another machine wrote
@@ -55,8 +55,7 @@ def hold(workdir: Path, config: ExperimentConfig, data: Any) -> Iterator[None]:
 
 def _compare(workdir: Path, own: dict[str, Any], first: dict[str, Any]) -> str | None:
     """What keeps this process from being part of the run of process 0."""
-    changed = differences(from_json(first["config"]), from_json(own["config"]))
-    changed = [line for line in changed if line.partition(":")[0] not in MAY_CHANGE]
+    changed = fixed_differences(from_json(first["config"]), from_json(own["config"]))
     if changed:
         return f"has another config than process 0, differing in {'; '.join(changed)}"
     if own["fingerprint"] != first["fingerprint"]:

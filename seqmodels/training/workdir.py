@@ -98,6 +98,11 @@ def has_trainer(workdir: Path) -> bool:
     return False
 
 
+def fixed_differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
+    """The lines of `differences` about fields that a run keeps from its first step to its last."""
+    return [line for line in differences(old, new) if line.partition(":")[0] not in MAY_CHANGE]
+
+
 def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
     """Compares with the run that is there; writes nothing.
 
@@ -109,11 +114,7 @@ def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
-    changed = [
-        line
-        for line in differences(from_json(read_json(path)), _resolved(config))
-        if line.partition(":")[0] not in MAY_CHANGE
-    ]
+    changed = fixed_differences(from_json(read_json(path)), _resolved(config))
     if not has_steps(workdir):
         changed = [line for line in changed if line.startswith(_IMPORTED_KEEP)]
     if changed:
