@@ -200,6 +200,8 @@ def set_up_jax(config: ExperimentConfig) -> None:
         jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # jax writes an entry in place: another process is at it, or was killed as it was.
+    warnings.filterwarnings("ignore", "Error reading persistent compilation cache", UserWarning)
     if not isinstance(warnings.showwarning, _CacheWarnings):
         warnings.showwarning = _CacheWarnings()
 

@@ -44,3 +44,32 @@ def test_a_ctrl_c_that_a_callback_swallows_is_not_lost() -> None:
     )
     assert done.stdout == "goes on\n"
     assert (done.returncode, done.stderr) == (130, "")
+
+
+HALF_WRITTEN_ENTRIES = """
+import pathlib, sys
+import jax
+from experiments.program import set_up_jax
+from seqmodels.config.files import load_config
+
+set_up_jax(load_config("demo_lstm"))
+for _ in range(2):
+    jax.clear_caches()
+    assert jax.jit(lambda x: x + 1)(1) == 2
+    entries = list(pathlib.Path(sys.argv[1]).glob("*-cache"))
+    assert entries
+    for entry in entries:
+        entry.write_bytes(entry.read_bytes()[:20])
+"""
+
+
+def test_half_written_entries_of_the_compile_cache_are_compiled_anew(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HALF_WRITTEN_ENTRIES, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
