@@ -15,7 +15,8 @@ from typing import TextIO
 
 _LOGGED = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\S* +\d+ (\w+)\.(?:cc|h):\d+\] ")
 _HIDDEN = re.compile(r"coordination_service|preemption_|^client$|add_port$")
-_GOES_ON = re.compile(r"RPC: |Additional GRPC|:?\{|\*\*\*|\s")  # lines of a record behind its first
+# Lines of a record behind its first.
+_GOES_ON = re.compile(r"RPC: |Additional GRPC|The tasks have crashed|[\d, ]+$|:?\{|\*\*\*|\s")
 _FATAL = "JAX distributed service detected fatal errors"
 
 

@@ -273,6 +273,12 @@ def test_a_save_that_failed_here_is_told_before_the_others_come(tmp_path: Path) 
     checkpoints.close()
 
 
+UNHEALTHY = (
+    "E1121 12:57:01.1   21823 coordination_service.cc:1549] [18090341216628554114] UNAVAILABLE: The "
+    "following tasks are unhealthy (stopped sending heartbeats):\n"
+    "1\n"
+    "The tasks have crashed. Check the task logs for an earlier error\n"
+)
 FATAL = (
     "F1121 12:57:01.512645   21823 client.h:80] Terminating process because the JAX distributed "
     "service detected fatal errors. absl::Status: UNAVAILABLE: one is gone\n"
@@ -293,6 +299,7 @@ def on_fatal(text):
 NativeOutput(on_fatal)
 os.write(1, b"[Gloo] Rank 0 is connected\\n")
 os.write(2, b"W1121 12:57:01.5   12 coordination_service.cc:185] hidden\\nRPC: so is this\\n")
+os.write(2, {UNHEALTHY!r}.encode())
 os.write(2, b"seen\\n")
 os.write(2, b"W1121 12:57:01.5   12 spmd_partitioner.cc:630] seen\\n")
 print("the answer")
