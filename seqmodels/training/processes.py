@@ -20,6 +20,7 @@ from seqmodels.config.errors import RunFailure, UserError
 T = TypeVar("T")
 _LOOK_MS = 500  # of one look at the store: a wait is many, so that Ctrl-C comes through
 _LISTEN_S = 60  # the same of a thread
+_RETRY_S = 1  # before a thread asks again where the service did not answer
 _ERRORS: tuple[type[Exception], ...] = (UserError, RunFailure)
 
 
@@ -109,11 +110,14 @@ class Group:
         """Calls `act` with the value of a key, in a thread, once somebody has set it."""
 
         def wait() -> None:
-            try:
-                while (value := self._look(key, 1000 * _LISTEN_S)) is None:
-                    pass
-            except Exception:
-                return  # this process has left, or the service has gone, which ends it anyway
+            value = None
+            while value is None:
+                try:
+                    value = self._look(key, 1000 * _LISTEN_S)
+                except Exception:  # it passes, or jax ends this process
+                    if current() is not self:  # which has left
+                        return
+                    time.sleep(_RETRY_S)
             act(value)
 
         threading.Thread(target=wait, name=f"jax_listen {key}", daemon=True).start()

@@ -25,6 +25,7 @@ from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.files import load_config
 from seqmodels.config.training import TrainingConfig
 from seqmodels.training import feed as feed_module
+from seqmodels.training import processes
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.commit_errors import CommitErrors
 from seqmodels.training.feed import Feed
@@ -259,6 +260,33 @@ def test_a_process_makes_the_rows_of_its_devices_alone() -> None:
     np.testing.assert_array_equal(batch.inputs, [*whole[12:16], *whole[8:12]])
 
 
+class Troubled(FakeStore):
+    """A service that does not answer the first two times."""
+
+    asked = 0
+
+    def blocking_key_value_get(self, key: str, timeout_in_ms: int) -> str:
+        self.asked += 1
+        if self.asked <= 2:
+            raise ValueError("UNAVAILABLE: failed to connect to all addresses")
+        return super().blocking_key_value_get(key, timeout_in_ms)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_who_listens_bears_with_a_service_in_trouble_until_the_process_leaves(
+    monkeypatch: pytest.MonkeyPatch, left: bool
+) -> None:
+    monkeypatch.setattr(processes, "_RETRY_S", 0)
+    store, heard = Troubled(stop="15"), []
+    group = Group(store, 1, 2)
+    monkeypatch.setattr(processes, "_current", processes.ALONE if left else group)
+    before = set(threading.enumerate())
+    group.listen("stop", heard.append)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=60)
+    assert (heard, store.asked) == (([], 1) if left else (["15"], 3))
+
+
 def test_a_save_that_failed_here_is_told_before_the_others_come(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints._commit_errors = CommitErrors()
@@ -274,7 +302,7 @@ def test_a_save_that_failed_here_is_told_before_the_others_come(tmp_path: Path) 
 
 
 UNHEALTHY = (
-    "E1121 12:57:01.1   21823 coordination_service.cc:1549] [18090341216628554114] UNAVAILABLE: The "
+    "E1121 12:57:01.1   21823 coordination_service.cc:1549] [180] UNAVAILABLE: The "
     "following tasks are unhealthy (stopped sending heartbeats):\n"
     "1\n"
     "The tasks have crashed. Check the task logs for an earlier error\n"
