@@ -380,6 +380,6 @@ def test_bfloat16_arithmetic_keeps_float32_parameters_and_logits(name: str) -> N
     assert c.config.fitted or (logits != wanted).any()
 
 
-def test_no_config_is_changed_by_its_model() -> None:
-    for name, config in ALL.items():
-        assert dataclasses.asdict(case(name).model.config) == dataclasses.asdict(config)
+@pytest.mark.parametrize("name", ALL)
+def test_no_config_is_changed_by_its_model(name: str) -> None:
+    assert dataclasses.asdict(case(name).model.config) == dataclasses.asdict(ALL[name])
