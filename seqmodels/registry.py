@@ -132,6 +132,21 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.data:TextDataConfig",
         "WikiText-2, cut into words: data.path, or `prepare` downloads it",
     ),
+    "scales": Entry(
+        "seqmodels.data.datasets.scales:Scales",
+        "seqmodels.config.data:TextDataConfig",
+        "built in: scales and jigs in ABC, made by rule",
+    ),
+    "irish_abc": Entry(
+        "seqmodels.data.datasets.irish_abc:IrishABC",
+        "seqmodels.config.data:TextDataConfig",
+        "804 Irish tunes in ABC (MIT 6.S191): data.path, or `prepare` downloads it",
+    ),
+    "abc_file": Entry(
+        "seqmodels.data.datasets.abc_file:ABCFile",
+        "seqmodels.config.data:TextDataConfig",
+        "your own ABC files, split by tune (data.path, or one path a split)",
+    ),
     "tfds": Entry(
         "seqmodels.data.datasets.catalog:Catalog",
         "seqmodels.config.data:TextDataConfig",

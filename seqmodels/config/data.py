@@ -90,8 +90,9 @@ class TextDataConfig(DataConfig):
     Attributes:
       name: a name of the registry's DATASETS (`python_docs`, `text_file`) or `tfds:NAME`.
       path: `text_file`: a UTF-8 file or a glob, split by fraction (the last part is held out).
-        `wikitext2`: the folder of its files.
-      train_path, validation_path, test_path: `text_file`: a file or glob each, instead of path.
+        `abc_file`: the same, split by tune. `wikitext2`, `irish_abc`: the folder of its files.
+      train_path, validation_path, test_path: `text_file`, `abc_file`: a file or glob each, instead
+        of path.
       validation_fraction, test_fraction: shares of `path` that are held out.
       tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
         exists, else TFDS's own default.
@@ -114,7 +115,9 @@ class TextDataConfig(DataConfig):
     kind: ClassVar[str] = "text"
     readers: ClassVar[dict[str, tuple[str, ...]]] = {
         "text_file": ("path", "train_path", "validation_path", "test_path"),
+        "abc_file": ("path", "train_path", "validation_path", "test_path"),
         "wikitext2": ("path",),
+        "irish_abc": ("path",),
     }
     name: str = "python_docs"
     path: str | None = None

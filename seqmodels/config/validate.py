@@ -223,7 +223,7 @@ def _text_file(config: ExperimentConfig) -> Problems:
     paths = {f"data.{name}": path for name, path in data.paths().items()}
     parts = {name: path for name, path in paths.items() if name != "data.path"}
     given = [name for name, path in parts.items() if path is not None]
-    if data.name != "text_file":
+    if data.name not in ("text_file", "abc_file"):
         return
     for name, path in paths.items():
         if path == "":
@@ -234,7 +234,7 @@ def _text_file(config: ExperimentConfig) -> Problems:
         yield problem(
             "data.path",
             None,
-            "data.name=text_file needs a file or a glob here, or in data.train_path and "
+            f"data.name={data.name} needs a file or a glob here, or in data.train_path and "
             "data.validation_path",
         )
     elif not whole and data.validation_path is None:

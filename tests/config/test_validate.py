@@ -49,7 +49,7 @@ BAD = [
     (LSTM, "data.name=tfds", "tfds:NAME"),
     (LSTM, "data.batch_size=0", "1 or more"),
     (LSTM, "data.name=text_file data.path=none", "needs a file or a glob"),
-    (LSTM, "data.path=a.txt", "only for data.name=text_file or wikitext2, not python"),
+    (LSTM, "data.path=a.txt", "only for data.name=text_file or abc_file or wikitext2 or irish"),
     (LSTM, "data.name=text_file data.path=a.txt data.train_path=b.txt", "one of the two"),
     (LSTM, "data.name=text_file data.train_path=b.txt data.validation_path=none", "beside"),
     (LSTM, "data.name=text_file data.path=a.txt data.validation_fraction=0", "above 0"),

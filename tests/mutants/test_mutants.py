@@ -23,6 +23,7 @@ from tests.mutants.foundation import FOUNDATION
 from tests.mutants.interop import INTEROP
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 from tests.mutants.mesh import MESH
+from tests.mutants.music import MUSIC
 from tests.mutants.mutant import VARIABLE, find, mutated
 from tests.mutants.processes import PROCESSES
 from tests.mutants.recurrent import RECURRENT
@@ -39,6 +40,7 @@ FAMILIES = (
     INTEROP,
     LINEAR_RECURRENT,
     MESH,
+    MUSIC,
     PROCESSES,
     RECURRENT,
     TRANSFORMERS,

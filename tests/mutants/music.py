@@ -1,0 +1,35 @@
+"""Wrong versions of what reads tunes, deals them out, plays them and compares them."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+READER, ABC = "data.abc_reader:_Reader", "data.test_abc"
+SHORT = ("C8|C7|C8|", "line 6, tune 1 'Test': bar 2 has 7/8 of 1")
+
+MUSIC = {
+    "a bar may be short anywhere": Mutant(
+        "data.abc_notation:check_bars",
+        *("bar.length > bar.metre or not at_edge", "bar.length > bar.metre"),
+        *(f"{ABC}:test_problems", SHORT),
+    ),
+    "an accidental outlives its bar": Mutant(
+        f"{READER}._close",
+        *("self._opens, self._in_bar, self._sign = False, {}, sign", "self._sign = sign"),
+        f"{ABC}:test_an_accidental_lasts_a_bar_in_its_octave",
+    ),
+    "a tie forgets the accidental": Mutant(
+        *(f"{READER}._altered", "self._tied.get(place, by_key)", "by_key"),
+        f"{ABC}:test_a_tie_carries_an_accidental_over_the_bar_line",
+    ),
+    "tuplets are as long in every metre": Mutant(
+        f"{READER}._open_tuplet",
+        *("(3 if self._compound else 2)", "2"),
+        f"{ABC}:test_tuplets",
+    ),
+    "tunes of the same notes are in two splits": Mutant(
+        "data.datasets.tunes:deal_tunes",
+        *("[body_of(tune) for tune in tunes]", "list(tunes)"),
+        "data.test_tunes:test_no_body_is_in_two_splits",
+    ),
+}
