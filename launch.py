@@ -15,6 +15,7 @@ COMMANDS = {
     "generate": "experiments.generate",
     "inspect": "experiments.inspect_",
     "batch": "experiments.batch",
+    "music": "experiments.music",
     "import": "experiments.import_",
     "export": "experiments.export",
 }

@@ -32,4 +32,16 @@ MUSIC = {
         *("[body_of(tune) for tune in tunes]", "list(tunes)"),
         "data.test_tunes:test_no_body_is_in_two_splits",
     ),
+    "a repeat is played once": Mutant(
+        *("evaluation.performance:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
+        *("evaluation.test_music:test_a_wav_is_as_long_as_the_tune", ("|:C8|D8:|", lambda p: p)),
+    ),
+    "a copy may run over the end of a tune": Mutant(
+        *("evaluation.copying:copied", '"\\0".join', '"".join'),
+        "evaluation.test_music:test_copies",
+    ),
+    "an unfinished tune counts as whole": Mutant(
+        *("evaluation.music:first_tune", "if not ends:", "if False:"),
+        "evaluation.test_music:test_judging",
+    ),
 }

@@ -186,14 +186,15 @@ def open_or_explain(file: Path) -> io.BufferedReader:
 
 
 def _read_files(field: str, files: list[Path]) -> list[str]:
-    texts = [_read_file(file) for file in files]
+    texts = [read_file(file) for file in files]
     if not any(texts):
         what = f"{files[0]}: is empty" if len(files) == 1 else f"all {len(files)} files are empty"
         raise UserError(f"data.{field}: {what}")
     return texts
 
 
-def _read_file(file: Path) -> str:
+def read_file(file: Path) -> str:
+    """Reads a UTF-8 file; raises UserError where it is none."""
     with open_or_explain(file) as stream:
         content = stream.read()
     if content.startswith(UTF16_MARKS):
