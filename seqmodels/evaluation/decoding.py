@@ -6,25 +6,22 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Integer
 
 from seqmodels.config.errors import UserError
+from seqmodels.evaluation.prefill import Prompts, Reader, choose_capacity, position_limit, readout
 from seqmodels.evaluation.sampling import Sampling, choose, row_keys
 from seqmodels.types import Carry, Params
 
 _log = logging.getLogger(__name__)
 
 _MAX_BLOCK = 32  # tokens a row between two looks of the host
-_MAX_CHUNK = 256  # tokens of a prompt in one call
-_CAPACITY_STEP = 64  # capacities are multiples, so that few programs are compiled
 
-Prompts = Sequence[Integer[np.ndarray, " _"]]
 TokenCallback = Callable[[np.ndarray], None]
 
 
@@ -39,11 +36,6 @@ class Generation:
 
     tokens: np.ndarray
     tokens_per_second: float
-
-
-def position_limit(model: Any) -> int | None:
-    """Most tokens that a carry of the model can take in; None = any number."""
-    return None if model.config.unbounded else model.config.max_length
 
 
 def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: bool) -> None:
@@ -65,33 +57,6 @@ def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: 
             f"--strict_length: a prompt of {longest} and {max_tokens} new tokens need {needed} "
             f"positions; the model has max_length = {limit}"
         )
-
-
-def _readout(model: Any, params: Params, features: jax.Array) -> jax.Array:
-    return model.apply({"params": params}, features, method="readout")
-
-
-def _start(model: Any, params: Params, rows: int, capacity: int) -> tuple[Carry, jax.Array]:
-    """A carry that has read nothing, and room for logits [B, V]."""
-    carry = model.apply({"params": params}, rows, capacity, method="initial_carry")
-    return carry, jnp.zeros((rows, model.spec.outputs.vocab_size), jnp.float32)
-
-
-def _read(
-    model: Any,
-    params: Params,
-    carry: Carry,
-    logits: jax.Array,
-    chunk: jax.Array,
-    lengths: jax.Array,
-) -> tuple[Carry, jax.Array]:
-    """Reads lengths[b] <= T tokens of row b; a row that reads none keeps its logits."""
-    real = jnp.arange(chunk.shape[1])[None] < lengths[:, None]
-    features, carry = model.apply(
-        {"params": params}, chunk, carry, segment_ids=real.astype(jnp.int32), train=False
-    )
-    last = features[jnp.arange(chunk.shape[0]), jnp.maximum(lengths - 1, 0)]
-    return carry, jnp.where(lengths[:, None] > 0, _readout(model, params, last), logits)
 
 
 def _first(logits: jax.Array, key: jax.Array, thresholds: Any, **how: bool) -> jax.Array:
@@ -117,7 +82,7 @@ def _block(
     def body(i: jax.Array, state: Any) -> Any:
         carry, token, made = state
         features, carry = model.apply({"params": params}, token[:, None], carry, train=False)
-        logits = _readout(model, params, features[:, 0])
+        logits = readout(model, params, features[:, 0])
         token = choose(logits, row_keys(key, len(token), index + i), thresholds, **how)
         return carry, token, made.at[:, i].set(token)
 
@@ -149,8 +114,7 @@ class Decoder:
         self._vocab_size = model.spec.outputs.vocab_size
         static = ("greedy", "truncates")
         bind = lambda function: functools.partial(function, model)
-        self._start = jax.jit(bind(_start), static_argnums=(1, 2))
-        self._read = jax.jit(bind(_read), donate_argnums=(1, 2))
+        self._reader = Reader(model)
         self._first = jax.jit(_first, static_argnames=static)
         self._block = jax.jit(bind(_block), static_argnames=static, donate_argnums=1)
         self._merge = jax.jit(_merge, donate_argnums=2)
@@ -214,15 +178,14 @@ class _Request:
         self._bound = needed if limit is None else limit
         self.outgrows = needed > self._bound
         self.window = max(self._bound // 2, 1)
-        rounded = -(-needed // _CAPACITY_STEP) * _CAPACITY_STEP
-        self._capacity = _MAX_CHUNK if limit is None else min(limit, rounded)
+        self._capacity = choose_capacity(needed, limit)
         self._made = np.zeros((len(prompts), max_tokens), np.int32)
 
     def run(self, on_tokens: TokenCallback | None) -> Generation:
         decoder, how = self._decoder, self._how
         texts = [p if len(p) <= self._bound else p[-self.window :] for p in self._prompts]
         used = np.array([len(t) for t in texts])  # positions taken, a row
-        carry, logits = self._read(texts)
+        carry, logits = decoder._reader(self._params, texts, self._capacity)
         token = decoder._first(logits, self._key, self._thresholds, **how)
         self._deliver((token, 1, 0), on_tokens)
         # No token yet: compiles the loop, so that the clock below times generation alone.
@@ -260,21 +223,6 @@ class _Request:
             **self._how,
         )
 
-    def _read(self, texts: list[np.ndarray]) -> tuple[Carry, jax.Array]:
-        """Makes a carry that has read each row's text, and the logits behind it."""
-        decoder, rows = self._decoder, len(texts)
-        carry, logits = decoder._start(self._params, rows, self._capacity)
-        longest = max(len(t) for t in texts)
-        # Widths are powers of two: few programs, little padding.
-        width = min(_MAX_CHUNK, 1 << (longest - 1).bit_length(), self._capacity)
-        for begin in range(0, longest, width):
-            chunk, lengths = np.zeros((rows, width), np.int32), np.zeros(rows, np.int32)
-            for row, text in enumerate(texts):
-                part = text[begin : begin + width]
-                chunk[row, : len(part)], lengths[row] = part, len(part)
-            carry, logits = decoder._read(self._params, carry, logits, chunk, lengths)
-        return carry, logits
-
     def _refill(self, carry: Carry, used: np.ndarray, done: int) -> Carry:
         """Makes full rows anew from their last tokens; the very last one is yet to be read."""
         full = used == self._bound
@@ -287,10 +235,7 @@ class _Request:
 
     def _take_over(self, refilled: np.ndarray, texts: list[np.ndarray], carry: Carry) -> Carry:
         """Lets the rows `refilled` have read their texts anew, and the others go on."""
-        if max(len(t) for t in texts):
-            new, _ = self._read(texts)
-        else:
-            new, _ = self._decoder._start(self._params, len(texts), self._capacity)
+        new, _ = self._decoder._reader(self._params, texts, self._capacity)
         return self._decoder._merge(refilled, new, carry)
 
     def _deliver(

@@ -16,7 +16,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.models import ModelConfig, NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.transformers import GPTConfig
-from seqmodels.evaluation import decoding
+from seqmodels.evaluation import decoding, prefill
 from seqmodels.evaluation.decoding import Decoder, generate
 from seqmodels.evaluation.sampling import Sampling
 from seqmodels.models.build import build_model
@@ -155,7 +155,7 @@ def test_a_long_prompt_is_read_in_chunks(monkeypatch: pytest.MonkeyPatch) -> Non
     model, params, decoder = built("recurrent")
     prompts = [prompt(23), prompt(4), prompt(9)]
     whole = decoder.generate(params, prompts, max_tokens=8, sampling=GREEDY).tokens
-    monkeypatch.setattr(decoding, "_MAX_CHUNK", 8)
+    monkeypatch.setattr(prefill, "_MAX_CHUNK", 8)
     chunked = Decoder(model).generate(params, prompts, max_tokens=8, sampling=GREEDY).tokens
     np.testing.assert_array_equal(chunked, whole)
 

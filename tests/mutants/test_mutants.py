@@ -17,6 +17,7 @@ import pytest
 
 from tests.conformance.cases import case
 from tests.mutants.attention import ATTENTION
+from tests.mutants.decoding import DECODING
 from tests.mutants.faults import FAULTS
 from tests.mutants.finetuning import FINETUNING
 from tests.mutants.foundation import FOUNDATION
@@ -47,6 +48,7 @@ FAMILIES = (
     SEQ2SEQ,
     TEXT,
     SEEING,
+    DECODING,
 )
 MUTANTS = {name: mutant for family in FAMILIES for name, mutant in family.items()}
 

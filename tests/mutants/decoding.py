@@ -1,0 +1,29 @@
+"""Wrong versions of beam search and of what is made of it."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+BEAM = "evaluation.test_beam"
+TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
+DECODING = {
+    "a beam does not reorder its carry": Mutant(
+        *("evaluation.beam:_advance", "lambda x: x[rows]", "lambda x: x"),
+        *(TREE, ("recurrent", 0.0)),
+    ),
+    "the length of a hypothesis leaves out its end": Mutant(
+        "evaluation.beam:_advance",
+        *("totals / _penalty(state.step + 1, settings)", "totals / _penalty(state.step, settings)"),
+        *(TREE, ("recurrent", 1.2)),
+    ),
+    "a search stops where something can still improve": Mutant(
+        "evaluation.beam:_advance",
+        *("_penalty(settings.max_tokens + 1, settings)", "_penalty(state.step + 1, settings)"),
+        *(TREE, ("recurrent", 1.2)),
+    ),
+    "the end comes before the least length": Mutant(
+        "evaluation.beam:_continuations",
+        *("state.step >= settings.min_tokens", "state.step >= 0"),
+        *(f"{BEAM}:test_hypotheses_keep_to_their_lengths",),
+    ),
+}
