@@ -203,9 +203,8 @@ def test_hypotheses_keep_to_their_lengths() -> None:
             assert END not in hypothesis.tokens
 
 
-def test_the_search_stops_when_nothing_can_improve(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_stops_when_nothing_can_improve() -> None:
     it, steps = built("recurrent"), []
-    take = np.array([0], np.int32)
     wide = Beam(3, 1, max_tokens=60)
 
     def certain(model: Any, params: Any, features: Any) -> Any:
@@ -213,16 +212,17 @@ def test_the_search_stops_when_nothing_can_improve(monkeypatch: pytest.MonkeyPat
         jax.debug.callback(lambda: steps.append(1))
         return jnp.zeros((len(features), V)).at[:, END].set(8.0)
 
-    monkeypatch.setattr("seqmodels.evaluation.beam.readout", certain)
-    BeamSearch(it.model)(it.params, [take], end=END, beam=wide)
-    jax.effects_barrier()
-    assert 1 <= len(steps) <= 2
-    steps.clear()
-    # A greater penalty leaves room for longer ones: 8 nats below, but divided by more.
-    longer = dataclasses.replace(wide, length_penalty=3.0)
-    BeamSearch(it.model)(it.params, [take], end=END, beam=longer)
-    jax.effects_barrier()
-    assert len(steps) > 2
+    def count(beam: Beam) -> int:
+        steps.clear()
+        BeamSearch(it.model)(it.params, [np.zeros(1, np.int32)], end=END, beam=beam)
+        jax.effects_barrier()
+        return len(steps)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("seqmodels.evaluation.beam.readout", certain)
+        assert 1 <= count(wide) <= 2
+        # A greater penalty leaves room for longer ones: 8 nats below, but divided by more.
+        assert count(dataclasses.replace(wide, length_penalty=3.0)) > 2
 
 
 def test_coverage_prefers_what_looks_at_all_of_the_source() -> None:

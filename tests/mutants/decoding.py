@@ -19,7 +19,7 @@ DECODING = {
     "a search stops where something can still improve": Mutant(
         "evaluation.beam:_advance",
         *("_penalty(settings.max_tokens + 1, settings)", "_penalty(state.step + 1, settings)"),
-        *(TREE, ("recurrent", 1.2)),
+        f"{BEAM}:test_the_search_stops_when_nothing_can_improve",
     ),
     "the end comes before the least length": Mutant(
         "evaluation.beam:_continuations",
