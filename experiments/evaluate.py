@@ -61,14 +61,16 @@ def table(result: dict[str, Any], unit: str) -> Any:
         title += f", context {result['context']}"
     base = result["baseline"]
     shares = ["accuracy" if "accuracy" in base else "bits_per_byte"]
-    shares += [name for name in ("sequence_accuracy", "perplexity") if name in result]
+    more = ("f1", "calibration_error", "sequence_accuracy", "perplexity")
+    shares += [name for name in more if name in result]
     names = [name.replace("_per_", "/").replace("_", " ") for name in shares]
     columns = (f"loss (nats/{unit})", *names, "targets")
     table = Table("", *columns, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     order = f" of order {base['order']}" if "order" in base else ""
-    for name, row in ((f"{base['model']}{order}", base), ("this run", result)):
+    others = [(other["model"], other) for other in base.get("beside", ())]
+    for name, row in (*others, (f"{base['model']}{order}", base), ("this run", result)):
         shown = [f"{row[share]:.4f}" if share in row else "-" for share in shares]
         targets = f"{row['num_targets']:,}" if "num_targets" in row else ""
         table.add_row(name, f"{row['loss']:.4f}", *shown, targets)

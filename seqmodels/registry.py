@@ -172,6 +172,31 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.data:PairsDataConfig",
         "your own pairs: two UTF-8 files, line by line",
     ),
+    "order_sentences": Entry(
+        "seqmodels.data.datasets.order_sentences:OrderSentences",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "built in: praise and blame that turn on order and negation",
+    ),
+    "rotten_tomatoes": Entry(
+        "seqmodels.data.datasets.sentiment:RottenTomatoes",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "MR, sentences of film reviews: data.path, or `prepare` downloads it",
+    ),
+    "sst2": Entry(
+        "seqmodels.data.datasets.sentiment:SST2",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "SST-2, whole sentences of film reviews: data.path, or `prepare` downloads it",
+    ),
+    "labelled_file": Entry(
+        "seqmodels.data.datasets.labelled_file:LabelledFile",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "your own texts and their classes: CSV or TSV files with named columns",
+    ),
+    "tfds_labelled": Entry(
+        "seqmodels.data.datasets.catalog_labelled:CatalogLabelled",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "tfds_labelled:NAME, a text and a class of a TFDS catalog data set in array_record form",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 MAX_SHAPES = 8
 """Most shapes that batches may have: each is compiled by itself."""
@@ -150,20 +150,13 @@ class TextDataConfig(DataConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from self.path_problems()
-        yield from _tokenizer_problems(self)
+        yield from tokenizer_problems(self)
         if not all(name.strip() for name in self.feature.split(",")):
             yield (
                 "feature",
                 "must be the name of a text feature, or of several, as in question,answer",
             )
-        if self.tokenizer is not TokenizerKind.HUGGINGFACE:
-            if self.tokenizer_path is not None:
-                yield (
-                    "tokenizer_path",
-                    f"is only for data.tokenizer=huggingface, not {self.tokenizer}",
-                )
-        elif not self.tokenizer_path:
-            yield "tokenizer_path", "data.tokenizer=huggingface needs a folder or a file here"
+        yield from tokenizer_path_problems(self)
 
 
 @dataclasses.dataclass
@@ -263,7 +256,7 @@ class PairsDataConfig(DataConfig):
             others = ", ".join(kind for kind in TokenizerKind if kind is not self.tokenizer)
             yield "tokenizer", f"must be one of {others} for data of kind pairs"
         else:
-            yield from _tokenizer_problems(self)
+            yield from tokenizer_problems(self)
         if self.validation_fraction + self.test_fraction >= 1:
             yield (
                 "validation_fraction",
@@ -303,7 +296,7 @@ class PairsDataConfig(DataConfig):
             yield "validation_fraction", "must be above 0 with data.source_path"
 
 
-def _tokenizer_problems(config: TextDataConfig | PairsDataConfig) -> Iterator[tuple[str, str]]:
+def tokenizer_problems(config: Any) -> Iterator[tuple[str, str]]:
     """What does not go with the tokenizer of a data config."""
     kind, size = config.tokenizer, config.vocab_size
     if size is not None and kind not in _SIZED:
@@ -316,3 +309,13 @@ def _tokenizer_problems(config: TextDataConfig | PairsDataConfig) -> Iterator[tu
         yield "min_count", f"is only for data.tokenizer=word, not {kind}"
     if not config.unknown_symbols and kind is TokenizerKind.WORD:
         yield "unknown_symbols", "must be true with data.tokenizer=word, which has <unk>"
+
+
+def tokenizer_path_problems(config: Any) -> Iterator[tuple[str, str]]:
+    """Whether a tokenizer that is read has a place, and no other one has."""
+    if config.tokenizer is not TokenizerKind.HUGGINGFACE:
+        if config.tokenizer_path is not None:
+            only = f"is only for data.tokenizer=huggingface, not {config.tokenizer}"
+            yield "tokenizer_path", only
+    elif not config.tokenizer_path:
+        yield "tokenizer_path", "data.tokenizer=huggingface needs a folder or a file here"

@@ -113,6 +113,7 @@ class ConvolutionalConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "convolutional"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     form: ConvolutionForm = ConvolutionForm.TCN
     num_layers: int = 4
     model_dim: int = 128

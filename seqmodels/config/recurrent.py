@@ -116,6 +116,7 @@ class RecurrentConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "recurrent"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     tie_embeddings: bool = False
     block: RecurrentBlock = RecurrentBlock.PLAIN
     convolution_width: int | None = None
@@ -149,6 +150,7 @@ class RecurrentEncoderConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "recurrent_encoder"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     bidirectional: bool = True
     pooling: Pooling = Pooling.LAST
 

@@ -21,6 +21,7 @@ from seqmodels.config.data import (
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import parse_source, part_problems
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.serialization import (
     describe_type,
@@ -42,7 +43,7 @@ MAX_ORDER = 64
 """Of an n-gram: evaluation warms a stream up by 256 tokens, which must exceed its context."""
 
 # Whole numbers are 1 or more, but for these; the tables go by the field's own name.
-_LEAST = {"seed": 0, "warmup_steps": 0, "decay_start": 0}
+_LEAST = {"seed": 0, "warmup_steps": 0, "decay_start": 0, "fold": 0}
 _MOST = {"seed": MAX_SEED, "order": MAX_ORDER, "baseline_order": MAX_ORDER}
 _FINITE = ("a finite number", math.isfinite)
 _POSITIVE = ("above 0", lambda x: x > 0)
@@ -150,7 +151,7 @@ def _registered(config: ExperimentConfig) -> Problems:
         yield problem("data.name", data.name, f"is of kind {kinds[name]}, not {data.kind}")
 
 
-_CATALOGS = ("tfds", "tfds_images")
+_CATALOGS = ("tfds", "tfds_images", "tfds_labelled")
 
 
 def _together(config: ExperimentConfig) -> Problems:
@@ -171,6 +172,8 @@ def _lengths(config: ExperimentConfig) -> Problems:
     elif isinstance(data, PairsDataConfig):
         lengths["data.max_source_length"] = data.max_source_length
         lengths["data.max_target_length"] = data.max_target_length
+    elif isinstance(data, LabelledTextDataConfig):
+        lengths["data.max_length"] = data.max_length
     for name, length in lengths.items():
         if length > longest:
             yield problem(name, length, f"must be at most model.max_length, {longest}")
@@ -282,7 +285,7 @@ def _steps(config: ExperimentConfig) -> Problems:
     per_call, why = training.steps_per_call, None
     if isinstance(data, TextDataConfig) and data.batching is Batching.BUCKETS:
         why = "data.batching=buckets"
-    if isinstance(data, PairsDataConfig) and data.max_shapes > 1:
+    if isinstance(data, PairsDataConfig | LabelledTextDataConfig) and data.max_shapes > 1:
         why = f"data.max_shapes={data.max_shapes}"
     if per_call > 1 and why:
         allowed = f"must be 1 with {why}, whose batches differ in shape"
@@ -347,6 +350,9 @@ def _task(config: ExperimentConfig) -> Problems:
                 f"{data.kind}"
             )
             return
+    tied = {"model.tie_embeddings": True}.items() <= _values(config).items()
+    if data.kind == LabelledTextDataConfig.kind and tied:
+        yield problem("model.tie_embeddings", True, "must be false: the outputs are classes")
     if task.causal and not model.causal:
         yield f"config: task.kind={task.kind} needs a causal model, not {model.kind}"
     elif model.causal and task.causal is False:

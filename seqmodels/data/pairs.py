@@ -23,7 +23,7 @@ from seqmodels.data.common import (
     refuse_paths,
 )
 from seqmodels.data.datasets.pair_source import SIDES, PairSource, Sides
-from seqmodels.data.examples import ExampleRows, Examples, ExampleSource
+from seqmodels.data.examples import ExampleRows, Examples, ExampleSource, lay
 from seqmodels.data.packing import choose_widths, ranges
 from seqmodels.data.pair_tokenizer import PairTokenizer, read_pair_tokenizer
 from seqmodels.data.sources import BatchSource
@@ -96,10 +96,10 @@ class PairExamples(Examples):
         real = np.flatnonzero(chosen >= 0)
         pairs, (width, source_width) = chosen[real], self._shapes[group]
         at, lengths = self._split.kept[pairs], self._target_lengths[pairs]
-        source, source_segments = _lay(
+        source, source_segments = lay(
             self._split.source, at, self._source_lengths[pairs], real, (len(chosen), source_width)
         )
-        texts, _ = _lay(self._split.target, at, lengths - 1, real, (len(chosen), width))
+        texts, _ = lay(self._split.target, at, lengths - 1, real, (len(chosen), width))
         segments = np.zeros((len(chosen), width), np.int32)
         segments[real] = np.arange(width)[None] < lengths[:, None]
         inputs = np.concatenate([np.full((len(chosen), 1), self._bos), texts[:, :-1]], axis=1)
@@ -113,21 +113,6 @@ class PairExamples(Examples):
             source=source,
             source_segment_ids=source_segments,
         )
-
-
-def _lay(
-    tokens: TokenSplit,
-    at: np.ndarray,
-    lengths: np.ndarray,
-    rows: np.ndarray,
-    shape: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lays texts into rows from column 0 on; returns tokens and segments, int32 of `shape`."""
-    texts, segments = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    place = ranges(rows * shape[1], lengths)
-    texts.reshape(-1)[place] = tokens.tokens[ranges(tokens.offsets[at], lengths)]
-    segments.reshape(-1)[place] = 1
-    return texts, segments
 
 
 @dataclasses.dataclass(frozen=True)

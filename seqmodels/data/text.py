@@ -10,6 +10,7 @@ from typing import Any
 from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data import store
 from seqmodels.data.common import (
     cache_directory,
@@ -77,7 +78,7 @@ class TextData:
         cache, dataset = cache_directory(settings), dataset_class(settings)
         refuse_paths(settings)
         source = dataset.source(settings, cache)
-        tokenizer = encoding or _read_tokenizer(settings)
+        tokenizer = encoding or read_tokenizer(settings)
         entry = store.open_entry(source, settings, tokenizer, cache)
         for note in entry.notes:
             _log.warning("%s: %s", settings.name, note)
@@ -137,7 +138,7 @@ def text_config(config: ExperimentConfig) -> TextDataConfig:
     return config.data
 
 
-def _read_tokenizer(config: TextDataConfig) -> Tokenizer | None:
+def read_tokenizer(config: TextDataConfig | LabelledTextDataConfig) -> Tokenizer | None:
     """The tokenizer that the config names; None where the training split makes it."""
     if config.tokenizer is not TokenizerKind.HUGGINGFACE:
         return None

@@ -19,12 +19,14 @@ import filelock
 
 from seqmodels.config.data import ImagesDataConfig, TextDataConfig
 from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.labelled import LabelledTextDataConfig
 
+InCatalog = TextDataConfig | ImagesDataConfig | LabelledTextDataConfig
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _LONGEST_REASON = 300
 
 
-def prepare(config: TextDataConfig | ImagesDataConfig) -> None:
+def prepare(config: InCatalog) -> None:
     """Has TFDS download and prepare the data set unless it is there.
 
     Raises:
@@ -61,7 +63,7 @@ class Prepared:
       UserError: it is not prepared (the line says how to).
     """
 
-    def __init__(self, config: TextDataConfig | ImagesDataConfig) -> None:
+    def __init__(self, config: InCatalog) -> None:
         self.name, root = _catalog_name(config), data_dir(config)
         directory = _find_prepared(root, self.name)
         if directory is None:
@@ -127,7 +129,7 @@ class Prepared:
             raise UserError(f"{field}: TFDS does not take it ({reason})") from None
 
 
-def data_dir(config: TextDataConfig | ImagesDataConfig) -> Path:
+def data_dir(config: InCatalog) -> Path:
     """Returns data.tfds_data_dir, $SEQMODELS_DATA_DIR/tfds where it exists, or TFDS's own."""
     if config.tfds_data_dir is not None:
         return Path(config.tfds_data_dir).expanduser()
@@ -145,7 +147,7 @@ def prepared_names(root: Path) -> list[str]:
     return sorted({folder.parent.relative_to(root).as_posix() for folder in folders})
 
 
-def _catalog_name(config: TextDataConfig | ImagesDataConfig) -> str:
+def _catalog_name(config: InCatalog) -> str:
     kind, _, name = config.name.partition(":")
     if not re.fullmatch(r"[\w-]+(/[\w.-]+)?(:[\d.]+)?", name):
         raise UserError(

@@ -1,0 +1,99 @@
+"""Every command on small runs over texts with classes; every model that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import launch
+from seqmodels.data.datasets import order_sentences
+from tests.experiments.conftest import FrontDoor
+
+FIELDS = {
+    "data.batch_size": 4,
+    "data.max_shapes": 1,
+    "optimizer.warmup_steps": 1,
+    "training.num_steps": 2,
+    "training.log_every": 2,
+    "training.evaluate_every": 2,
+    "training.checkpoint_every": 2,
+    "evaluation.batch_size": 20,
+    "model.model_dim": 8,
+}
+SMALL = {
+    "lstm": {"model.hidden_dim": 6},
+    "cnn": {"model.hidden_dim": 6},
+    "bert": {"model.num_layers": 1, "model.num_heads": 2, "model.mlp_dim": 8},
+    "gpt": {"model.num_layers": 1, "model.num_heads": 2, "model.mlp_dim": 8},
+}
+
+
+def words(variant: str, folder: Path, *more: str) -> list[str]:
+    fields = {**FIELDS, **SMALL[variant], "data.cache_dir": folder / "cache"}
+    flags = [f"--config.{name}={value}" for name, value in fields.items()]
+    return [f"--config=order_lstm:{variant}", *flags, *more]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        few = {"train": 40, "validation": 20, "test": 23}
+        patch.setattr(order_sentences, "NUM_SENTENCES", few)
+        yield
+
+
+@pytest.mark.parametrize("variant", SMALL)
+def test_train_and_evaluate(door: FrontDoor, tmp_path: Path, variant: str) -> None:
+    workdir = tmp_path / "run"
+    assert launch.main(["train", *words(variant, tmp_path), f"--workdir={workdir}"]) == 0
+    found = door("evaluate", f"--workdir={workdir}", "--split=test", "--json").json
+    assert found["num_targets"] == 23
+    assert {"accuracy", "f1", "f1_binary", "calibration_error"} < found.keys()
+    base = found["baseline"]
+    models = [base["model"], *(other["model"] for other in base["beside"])]
+    assert models == ["naive Bayes of bigrams", "majority class"]
+    table = door("evaluate", f"--workdir={workdir}").err
+    assert all(name in table for name in ("naive", "majority", "this run", "f1"))
+    if variant == "lstm":
+        rest_of_the_commands(door, workdir, tmp_path)
+
+
+def rest_of_the_commands(door: FrontDoor, workdir: Path, folder: Path) -> None:
+    rows = door("batch", f"--workdir={workdir}", "--step=3", "--json").json["rows"]
+    label, text = rows[0]["text"].split("\n")
+    assert label == order_sentences.CLASSES[rows[0]["targets"]]
+    assert " the " in f" {text} " and len(rows[0]["inputs"]) == len(rows[0]["segment_ids"])
+    values = door("inspect", f"--workdir={workdir}", "--json").json
+    assert values["data_problem"] is None
+    assert values["checkpoints"][-1]["next_batch"]["step"] == 3
+    assert "writes no text" in door("generate", f"--workdir={workdir}").line
+    values = door("prepare", *words("lstm", folder), "--json").json
+    assert values["splits"]["train"]["examples"] == 40 and values["num_classes"] == 2
+    table = folder / "own.tsv"
+    table.write_text("text\tlabel\nit was good\tpositive\nit was bad\tpositve\n")
+    own = [f"--config.data.{n}_path={table}" for n in ("train", "validation")]
+    flags = ["evaluate", f"--workdir={workdir}", "--config.data.name=labelled_file", *own]
+    line = door(*flags).err.splitlines()[-1]
+    assert "own.tsv, line 3: class 'positve' is not known; did you mean 'positive'?" in line
+    table.write_text("text\tlabel\nit was good\tpositive\nit was bad\tnegative\n")
+    assert door(*flags, "--json").json["num_targets"] == 2
+
+
+MISTAKES = {
+    "a tied head": ("gpt", "model.tie_embeddings=true", "must be false: the outputs are classes"),
+    "too long": ("bert", "data.max_length=64", "must be at most model.max_length, 40"),
+    "no fold": ("lstm", "data.fold=10", "must be from 0 to 9"),
+    "a path": ("lstm", "data.path=x.csv", "is only for data.name="),
+    "no file": ("lstm", "data.name=labelled_file", "needs a .csv or .tsv file here"),
+    "no such set": ("lstm", "data.name=sst", "did you mean 'sst2'?"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_one_line(door: FrontDoor, tmp_path: Path, name: str) -> None:
+    variant, flag, expected = MISTAKES[name]
+    flags = [f"--config=order_lstm:{variant}", f"--config.{flag}"]
+    assert expected in door("train", *flags, f"--workdir={tmp_path / 'run'}").line
+    assert not (tmp_path / "run").exists()

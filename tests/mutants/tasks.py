@@ -1,0 +1,49 @@
+"""Wrong versions of texts with classes, their figures and their baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.mutants.mutant import Mutant
+
+SCORES, LABELLED = "tasks.test_classification", "data.test_labelled"
+
+
+def folder(path: Path) -> Path:
+    return path
+
+
+TASKS = {
+    "a feature counts as often as it occurs": Mutant(
+        *("tasks.naive_bayes:_features", "(features[1:] != features[:-1]) |", "True |"),
+        f"{SCORES}:test_naive_bayes_is_the_definition_s",
+    ),
+    "neighbours of two texts are a pair": Mutant(
+        *("tasks.naive_bayes:_features", "owners[1:] == owners[:-1]", "owners[1:] >= 0"),
+        f"{SCORES}:test_naive_bayes_is_the_definition_s",
+    ),
+    "padding has a confidence": Mutant(
+        *("tasks.class_scores:count_outcomes", "[None]) * weights[:, None]", "[None]) * 1.0"),
+        *(f"{SCORES}:test_f1_and_calibration_are_the_definition_s_whatever_the_cut", ((6,),)),
+    ),
+    "a class that is nowhere counts as missed": Mutant(
+        *("tasks.class_scores:summarize_outcomes", "scores[total > 0].mean()", "scores.mean()"),
+        f"{SCORES}:test_a_class_that_neither_occurs_nor_is_predicted_is_in_no_mean",
+    ),
+    "a denial outside is forgotten": Mutant(
+        *("data.datasets.order_sentences:write", "!= praise_first) != flips", "!= praise_first)"),
+        f"{LABELLED}:test_sentences_mean_what_is_not_denied",
+    ),
+    "the classes are not in the fingerprint": Mutant(
+        *("data.labelled:LabelledData.load", "digest.update(split.labels.tobytes())", "pass"),
+        *(f"{LABELLED}:test_another_class_of_a_text_is_other_data", (folder,)),
+    ),
+    "the last row of an evaluation is dropped": Mutant(
+        *("data.labelled:LabelledExamples.make", "(chosen >= 0).astype", "(chosen > 0).astype"),
+        *(f"{LABELLED}:test_an_evaluation_has_every_text_once", (folder, 3)),
+    ),
+    "equal texts are dealt out by their place": Mutant(
+        *("data.datasets.labelled_file:_LabelledFile._deal", "share(text)", "share(f'{row}')"),
+        *(f"{LABELLED}:test_one_file_is_dealt_out_by_a_hash_of_the_text", (folder,)),
+    ),
+}
