@@ -25,7 +25,7 @@ class OrderSentences:
     """Sentence i of a split is a function of i; 2i and 2i + 1 have the same words.
 
     A sentence speaks of one thing twice, once with a word of praise and once with one of blame, and
-    denies one of the two: "the plot was really good , and it was not by any measure dull at all".
+    denies one of the two: "the plot was really good , and it was not all that dull at all".
     Its class is what is not denied, or the other one where, in an eighth of the sentences, a clause
     in front denies the whole.
 
