@@ -8,8 +8,7 @@ are right half the time; see `data.datasets.order_sentences`. Goal: 99 % of the 
 sentences whose pairs of adjectives are in no other split.
 
 Two cores of a shared Intel Xeon that a dozen other programs kept busy, jax 0.10.2, Python 3.11,
-2026-11-21, seed 0, one run each;
-how long they take on an idle machine was not measured.
+2026-11-21, seed 0, one run each; how long they take on an idle machine was not measured.
 
     variant                             test loss    accuracy    F1        calibration error
     majority class                      0.6931       0.5000      0.3333    0.0000
@@ -21,7 +20,7 @@ how long they take on an idle machine was not measured.
 The sentences were made easier once before these runs: with a quarter of them flipped by the clause
 in front instead of an eighth, ten degrees of up to four words instead of six, and twelve adjectives
 a side instead of eight, the lstm with attention pooling was still at chance (validation loss
-0.6931) after 1,500 steps at 4e-3. Which of these changes it took, or the maximum, was not looked at.
+0.6931) after 1,500 steps at 4e-3. Which of these changes it took, or the maximum, nobody looked at.
 """
 
 from __future__ import annotations
