@@ -16,6 +16,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
+from seqmodels.data import order
 from seqmodels.data.datasets import order_sentences
 from seqmodels.data.datasets.order_sentences import OrderSentences, split_words
 from seqmodels.data.labelled import LabelledData
@@ -97,6 +98,29 @@ def test_the_same_words_mean_both() -> None:
         bags = [sorted(text.split()) for text in texts]
         assert bags[::2] == bags[1::2]
         assert all(one != other for one, other in zip(labels[::2], labels[1::2], strict=True))
+
+
+def test_order_and_negation_and_the_clause_in_front_turn_the_class() -> None:
+    """Each by itself; and what overlooks one of the first two is right half the time."""
+    words = split_words()["test"]
+    wrong = collections.Counter[str]()
+    for i in range(400):
+        numbers = order.draw(1, "test", 10 * i, 10 * i + 10).tolist()
+        text, praise = order_sentences.write(words, numbers, False)
+        twin, twin_praise = order_sentences.write(words, numbers, True)
+        moved, moved_praise = order_sentences.write(
+            words, [n ^ (1 << 11) if at == 5 else n for at, n in enumerate(numbers)], False
+        )
+        assert sorted(text.split()) == sorted(twin.split()) == sorted(moved.split())
+        assert text.replace(" not", "") == moved.replace(" not", "") and text != moved
+        assert praise != twin_praise and praise != moved_praise
+        denied = text.startswith(("nobody", "it is a lie"))
+        good = set(order_sentences._GOOD)
+        first = text.split(" , ")[0]
+        wrong["word in front"] += (first.split()[-1] in good) != praise
+        wrong["the whole"] += ((first.split()[-1] in good) != (" not " in first)) != praise
+        assert denied == (((first.split()[-1] in good) != (" not " in first)) != praise)
+    assert 160 < wrong["word in front"] < 240 and 30 < wrong["the whole"] < 75
 
 
 def test_no_pair_of_praise_and_blame_is_in_two_splits() -> None:
