@@ -167,10 +167,20 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.data:PairsDataConfig",
         "built in: written dates and what they are in ISO 8601",
     ),
+    "numbers": Entry(
+        "seqmodels.data.datasets.numbers:Numbers",
+        "seqmodels.config.data:PairsDataConfig",
+        "built in: numbers in words and what they are in digits",
+    ),
     "parallel_text": Entry(
         "seqmodels.data.datasets.parallel_text:ParallelText",
         "seqmodels.config.data:PairsDataConfig",
         "your own pairs: two UTF-8 files, line by line",
+    ),
+    "pairs_file": Entry(
+        "seqmodels.data.datasets.pairs_file:PairsFile",
+        "seqmodels.config.data:PairsDataConfig",
+        "your own pairs: CSV or TSV files with named columns",
     ),
     "order_sentences": Entry(
         "seqmodels.data.datasets.order_sentences:OrderSentences",

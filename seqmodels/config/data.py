@@ -150,6 +150,7 @@ class TextDataConfig(DataConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from self.path_problems()
+        yield from fraction_problems(self)
         yield from tokenizer_problems(self)
         if not all(name.strip() for name in self.feature.split(",")):
             yield (
@@ -192,11 +193,16 @@ class PairsDataConfig(DataConfig):
     """Pairs of texts: a source, and the target that it is to become.
 
     Attributes:
-      name: `dates` (made up) or `parallel_text`.
+      name: `dates`, `numbers` (both made up), `parallel_text` or `pairs_file`.
+      path: `pairs_file`: a CSV or TSV file (by its ending) whose first line names the columns;
+        split by a hash of the source.
+      train_path, validation_path, test_path: `pairs_file`: a file each, instead of path.
+      source_column, target_column: `pairs_file`: the columns of the two sides.
       source_path, target_path: `parallel_text`: two UTF-8 files, line i of one is the translation
         of line i of the other; split by fraction (the last part is held out).
       train_source_path .. test_target_path: `parallel_text`: two files a split, instead.
-      validation_fraction, test_fraction: shares of the lines of source_path that are held out.
+      validation_fraction, test_fraction: shares of path, or of the lines of source_path, that are
+        held out.
       tokenizer, vocab_size, min_count: as for text, but for huggingface; of each vocabulary. Lines
         have no line feed, so <eos> is the target's end alone.
       unknown_symbols: character tokenizer: keep a symbol <unk> for what the training split lacks.
@@ -216,9 +222,16 @@ class PairsDataConfig(DataConfig):
                 for split in ("train", "validation", "test")
                 for side in ("source", "target")
             ),
-        )
+        ),
+        "pairs_file": ("path", "train_path", "validation_path", "test_path"),
     }
     name: str = "dates"
+    path: str | None = None
+    train_path: str | None = None
+    validation_path: str | None = None
+    test_path: str | None = None
+    source_column: str = "source"
+    target_column: str = "target"
     source_path: str | None = None
     target_path: str | None = None
     train_source_path: str | None = None
@@ -241,6 +254,10 @@ class PairsDataConfig(DataConfig):
     def paths(self) -> dict[str, str | None]:
         """The fields that name files of the user's."""
         return {
+            "path": self.path,
+            "train_path": self.train_path,
+            "validation_path": self.validation_path,
+            "test_path": self.test_path,
             "source_path": self.source_path,
             "target_path": self.target_path,
             "train_source_path": self.train_source_path,
@@ -257,22 +274,20 @@ class PairsDataConfig(DataConfig):
             yield "tokenizer", f"must be one of {others} for data of kind pairs"
         else:
             yield from tokenizer_problems(self)
-        if self.validation_fraction + self.test_fraction >= 1:
-            yield (
-                "validation_fraction",
-                f"with data.test_fraction={self.test_fraction} leaves nothing to train on; their "
-                "sum must be less than 1",
-            )
+        yield from fraction_problems(self)
         if self.max_shapes > MAX_SHAPES:
             yield "max_shapes", f"must be at most {MAX_SHAPES}"
-        yield from self._file_problems()
+        if self.source_column == self.target_column:
+            yield "target_column", "must be another one than data.source_column"
+        yield from self.path_problems()
+        if self.name == "pairs_file":
+            yield from table_problems(self)
+        elif self.name == "parallel_text":
+            yield from self._file_problems()
 
     def _file_problems(self) -> Iterator[tuple[str, str]]:
-        paths = self.paths()
+        paths = {name: self.paths()[name] for name in self.readers["parallel_text"]}
         given = [name for name, path in paths.items() if path is not None]
-        if self.name != "parallel_text":
-            yield from self.path_problems()
-            return
         whole = self.source_path is not None
         if not whole and self.train_source_path is None:
             yield (
@@ -294,6 +309,35 @@ class PairsDataConfig(DataConfig):
             yield "test_source_path", "and data.test_target_path: give both or none"
         if whole and self.validation_fraction == 0:
             yield "validation_fraction", "must be above 0 with data.source_path"
+
+
+def fraction_problems(config: Any) -> Iterator[tuple[str, str]]:
+    """What is held out must leave something to train on."""
+    if config.validation_fraction + config.test_fraction >= 1:
+        yield (
+            "validation_fraction",
+            f"with data.test_fraction={config.test_fraction} leaves nothing to train on; their "
+            "sum must be less than 1",
+        )
+
+
+def table_problems(config: Any) -> Iterator[tuple[str, str]]:
+    """Whether the paths of a data set of tables name one file, or a file a split."""
+    parts = ("train_path", "validation_path", "test_path")
+    paths = config.paths()
+    given = [name for name in parts if paths[name] is not None]
+    if config.path is not None and given:
+        yield given[0], "and data.path: give one of the two"
+    elif config.path is not None and config.validation_fraction == 0:
+        yield "validation_fraction", "must be above 0 with data.path"
+    elif config.path is None and config.train_path is None:
+        yield (
+            "path",
+            f"data.name={config.name} needs a .csv or .tsv file here, or in data.train_path and "
+            "data.validation_path",
+        )
+    elif config.path is None and config.validation_path is None:
+        yield "validation_path", "must be a file beside data.train_path"
 
 
 def tokenizer_problems(config: Any) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,8 @@ from seqmodels.config.data import (
     MAX_SHAPES,
     DataConfig,
     TokenizerKind,
+    fraction_problems,
+    table_problems,
     tokenizer_path_problems,
     tokenizer_problems,
 )
@@ -85,35 +87,14 @@ class LabelledTextDataConfig(DataConfig):
         yield from self.path_problems()
         yield from tokenizer_problems(self)
         yield from tokenizer_path_problems(self)
+        yield from fraction_problems(self)
         if self.name in ("tfds_labelled", "tfds_labelled:"):
             yield "name", "must name a data set: tfds_labelled:NAME"
         if self.fold >= NUM_FOLDS:
             yield "fold", f"must be from 0 to {NUM_FOLDS - 1}"
         if self.max_shapes > MAX_SHAPES:
             yield "max_shapes", f"must be at most {MAX_SHAPES}"
-        if self.validation_fraction + self.test_fraction >= 1:
-            yield (
-                "validation_fraction",
-                f"with data.test_fraction={self.test_fraction} leaves nothing to train on; their "
-                "sum must be less than 1",
-            )
         if self.text_column == self.label_column:
             yield "label_column", "must be another one than data.text_column"
         if self.name == "labelled_file":
-            yield from self._file_problems()
-
-    def _file_problems(self) -> Iterator[tuple[str, str]]:
-        parts = {name: path for name, path in self.paths().items() if name != "path"}
-        given = [name for name, path in parts.items() if path is not None]
-        if self.path is not None and given:
-            yield given[0], "and data.path: give one of the two"
-        elif self.path is not None and self.validation_fraction == 0:
-            yield "validation_fraction", "must be above 0 with data.path"
-        elif self.path is None and self.train_path is None:
-            yield (
-                "path",
-                "data.name=labelled_file needs a .csv or .tsv file here, or in data.train_path and "
-                "data.validation_path",
-            )
-        elif self.path is None and self.validation_path is None:
-            yield "validation_path", "must be a file beside data.train_path"
+            yield from table_problems(self)

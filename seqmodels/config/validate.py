@@ -207,13 +207,6 @@ def _text(config: ExperimentConfig) -> Problems:
     data = config.data
     if not isinstance(data, TextDataConfig):
         return
-    if data.validation_fraction + data.test_fraction >= 1:
-        yield problem(
-            "data.validation_fraction",
-            data.validation_fraction,
-            f"with data.test_fraction={data.test_fraction} leaves nothing to train on; "
-            "their sum must be less than 1",
-        )
     if data.name == "tfds" or data.name == "tfds:":
         yield problem("data.name", data.name, "must name a data set: tfds:NAME")
 

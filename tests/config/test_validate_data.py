@@ -13,6 +13,7 @@ from seqmodels.config.validate import validate
 
 IMAGES, PAIRS = "demo_images", "demo_translation"
 FILES = "data.name=parallel_text data.source_path=a data.target_path=b"
+TABLE = "data.name=pairs_file data.path=a.csv"
 REFUSED = [
     (IMAGES, "data.name=python_docs", "is of kind text, not images"),
     (IMAGES, "data.name=shape", "did you mean 'shapes'?"),
@@ -38,6 +39,13 @@ REFUSED = [
         "data.name=parallel_text data.train_source_path=a data.train_target_path=b",
         "data.validation_source_path=none: must be a file",
     ),
+    (PAIRS, f"{FILES} data.path=a.csv", "is only for data.name=pairs_file, not parallel_text"),
+    (PAIRS, "data.name=pairs_file", "data.name=pairs_file needs a .csv or .tsv file here"),
+    (PAIRS, "data.name=pairs_file data.train_path=a.csv", "must be a file beside data.train_path"),
+    (PAIRS, f"{TABLE} data.test_path=b.csv", "and data.path: give one of the two"),
+    (PAIRS, f"{TABLE} data.source_path=a", "is only for data.name=parallel_text, not pairs_file"),
+    (PAIRS, f"{TABLE} data.source_column=target", "must be another one than data.source_column"),
+    (PAIRS, f"{TABLE} data.validation_fraction=0", "must be above 0 with data.path"),
 ]
 
 

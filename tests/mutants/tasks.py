@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.mutants.mutant import Mutant
 
 SCORES, LABELLED = "tasks.test_classification", "data.test_labelled"
+NUMBERS, PAIRS = "data.test_numbers", "data.test_pairs"
 
 
 def folder(path: Path) -> Path:
@@ -43,7 +44,19 @@ TASKS = {
         *(f"{LABELLED}:test_an_evaluation_has_every_text_once", (folder, 3)),
     ),
     "equal texts are dealt out by their place": Mutant(
-        *("data.datasets.labelled_file:_LabelledFile._deal", "share(text)", "share(f'{row}')"),
+        *("data.datasets.tables:Tables._deal", "share(text)", "share(f'{row}')"),
         *(f"{LABELLED}:test_one_file_is_dealt_out_by_a_hash_of_the_text", (folder,)),
+    ),
+    "sides are not the columns asked for": Mutant(
+        *("data.datasets.columns:read_columns", "names.index(name)", "len(places) + 1"),
+        *(f"{PAIRS}:test_tables_with_named_columns", (folder,)),
+    ),
+    "a number of two parts is joined wrongly": Mutant(
+        *("data.datasets.numbers:write", "number % 1000", "number % 100"),
+        f"{NUMBERS}:test_words_mean_the_number",
+    ),
+    "held-out numbers are trained on": Mutant(
+        *("data.datasets.numbers:split_numbers", "lot > 1", "lot > 0"),
+        f"{NUMBERS}:test_no_number_is_in_two_splits",
     ),
 }

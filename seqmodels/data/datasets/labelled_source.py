@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from typing import Protocol, runtime_checkable
 
 from seqmodels.config.labelled import LabelledTextDataConfig
@@ -83,9 +82,3 @@ class Texts:
     def documents(self) -> Documents:
         """Returns the texts of each split."""
         return {split: texts for split, (texts, _) in self.found.splits.items()}
-
-
-def share(text: str) -> float:
-    """A number from 0 up to, but not, 1 that the text decides: what it is dealt out by."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48

@@ -10,8 +10,9 @@ import hashlib
 
 from seqmodels.config.labelled import NUM_FOLDS, LabelledTextDataConfig
 from seqmodels.data.common import cache_directory
-from seqmodels.data.datasets.labelled_source import LabelledSource, LabelledTexts, share
+from seqmodels.data.datasets.labelled_source import LabelledSource, LabelledTexts
 from seqmodels.data.datasets.origin import Published
+from seqmodels.data.datasets.source import share
 
 CLASSES = ("negative", "positive")
 MR = Published(
