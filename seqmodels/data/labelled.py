@@ -258,7 +258,7 @@ def _choose_names(found: _Classes, data_name: str) -> tuple[str, ...]:
     if len(names) < 2:
         raise UserError(
             f"data.name={data_name}: all examples of the train split are of the class "
-            f"{names[0]!r}; there must be two classes or more"
+            f"{next(iter(trained))!r}; there must be two classes or more"
         )
     return names
 

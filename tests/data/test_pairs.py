@@ -186,7 +186,7 @@ def test_bytes_and_summary(written: dict[str, Any]) -> None:
 
 
 def test_files_by_split(written: dict[str, Any], tmp_path: Path) -> None:
-    both = {
+    both: dict[str, Any] = {
         f"{split}_{side}_path": str(tmp_path / side)
         for split in ("train", "validation")
         for side in ("source", "target")
@@ -235,18 +235,18 @@ COLUMNS: dict[str, Any] = {"name": "pairs_file", "source_column": "de", "target_
 
 
 def test_tables_with_named_columns(tmp_path: Path) -> None:
-    files = {
+    files: dict[str, Any] = {
         "train_path": table(tmp_path, "train.tsv", PAIRS),
         "validation_path": table(tmp_path, "validation.tsv", PAIRS[:5]),
     }
-    fields = {**COLUMNS, **files, "cache_dir": str(tmp_path / "cache")}
+    fields: dict[str, Any] = {**COLUMNS, **files, "cache_dir": str(tmp_path / "cache")}
     config = experiment(batch_size=23, max_shapes=1, **fields)
     data = load_data(config)
     assert list(data.splits) == ["train", "validation"]
     assert sorted(texts(config, data.batches(config).batch(1), data.encoding)) == sorted(PAIRS)
     with pytest.raises(UserError, match=r"=5: .*validation.tsv, line 4 has 7 tokens"):
         load_data(experiment(max_source_length=5, **fields))
-    turned = {**fields, "source_column": "en", "target_column": "de"}
+    turned: dict[str, Any] = {**fields, "source_column": "en", "target_column": "de"}
     config = experiment(batch_size=23, max_shapes=1, **turned)
     found = texts(config, load_data(config).batches(config).batch(1), data.encoding)
     assert sorted(found) == sorted((target, source) for source, target in PAIRS)

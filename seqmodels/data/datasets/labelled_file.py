@@ -26,9 +26,8 @@ class LabelledFile:
 
 class _LabelledFile:
     def __init__(self, config: LabelledTextDataConfig) -> None:
-        fractions = (config.validation_fraction, config.test_fraction)
         columns = {"data.text_column": config.text_column, "data.label_column": config.label_column}
-        self._tables = Tables(config.paths(), fractions, columns)
+        self._tables = Tables(config, columns)
         self.description = self._tables.description
 
     def fingerprint(self) -> str:

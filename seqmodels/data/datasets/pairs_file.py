@@ -26,12 +26,11 @@ class PairsFile:
 
 class _PairsFile:
     def __init__(self, config: PairsDataConfig) -> None:
-        fractions = (config.validation_fraction, config.test_fraction)
         columns = {
             "data.source_column": config.source_column,
             "data.target_column": config.target_column,
         }
-        self._tables = Tables(config.paths(), fractions, columns)
+        self._tables = Tables(config, columns)
         self.description = self._tables.description
 
     def fingerprint(self) -> str:

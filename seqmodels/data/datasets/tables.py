@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.errors import UserError
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data.datasets.columns import Table, find_table, read_columns
 from seqmodels.data.datasets.source import share
 from seqmodels.data.datasets.text_file import open_or_explain
 
+InTables = LabelledTextDataConfig | PairsDataConfig
 SPLITS = ("train", "validation", "test")
 
 
@@ -17,9 +20,7 @@ class Tables:
     """CSV or TSV files; see `columns`. Of one file, rows of equal first columns are in one split.
 
     Args:
-      paths: of `data.path`, `data.train_path`, `data.validation_path` and `data.test_path`, by
-        field; path, or a file a split.
-      fractions: shares of data.path that are held out for validation and test.
+      config: names the files.
       columns: field of the config -> the column that it names.
 
     Attributes:
@@ -29,19 +30,17 @@ class Tables:
       UserError: a path leads nowhere, or to more than one file.
     """
 
-    def __init__(
-        self,
-        paths: Mapping[str, str | None],
-        fractions: tuple[float, float],
-        columns: Mapping[str, str],
-    ) -> None:
-        self._fractions, self._columns = fractions, columns
-        self._whole = paths["path"] is not None
-        fields = {"": "path"} if self._whole else {split: f"{split}_path" for split in SPLITS}
+    def __init__(self, config: InTables, columns: Mapping[str, str]) -> None:
+        self._fractions, self._columns = (config.validation_fraction, config.test_fraction), columns
+        self._whole = config.path is not None
+        paths = {"": config.path}
+        if not self._whole:
+            given = (config.train_path, config.validation_path, config.test_path)
+            paths = dict(zip(SPLITS, given, strict=True))
         self._files = {
-            split: find_table(f"data.{field}", path)
-            for split, field in fields.items()
-            if (path := paths[field]) is not None
+            split: find_table(f"data.{split}_path" if split else "data.path", path)
+            for split, path in paths.items()
+            if path is not None
         }
         self.description = ", ".join(map(str, self._files.values()))
 
