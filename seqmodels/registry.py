@@ -172,6 +172,11 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.data:PairsDataConfig",
         "built in: numbers in words and what they are in digits",
     ),
+    "multi30k": Entry(
+        "seqmodels.data.datasets.multi30k:Multi30k",
+        "seqmodels.config.data:PairsDataConfig",
+        "captions in English, German and French: data.path, or `prepare` downloads it",
+    ),
     "parallel_text": Entry(
         "seqmodels.data.datasets.parallel_text:ParallelText",
         "seqmodels.config.data:PairsDataConfig",

@@ -188,14 +188,30 @@ class ImagesDataConfig(DataConfig):
             yield "image_size", "must be 8 or more with data.name=shapes"
 
 
+class TextForm(enum.StrEnum):
+    """written: as it is. lower_words: in lower case, words and marks set apart by a space."""
+
+    WRITTEN = "written"
+    LOWER_WORDS = "lower_words"
+
+
+class Language(enum.StrEnum):
+    """Of Multi30k."""
+
+    EN = "en"
+    DE = "de"
+    FR = "fr"
+
+
 @dataclasses.dataclass
 class PairsDataConfig(DataConfig):
     """Pairs of texts: a source, and the target that it is to become.
 
     Attributes:
-      name: `dates`, `numbers` (both made up), `parallel_text` or `pairs_file`.
+      name: `dates`, `numbers` (both made up), `multi30k`, `parallel_text` or `pairs_file`.
       path: `pairs_file`: a CSV or TSV file (by its ending) whose first line names the columns;
-        split by a hash of the source.
+        split by a hash of the source. `multi30k`: the folder of its files.
+      source_language, target_language: `multi30k`: its direction.
       train_path, validation_path, test_path: `pairs_file`: a file each, instead of path.
       source_column, target_column: `pairs_file`: the columns of the two sides.
       source_path, target_path: `parallel_text`: two UTF-8 files, line i of one is the translation
@@ -206,6 +222,7 @@ class PairsDataConfig(DataConfig):
       tokenizer, vocab_size, min_count: as for text, but for huggingface; of each vocabulary. Lines
         have no line feed, so <eos> is the target's end alone.
       unknown_symbols: character tokenizer: keep a symbol <unk> for what the training split lacks.
+      form: what is made of the texts before they are tokenised.
       shared_vocabulary: one vocabulary for both sides, or one a side.
       max_source_length, max_target_length: in tokens; the target's <eos> counts. Longer pairs of
         the training split are left out, held-out ones are refused.
@@ -224,9 +241,12 @@ class PairsDataConfig(DataConfig):
             ),
         ),
         "pairs_file": ("path", "train_path", "validation_path", "test_path"),
+        "multi30k": ("path",),
     }
     name: str = "dates"
     path: str | None = None
+    source_language: Language = Language.DE
+    target_language: Language = Language.EN
     train_path: str | None = None
     validation_path: str | None = None
     test_path: str | None = None
@@ -246,6 +266,7 @@ class PairsDataConfig(DataConfig):
     vocab_size: int | None = None
     min_count: int = 1
     unknown_symbols: bool = True
+    form: TextForm = TextForm.WRITTEN
     shared_vocabulary: bool = True
     max_source_length: int = 64
     max_target_length: int = 64
@@ -279,6 +300,8 @@ class PairsDataConfig(DataConfig):
             yield "max_shapes", f"must be at most {MAX_SHAPES}"
         if self.source_column == self.target_column:
             yield "target_column", "must be another one than data.source_column"
+        if self.source_language is self.target_language:
+            yield "target_language", "must be another one than data.source_language"
         yield from self.path_problems()
         if self.name == "pairs_file":
             yield from table_problems(self)

@@ -22,7 +22,7 @@ from seqmodels.data.common import (
     make_task,
     refuse_paths,
 )
-from seqmodels.data.datasets.pair_source import SIDES, PairSource, Sides
+from seqmodels.data.datasets.pair_source import SIDES, Formed, PairSource, Sides
 from seqmodels.data.examples import ExampleRows, Examples, ExampleSource, lay
 from seqmodels.data.packing import choose_widths, ranges
 from seqmodels.data.pair_tokenizer import PairTokenizer, read_pair_tokenizer
@@ -147,7 +147,7 @@ class PairData:
         """
         data = pairs_config(config)
         refuse_paths(data)
-        source = dataset_class(data).source(data)
+        source = Formed(dataset_class(data).source(data), data.form)
         sides, tokenizer, entries = _open_sides(source, data, encoding)
         notes = [note for entry in entries for note in entry.notes]
         names = dict.fromkeys(name.partition(".")[0] for name in entries[0].splits)

@@ -39,7 +39,12 @@ REFUSED = [
         "data.name=parallel_text data.train_source_path=a data.train_target_path=b",
         "data.validation_source_path=none: must be a file",
     ),
-    (PAIRS, f"{FILES} data.path=a.csv", "is only for data.name=pairs_file, not parallel_text"),
+    (
+        PAIRS,
+        f"{FILES} data.path=a.csv",
+        "is only for data.name=pairs_file or multi30k, not parallel_text",
+    ),
+    (PAIRS, f"{FILES} data.target_language=de", "must be another one than data.source_language"),
     (PAIRS, "data.name=pairs_file", "data.name=pairs_file needs a .csv or .tsv file here"),
     (PAIRS, "data.name=pairs_file data.train_path=a.csv", "must be a file beside data.train_path"),
     (PAIRS, f"{TABLE} data.test_path=b.csv", "and data.path: give one of the two"),
@@ -62,7 +67,9 @@ def test_refused(reference: str, overrides: str, expected: str) -> None:
 def test_model_task_and_data_go_together() -> None:
     config = load_config(IMAGES)
     config.model = RecurrentConfig()
-    with pytest.raises(UserError, match="model.kind=recurrent needs data of kind text, not images"):
+    with pytest.raises(
+        UserError, match="model.kind=recurrent needs data of kind text or labelled, not images"
+    ):
         validate(config)
     config = load_config(IMAGES)
     config.model = load_config(PAIRS).model

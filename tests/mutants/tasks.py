@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.mutants.mutant import Mutant
 
 SCORES, LABELLED = "tasks.test_classification", "data.test_labelled"
-NUMBERS, PAIRS = "data.test_numbers", "data.test_pairs"
+NUMBERS, PAIRS, MULTI30K = "data.test_numbers", "data.test_pairs", "data.test_multi30k"
 
 
 def folder(path: Path) -> Path:
@@ -58,5 +58,9 @@ TASKS = {
     "held-out numbers are trained on": Mutant(
         *("data.datasets.numbers:split_numbers", "lot > 1", "lot > 0"),
         f"{NUMBERS}:test_no_number_is_in_two_splits",
+    ),
+    "words keep their capitals": Mutant(
+        *("data.datasets.pair_source:bring", "text.lower()", "text"),
+        *(f"{MULTI30K}:test_lower_words", ("A man's hat.",)),
     ),
 }
