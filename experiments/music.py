@@ -95,7 +95,8 @@ def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]
     settings = (asked.num_samples, asked.max_tokens, asked.temperature, asked.seed)
     found, tunes = {}, []
     base = music.baseline_run(opened, data)
-    for name, one in ((f"{base.model.config.kind} baseline", base), ("this run", opened)):
+    ngram = base.model.config
+    for name, one in ((f"{ngram.kind} baseline", base), ("this run", opened)):
         tunes = [music.first_tune(text) for text in music.sample_texts(one, *settings)]
         found[name] = music.judge(tunes, training)
     values = {
@@ -103,8 +104,8 @@ def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]
         **{name: getattr(asked, name) for name in ("max_tokens", "temperature", "seed")},
         **found["this run"],
         "baseline": {
-            "model": base.model.config.kind,
-            "order": base.model.config.order,
+            "model": ngram.kind,
+            "order": ngram.order,
             **next(iter(found.values())),
         },
     }
