@@ -192,6 +192,11 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.labelled:LabelledTextDataConfig",
         "built in: praise and blame that turn on order and negation",
     ),
+    "stories": Entry(
+        "seqmodels.data.datasets.stories:Stories",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "built in: little stories with a question, answered by a place",
+    ),
     "rotten_tomatoes": Entry(
         "seqmodels.data.datasets.sentiment:RottenTomatoes",
         "seqmodels.config.labelled:LabelledTextDataConfig",

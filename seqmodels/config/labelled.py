@@ -24,8 +24,8 @@ class LabelledTextDataConfig(DataConfig):
     """Texts, each of one class.
 
     Attributes:
-      name: `order_sentences` (made up), `rotten_tomatoes`, `sst2`, `labelled_file` or
-        `tfds_labelled:NAME`.
+      name: `order_sentences`, `stories` (both made up), `rotten_tomatoes`, `sst2`, `labelled_file`
+        or `tfds_labelled:NAME`.
       path: `labelled_file`: a CSV or TSV file (by its ending) whose first line names the columns;
         split by a hash of the text, so that equal texts are in one split. `rotten_tomatoes`,
         `sst2`: the folder of its files.

@@ -8,6 +8,7 @@ from tests.mutants.mutant import Mutant
 
 SCORES, LABELLED = "tasks.test_classification", "data.test_labelled"
 NUMBERS, PAIRS, MULTI30K = "data.test_numbers", "data.test_pairs", "data.test_multi30k"
+STORIES = "data.test_stories"
 
 
 def folder(path: Path) -> Path:
@@ -62,5 +63,13 @@ TASKS = {
     "words keep their capitals": Mutant(
         *("data.datasets.pair_source:bring", "text.lower()", "text"),
         *(f"{MULTI30K}:test_lower_words", ("A man's hat.",)),
+    ),
+    "what is carried stays where it was taken": Mutant(
+        *("data.datasets.stories:_World.find", "self.place[self.holder[what]]", "'park'"),
+        f"{STORIES}:test_a_second_reader_answers_alike",
+    ),
+    "things are taken from afar": Mutant(
+        *("data.datasets.stories:_World.happen", "self.lying.get(t, here) == here", "True"),
+        f"{STORIES}:test_nobody_takes_what_is_not_there",
     ),
 }
