@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "experiments.train",
     "evaluate": "experiments.evaluate",
     "generate": "experiments.generate",
+    "predict": "experiments.predict",
     "inspect": "experiments.inspect_",
     "batch": "experiments.batch",
     "music": "experiments.music",

@@ -237,7 +237,7 @@ def generate_text(
     if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
         raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
     prompts = [p for p in prompts for _ in range(num_samples)]
-    encoded = [_encode(tokenizer, prompt) for prompt in prompts]
+    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     streams = [tokenizer.decode_stream(tokens) for tokens in encoded]
     continuations = [""] * len(prompts)
 
@@ -265,7 +265,7 @@ def generate_text(
     return GeneratedText(prompts, continuations, generation.tokens, generation.tokens_per_second)
 
 
-def _encode(tokenizer: Tokenizer, prompt: str) -> np.ndarray:
+def encode_prompt(tokenizer: Tokenizer, prompt: str) -> np.ndarray:
     """A prompt's tokens, at least one."""
     tokens = np.concatenate([tokenizer.start, tokenizer.encode(prompt)])
     if not len(tokens):

@@ -121,5 +121,5 @@ def read_lines(file: Path) -> list[str]:
     lines = [line.removesuffix("\r") for line in lines]
     for number, line in enumerate(lines, 1):
         if not line.strip():
-            raise UserError(f"{file}, line {number}: is empty; a pair needs a text on both sides")
+            raise UserError(f"{file}, line {number}: is empty; every line needs a text")
     return lines

@@ -1,0 +1,96 @@
+"""Texts of a run over pairs: sources in, the best targets out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from seqmodels.config.data import PairsDataConfig
+from seqmodels.config.decoding import Beam
+from seqmodels.config.errors import UserError
+from seqmodels.evaluation.beam import BeamSearch, check_beam
+from seqmodels.evaluation.prefill import position_limit
+from seqmodels.evaluation.run import Run
+
+_LEAST_WIDTH = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Translated:
+    """One text that a source became.
+
+    Attributes:
+      text: the target.
+      score: what it is ranked by; see `Beam`.
+      log_probability: of the target and its end, in nats.
+    """
+
+    text: str
+    score: float
+    log_probability: float
+
+
+class Translator:
+    """Translates with one run; what is compiled stays with it.
+
+    Every call has `batch_size` rows, and sources are padded to a power of two, so that few programs
+    are compiled and no result depends on what else is translated.
+
+    Args:
+      run: over pairs.
+      beam: how is searched.
+      batch_size: sources at once.
+
+    Raises:
+      UserError: the run has no pairs, or its model cannot be searched so.
+    """
+
+    def __init__(self, run: Run, beam: Beam, batch_size: int) -> None:
+        if run.config.data.kind != PairsDataConfig.kind:
+            raise UserError(f"--workdir={run.workdir}: its data are no pairs, nothing to translate")
+        check_beam(run.model, beam, 1)
+        self._run, self._beam, self.batch_size = run, beam, batch_size
+        self._search = BeamSearch(run.model)
+        self._limit = position_limit(run.model)
+
+    def encode(self, text: str) -> np.ndarray:
+        """A source's tokens; symbols outside the vocabulary become <unk> where there is one.
+
+        Raises:
+          UserError: it is empty, has unknown symbols or is longer than the model's positions.
+        """
+        tokens = self._run.encoding.source.encode(text, unknown=True)
+        if not len(tokens):
+            raise UserError("is empty; a source needs at least one token")
+        if self._limit is not None and len(tokens) > self._limit:
+            raise UserError(f"has {len(tokens)} tokens; the model has max_length = {self._limit}")
+        return tokens
+
+    def __call__(self, sources: Sequence[np.ndarray]) -> list[list[Translated]]:
+        """The best targets of each of up to `batch_size` sources, best first."""
+        width = max(_LEAST_WIDTH, 1 << (max(len(s) for s in sources) - 1).bit_length())
+        width = width if self._limit is None else min(width, self._limit)
+        # A row without a source of its own has one token, like any other source.
+        tokens = np.zeros((self.batch_size, width), np.int32)
+        segments = np.zeros((self.batch_size, width), np.int32)
+        segments[:, 0] = 1
+        for row, source in enumerate(sources):
+            tokens[row, : len(source)], segments[row, : len(source)] = source, 1
+        encoding = self._run.encoding
+        prompts = [np.array([encoding.bos_id], np.int32)] * self.batch_size
+        found = self._search(
+            self._run.params,
+            prompts,
+            end=encoding.eos_id,
+            beam=self._beam,
+            source=(tokens, segments),
+        )
+        return [
+            [
+                Translated(encoding.decode_target(h.tokens), h.score, h.log_probability)
+                for h in hypotheses
+            ]
+            for hypotheses in found[: len(sources)]
+        ]
