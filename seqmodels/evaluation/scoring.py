@@ -76,7 +76,10 @@ class Scorer:
         tokens = np.concatenate([start, tokenizer.encode(prompt + text, unknown=True)])
         shorter = min(len(before), len(tokens))
         differs = np.flatnonzero(before[:shorter] != tokens[:shorter])
-        first = max(int(differs[0]) if len(differs) else shorter, 1)
+        first = int(differs[0]) if len(differs) else shorter
+        if first == 0:  # one token holds all of the prompt: it needs something to stand behind
+            begin = encode_prompt(tokenizer, "")
+            tokens, first = np.concatenate([begin, tokens]), len(begin)
         if first == len(tokens):
             raise UserError("is empty; a probability needs at least one token")
         if self._limit is not None and len(tokens) - 1 > self._limit:

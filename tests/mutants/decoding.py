@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tests.evaluation.test_scoring import RECURRENT
 from tests.mutants.mutant import Mutant
 
+SCORER, SCORING = "evaluation.scoring:Scorer", "evaluation.test_scoring"
 BEAM = "evaluation.test_beam"
 TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
 DECODING = {
@@ -25,5 +27,19 @@ DECODING = {
         "evaluation.beam:_continuations",
         *("state.step >= settings.min_tokens", "state.step >= 0"),
         *(f"{BEAM}:test_hypotheses_keep_to_their_lengths",),
+    ),
+    "the first token of a text has no cost": Mutant(
+        *(f"{SCORER}.__call__", "weights[row, first : len", "weights[row, first + 1 : len"),
+        *(f"{SCORING}:test_the_probabilities_of_all_texts_of_a_length_sum_to_one", ("bca",)),
+    ),
+    "the padding behind a text is scored": Mutant(
+        *(f"{SCORER}.__call__", "weights[row, first : len(tokens)]", "weights[row, first:]"),
+        *(f"{SCORING}:test_neighbours_and_padding_change_no_score", (RECURRENT,)),
+    ),
+    "a source's padding is looked at": Mutant(
+        "evaluation.translate:Translator.__call__",
+        *("segments[row, : len(source)]", "segments[row]"),
+        *("evaluation.test_translate:test_neighbours_and_padding_change_no_translation",),
+        ("transformer",),
     ),
 }
