@@ -19,7 +19,7 @@ from seqmodels.evaluation.opening import parse_step
 if TYPE_CHECKING:
     from seqmodels.evaluation.run import GeneratedText
 
-DOC = """Goes on from a prompt; needs nothing but the work directory.
+DOC = """Goes on from a prompt, or from a file; needs nothing but the work directory.
 
 The text comes on stdout while it is made, everything else on stderr. It is also written, with its
 settings, into samples/ of the work directory.
@@ -32,10 +32,13 @@ def define(values: flags.FlagValues) -> None:
     string, integer = flags.DEFINE_string, flags.DEFINE_integer
     number, switch = flags.DEFINE_float, flags.DEFINE_bool
     string("prompt", "", "what the text starts with", flag_values=values)
+    string("prompt_file", None, "UTF-8 file that the text goes on from", flag_values=values)
     one = {"lower_bound": 1, "flag_values": values}
     zero = {"lower_bound": 0, "flag_values": values}
     integer("num_samples", 1, "texts to make at once", **one)
-    integer("max_tokens", 500, "new tokens of each text", **one)
+    integer("max_tokens", 500, "most new tokens of each text", **one)
+    integer("min_tokens", 0, "least, with --end", **zero)
+    string("end", "", r"a text ends behind this; \n is a line feed", flag_values=values)
     number("temperature", 1.0, "divides the logits; 0 is greedy", **zero)
     integer("top_k", None, "draw from the k most probable tokens only", **one)
     number("top_p", None, "draw from the fewest tokens of that share only", upper_bound=1, **zero)
@@ -52,6 +55,9 @@ def run(arguments: Arguments) -> int:
             f"--workdir={workdir}: a {config.model.kind} with task.kind={config.task.kind} writes "
             "no text; generate needs a run of task.kind=language_model"
         )
+    if asked.min_tokens and not asked.end:
+        raise UserError(f"--min_tokens={asked.min_tokens}: is only for --end=TEXT")
+    prompt = read_prompt(asked)
     program.set_up_jax(config)
     from seqmodels.evaluation.run import generate_text, load_run
 
@@ -59,21 +65,22 @@ def run(arguments: Arguments) -> int:
     settings: dict[str, Any] = {
         name: getattr(asked, name)
         for name in (
-            *("num_samples", "max_tokens", "temperature", "top_k", "top_p"),
+            *("num_samples", "max_tokens", "min_tokens", "temperature", "top_k", "top_p"),
             *("seed", "strict_length"),
         )
     }
-    printer = None if asked.json else Printer(asked.prompt, asked.num_samples)
+    settings["end"] = asked.end.replace(r"\n", "\n")
+    printer = None if asked.json else Printer(prompt, asked.num_samples)
     made = generate_text(
         opened,
-        [asked.prompt],
+        [prompt],
         **settings,
         on_text=printer,
         on_notice=program.say,
     )
     if printer is not None:
         printer.finish()
-    values = {"step": opened.step, "prompt": asked.prompt, **settings}
+    values = {"step": opened.step, "prompt": prompt, **settings}
     if asked.json:
         program.answer(arguments, {**values, **_texts(made)}, "")
     # Told first: a text that cannot be written is not lost.
@@ -81,6 +88,27 @@ def run(arguments: Arguments) -> int:
     if not asked.json:
         program.say(f"{made.tokens_per_second:,.0f} tokens/s; written to {path}")
     return program.DONE
+
+
+def read_prompt(asked: Any) -> str:
+    """The text to go on from: `--prompt`, or all of `--prompt_file`, its last line feed too.
+
+    Raises:
+      UserError: both are given, or the file is missing, empty or no UTF-8.
+    """
+    if asked.prompt_file is None:
+        return asked.prompt
+    if asked["prompt"].present:
+        raise UserError("--prompt and --prompt_file: give one of the two")
+    from seqmodels.data.datasets.text_file import find_files, read_file
+
+    files = find_files("--prompt_file", asked.prompt_file)
+    if len(files) > 1:
+        raise UserError(f"--prompt_file={asked.prompt_file}: matches {len(files)} files; name one")
+    text = read_file(files[0])
+    if not text:
+        raise UserError(f"{files[0]}: is empty")
+    return text
 
 
 @dataclasses.dataclass

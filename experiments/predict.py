@@ -41,8 +41,7 @@ def define(values: flags.FlagValues) -> None:
     string("input", None, "file or glob; - is stdin; of images also a folder", flag_values=values)
     string("output", None, "file to write; none = stdout", flag_values=values)
     integer("batch_size", 32, "inputs at once", lower_bound=1, flag_values=values)
-    beam_flags.define(values, beam_size=4, length_penalty=0.6)
-    integer("num_best", 1, "translations of each source", lower_bound=1, flag_values=values)
+    beam_flags.define(values)
     program.define_step(values)
 
 
@@ -54,7 +53,7 @@ def run(arguments: Arguments) -> int:
             f"--workdir={workdir}: predict knows no task.kind={config.task.kind} with data.kind="
             f"{config.data.kind}; it knows {', '.join(f'{t} of {d}' for t, d in READS.items())}"
         )
-    beam = beam_flags.make_beam(asked, config)
+    beam = beam_flags.read_beam(asked, config)
     images = config.data.kind == "images"
     given = find_images(asked.input) if images else find_lines(asked.input)
     output = check_output(asked.output)

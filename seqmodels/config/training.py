@@ -46,6 +46,19 @@ class EvaluationContext(enum.StrEnum):
     CROPS = "crops"
 
 
+class BleuTokenizer(enum.StrEnum):
+    """What sacrebleu takes for a word when it counts BLEU.
+
+    13a: as WMT does. intl: by Unicode's classes. char: each character. none: what stands between
+    white space, for texts whose words have been cut apart already.
+    """
+
+    WMT = "13a"
+    INTERNATIONAL = "intl"
+    CHARACTER = "char"
+    NONE = "none"
+
+
 @dataclasses.dataclass
 class OptimizerConfig:
     """optax settings. Weight decay spares biases, norms and embeddings.
@@ -129,6 +142,10 @@ class EvaluationConfig:
         up on what stands before it.
       num_crops: with context `crops`, random rows in all.
       baseline_order: order of the Kneser-Ney baseline reported beside the result; 1 = unigram.
+      beam_size, length_penalty, coverage_penalty: of the search for translations; see
+        `decoding.Beam`. A beam of 1 is greedy.
+      lowercase: BLEU, chrF and exact match compare lower-cased texts.
+      bleu_tokenizer: see `BleuTokenizer`.
     """
 
     context: EvaluationContext = EvaluationContext.WINDOW
@@ -136,3 +153,8 @@ class EvaluationConfig:
     batch_size: int = 32
     num_crops: int = 4096
     baseline_order: int = 6
+    beam_size: int = 4
+    length_penalty: float = 0.6
+    coverage_penalty: float = 0.0
+    lowercase: bool = False
+    bleu_tokenizer: BleuTokenizer = BleuTokenizer.WMT

@@ -70,6 +70,8 @@ _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "max_radius": ("above 0, up to 1", lambda x: 0 < x <= 1),
     "momentum": _FRACTION,
     "weight_decay": _NOT_NEGATIVE,
+    "length_penalty": _NOT_NEGATIVE,
+    "coverage_penalty": _NOT_NEGATIVE,
     "clip_norm": _POSITIVE,
     "ema_decay": ("between 0 and 1, both excluded", lambda x: 0 < x < 1),
 }

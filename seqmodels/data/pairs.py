@@ -52,6 +52,11 @@ class PairSplit:
         source, target = np.diff(self.source.offsets), np.diff(self.target.offsets) + 1
         return source[self.kept], target[self.kept]
 
+    def sources(self) -> list[np.ndarray]:
+        """Tokens of the sources of the pairs kept."""
+        tokens, offsets = self.source.tokens, self.source.offsets
+        return [tokens[offsets[i] : offsets[i + 1]] for i in self.kept]
+
     def count_targets(self, vocab_size: int, eos_id: int) -> np.ndarray:
         """How often each token is a target, [vocab_size]; <eos> once a pair."""
         starts, (_, lengths) = self.target.offsets[self.kept], self.lengths
@@ -121,6 +126,7 @@ class PairData:
 
     Attributes:
       encoding: the tokenizers of both sides.
+      source: where the texts come from.
       max_shapes: of the batches of a split.
     """
 
@@ -130,6 +136,7 @@ class PairData:
     splits: dict[str, PairSplit]
     where: Path
     notes: list[str]
+    source: PairSource
     max_shapes: int
 
     encoding_file = "tokenizer.json"
@@ -164,7 +171,7 @@ class PairData:
             fingerprint = hashlib.sha256(" ".join(prints).encode()).hexdigest()
         spec = make_task(config).make_spec(tokenizer)
         where, shapes = entries[0].where, data.max_shapes
-        return cls(spec, tokenizer, fingerprint, splits, where, notes, shapes)
+        return cls(spec, tokenizer, fingerprint, splits, where, notes, source, shapes)
 
     @classmethod
     def read_encoding(cls, path: Path) -> PairTokenizer:
@@ -190,6 +197,12 @@ class PairData:
     def rows(self, split: str, batch_size: int) -> ExampleRows:
         """Returns every pair of a split once, for evaluation."""
         return ExampleRows(self._examples(split, batch_size), batch_size)
+
+    def texts(self, split: str) -> tuple[list[str], list[str]]:
+        """Sources and targets as they were written, of the pairs kept, in their order."""
+        kept = get_split(self.splits, split).kept
+        sources, targets = self.source.pairs()[split]
+        return [sources[i] for i in kept], [targets[i] for i in kept]
 
     def _examples(self, split: str, batch_size: int) -> PairExamples:
         found = get_split(self.splits, split)

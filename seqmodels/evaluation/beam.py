@@ -65,6 +65,7 @@ class _Settings(NamedTuple):
     """What of a `Beam` compiles nothing anew."""
 
     end: Any
+    never: Any
     num_ranked: Any
     length_penalty: Any
     min_tokens: Any
@@ -96,8 +97,9 @@ def _continuations(state: _State, settings: _Settings) -> Float[Array, "B KV"]:
     """Log probabilities of the live hypotheses with each token behind them."""
     batch, size = state.totals.shape
     logs = jax.nn.log_softmax(state.logits, axis=-1).reshape(batch, size, -1)
-    is_end = jnp.arange(logs.shape[-1]) == settings.end
-    allowed = jnp.where(is_end, state.step >= settings.min_tokens, state.step < settings.max_tokens)
+    token = jnp.arange(logs.shape[-1])
+    goes_on = (token != settings.never) & (state.step < settings.max_tokens)
+    allowed = jnp.where(token == settings.end, state.step >= settings.min_tokens, goes_on)
     totals = jnp.where(allowed[None, None], state.totals[..., None] + logs, -jnp.inf)
     return totals.reshape(batch, -1)
 
@@ -204,6 +206,7 @@ class BeamSearch:
         end: int,
         beam: Beam,
         source: tuple[np.ndarray, np.ndarray] | None = None,
+        never: int = -1,
     ) -> list[list[Hypothesis]]:
         """Finds the best texts behind each prompt.
 
@@ -212,6 +215,7 @@ class BeamSearch:
           prompts: one or more arrays of tokens, of any lengths above 0.
           end: the token that ends a text.
           source: tokens and segment ids [B, S], of a model with an encoder.
+          never: a token that no text has, such as <bos>; -1 = none.
 
         Returns:
           Of each row up to `beam.num_best` hypotheses, at least one, best first.
@@ -229,6 +233,7 @@ class BeamSearch:
         covers = beam.coverage_penalty > 0
         settings = _Settings(
             np.int32(end),
+            np.int32(never),
             np.int32(beam.size if covers else beam.num_best),
             np.float32(beam.length_penalty),
             np.int32(beam.min_tokens),
@@ -270,7 +275,8 @@ def check_beam(model: Any, beam: Beam, prompt_length: int) -> None:
         )
 
 
-def _collect(ended: _Ended, num_best: int) -> list[list[Hypothesis]]:
+def _collect(ended: Any, num_best: int) -> list[list[Hypothesis]]:
+    """Makes texts of an `_Ended` on the host."""
     if not np.isfinite(ended.scores[:, 0]).all():
         raise RunFailure("no text that ends was found: the model gives no finite probabilities")
     return [

@@ -19,6 +19,7 @@ from seqmodels.evaluation.sound import render
 
 PROMPT = "X:"
 """What each sample begins with."""
+TUNE_END = "\n\n"
 
 
 def read_samples(path: Path) -> tuple[list[Tune], int]:
@@ -106,6 +107,7 @@ def sample_texts(
         num_samples=number,
         max_tokens=max_tokens,
         temperature=temperature,
+        end=TUNE_END,
         seed=seed,
         on_notice=lambda line: None,
     )

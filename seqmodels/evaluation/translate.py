@@ -1,18 +1,23 @@
-"""Texts of a run over pairs: sources in, the best targets out."""
+"""Texts of a run over pairs: sources in, the best targets out; and how good those are."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
+from seqmodels.config.training import EvaluationConfig
+from seqmodels.data.pairs import PairData
 from seqmodels.evaluation.beam import BeamSearch, check_beam
+from seqmodels.evaluation.beam_settings import make_beam
 from seqmodels.evaluation.prefill import position_limit
 from seqmodels.evaluation.run import Run
+from seqmodels.evaluation.text_metrics import WordByWord, score_by_length, score_texts
 
 _LEAST_WIDTH = 8
 
@@ -86,6 +91,7 @@ class Translator:
             end=encoding.eos_id,
             beam=self._beam,
             source=(tokens, segments),
+            never=encoding.bos_id,
         )
         return [
             [
@@ -94,3 +100,55 @@ class Translator:
             ]
             for hypotheses in found[: len(sources)]
         ]
+
+
+def translate_split(run: Run, data: PairData, split: str) -> list[str]:
+    """The best translation of each source of a split, in the order of the split."""
+    translator = Translator(run, make_beam(run.config), run.config.evaluation.batch_size)
+    sources = data.splits[split].sources()
+    found = [""] * len(sources)
+    # Sources of like length together: little padding, and few programs.
+    order = np.argsort([len(source) for source in sources], kind="stable")
+    for first in range(0, len(order), translator.batch_size):
+        chosen = order[first : first + translator.batch_size].tolist()
+        best = translator([sources[i] for i in chosen])
+        for i, hypotheses in zip(chosen, best, strict=True):
+            found[i] = hypotheses[0].text
+    return found
+
+
+def evaluate_translations(run: Run, data: PairData, split: str) -> dict[str, Any]:
+    """Translates a split and compares with its targets as they were written.
+
+    Returns:
+      What `score_texts` does, by_source_length (tokens; see `score_by_length`), beam_size,
+      length_penalty, coverage_penalty, and translation_baselines: the source itself, `WordByWord`.
+    """
+    sources, targets = data.texts(split)
+    config = run.config.evaluation
+    found, (lengths, _) = translate_split(run, data, split), data.splits[split].lengths
+    beam = make_beam(run.config)
+    return {
+        **score_texts(found, targets, config),
+        "by_source_length": score_by_length(found, targets, lengths, config),
+        "beam_size": beam.size,
+        "length_penalty": beam.length_penalty,
+        "coverage_penalty": beam.coverage_penalty,
+        "translation_baselines": score_baselines(data.texts("train"), sources, targets, config),
+    }
+
+
+def score_baselines(
+    train: tuple[list[str], list[str]],
+    sources: list[str],
+    targets: list[str],
+    config: EvaluationConfig,
+) -> list[dict[str, Any]]:
+    """Scores what needs no training: model, bleu, chrf and exact_match of each."""
+    writers = {"copy": str, "word by word, the most frequent": WordByWord(*train)}
+    names = ("bleu", "chrf", "exact_match")
+    rows = []
+    for name, write in writers.items():
+        scores = score_texts([write(source) for source in sources], targets, config)
+        rows.append({"model": name, **{n: scores[n] for n in names}})
+    return rows

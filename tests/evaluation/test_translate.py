@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,8 +15,12 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.recurrent import RecurrentConfig, Seq2SeqConfig
 from seqmodels.config.transformers import TransformerConfig
+from seqmodels.data.datasets.pair_source import Pairs
+from seqmodels.data.pairs import PairData, PairSplit
+from seqmodels.data.store import TokenSplit
+from seqmodels.evaluation.beam_settings import make_beam
 from seqmodels.evaluation.run import Run
-from seqmodels.evaluation.translate import Translator
+from seqmodels.evaluation.translate import Translator, evaluate_translations, translate_split
 from tests.evaluation.runs import make_pair_run, make_run
 from tests.tolerances import TOLERANCE
 
@@ -37,9 +44,9 @@ def translate(run: Run, sources: list[str], batch_size: int) -> list[Any]:
 @pytest.mark.parametrize("kind", MODELS)
 def test_neighbours_and_padding_change_no_translation(kind: str) -> None:
     run = make(kind)
-    together = translate(run, SOURCES, 4)
+    together, alone = translate(run, SOURCES, 4), Translator(run, BEAM, 1)
     for source, expected in zip(SOURCES, together, strict=True):
-        (found,) = translate(run, [source], 1)
+        (found,) = alone([alone.encode(source)])
         assert [t.text for t in found] == [t.text for t in expected]
         scores = [[t.score for t in side] for side in (found, expected)]
         np.testing.assert_allclose(*scores, **TOLERANCE["decoding"])
@@ -49,12 +56,13 @@ def test_neighbours_and_padding_change_no_translation(kind: str) -> None:
 def test_the_log_probability_is_that_of_the_translation_and_its_end(kind: str) -> None:
     run = make(kind)
     encoding, variables, model = run.encoding, {"params": run.params}, run.model
-    for source, found in zip(SOURCES, translate(run, SOURCES, 4), strict=True):
-        tokens = encoding.source.encode(source)[None]
+    sources = SOURCES[1:3]
+    for source, found in zip(sources, translate(run, sources, 2), strict=True):
+        tokens = jnp.asarray(encoding.source.encode(source))[None]
         memory = model.apply(variables, tokens, train=False, method="encode")
-        for one in found:
+        for one in found[1:]:
             target = [*encoding.target.encode(one.text), encoding.eos_id]
-            inputs = np.array([[encoding.bos_id, *target[:-1]]], np.int32)
+            inputs = jnp.array([[encoding.bos_id, *target[:-1]]], jnp.int32)
             features, _ = model.apply(variables, inputs, memory=memory, train=False)
             logits = np.asarray(model.apply(variables, features, method="readout"))[0]
             logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
@@ -75,3 +83,50 @@ def test_what_cannot_be_translated_is_told() -> None:
     text_run = make_run(RecurrentConfig(num_layers=1, model_dim=6, hidden_dim=7), "abc")
     with pytest.raises(UserError, match="its data are no pairs, nothing to translate"):
         Translator(text_run, BEAM, 2)
+
+
+@dataclasses.dataclass
+class Written:
+    """Pairs as a data set gives them."""
+
+    both: tuple[list[str], list[str]]
+    description = "written down"
+
+    def fingerprint(self) -> str:
+        return "print"
+
+    def pairs(self) -> Pairs:
+        return {"train": (["ab ca"], ["ba ac"]), "test": self.both}
+
+    def name(self, split: str, index: int) -> str:
+        return f"{split} pair {index}"
+
+
+def make_data(run: Run, source: Written) -> PairData:
+    def tokens(texts: list[str]) -> TokenSplit:
+        parts = [run.encoding.source.encode(text) for text in texts]
+        return TokenSplit(np.concatenate(parts), np.cumsum([0, *map(len, parts)]))
+
+    both = source.both
+    splits = {"test": PairSplit(tokens(both[0]), tokens(both[1]), np.arange(len(both[0])))}
+    splits["train"] = dataclasses.replace(splits["test"], kept=np.arange(1))
+    return PairData(run.spec, run.encoding, "print", splits, Path("nowhere"), [], source, 2)
+
+
+def test_a_split_is_translated_whole_and_in_order() -> None:
+    """However batches are cut, the last of them not full; and every pair counts once."""
+    run = make_pair_run(MODELS["seq2seq"], "abc", max_target_length=7)
+    sources = ["cabca", "a", "bc", "ccbabca", "b"]
+    translator = Translator(run, make_beam(run.config), 1)
+    alone = [translator([translator.encode(source)])[0][0].text for source in sources]
+    targets = [alone[0], "cc", alone[2], alone[3], "cc"]
+    data = make_data(run, Written((sources, targets)))
+    evaluation = dataclasses.replace(run.config.evaluation, batch_size=2)
+    run = dataclasses.replace(run, config=dataclasses.replace(run.config, evaluation=evaluation))
+    assert translate_split(run, data, "test") == alone
+    found = evaluate_translations(run, data, "test")
+    assert found["exact_match"] == 3 / 5
+    assert sum(row["num_pairs"] for row in found["by_source_length"]) == 5
+    copied, by_word = found["translation_baselines"]
+    assert copied["exact_match"] == sum(map(str.__eq__, sources, targets)) / 5
+    assert by_word["model"].startswith("word by word")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from seqmodels.config.training import BleuTokenizer
 from tests.evaluation.test_scoring import RECURRENT
 from tests.mutants.mutant import Mutant
 
 SCORER, SCORING = "evaluation.scoring:Scorer", "evaluation.test_scoring"
-BEAM = "evaluation.test_beam"
+TRANSLATING = "evaluation.test_translate"
+BEAM, DECODER = "evaluation.test_beam", "evaluation.test_decoding"
 TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
 DECODING = {
     "a beam does not reorder its carry": Mutant(
@@ -39,7 +41,48 @@ DECODING = {
     "a source's padding is looked at": Mutant(
         "evaluation.translate:Translator.__call__",
         *("segments[row, : len(source)]", "segments[row]"),
-        *("evaluation.test_translate:test_neighbours_and_padding_change_no_translation",),
+        *(f"{TRANSLATING}:test_neighbours_and_padding_change_no_translation",),
         ("transformer",),
+    ),
+    "translations come in the order of their lengths": Mutant(
+        "evaluation.translate:translate_split",
+        *("zip(chosen, best, strict=True)", "zip(range(first, len(order)), best, strict=False)"),
+        f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
+    ),
+    "halves of a place are rounded down": Mutant(
+        "evaluation.text_metrics:WordByWord.__init__",
+        *("(len(others) - 1) + last)", "(len(others) - 1))"),
+        "evaluation.test_text_metrics:test_word_by_word",
+    ),
+    "BLEU forgets the case it was asked for": Mutant(
+        "evaluation.text_metrics:score_texts",
+        *("BLEU(lowercase=config.lowercase, ", "BLEU("),
+        "evaluation.test_text_metrics:test_scores_are_sacrebleu_s_own",
+        (BleuTokenizer.WMT, True),
+    ),
+    "an answer gets the score of another": Mutant(
+        "evaluation.choices:_score",
+        *("nats[chosen] = ", "nats[first : first + len(chosen)] = "),
+        "evaluation.test_choices:test_the_likely_answer_is_chosen_whatever_the_batch",
+    ),
+    "shots are shown without their answers": Mutant(
+        "data.choices:read_questions",
+        *("q.prompt + q.choices[q.answer]", "q.prompt"),
+        "data.test_choices:test_shots_stand_before_the_prompt_and_are_not_asked",
+        (lambda folder: folder,),
+    ),
+    "a text may end one token too early": Mutant(
+        *("evaluation.sampling:forbid_end", "(index + 1 < least)", "(index + 2 < least)"),
+        *(f"{DECODER}:test_a_text_ends_behind_its_end_and_not_too_early", ("recurrent",)),
+    ),
+    "an end may not begin in the prompt": Mutant(
+        "evaluation.decoding:_Request._cut",
+        *("np.concatenate([self._tails, ", "np.concatenate([self._tails * 0 - 1, "),
+        *(f"{DECODER}:test_a_text_ends_behind_its_end_and_not_too_early", ("recurrent",)),
+    ),
+    "a translation may have <bos> in it": Mutant(
+        *("evaluation.beam:_continuations", "(token != settings.never) & ", ""),
+        f"{TRANSLATING}:test_the_log_probability_is_that_of_the_translation_and_its_end",
+        ("seq2seq",),
     ),
 }
