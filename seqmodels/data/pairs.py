@@ -199,7 +199,7 @@ class PairData:
         return ExampleRows(self._examples(split, batch_size), batch_size)
 
     def texts(self, split: str) -> tuple[list[str], list[str]]:
-        """Sources and targets as they were written, of the pairs kept, in their order."""
+        """Sources and targets as texts, in data.form, of the pairs kept, in their order."""
         kept = get_split(self.splits, split).kept
         sources, targets = self.source.pairs()[split]
         return [sources[i] for i in kept], [targets[i] for i in kept]

@@ -12,6 +12,7 @@ from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.config.training import EvaluationConfig
+from seqmodels.data.datasets.pair_source import bring
 from seqmodels.data.pairs import PairData
 from seqmodels.evaluation.beam import BeamSearch, check_beam
 from seqmodels.evaluation.beam_settings import make_beam
@@ -53,20 +54,20 @@ class Translator:
     """
 
     def __init__(self, run: Run, beam: Beam, batch_size: int) -> None:
-        if run.config.data.kind != PairsDataConfig.kind:
+        if not isinstance(run.config.data, PairsDataConfig):
             raise UserError(f"--workdir={run.workdir}: its data are no pairs, nothing to translate")
         check_beam(run.model, beam, 1)
         self._run, self._beam, self.batch_size = run, beam, batch_size
         self._search = BeamSearch(run.model)
-        self._limit = position_limit(run.model)
+        self._limit, self._form = position_limit(run.model), run.config.data.form
 
     def encode(self, text: str) -> np.ndarray:
-        """A source's tokens; symbols outside the vocabulary become <unk> where there is one.
+        """A source's tokens, in data.form; unknown symbols become <unk> where there is one.
 
         Raises:
           UserError: it is empty, has unknown symbols or is longer than the model's positions.
         """
-        tokens = self._run.encoding.source.encode(text, unknown=True)
+        tokens = self._run.encoding.source.encode(bring(text, self._form), unknown=True)
         if not len(tokens):
             raise UserError("is empty; a source needs at least one token")
         if self._limit is not None and len(tokens) > self._limit:
@@ -118,7 +119,7 @@ def translate_split(run: Run, data: PairData, split: str) -> list[str]:
 
 
 def evaluate_translations(run: Run, data: PairData, split: str) -> dict[str, Any]:
-    """Translates a split and compares with its targets as they were written.
+    """Translates a split and compares with its targets as they are in data.form.
 
     Returns:
       What `score_texts` does, by_source_length (tokens; see `score_by_length`), beam_size,

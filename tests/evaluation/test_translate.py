@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from seqmodels.config.data import TextForm
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.config.models import ModelConfig
@@ -68,6 +69,12 @@ def test_the_log_probability_is_that_of_the_translation_and_its_end(kind: str) -
             logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
             total = sum(float(log[token]) for log, token in zip(logs, target, strict=True))
             np.testing.assert_allclose(one.log_probability, total, **TOLERANCE["decoding"])
+
+
+def test_a_source_is_brought_into_the_form_of_the_data() -> None:
+    run = make_pair_run(MODELS["transformer"], " abc", form=TextForm.LOWER_WORDS)
+    tokens = Translator(run, BEAM, 2).encode("A  cab")
+    assert run.encoding.source.decode(tokens) == "a cab"
 
 
 def test_what_cannot_be_translated_is_told() -> None:
