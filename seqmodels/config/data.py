@@ -12,13 +12,14 @@ MAX_SHAPES = 8
 
 
 class TokenizerKind(enum.StrEnum):
-    """What a token is. All but huggingface, which is read, are made from the training split only.
+    """What a token is. The last two are read; the others are made from the training split only.
 
     character: a Unicode code point.
     byte: a byte of UTF-8.
     word: what stands between white space; a line feed is <eos>.
     bpe: a string of bytes; data.vocab_size of them are learned.
     huggingface: what a tokenizer of the `tokenizers` library says.
+    run: what it is for another run.
     """
 
     CHARACTER = "character"
@@ -26,8 +27,10 @@ class TokenizerKind(enum.StrEnum):
     WORD = "word"
     BPE = "bpe"
     HUGGINGFACE = "huggingface"
+    RUN = "run"
 
 
+_READ = (TokenizerKind.HUGGINGFACE, TokenizerKind.RUN)
 _SIZED = {TokenizerKind.WORD: 3, TokenizerKind.BPE: 256, TokenizerKind.HUGGINGFACE: 1}
 """Tokenizers that take data.vocab_size, and its least: <unk>, <eos> and a word; all bytes."""
 
@@ -102,7 +105,7 @@ class TextDataConfig(DataConfig):
         test_split may be none.
       tokenizer: see `TokenizerKind`.
       tokenizer_path: huggingface: a folder with tokenizer.json, vocab.json and merges.txt, or
-        vocab.txt; or such a file.
+        vocab.txt; or such a file. run: a work directory.
       vocab_size: word: most tokens, <unk> and <eos> among them, the most frequent words stay; none
         = all words. bpe: tokens that are learned. huggingface: size of the model's vocabulary where
         its table has more rows than the tokenizer has tokens; none = those of the tokenizer.
@@ -219,8 +222,8 @@ class PairsDataConfig(DataConfig):
       train_source_path .. test_target_path: `parallel_text`: two files a split, instead.
       validation_fraction, test_fraction: shares of path, or of the lines of source_path, that are
         held out.
-      tokenizer, vocab_size, min_count: as for text, but for huggingface; of each vocabulary. Lines
-        have no line feed, so <eos> is the target's end alone.
+      tokenizer, vocab_size, min_count: as for text, but for huggingface and run; of each
+        vocabulary. Lines have no line feed, so <eos> is the target's end alone.
       unknown_symbols: character tokenizer: keep a symbol <unk> for what the training split lacks.
       form: what is made of the texts before they are tokenised.
       shared_vocabulary: one vocabulary for both sides, or one a side.
@@ -290,8 +293,8 @@ class PairsDataConfig(DataConfig):
         }
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        if self.tokenizer is TokenizerKind.HUGGINGFACE:
-            others = ", ".join(kind for kind in TokenizerKind if kind is not self.tokenizer)
+        if self.tokenizer in _READ:
+            others = ", ".join(kind for kind in TokenizerKind if kind not in _READ)
             yield "tokenizer", f"must be one of {others} for data of kind pairs"
         else:
             yield from tokenizer_problems(self)
@@ -380,9 +383,9 @@ def tokenizer_problems(config: Any) -> Iterator[tuple[str, str]]:
 
 def tokenizer_path_problems(config: Any) -> Iterator[tuple[str, str]]:
     """Whether a tokenizer that is read has a place, and no other one has."""
-    if config.tokenizer is not TokenizerKind.HUGGINGFACE:
-        if config.tokenizer_path is not None:
-            only = f"is only for data.tokenizer=huggingface, not {config.tokenizer}"
-            yield "tokenizer_path", only
-    elif not config.tokenizer_path:
-        yield "tokenizer_path", "data.tokenizer=huggingface needs a folder or a file here"
+    kind, path = config.tokenizer, config.tokenizer_path
+    if kind not in _READ and path is not None:
+        yield "tokenizer_path", f"is only for data.tokenizer={' or '.join(_READ)}, not {kind}"
+    elif kind in _READ and not path:
+        what = "a work directory" if kind is TokenizerKind.RUN else "a folder or a file"
+        yield "tokenizer_path", f"data.tokenizer={kind} needs {what} here"

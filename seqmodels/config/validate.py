@@ -322,7 +322,7 @@ def _best_metric(config: ExperimentConfig) -> Problems:
         return
     loses = isinstance(data, TextDataConfig) and (
         (data.tokenizer is TokenizerKind.CHARACTER and data.unknown_symbols)
-        or data.tokenizer in (TokenizerKind.WORD, TokenizerKind.HUGGINGFACE)
+        or data.tokenizer in (TokenizerKind.WORD, TokenizerKind.HUGGINGFACE, TokenizerKind.RUN)
     )
     if name not in task.best_metrics:
         yield problem("training.best_metric", name, f"task.kind={task.kind} has none")

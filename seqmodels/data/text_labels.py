@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.tokenizers import SavedTokenizer, Tokenizer, tokenizer_from_json
+from seqmodels.data.tokenizers import (
+    SavedTokenizer,
+    Tokenizer,
+    load_tokenizer,
+    tokenizer_from_json,
+)
 from seqmodels.types import Batch, TokenInput
 
 CLASS_TOKEN = "[CLS]"
@@ -82,3 +87,18 @@ def read_text_labels(path: Path) -> TextLabels:
     except ValueError:
         pass
     raise UserError(f"{path}: not a tokenizer with classes")
+
+
+def read_any_tokenizer(path: Path) -> Tokenizer:
+    """Reads the tokenizer that a run over texts keeps, whether they have classes or not.
+
+    Raises:
+      UserError: the file is missing or damaged, or has a tokenizer for each of two sides.
+    """
+    try:
+        return load_tokenizer(path)
+    except UserError as error:
+        try:
+            return read_text_labels(path).tokenizer
+        except UserError:
+            raise error from None

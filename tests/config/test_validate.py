@@ -64,7 +64,17 @@ BAD = [
     (LSTM, "data.tokenizer=bpe data.vocab_size=300 data.min_count=2", "word, not bpe"),
     (LSTM, "data.tokenizer=word data.min_count=0", "1 or more"),
     (LSTM, "data.tokenizer=word data.unknown_symbols=false", "word, which has <unk>"),
-    (LSTM, "data.tokenizer=word data.tokenizer_path=x", "data.tokenizer=huggingface, not word"),
+    (
+        LSTM,
+        "data.tokenizer=word data.tokenizer_path=x",
+        "data.tokenizer=huggingface or run, not word",
+    ),
+    (
+        LSTM,
+        "data.tokenizer=run data.tokenizer_path=none",
+        "data.tokenizer=run needs a work directory here",
+    ),
+    (LSTM, "data.tokenizer=run data.tokenizer_path=x data.vocab_size=9", "not run"),
     (LSTM, "data.tokenizer=word training.best_metric=bits_per_byte", "loses nothing"),
     (LSTM, "task.label_smoothing=1", "from 0 up to, but not, 1"),
     (BERT, "task.mask_rate=0", "between 0 and 1"),

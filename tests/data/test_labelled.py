@@ -22,7 +22,8 @@ from seqmodels.data.datasets.order_sentences import OrderSentences, split_words
 from seqmodels.data.labelled import LabelledData
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
-from seqmodels.data.text_labels import read_text_labels
+from seqmodels.data.text_labels import TextLabels, read_text_labels
+from seqmodels.data.words import WordTokenizer
 from seqmodels.tasks.naive_bayes import naive_bayes
 from seqmodels.types import ClassOutput, TokenInput
 from tests.data.helpers import data_root
@@ -243,6 +244,29 @@ def test_bytes_characters_and_byte_pairs(tmp_path: Path) -> None:
     assert [data.encoding.tokenizer.decode(t) for t in of(data.splits["train"])][:8] == [
         text for text, _ in TEXTS[:8]
     ]
+
+
+def test_the_tokenizer_of_a_run(tmp_path: Path) -> None:
+    """Over text or over texts with classes; what it lacks is <unk>."""
+    settings = written(tmp_path)
+    runs = [tmp_path / "text", tmp_path / "classes"]
+    for run in runs:
+        run.mkdir()
+    words = WordTokenizer(["c", "other", "a"])
+    words.save(runs[0] / "tokenizer.json")
+    TextLabels(words, ("no", "yes"), class_token=True).save(runs[1] / "tokenizer.json")
+    for run in runs:
+        fields = {**settings, "tokenizer": TokenizerKind.RUN, "tokenizer_path": str(run)}
+        data = load(class_token=True, **fields)
+        assert data.encoding.tokenizer.to_json() == words.to_json()
+        assert data.encoding.names == ("x", "y", "z") and data.spec.inputs == TokenInput(6)
+        assert of(data.splits["train"])[3].tolist() == [4, 0, 2, 0]  # a b c d
+        assert "train split are not in the vocabulary of the tokenizer of the run" in data.notes[0]
+    (runs[1] / "tokenizer.json").write_text('{"kind": "pair"}')
+    line = mistake(**fields)
+    assert "classes" in line and "not a tokenizer file" in line
+    line = mistake(**{**fields, "tokenizer_path": str(tmp_path / "none")})
+    assert "data.tokenizer_path=" in line and "has no tokenizer.json" in line
 
 
 def test_classes_are_ordered_as_numbers(tmp_path: Path) -> None:

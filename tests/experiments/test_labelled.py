@@ -81,6 +81,50 @@ def rest_of_the_commands(door: FrontDoor, workdir: Path, folder: Path) -> None:
     assert door(*flags, "--json").json["num_targets"] == 2
 
 
+SMALL_BERT = {
+    **{name: value for name, value in FIELDS.items() if name != "data.max_shapes"},
+    **SMALL["bert"],
+}
+
+
+@pytest.mark.hard
+def test_masked_tokens_then_classes(door: FrontDoor, tmp_path: Path) -> None:
+    """The recipe of wikitext2_bert, on other texts."""
+    text = tmp_path / "own.txt"
+    text.write_text("it was good , and it was not bad at all .\n" * 60)
+    fields = {
+        **SMALL_BERT,
+        "data.name": "text_file",
+        "data.path": text,
+        "data.validation_fraction": 0.2,
+        "data.vocab_size": 300,
+        "data.cache_dir": tmp_path / "cache",
+    }
+    first, second = tmp_path / "first", tmp_path / "second"
+    flags = [f"--config.{name}={value}" for name, value in fields.items()]
+    assert launch.main(["train", "--config=wikitext2_bert", *flags, f"--workdir={first}"]) == 0
+    found = door("evaluate", f"--workdir={first}", "--json").json
+    assert found["baseline"]["model"] == "ngram" and 0 <= found["accuracy"] <= 1
+    fields = {
+        **SMALL_BERT,
+        "data.max_shapes": 1,
+        "data.name": "order_sentences",
+        "data.tokenizer_path": first,
+        "data.cache_dir": tmp_path / "cache",
+    }
+    flags = [f"--config.{name}={value}" for name, value in fields.items()]
+    words = ["train", "--config=wikitext2_bert:sst2", *flags, f"--workdir={second}"]
+    told = door(*words, f"--init_from={first}")
+    assert told.status == 0, told.err
+    (line,) = [line for line in told.err.splitlines() if " parameters from " in line]
+    taken, _, total = line.split()[1:4]
+    assert (int(taken), int(total)) == (int(total) - 4, int(total)), told.err
+    fresh = next(line for line in told.err.splitlines() if "stay fresh" in line)
+    assert "4 stay fresh" in fresh and "pooler" in fresh and "head" in fresh
+    assert "warning: both vocabularies" not in told.err
+    assert door("evaluate", f"--workdir={second}", "--json").json["num_targets"] == 20
+
+
 MISTAKES = {
     "a tied head": ("gpt", "model.tie_embeddings=true", "must be false: the outputs are classes"),
     "too long": ("bert", "data.max_length=64", "must be at most model.max_length, 40"),

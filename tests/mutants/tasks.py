@@ -8,7 +8,7 @@ from tests.mutants.mutant import Mutant
 
 SCORES, LABELLED = "tasks.test_classification", "data.test_labelled"
 NUMBERS, PAIRS, MULTI30K = "data.test_numbers", "data.test_pairs", "data.test_multi30k"
-STORIES = "data.test_stories"
+STORIES, FINETUNING = "data.test_stories", "training.test_finetuning"
 
 
 def folder(path: Path) -> Path:
@@ -71,5 +71,9 @@ TASKS = {
     "things are taken from afar": Mutant(
         *("data.datasets.stories:_World.happen", "self.lying.get(t, here) == here", "True"),
         f"{STORIES}:test_nobody_takes_what_is_not_there",
+    ),
+    "texts with classes are told nothing of other symbols": Mutant(
+        *("training.initialize_from:_notes", "encoding.tokenizer if", "encoding if"),
+        *(f"{FINETUNING}:test_texts_with_classes_are_told_of_other_symbols_too", (folder,)),
     ),
 }
