@@ -40,30 +40,11 @@ def get_config(variant: str) -> ExperimentConfig:
         num_token_types=1,
         dropout_rate=0.1,
     )
-    if variant == "sst2":
-        return ExperimentConfig(
-            model=model,
-            data=LabelledTextDataConfig(
-                name="sst2",
-                tokenizer=TokenizerKind.RUN,
-                tokenizer_path=PRETRAINED,
-                class_token=True,
-                max_length=LENGTH,
-                cut_long=True,
-                batch_size=32,
-                max_shapes=4,
-            ),
-            task=ClassificationConfig(),
-            optimizer=OptimizerConfig(peak_lr=2e-4, warmup_steps=100, weight_decay=0.01),
-            training=TrainingConfig(
-                num_steps=1100,
-                log_every=50,
-                evaluate_every=220,
-                checkpoint_every=220,
-                init_from=PRETRAINED,
-            ),
-            evaluation=EvaluationConfig(batch_size=128),
-        )
+    return fine_tuned(model) if variant == "sst2" else pretrained(model)
+
+
+def pretrained(model: BERTConfig) -> ExperimentConfig:
+    """Masked tokens of WikiText-2."""
     return ExperimentConfig(
         model=model,
         data=TextDataConfig(
@@ -80,4 +61,31 @@ def get_config(variant: str) -> ExperimentConfig:
             num_steps=10_000, log_every=50, evaluate_every=1000, checkpoint_every=1000
         ),
         evaluation=EvaluationConfig(sequence_length=LENGTH, batch_size=128),
+    )
+
+
+def fine_tuned(model: BERTConfig) -> ExperimentConfig:
+    """Sentences of SST-2, five epochs."""
+    return ExperimentConfig(
+        model=model,
+        data=LabelledTextDataConfig(
+            name="sst2",
+            tokenizer=TokenizerKind.RUN,
+            tokenizer_path=PRETRAINED,
+            class_token=True,
+            max_length=LENGTH,
+            cut_long=True,
+            batch_size=32,
+            max_shapes=4,
+        ),
+        task=ClassificationConfig(),
+        optimizer=OptimizerConfig(peak_lr=2e-4, warmup_steps=100, weight_decay=0.01),
+        training=TrainingConfig(
+            num_steps=1100,
+            log_every=50,
+            evaluate_every=220,
+            checkpoint_every=220,
+            init_from=PRETRAINED,
+        ),
+        evaluation=EvaluationConfig(batch_size=128),
     )
