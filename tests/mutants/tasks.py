@@ -34,7 +34,7 @@ TASKS = {
     ),
     "a denial outside is forgotten": Mutant(
         *("data.datasets.order_sentences:write", "!= praise_first) != flips", "!= praise_first)"),
-        f"{LABELLED}:test_sentences_mean_what_is_not_denied",
+        "data.test_order_sentences:test_sentences_mean_what_is_not_denied",
     ),
     "the classes are not in the fingerprint": Mutant(
         *("data.labelled:LabelledData.load", "digest.update(split.labels.tobytes())", "pass"),
