@@ -17,6 +17,7 @@ COMMANDS = {
     "inspect": "experiments.inspect_",
     "batch": "experiments.batch",
     "music": "experiments.music",
+    "reproduce": "experiments.reproduce",
     "import": "experiments.import_",
     "export": "experiments.export",
 }

@@ -88,28 +88,12 @@ def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]
     from seqmodels.evaluation.run import load_run, open_data
 
     opened = load_run(workdir, step)
-    data = open_data(workdir, config)
-    training = music.training_tunes(data)
-    if not training:
-        raise UserError(f"--workdir={workdir}: {config.data.name} has no tunes in ABC")
-    settings = (asked.num_samples, asked.max_tokens, asked.temperature, asked.seed)
-    found, tunes = {}, []
-    base = music.baseline_run(opened, data)
-    ngram = base.model.config
-    for name, one in ((f"{ngram.kind} baseline", base), ("this run", opened)):
-        tunes = [music.first_tune(text) for text in music.sample_texts(one, *settings)]
-        found[name] = music.judge(tunes, training)
-    values = {
-        "step": opened.step,
-        **{name: getattr(asked, name) for name in ("max_tokens", "temperature", "seed")},
-        **found["this run"],
-        "baseline": {
-            "model": ngram.kind,
-            "order": ngram.order,
-            **next(iter(found.values())),
-        },
+    settings = {
+        name: getattr(asked, name) for name in ("num_samples", "max_tokens", "temperature", "seed")
     }
-    return values, tunes, [_line(name, row) for name, row in found.items()]
+    found, base, tunes = music.judge_run(opened, open_data(workdir, config), **settings)
+    values = {"step": opened.step, **settings, **found, "baseline": base}
+    return values, tunes, [_line(f"{base['model']} baseline", base), _line("this run", found)]
 
 
 def _line(name: str, row: dict[str, Any]) -> str:

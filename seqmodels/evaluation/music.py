@@ -114,6 +114,29 @@ def sample_texts(
     return made.texts
 
 
+def judge_run(
+    run: Any, data: Any, *, num_samples: int, max_tokens: int, temperature: float, seed: int
+) -> tuple[dict[str, Any], dict[str, Any], list[Tune]]:
+    """Has a run write tunes, and the n-gram of `baseline_run` as many.
+
+    Returns:
+      What `judge` says of the run, and of the n-gram (its model and order too); the run's tunes.
+
+    Raises:
+      UserError: its data have no tunes.
+    """
+    training = training_tunes(data)
+    if not training:
+        name = run.config.data.name
+        raise UserError(f"--workdir={run.workdir}: {name} has no tunes in ABC")
+    settings = (num_samples, max_tokens, temperature, seed)
+    sample = lambda one: [first_tune(text) for text in sample_texts(one, *settings)]
+    base = baseline_run(run, data)
+    named = {"model": base.config.model.kind, "order": run.config.evaluation.baseline_order}
+    tunes = sample(run)
+    return judge(tunes, training), {**named, **judge(sample(base), training)}, tunes
+
+
 def baseline_run(run: Any, data: Any) -> Any:
     """The Kneser-Ney n-gram of evaluation.baseline_order, counted on the run's training split."""
     import jax

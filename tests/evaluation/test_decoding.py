@@ -180,7 +180,7 @@ def test_a_text_ends_behind_its_end_and_not_too_early(kind: str) -> None:
         for row, new in enumerate(plain):
             assert new.tolist() == free[row][2 : 2 + first_end(free[row], end, 1)]
         assert len(plain[0]) < 60
-        for least in (20, 60):
+        for least in (len(plain[0]) + 1, 60):  # one more than where the first row ended
             for row, new in enumerate(make(end=tuple(end), min_tokens=least)):
                 assert least <= len(new) <= 60
                 text = [*prompts[row].tolist(), *new.tolist()]

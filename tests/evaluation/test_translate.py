@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -123,9 +124,11 @@ def make_data(run: Run, source: Written) -> PairData:
 def test_a_split_is_translated_whole_and_in_order() -> None:
     """However batches are cut, the last of them not full; and every pair counts once."""
     run = make_pair_run(MODELS["seq2seq"], "abc", max_target_length=7)
+    run = dataclasses.replace(run, params=jax.tree.map(lambda x: 2 * x, run.params))
     sources = ["cabca", "a", "bc", "ccbabca", "b"]
     translator = Translator(run, make_beam(run.config), 1)
     alone = [translator([translator.encode(source)])[0][0].text for source in sources]
+    assert len(set(alone)) > 2, "sources that the model does not tell apart show no order"
     targets = [alone[0], "cc", alone[2], alone[3], "cc"]
     data = make_data(run, Written((sources, targets)))
     evaluation = dataclasses.replace(run.config.evaluation, batch_size=2)

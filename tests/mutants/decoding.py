@@ -1,4 +1,4 @@
-"""Wrong versions of beam search and of what is made of it."""
+"""Wrong versions of decoding, of the scores of what was decoded, and of goals."""
 
 from __future__ import annotations
 
@@ -84,5 +84,13 @@ DECODING = {
         *("evaluation.beam:_continuations", "(token != settings.never) & ", ""),
         f"{TRANSLATING}:test_the_log_probability_is_that_of_the_translation_and_its_end",
         ("seq2seq",),
+    ),
+    "a goal must be passed": Mutant(
+        *("evaluation.goals:Goal.is_met", "value >= self.goal", "value > self.goal"),
+        "evaluation.test_goals:test_a_goal_is_met_from_its_own_side",
+    ),
+    "the best seed counts": Mutant(
+        *("evaluation.goals:Goal.summarize", "statistics.fmean(values)", "max(values)"),
+        "evaluation.test_goals:test_the_mean_of_the_seeds_counts",
     ),
 }
