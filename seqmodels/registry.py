@@ -154,12 +154,12 @@ DATASETS: dict[str, Entry] = {
     ),
     "shapes": Entry(
         "seqmodels.data.datasets.shapes:Shapes",
-        "seqmodels.config.data:ImagesDataConfig",
+        "seqmodels.config.images:ImagesDataConfig",
         "built in: circles, squares, triangles and crosses on noise",
     ),
     "tfds_images": Entry(
         "seqmodels.data.datasets.catalog_images:CatalogImages",
-        "seqmodels.config.data:ImagesDataConfig",
+        "seqmodels.config.images:ImagesDataConfig",
         "tfds_images:NAME, classified images of a TFDS catalog data set in array_record form",
     ),
     "dates": Entry(
@@ -186,6 +186,11 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.data.datasets.pairs_file:PairsFile",
         "seqmodels.config.data:PairsDataConfig",
         "your own pairs: CSV or TSV files with named columns",
+    ),
+    "tfds_pairs": Entry(
+        "seqmodels.data.datasets.catalog_pairs:CatalogPairs",
+        "seqmodels.config.data:PairsDataConfig",
+        "tfds_pairs:NAME, two texts of a TFDS catalog data set in array_record form",
     ),
     "order_sentences": Entry(
         "seqmodels.data.datasets.order_sentences:OrderSentences",

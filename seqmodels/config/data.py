@@ -163,34 +163,6 @@ class TextDataConfig(DataConfig):
         yield from tokenizer_path_problems(self)
 
 
-@dataclasses.dataclass
-class ImagesDataConfig(DataConfig):
-    """Images, each of one class. Pixels become (x / 255 - 0.5) / 0.5, ViT's own preprocessing.
-
-    Attributes:
-      name: `shapes` (made up) or `tfds_images:NAME`.
-      image_size: height and width that images are resized to; none = as they are stored (shapes:
-        32).
-      tfds_data_dir: where `tfds_images:NAME` is prepared; none = as for text.
-      train_split, validation_split, test_split: `tfds_images:NAME`: TFDS split expressions;
-        test_split may be none.
-    """
-
-    kind: ClassVar[str] = "images"
-    name: str = "shapes"
-    image_size: int | None = None
-    tfds_data_dir: str | None = None
-    train_split: str = "train[:90%]"
-    validation_split: str = "train[90%:]"
-    test_split: str | None = "test"
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        if self.name in ("tfds_images", "tfds_images:"):
-            yield "name", "must name a data set: tfds_images:NAME"
-        if self.name == "shapes" and self.image_size is not None and self.image_size < 8:
-            yield "image_size", "must be 8 or more with data.name=shapes"
-
-
 class TextForm(enum.StrEnum):
     """written: as it is. lower_words: in lower case, words and marks set apart by a space."""
 
@@ -211,12 +183,15 @@ class PairsDataConfig(DataConfig):
     """Pairs of texts: a source, and the target that it is to become.
 
     Attributes:
-      name: `dates`, `numbers` (both made up), `multi30k`, `parallel_text` or `pairs_file`.
+      name: `dates`, `numbers` (both made up), `multi30k`, `parallel_text`, `pairs_file`
+        or `tfds_pairs:NAME`.
       path: `pairs_file`: a CSV or TSV file (by its ending) whose first line names the columns;
         split by a hash of the source. `multi30k`: the folder of its files.
       source_language, target_language: `multi30k`: its direction.
       train_path, validation_path, test_path: `pairs_file`: a file each, instead of path.
-      source_column, target_column: `pairs_file`: the columns of the two sides.
+      source_column, target_column: the two sides: columns of `pairs_file`, text features of
+        `tfds_pairs:NAME` (of a translation its languages).
+      tfds_data_dir, train_split, validation_split, test_split: `tfds_pairs:NAME`: as for text.
       source_path, target_path: `parallel_text`: two UTF-8 files, line i of one is the translation
         of line i of the other; split by fraction (the last part is held out).
       train_source_path .. test_target_path: `parallel_text`: two files a split, instead.
@@ -255,6 +230,10 @@ class PairsDataConfig(DataConfig):
     test_path: str | None = None
     source_column: str = "source"
     target_column: str = "target"
+    tfds_data_dir: str | None = None
+    train_split: str = "train"
+    validation_split: str = "validation"
+    test_split: str | None = "test"
     source_path: str | None = None
     target_path: str | None = None
     train_source_path: str | None = None
@@ -301,6 +280,8 @@ class PairsDataConfig(DataConfig):
         yield from fraction_problems(self)
         if self.max_shapes > MAX_SHAPES:
             yield "max_shapes", f"must be at most {MAX_SHAPES}"
+        if self.name in ("tfds_pairs", "tfds_pairs:"):
+            yield "name", "must name a data set: tfds_pairs:NAME"
         if self.source_column == self.target_column:
             yield "target_column", "must be another one than data.source_column"
         if self.source_language is self.target_language:

@@ -153,7 +153,7 @@ def _registered(config: ExperimentConfig) -> Problems:
         yield problem("data.name", data.name, f"is of kind {kinds[name]}, not {data.kind}")
 
 
-_CATALOGS = ("tfds", "tfds_images", "tfds_labelled")
+_CATALOGS = ("tfds", "tfds_images", "tfds_labelled", "tfds_pairs")
 
 
 def _together(config: ExperimentConfig) -> Problems:

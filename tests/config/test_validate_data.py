@@ -45,6 +45,7 @@ REFUSED = [
         "is only for data.name=pairs_file or multi30k, not parallel_text",
     ),
     (PAIRS, f"{FILES} data.target_language=de", "must be another one than data.source_language"),
+    (PAIRS, "data.name=tfds_pairs", "must name a data set: tfds_pairs:NAME"),
     (PAIRS, "data.name=pairs_file", "data.name=pairs_file needs a .csv or .tsv file here"),
     (PAIRS, "data.name=pairs_file data.train_path=a.csv", "must be a file beside data.train_path"),
     (PAIRS, f"{TABLE} data.test_path=b.csv", "and data.path: give one of the two"),

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from seqmodels.config.data import ImagesDataConfig, PairsDataConfig, TextDataConfig
+from seqmodels.config.data import PairsDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.serialization import from_json, to_json
 from seqmodels.config.validate import validate

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 import pytest
 
-from seqmodels.config.data import ImagesDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.models import PerceptronConfig
 from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.data.datasets import catalog_images

@@ -15,6 +15,13 @@ def folder(path: Path) -> Path:
     return path
 
 
+def prepared_pairs(path: Path) -> Path:
+    """TFDS's own directory with the pairs of the test."""
+    from tests.data.test_catalog_pairs import prepare_pairs
+
+    return prepare_pairs(path)
+
+
 TASKS = {
     "a feature counts as often as it occurs": Mutant(
         *("tasks.naive_bayes:_features", "(features[1:] != features[:-1]) |", "True |"),
@@ -75,5 +82,9 @@ TASKS = {
     "texts with classes are told nothing of other symbols": Mutant(
         *("training.initialize_from:_notes", "encoding.tokenizer if", "encoding if"),
         *(f"{FINETUNING}:test_texts_with_classes_are_told_of_other_symbols_too", (folder,)),
+    ),
+    "white space around a text of the catalog is kept": Mutant(
+        *("data.datasets.prepared:read_text", ".strip()", ""),
+        *("data.test_catalog_pairs:test_the_texts_of_both_sides", (prepared_pairs,)),
     ),
 }

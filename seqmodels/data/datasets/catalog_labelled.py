@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.errors import UserError
 from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data.datasets import prepared
 from seqmodels.data.datasets.labelled_source import LabelledSource, LabelledTexts
 from seqmodels.data.datasets.source import quiet
-
-_CHUNK = 4096  # examples read in one call: a call an example takes six times as long
 
 
 class CatalogLabelled:
@@ -55,43 +53,22 @@ class _CatalogLabelled:
         """Returns the names of the classes."""
         from tensorflow_datasets.core.features import ClassLabel, Text
 
-        for field, name, kind, what in (
-            ("text_column", self._text, Text, "text"),
-            ("label_column", self._label, ClassLabel, "a class"),
-        ):
-            known = sorted(n for n, feature in features.items() if isinstance(feature, kind))
-            if name not in features:
-                raise UserError(
-                    f"data.{field}={name}: {self._set.name} has {', '.join(sorted(features))}"
-                    + (suggest(name, known) if known else "")
-                )
-            if name not in known:
-                raise UserError(
-                    f"data.{field}={name}: is not {what}; of that kind {self._set.name} has "
-                    f"{', '.join(known) or 'none'}"
-                )
+        check = self._set.check_feature
+        check(features, "data.text_column", self._text, Text, "text")
+        check(features, "data.label_column", self._label, ClassLabel, "a class")
         return tuple(features[self._label].names)
 
     def _read(
         self, field: str, examples: Any, classes: tuple[str, ...]
     ) -> tuple[list[str], list[str]]:
         texts, labels = [], []
-        for first in range(0, len(examples), _CHUNK):
-            numbers = list(range(first, min(first + _CHUNK, len(examples))))
-            found = examples.__getitems__(numbers)
-            for index, example in zip(numbers, found, strict=True):
-                where = f"{field}: example {index} of {self._set.name}"
-                number = int(example[self._label])
-                if not 0 <= number < len(classes):
-                    raise UserError(
-                        f"{where} has no class but {number}: a split without classes cannot be "
-                        "used (data.test_split may be none)"
-                    )
-                try:
-                    texts.append(example[self._text].decode("utf-8").strip())
-                except UnicodeDecodeError as error:
-                    raise UserError(f"{where} is not UTF-8 at byte {error.start}") from None
-                if not texts[-1]:
-                    raise UserError(f"{where} has no text")
-                labels.append(classes[number])
+        for where, example in self._set.rows(field, examples):
+            number = int(example[self._label])
+            if not 0 <= number < len(classes):
+                raise UserError(
+                    f"{where} has no class but {number}: a split without classes cannot be used "
+                    "(data.test_split may be none)"
+                )
+            texts.append(prepared.read_text(example[self._text], where))
+            labels.append(classes[number])
         return texts, labels
