@@ -155,8 +155,7 @@ def likelihood_table(result: dict[str, Any], unit: str) -> Any:
     more = ("f1", "calibration_error", "sequence_accuracy", "perplexity")
     shares += [name for name in more if name in result]
     names = [name.replace("_per_", "/").replace("_", " ") for name in shares]
-    columns = (f"loss (nats/{unit})", *names, "targets")
-    table = Table("", *columns, title=title)
+    table = Table("", "loss", *names, "targets", title=f"{title}; loss in nats per {unit}")
     for column in table.columns[1:]:
         column.justify = "right"
     order = f" of order {base['order']}" if "order" in base else ""

@@ -92,6 +92,8 @@ class LabelledTextDataConfig(DataConfig):
             yield "name", "must name a data set: tfds_labelled:NAME"
         if self.fold >= NUM_FOLDS:
             yield "fold", f"must be from 0 to {NUM_FOLDS - 1}"
+        elif self.fold and self.name != "rotten_tomatoes":
+            yield "fold", f"is only for data.name=rotten_tomatoes, not {self.name}"
         if self.max_shapes > MAX_SHAPES:
             yield "max_shapes", f"must be at most {MAX_SHAPES}"
         if self.text_column == self.label_column:

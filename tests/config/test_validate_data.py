@@ -11,7 +11,7 @@ from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.validate import validate
 
-IMAGES, PAIRS = "demo_images", "demo_translation"
+IMAGES, PAIRS, ORDER = "demo_images", "demo_translation", "order_lstm"
 FILES = "data.name=parallel_text data.source_path=a data.target_path=b"
 TABLE = "data.name=pairs_file data.path=a.csv"
 REFUSED = [
@@ -22,6 +22,7 @@ REFUSED = [
     (IMAGES, "evaluation.context=carry", "is only for data of kind text, not images; use window"),
     (IMAGES, "training.best_metric=perplexity", "task.kind=classification has none"),
     (IMAGES, "task.label_smoothing=1", "from 0 up to, but not, 1"),
+    (ORDER, "data.fold=1", "is only for data.name=rotten_tomatoes, not order_sentences"),
     (PAIRS, "data.max_shapes=9", "must be at most 8"),
     (PAIRS, "data.tokenizer=huggingface", "must be one of character, byte, word, bpe"),
     (PAIRS, "training.steps_per_call=2", "must be 1 with data.max_shapes=2"),

@@ -16,6 +16,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
+from seqmodels.data.datasets.sentiment import SST2
 from seqmodels.data.labelled import LabelledData
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
@@ -317,6 +318,9 @@ def test_published_sets(tmp_path: Path) -> None:
     assert counts(sst) == {"train": 6920, "validation": 872, "test": 1821}
     assert np.bincount(sst.splits["train"].labels).tolist() == [3310, 3610]
     assert sst.encoding.names == ("negative", "positive")
+    sentences = SST2.source(LabelledTextDataConfig(name="sst2")).read().splits
+    train, validation, test = (set(texts) for texts, _ in sentences.values())
+    assert not validation & (train | test) and len(train & test) == 2  # as published
     bytewise = {"tokenizer": TokenizerKind.BYTE, "max_length": 512, **cache}
     folds = [load(name="rotten_tomatoes", fold=fold, **bytewise) for fold in (0, 1)]
     for data in folds:

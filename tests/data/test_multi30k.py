@@ -114,6 +114,8 @@ def test_every_direction_has_the_published_pairs(tmp_path: Path) -> None:
         counts = {name: [len(side) for side in sides] for name, sides in splits.items()}
         assert counts == {"train": [29_000] * 2, "validation": [1014] * 2, "test": [1000] * 2}
         assert found[target, source] == {name: sides[::-1] for name, sides in splits.items()}
+        pairs = {name: set(zip(*sides, strict=True)) for name, sides in splits.items()}
+        assert not pairs["test"] & (pairs["train"] | pairs["validation"])
         assert all(text for sides in splits.values() for side in sides for text in side)
     first = found[Language.DE, Language.EN]["validation"]
     assert (first[0][0], first[1][0]) == (

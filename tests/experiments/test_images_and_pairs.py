@@ -71,6 +71,7 @@ def test_evaluate_has_every_example_once(door: FrontDoor, run: Path) -> None:
     assert json.loads((run / "evaluations" / f"test-{found['step']}.json").read_text()) == found
     told = door("evaluate", f"--workdir={run}").err
     assert found["baseline"]["model"].split()[0] in told and "this run" in told
+    assert f"loss in nats per {'example' if images else 'token'}" in " ".join(told.split())
     if images:
         return
     # The last batch was not full: cut otherwise, every pair still counts once.
