@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 DOC = """Answers each line of a file, or each image, with a line of JSON.
 
-Translation: the source and its best translations. Classification of images: the label and the
-probabilities. Language models: the log-probability of each line. Answers come as batches finish,
-on stdout or into --output, which is there when it is whole. With --input=- a batch waits for
---batch_size lines or the end; 1 answers at once.
+Translation: the source and its best translations. Classification of texts or images: the label
+and the probabilities. Language models: the log-probability of each line. Answers come as batches
+finish, on stdout or into --output, which is there when it is whole. With --input=- a batch waits
+for --batch_size lines or the end; 1 answers at once.
 """
 READS = {
-    TranslationConfig.kind: "pairs",
-    LanguageModelConfig.kind: "text",
-    ClassificationConfig.kind: "images",
+    TranslationConfig.kind: ("pairs",),
+    LanguageModelConfig.kind: ("text",),
+    ClassificationConfig.kind: ("labelled", "images"),
 }
 
 
@@ -48,10 +48,11 @@ def define(values: flags.FlagValues) -> None:
 def run(arguments: Arguments) -> int:
     asked, workdir, step = arguments.flags, arguments.workdir, parse_step(arguments.flags.step)
     config = arguments.experiment
-    if READS.get(config.task.kind) != config.data.kind:
+    if config.data.kind not in READS.get(config.task.kind, ()):
+        known = ", ".join(f"{task} of {' or '.join(kinds)}" for task, kinds in READS.items())
         raise UserError(
             f"--workdir={workdir}: predict knows no task.kind={config.task.kind} with data.kind="
-            f"{config.data.kind}; it knows {', '.join(f'{t} of {d}' for t, d in READS.items())}"
+            f"{config.data.kind}; it knows {known}"
         )
     beam = beam_flags.read_beam(asked, config)
     images = config.data.kind == "images"

@@ -11,10 +11,12 @@ import jax
 
 from seqmodels.config.data import PairsDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.models import ModelConfig
-from seqmodels.config.tasks import LanguageModelConfig, TranslationConfig
+from seqmodels.config.tasks import ClassificationConfig, LanguageModelConfig, TranslationConfig
 from seqmodels.data.common import make_task
 from seqmodels.data.pair_tokenizer import PairTokenizer
+from seqmodels.data.text_labels import TextLabels
 from seqmodels.data.tokenizers import CharacterTokenizer
 from seqmodels.evaluation.run import Run
 from seqmodels.models.build import build_model
@@ -32,6 +34,13 @@ def make_pair_run(model: ModelConfig, symbols: str, **data: Any) -> Run:
     tokenizer = CharacterTokenizer(symbols, unknown_symbols=False)
     config = ExperimentConfig(model, PairsDataConfig(**data), TranslationConfig())
     return _make(config, PairTokenizer(tokenizer, tokenizer, shared=True))
+
+
+def make_labelled_run(model: ModelConfig, symbols: str, **data: Any) -> Run:
+    """A run over texts of two classes, characters behind [CLS]."""
+    config = ExperimentConfig(model, LabelledTextDataConfig(**data), ClassificationConfig())
+    tokenizer = CharacterTokenizer(symbols, unknown_symbols=True)
+    return _make(config, TextLabels(tokenizer, ("no", "yes"), class_token=True))
 
 
 def _make(config: ExperimentConfig, encoding: Any) -> Run:

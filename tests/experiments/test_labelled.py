@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import launch
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data.datasets import order_sentences
 from tests.experiments.conftest import FrontDoor
 
@@ -56,8 +59,29 @@ def test_train_and_evaluate(door: FrontDoor, tmp_path: Path, variant: str) -> No
     assert models == ["naive Bayes of bigrams", "majority class"]
     table = door("evaluate", f"--workdir={workdir}").err
     assert all(name in table for name in ("naive", "majority", "this run", "f1"))
+    predictions_are_what_was_evaluated(door, workdir, tmp_path, found["accuracy"])
     if variant == "lstm":
         rest_of_the_commands(door, workdir, tmp_path)
+
+
+def predictions_are_what_was_evaluated(
+    door: FrontDoor, workdir: Path, folder: Path, accuracy: float
+) -> None:
+    """As often right on the test split, whatever the batches; each distribution sums to one."""
+    texts = order_sentences.OrderSentences.source(LabelledTextDataConfig()).read()
+    sentences, labels = texts.splits["test"]
+    file = folder / "lines.txt"
+    file.write_text("\n".join(sentences) + "\n")
+    done = door("predict", f"--workdir={workdir}", f"--input={file}", "--batch_size=9")
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    assert [answer["text"] for answer in answers] == sentences
+    for answer in answers:
+        assert math.isclose(sum(answer["probabilities"].values()), 1.0, rel_tol=1e-5)
+    right = [answer["label"] == label for answer, label in zip(answers, labels, strict=True)]
+    assert math.isclose(sum(right) / len(right), accuracy, rel_tol=1e-5)
+    file.write_text("the " * 200)
+    line = door("predict", f"--workdir={workdir}", f"--input={file}").line
+    assert "lines.txt, line 1: has 20" in line and "data.max_length is" in line
 
 
 def rest_of_the_commands(door: FrontDoor, workdir: Path, folder: Path) -> None:

@@ -93,4 +93,9 @@ DECODING = {
         *("evaluation.goals:Goal.summarize", "statistics.fmean(values)", "max(values)"),
         "evaluation.test_goals:test_the_mean_of_the_seeds_counts",
     ),
+    "the padding behind a line has a part in its class": Mutant(
+        "evaluation.predict:TextPredictor.__call__",
+        *("segments[row, : len(line)]", "segments[row]"),
+        *("evaluation.test_predict:test_neighbours_and_padding_change_no_class", ("bert",)),
+    ),
 }
