@@ -49,14 +49,19 @@ class EvaluationContext(enum.StrEnum):
 class BleuTokenizer(enum.StrEnum):
     """What sacrebleu takes for a word when it counts BLEU.
 
-    13a: as WMT does. intl: by Unicode's classes. char: each character. none: what stands between
-    white space, for texts whose words have been cut apart already.
+    wmt: what WMT does, sacrebleu's 13a. intl: by Unicode's classes. char: each character. none:
+    what stands between white space, for texts whose words have been cut apart already.
     """
 
-    WMT = "13a"
-    INTERNATIONAL = "intl"
-    CHARACTER = "char"
+    WMT = "wmt"
+    INTL = "intl"
+    CHAR = "char"
     NONE = "none"
+
+    @property
+    def sacrebleu_name(self) -> str:
+        """What sacrebleu, and so its signature, calls it."""
+        return "13a" if self is BleuTokenizer.WMT else self.value
 
 
 @dataclasses.dataclass

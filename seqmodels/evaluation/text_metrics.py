@@ -25,7 +25,8 @@ def score_texts(
     from sacrebleu.metrics.chrf import CHRF
 
     # Forced: it warns where texts look cut into words, on a logger of its own.
-    bleu = BLEU(lowercase=config.lowercase, tokenize=config.bleu_tokenizer.value, force=True)
+    tokenize = config.bleu_tokenizer.sacrebleu_name
+    bleu = BLEU(lowercase=config.lowercase, tokenize=tokenize, force=True)
     chrf = CHRF(lowercase=config.lowercase)
     alike = str.lower if config.lowercase else str
     equal = sum(alike(f) == alike(w) for f, w in zip(found, wanted, strict=True))

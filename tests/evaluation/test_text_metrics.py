@@ -16,20 +16,24 @@ WANTED = ["A man is riding a red bike .", "Two dogs run through the snow.", "Ein
 FOUND = ["a man is riding the red bike .", "Two dogs play in the snow.", "Ein Haus", ""]
 
 
-@pytest.mark.parametrize("tokenizer", list(BleuTokenizer))
+NAMES = dict(zip(BleuTokenizer, ("13a", "intl", "char", "none"), strict=True))
+
+
+@pytest.mark.parametrize("tokenizer", NAMES)
 @pytest.mark.parametrize("lowercase", [False, True])
 def test_scores_are_sacrebleu_s_own(tokenizer: BleuTokenizer, lowercase: bool) -> None:
+    name = NAMES[tokenizer]
     config = EvaluationConfig(bleu_tokenizer=tokenizer, lowercase=lowercase)
     scores = score_texts(FOUND, WANTED, config)
     bleu = sacrebleu.corpus_bleu(
-        FOUND, [WANTED], tokenize=tokenizer.value, lowercase=lowercase, force=True
+        FOUND, [WANTED], tokenize=name, lowercase=lowercase, force=True
     ).score
     chrf = sacrebleu.CHRF(lowercase=lowercase).corpus_score(FOUND, [WANTED]).score
     np.testing.assert_allclose(scores["bleu"], bleu, **TOLERANCE["exact"])
     np.testing.assert_allclose(scores["chrf"], chrf, **TOLERANCE["exact"])
     assert 0 < bleu < 100
     assert scores["exact_match"] == 1 / 4
-    assert f"tok:{tokenizer.value}" in scores["bleu_signature"]
+    assert f"tok:{name}" in scores["bleu_signature"]
     assert ("case:lc" in scores["bleu_signature"]) == lowercase
 
 
