@@ -41,8 +41,7 @@ DECODING = {
     "a source's padding is looked at": Mutant(
         "evaluation.translate:Translator.__call__",
         *("segments[row, : len(source)]", "segments[row]"),
-        *(f"{TRANSLATING}:test_neighbours_and_padding_change_no_translation",),
-        ("transformer",),
+        f"{TRANSLATING}:test_neighbours_and_padding_change_no_translation",
     ),
     "translations come in the order of their lengths": Mutant(
         "evaluation.translate:translate_split",
@@ -83,7 +82,6 @@ DECODING = {
     "a translation may have <bos> in it": Mutant(
         *("evaluation.beam:_continuations", "(token != settings.never) & ", ""),
         f"{TRANSLATING}:test_the_log_probability_is_that_of_the_translation_and_its_end",
-        ("seq2seq",),
     ),
     "a goal must be passed": Mutant(
         *("evaluation.goals:Goal.is_met", "value >= self.goal", "value > self.goal"),
