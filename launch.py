@@ -42,7 +42,7 @@ def _help() -> str:
     lines = ["python launch.py COMMAND [flags]", ""]
     for name, module in COMMANDS.items():
         doc = importlib.import_module(module).COMMAND.doc.strip()
-        lines.append(f"  {name:<10}{doc.splitlines()[0]}")
+        lines.append(f"  {name:<11}{doc.splitlines()[0]}")
     return "\n".join([*lines, "", "python launch.py COMMAND --help tells a command's flags"])
 
 

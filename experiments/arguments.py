@@ -277,6 +277,8 @@ def _alternatives() -> list[str]:
 def _help(command: Command, values: flags.FlagValues, words: _Sorted) -> str:
     """The help of a command; with `--config` (or `--workdir`) the fields as they are there."""
     usage = f"python launch.py {command.name}"
+    if command.positional is not None:
+        usage += f" [{command.positional.upper()}]"
     if command.takes_config:
         usage += " --config=NAME[:variant]"
     lines = [f"{usage} [flags]", "", *command.doc.strip().splitlines(), "", "flags:"]

@@ -80,6 +80,10 @@ def test_a_goal_is_trained_for_measured_and_recorded(
     assert "not run" in door("reproduce", "--list").err
 
 
+def test_the_help_says_where_the_name_stands(door: FrontDoor) -> None:
+    assert door("reproduce", "--help").out.startswith("python launch.py reproduce [NAME] [flags]")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
