@@ -17,9 +17,10 @@ from seqmodels.evaluation.opening import parse_step, read_config
 DOC = """Checks tunes in ABC and makes MIDI, WAV and a picture of them.
 
 With --input it reads an ABC file, or a .json that generate wrote. With --workdir it has the run
-write tunes, each from the prompt "X:", and counts how many parse, fill their bars and are copied
-from the training split, beside the same for the n-gram of evaluation.baseline_order. The report
-goes to OUTPUT/music.json; the first tunes that parse are written there too.
+write tunes, each from "X:" behind a blank line to the next one, and counts how many parse, fill
+their bars and are copied from the training split, beside the same for the n-gram of
+evaluation.baseline_order. The report goes to OUTPUT/music.json; the first tunes that parse are
+written there too.
 """
 
 

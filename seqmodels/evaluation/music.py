@@ -17,8 +17,8 @@ from seqmodels.evaluation.copying import copied
 from seqmodels.evaluation.performance import perform
 from seqmodels.evaluation.sound import render
 
-PROMPT = "X:"
-"""What each sample begins with."""
+PROMPT = "\n\nX:"
+"""What each sample goes on from: as in a book of tunes, behind a blank line."""
 TUNE_END = "\n\n"
 
 
@@ -98,7 +98,7 @@ def judge(tunes: Sequence[Tune], training: Sequence[str] = ()) -> dict[str, Any]
 def sample_texts(
     run: Any, number: int, max_tokens: int, temperature: float, seed: int
 ) -> list[str]:
-    """Has a run write texts that begin with PROMPT."""
+    """Has a run write texts behind PROMPT; its blank line is no part of them."""
     from seqmodels.evaluation.run import generate_text
 
     made = generate_text(
@@ -111,7 +111,7 @@ def sample_texts(
         seed=seed,
         on_notice=lambda line: None,
     )
-    return made.texts
+    return [text.lstrip("\n") for text in made.texts]
 
 
 def judge_run(

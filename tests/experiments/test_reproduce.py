@@ -10,6 +10,7 @@ import pytest
 from experiments import goals, reproduce
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
+from seqmodels.data.datasets import scales
 from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page
 from tests.experiments.conftest import FrontDoor, Small
 
@@ -78,6 +79,29 @@ def test_a_goal_is_trained_for_measured_and_recorded(
     assert [row["name"] for row in told] == ["easy", "hard", "trained"]
     assert told[0]["value"] == found["value"] and told[1]["value"] is None
     assert "not run" in door("reproduce", "--list").err
+
+
+@pytest.mark.hard
+def test_tunes_are_sampled_and_judged(
+    door: FrontDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scales, "NUM_TUNES", 60)
+    few = {"num_samples": 3, "max_tokens": 150, "temperature": 1.0, "seed": 0}
+    monkeypatch.setattr(reproduce, "_TUNES", few)
+    goal = Goal("tunes", "demo_ngram", "parsed", 0.0, measure=Measure.TUNES)
+    monkeypatch.setattr(goals, "GOALS", {"tunes": goal})
+    fields = {"data.name": "scales", "data.cache_dir": tmp_path, "evaluation.baseline_order": 3}
+    words = [f"--config.{name}={value}" for name, value in fields.items()]
+    found = door("reproduce", "tunes", *words, f"--workdir={tmp_path / 'run'}", "--json").json
+    workdir = tmp_path / "run" / "seed0"
+    flags = [f"--{name}={value}" for name, value in few.items()]
+    values = door("music", f"--workdir={workdir}", *flags, "--render=1", "--json").json
+    assert (values["num_tunes"], values["baseline"]["order"]) == (3, 3)
+    assert values["parsed"] == found["value"]
+    assert values["baseline"]["parsed"] == found["baseline"]
+    assert {"full", "copied_whole", "copied_share", "longest_copy"} < values.keys()
+    assert json.loads((workdir / "music" / "music.json").read_text()) == values
+    assert len(values["rendered"]) == min(1, round(3 * values["parsed"]))
 
 
 def test_the_help_says_where_the_name_stands(door: FrontDoor) -> None:

@@ -96,4 +96,9 @@ DECODING = {
         *("segments[row, : len(line)]", "segments[row]"),
         *("evaluation.test_predict:test_neighbours_and_padding_change_no_class", ("bert",)),
     ),
+    "the baseline has seen the split that it translates": Mutant(
+        "evaluation.translate:evaluate_translations",
+        *('data.texts("train")', "data.texts(split)"),
+        f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
+    ),
 }
