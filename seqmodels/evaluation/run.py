@@ -245,9 +245,7 @@ def generate_text(
     """
     if num_samples < 1:
         raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
-    tokenizer = run.tokenizer
-    if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
-        raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
+    tokenizer = writing_tokenizer(run)
     prompts = [p for p in prompts for _ in range(num_samples)]
     encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     streams = [tokenizer.decode_stream(tokens) for tokens in encoded]
@@ -277,6 +275,18 @@ def generate_text(
     for row, stream in enumerate(streams):
         tell(row, stream.flush())
     return GeneratedText(prompts, continuations, generation.tokens, generation.tokens_per_second)
+
+
+def writing_tokenizer(run: Run) -> Tokenizer:
+    """The tokenizer of a run that can go on from a text.
+
+    Raises:
+      UserError: it cannot.
+    """
+    tokenizer = run.tokenizer
+    if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
+        raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
+    return tokenizer
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`evaluate --choices` and `generate --prompt_file`, used and misused."""
+"""`evaluate --choices`, `generate --prompt_file` and `--beam_size`, used and misused."""
 
 from __future__ import annotations
 
@@ -66,3 +66,25 @@ def test_a_file_is_gone_on_from(door: FrontDoor, copy_of_trained: Path, tmp_path
     path.write_text("")
     assert "text.txt: is empty" in door(*words, f"--prompt_file={path}").line
     assert "no such file" in door(*words, "--prompt_file=text.tx").line
+
+
+def test_likely_texts_are_found(door: FrontDoor, copy_of_trained: Path) -> None:
+    words = ("generate", f"--workdir={copy_of_trained}", "--prompt=ma", "--max_tokens=6")
+    flags = ("--beam_size=3", "--num_samples=2", "--end= ")
+    found = door(*words, *flags, "--json").json
+    first, second = found["texts"]
+    assert first != second and first.endswith(" ") and first.startswith("ma")
+    assert found["scores"] == found["log_probabilities"] == sorted(found["scores"], reverse=True)
+    told = door(*words, *flags)
+    assert told.out == f"{first}\n{second}\n" and "log p" in told.err
+    kept = sorted((copy_of_trained / "samples").glob("*.json"))
+    assert json.loads(kept[0].read_text()) == found
+    for flag, message in {
+        "--seed=2": "--seed=2: has no meaning with --beam_size",
+        "--num_samples=4": "--num_samples=4: allowed are up to --beam_size, 3",
+        "--end=": "--beam_size=3: needs --end=TEXT",
+        "--min_tokens=7": "--min_tokens=7: allowed are up to --max_tokens, 6",
+        "--end=ab": "outside the vocabulary",
+    }.items():
+        assert message in door(*words, *flags, flag).line
+    assert "only for --beam_size" in door(*words, "--length_penalty=1").line

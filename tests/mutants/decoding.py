@@ -101,4 +101,9 @@ DECODING = {
         *('data.texts("train")', "data.texts(split)"),
         f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
     ),
+    "a text that was found lacks its end": Mutant(
+        "evaluation.likely_text:find_likely_texts",
+        *("np.concatenate([one.tokens, ends])", "np.asarray(one.tokens)"),
+        "evaluation.test_likely_text:test_a_text_is_as_probable_as_it_says",
+    ),
 }
