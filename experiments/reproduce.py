@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ writes the result to experiments/results/NAME.json and makes docs/results.md ane
 --page does the latter alone.
 """
 ROOT = Path(__file__).parents[1]
+ORIGIN = "reproduce.json"
 RESULTS, PAGE = ROOT / "experiments" / "results", ROOT / "docs" / "results.md"
 _TUNES = {"num_samples": 50, "max_tokens": 1000, "temperature": 1.0, "seed": 0}
 
@@ -72,25 +73,56 @@ def run(arguments: Arguments) -> int:
     summary = goal.summarize(values, found[0].baseline, seconds)
     program.answer(arguments, summary, tell(summary))
     if asked.record:
-        record(goal, {**summary, **describe(found, arguments.overrides)})
+        runs = [figure.details for figure in found]
+        overrides = dict(arguments.overrides)
+        record(goal, {**summary, "values": values, "overrides": overrides, "runs": runs})
     return program.DONE
 
 
 def train(config: ExperimentConfig, workdir: Path) -> int:
-    """Trains, or goes on with, one run; returns the exit status."""
+    """Trains, or goes on with, one run; returns the exit status.
+
+    Where the run was trained, and how long that took, stays in its directory.
+    """
     from seqmodels.training.workdir import find_start, imported_encoding, refuse_other_run
 
+    started = time.monotonic()
     find_start(config, workdir)
     refuse_other_run(workdir, config)
     program.set_up_jax(config)
     from seqmodels.data.pipeline import load_data
     from seqmodels.training.loop import prepare
     from seqmodels.training.loop import train as run_loop
+    from seqmodels.training.workdir import write_json
+    from seqmodels.training.writers import METRICS
 
     data = load_data(config, imported_encoding(workdir, config))
     prepared = None if config.model.fitted else prepare(config, workdir, data)
     program.show_devices()
-    return run_loop(config, workdir, data, prepared)
+    metrics = workdir / METRICS
+    before = metrics.read_bytes() if metrics.exists() else b""
+    status = run_loop(config, workdir, data, prepared)
+    if metrics.read_bytes() != before:
+        seconds = read_origin(workdir).get("seconds", 0.0) + time.monotonic() - started
+        # Of a process that was killed the rows alone know, which leave evaluations out.
+        seconds = max(seconds, counted_seconds(workdir))
+        write_json(workdir / ORIGIN, {**describe_here(), "seconds": seconds})
+    return status
+
+
+def counted_seconds(workdir: Path) -> float:
+    """The seconds of training that the rows of a run tell."""
+    from seqmodels.training.writers import METRICS, read_rows
+
+    return max((row.get("seconds", 0.0) for row in read_rows(workdir / METRICS)), default=0.0)
+
+
+def read_origin(workdir: Path) -> dict[str, Any]:
+    """Where a run was trained, as `describe_here`, and the seconds; empty of one made elsewhere."""
+    try:
+        return json.loads((workdir / ORIGIN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,8 +132,8 @@ class Figure:
     Attributes:
       value: of the goal's metric.
       baseline: what needs no training has of it, if that is to be had.
-      seconds: of training and of measuring.
-      details: all that was found beside.
+      seconds: of training, evaluations and preparation included, and of measuring.
+      details: all that was found beside, and where the run was trained.
     """
 
     value: float
@@ -116,25 +148,26 @@ def measure(goal: Goal, config: ExperimentConfig, workdir: Path) -> Figure:
     from seqmodels.training.writers import METRICS, read_rows
 
     started = time.monotonic()
-    rows = [row for row in read_rows(workdir / METRICS) if row["split"] == "train"]
-    trained = rows[-1].get("seconds", 0.0) if rows else 0.0
+    origin = {"measured": describe_here(), **read_origin(workdir)}
+    trained = origin.pop("seconds", None) or counted_seconds(workdir)
+    details: dict[str, Any] = {"seed": config.training.seed, **origin}
     if goal.measure is Measure.TRAINING:
-        return Figure(rows[-1][goal.metric], None, trained, {"seed": config.training.seed})
+        rows = [row for row in read_rows(workdir / METRICS) if row["split"] == "train"]
+        return Figure(rows[-1][goal.metric], None, trained, details)
     opened, data = load_run(workdir), open_data(workdir, config)
     if goal.measure is Measure.TUNES:
         from seqmodels.evaluation.music import judge_run
 
         found, base, _ = judge_run(opened, data, **_TUNES)
-        baseline, details = base[goal.metric], {**found, "baseline": base}
+        baseline, details = base[goal.metric], {**details, **found, "baseline": base}
     else:
         from seqmodels.evaluation.evaluate import write_result
         from seqmodels.evaluation.run import evaluate_run
 
-        found = details = evaluate_run(opened, data, goal.split)
+        found = evaluate_run(opened, data, goal.split)
         write_result(workdir, found)
-        baseline = best_baseline(goal, found)
-    seconds = trained + time.monotonic() - started
-    return Figure(found[goal.metric], baseline, seconds, {"seed": config.training.seed, **details})
+        baseline, details = best_baseline(goal, found), {**details, **found}
+    return Figure(found[goal.metric], baseline, trained + time.monotonic() - started, details)
 
 
 def best_baseline(goal: Goal, found: dict[str, Any]) -> float | None:
@@ -157,17 +190,12 @@ def tell(summary: dict[str, Any]) -> str:
     return f"{name}{wanted}: {met} ({', '.join(beside)})"
 
 
-def describe(
-    found: Sequence[Figure], overrides: Sequence[tuple[str, str | None]]
-) -> dict[str, Any]:
-    """What of a result is kept beside its summary."""
+def describe_here() -> dict[str, Any]:
+    """When, on what and with which code something is made."""
     import jax
 
     devices = {f"{d.platform} {d.device_kind}".replace("cpu cpu", "cpu") for d in jax.devices()}
     return {
-        "values": [figure.value for figure in found],
-        "runs": [figure.details for figure in found],
-        "overrides": dict(overrides),
         "date": datetime.date.today().isoformat(),
         "hardware": f"{len(jax.devices())} x {', '.join(sorted(devices))}, "
         f"{os.cpu_count()} cores of {processor()}",

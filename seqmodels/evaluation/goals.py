@@ -103,6 +103,8 @@ Each row is a goal; `python launch.py reproduce NAME` trains its config, measure
 missed. This page is made of `experiments/results/*.json`, which `reproduce NAME --record` writes; a
 test holds it to them. Losses are in nats, BLEU goes to 100, all else are shares. The baseline is
 what needs no training, as `evaluate` prints it. Of several seeds: mean and standard deviation.
+Seconds are those of training, with its evaluations, and of measuring. "Changed": the config was
+trained with the overrides that stand below.
 
 | name | metric | ours | goal | | published | baseline | seeds | wall time |
 |---|---|---|---|---|---|---|---|---|
@@ -133,6 +135,7 @@ def _row(goal: Goal, result: dict[str, Any] | None) -> str:
         values = result["values"]
         spread = f" +- {statistics.stdev(values):.2g}" if len(values) > 1 else ""
         met = {True: "met", False: "missed", None: ""}[result["met"]]
+        met += ", changed" if result["overrides"] else ""
         baseline = "" if result["baseline"] is None else f"{result['baseline']:.4g}"
         shown = f"**{result['value']:.4g}**{spread}"
         seconds = f"{result['seconds']:,.0f} s"
@@ -143,7 +146,9 @@ def _row(goal: Goal, result: dict[str, Any] | None) -> str:
 def _note(name: str, result: dict[str, Any]) -> str:
     overrides = " ".join(f"--config.{k}={v}" for k, v in result["overrides"].items())
     changed = f"; with `{overrides}`" if overrides else ""
+    first = result["runs"][0]
+    trained = {"commit": None, **first["measured"], **first}
     return (
-        f"* `{name}`: {result['date']}, {result['hardware']}, {result['versions']}, commit "
-        f"{result['commit'] or 'unknown'}{changed}\n"
+        f"* `{name}`: {trained['date']}, {trained['hardware']}, {trained['versions']}, commit "
+        f"{trained['commit'] or 'unknown'}{changed}\n"
     )

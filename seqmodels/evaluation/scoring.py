@@ -22,7 +22,7 @@ class Scorer:
     """Scores texts with one run over text; what is compiled stays with it.
 
     Every call has `batch_size` rows, and widths are powers of two, so that few programs are
-    compiled and no score depends on what else is scored.
+    compiled. No score depends on what else is scored, but for the rounding of other widths.
 
     Raises:
       UserError: the model predicts no next token.

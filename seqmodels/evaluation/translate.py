@@ -42,7 +42,8 @@ class Translator:
     """Translates with one run; what is compiled stays with it.
 
     Every call has `batch_size` rows, and sources are padded to a power of two, so that few programs
-    are compiled and no result depends on what else is translated.
+    are compiled. No result depends on what else is translated, but for the rounding of other
+    widths.
 
     Args:
       run: over pairs.

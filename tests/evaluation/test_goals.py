@@ -37,15 +37,18 @@ def test_the_mean_of_the_seeds_counts() -> None:
 
 
 def test_the_page_has_every_goal(tmp_path: Path) -> None:
-    kept = {"overrides": {"model.num_layers": "1"}, "date": "2026-01-02", "commit": None}
-    kept |= {"hardware": "1 x cpu", "versions": "jax 9"}
+    here = {"date": "2026-01-03", "hardware": "1 x gpu", "versions": "jax 10", "commit": "abc"}
+    there = {"date": "2026-01-02", "hardware": "1 x cpu", "versions": "jax 9", "commit": None}
+    runs = [{"measured": here, **there}] * 2
+    kept = {"overrides": {"model.num_layers": "1"}, "runs": runs}
     found = {**LOSS.summarize([1.3, 1.5], 1.7, 5400.2), "values": [1.3, 1.5], **kept}
     (tmp_path / "tunes.json").write_text(json.dumps(found))
     page = render_page([BLEU, LOSS, OPEN], read_results(tmp_path))
     rows = page[page.index("| name |") :].splitlines()
     assert rows[2:] == [
         "| `german` | bleu (test) | not run | >= 20.6 |  | 20, somebody |  |  |  |",
-        "| `tunes` | loss (training) | **1.4** +- 0.14 | <= 1.45 | met |  | 1.7 | 2 | 5,400 s |",
+        "| `tunes` | loss (training) | **1.4** +- 0.14 | <= 1.45 | met, changed |  | 1.7 | 2 | "
+        "5,400 s |",
         "| `open` | accuracy (test) | not run |  |  |  |  |  |  |",
         "",
         "## How they were run",

@@ -27,7 +27,7 @@ def test_results_are_those_of_goals() -> None:
         goal = goals.GOALS[name]
         summary = goal.summarize(result["values"], result["baseline"], result["seconds"])
         assert {key: result[key] for key in KEYS} == summary
-        assert result["hardware"] and result["versions"] and result["runs"]
+        assert all(run["hardware"] and run["versions"] for run in result["runs"])
 
 
 @pytest.mark.parametrize("name", goals.GOALS)
@@ -65,7 +65,8 @@ def test_a_goal_is_trained_for_measured_and_recorded(
     assert {key: kept[key] for key in KEYS} == found
     first, second = kept["values"]
     assert first != second and [run["seed"] for run in kept["runs"]] == [0, 1]
-    assert kept["overrides"]["model.model_dim"] == "8" and "jax" in kept["versions"]
+    assert kept["overrides"]["model.model_dim"] == "8"
+    assert all("jax" in run["versions"] for run in kept["runs"])
     page = (tmp_path / "results.md").read_text()
     assert "| `easy` | loss (validation) | **" in page and "| `hard` |" in page
     # What is there is measured again, not trained.
@@ -79,6 +80,15 @@ def test_a_goal_is_trained_for_measured_and_recorded(
     assert [row["name"] for row in told] == ["easy", "hard", "trained"]
     assert told[0]["value"] == found["value"] and told[1]["value"] is None
     assert "not run" in door("reproduce", "--list").err
+    # Where and when is told of the training.
+    origin = tmp_path / "runs" / "seed0" / "reproduce.json"
+    values = {**json.loads(origin.read_text()), "hardware": "a better one", "seconds": 4000.0}
+    origin.write_text(json.dumps(values))
+    again = door("reproduce", "easy", *words, "--json", "--record").json
+    (run,) = json.loads((tmp_path / "results" / "easy.json").read_text())["runs"]
+    assert run["hardware"] == "a better one" != run["measured"]["hardware"]
+    assert again["seconds"] > 4000
+    assert "a better one" in (tmp_path / "results.md").read_text()
 
 
 @pytest.mark.hard
