@@ -5,6 +5,7 @@ Imports no jax.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
 import json
@@ -112,15 +113,34 @@ trained with the overrides that stand below.
 
 
 def render_page(goals: Iterable[Goal], results: dict[str, dict[str, Any]]) -> str:
-    """The page, in Markdown: a row for each goal, and how each of those that were run was run."""
-    rows, notes = [], []
+    """The page, in Markdown.
+
+    A row for each goal; BLEU by the length of the source, of translations; and how each of those
+    that were run was run.
+    """
+    rows, notes, lengths = [], [], collections.defaultdict(list)
     for goal in goals:
         result = results.get(goal.name)
         rows.append(_row(goal, result))
-        if result is not None:
-            notes.append(_note(goal.name, result))
+        if result is None:
+            continue
+        notes.append(_note(goal.name, result))
+        if goal.metric == "bleu":
+            parts, scores = _by_length(result)
+            lengths[parts].append(f"| `{goal.name}` | {' | '.join(scores)} |\n")
     page = _HEAD + "".join(rows)
+    for parts, lines in lengths.items():
+        page += "\n## BLEU by the length of the source, in tokens\n\n"
+        page += f"| name | {' | '.join(parts)} |\n|{'---|' * (1 + len(parts))}\n" + "".join(lines)
     return page + ("\n## How they were run\n\n" + "".join(notes) if notes else "")
+
+
+def _by_length(result: dict[str, Any]) -> tuple[tuple[str, ...], list[str]]:
+    """The parts of the split, and the mean BLEU of the seeds on each."""
+    runs = [run["by_source_length"] for run in result["runs"]]
+    parts = tuple(f"{row['shortest']} to {row['longest']}" for row in runs[0])
+    means = [statistics.fmean(row["bleu"] for row in part) for part in zip(*runs, strict=True)]
+    return parts, [f"{mean:.1f}" for mean in means]
 
 
 def _row(goal: Goal, result: dict[str, Any] | None) -> str:
