@@ -65,10 +65,10 @@ def test_the_page_shows_how_scores_fall_with_the_length() -> None:
         return {"shortest": shortest, "longest": longest, "bleu": bleu}
 
     found = BLEU.summarize([30.0, 20.0], 1.0, 9.0)
-    found |= {"values": [30.0, 20.0], "overrides": {}, "date": "2026-01-02", "commit": "abc"}
-    found |= {"hardware": "1 x cpu", "versions": "jax 9"}
+    found |= {"values": [30.0, 20.0], "overrides": {}}
+    here = {"date": "2026-01-03", "hardware": "1 x cpu", "versions": "jax 9", "commit": "abc"}
     runs = [[part(3, 9, 40.0), part(10, 30, 20.0)], [part(3, 9, 30.0), part(10, 30, 11.0)]]
-    found["runs"] = [{"by_source_length": rows} for rows in runs]
+    found["runs"] = [{"by_source_length": rows, "measured": here} for rows in runs]
     page = render_page([BLEU, OPEN], {"german": found})
     table = page[page.index("## BLEU") : page.index("## How")].splitlines()
     assert table[2:5] == [
