@@ -123,6 +123,8 @@ def _lines_of_stdin() -> Given:
             raise UserError(f"{where}: not UTF-8: byte 0x{byte:02x} ({error.reason})") from None
         if not line.strip():
             raise UserError(f"{where}: is empty")
+        if "\0" in line:
+            raise UserError(f"{where}: binary, not text: a NUL byte")
         yield where, line
 
 

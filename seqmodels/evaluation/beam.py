@@ -224,8 +224,11 @@ class BeamSearch:
           UserError: prompt and max_tokens need more positions than the model has, or it aligns
             nothing that a coverage penalty could ask for.
           RunFailure: no text has a finite probability.
+          ValueError: a coverage penalty, and a prompt of several tokens.
         """
         check_beam(self._model, beam, max(len(p) for p in prompts))
+        if beam.coverage_penalty and any(len(p) != 1 for p in prompts):
+            raise ValueError("a coverage penalty is for prompts of one token: texts begun anew")
         needed = max(len(p) for p in prompts) + beam.max_tokens
         capacity = choose_capacity(needed, self._limit)
         memory = None if source is None else self._encode(params, *source)

@@ -234,7 +234,8 @@ def generate_text(
       prompts: one or more; lengths may differ.
       max_tokens: most new tokens of each text.
       temperature, top_k, top_p: see `Sampling`.
-      end: a text ends behind this one, which is part of it; none = at max_tokens.
+      end: a text ends behind the tokens of this one, which are part of it; none = at max_tokens.
+        A tokenizer that cuts it otherwise within a text passes it over.
       min_tokens: least new tokens, with `end`; see `Ending`.
       strict_length: refuse what the model has no positions for.
       on_text: called with the number of a text and the next piece of it, whole characters only.
@@ -246,6 +247,9 @@ def generate_text(
     if num_samples < 1:
         raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
     tokenizer = writing_tokenizer(run)
+    ends = tuple(tokenizer.encode(end).tolist())
+    if end and not ends:
+        raise UserError(f"--end={end!r}: is no token of the run's {tokenizer.kind} tokenizer")
     prompts = [p for p in prompts for _ in range(num_samples)]
     encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     streams = [tokenizer.decode_stream(tokens) for tokens in encoded]
@@ -266,7 +270,7 @@ def generate_text(
         encoded,
         max_tokens=max_tokens,
         sampling=Sampling(temperature, top_k, top_p),
-        ending=Ending(tuple(tokenizer.encode(end).tolist()), min_tokens),
+        ending=Ending(ends, min_tokens),
         seed=seed,
         on_tokens=on_tokens,
         on_notice=on_notice,

@@ -37,13 +37,14 @@ def test_the_likely_answer_is_chosen_whatever_the_batch() -> None:
     questions = [
         ask("aba", 0, "bc", "cb"),
         ask("b", 1, "a", "ca", "d"),
-        ask("bca", 2, "d", "c", "bcabc"),  # the longest is not the most likely for all of it
+        ask("bca", 2, "d", "c", "bcabc"),
         ask("ddda", 0, "b", "d"),
+        ask("dd", 0, "abcabc", "d"),  # half the time d, else a and then what is all but certain
     ]
     found = evaluate_choices(run, questions, 3)
-    assert found["num_questions"] == 4
-    assert found["chance"] == (1 / 2 + 1 / 3 + 1 / 3 + 1 / 2) / 4
-    assert found["accuracy_per_token"] == 1.0
+    assert found["num_questions"] == 5
+    assert found["chance"] == (1 / 2 + 1 / 3 + 1 / 3 + 1 / 2 + 1 / 2) / 5
+    assert (found["accuracy"], found["accuracy_per_token"]) == (0.8, 1.0)
     for size in (1, 16):
         other = evaluate_choices(run, questions, size)
         assert {k: v for k, v in other.items() if k != "loss"} == {

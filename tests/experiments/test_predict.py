@@ -60,6 +60,14 @@ def test_stdin_and_a_file_say_the_same(
     assert door(*words, "--input=-").out == output.read_text()
 
 
+def test_a_bad_line_of_stdin_is_named(
+    door: FrontDoor, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"main\nma\0in\n")))
+    told = door("predict", f"--workdir={trained}", "--input=-").line
+    assert "stdin, line 2: binary, not text: a NUL byte" in told
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
