@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+DEFAULT_TEMPO = Fraction(30)
+"""Whole notes a minute where Q: tells none: 120 crotchets."""
+_SLOWEST, _FASTEST = 1, 1000  # whole notes a minute; MIDI has no tempo below 0.9
 _FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
 """Sharps of the major key of a letter."""
 _SHARPS = "FCGDAEB"
@@ -119,4 +122,8 @@ def parse_tempo(text: str, unit: Fraction) -> Fraction | None:
         beat = sum((parse_unit(part) for part in beat.split()), Fraction(0))
     if not int(number):
         raise ValueError(f"no tempo: {words!r}")
-    return beat * int(number)
+    tempo = beat * int(number)
+    if not _SLOWEST <= tempo <= _FASTEST:
+        allowed = f"{4 * _SLOWEST} to {4 * _FASTEST} crotchets a minute"
+        raise ValueError(f"no tempo: {words!r}: must be {allowed}")
+    return tempo

@@ -17,7 +17,7 @@ from seqmodels.data.abc_notation import (
     split_fields,
 )
 
-_LENGTH = r"\d*/*\d*"
+_LENGTH = r"\d*(?:/+\d*)?"  # one way to match: in chords it is repeated
 _PITCH = r"(?:\^{1,2}|_{1,2}|=)?[A-Ga-g][,']*"
 _TOKEN = re.compile(
     rf"""
@@ -42,6 +42,8 @@ _NEEDED = {"X": "number", "T": "title", "M": "metre", "K": "key"}
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MIDDLE_C = 60
 _LONGEST = Fraction(64)  # whole notes: what is longer is a slip of the pen
+_MOST_BARS = 100  # of one rest
+_MOST_MINUTES = 60  # of a tune, without its repeats
 _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
@@ -76,6 +78,7 @@ class _Reader:
         self._sign, self._endings, self._opens = "", frozenset[int](), False
         self._tuplet, self._tuplet_left = Fraction(1), 0
         self._factor = Fraction(1)  # of the next note, behind '>' or '<'
+        self._minutes = Fraction(0)
 
     def read(self) -> Tune:
         """Reads all lines, then checks the whole."""
@@ -197,6 +200,10 @@ class _Reader:
             length, self._tuplet_left = length * self._tuplet, self._tuplet_left - 1
         if not 0 < length <= _LONGEST:
             raise ValueError(f"a length of {length} whole notes")
+        minutes = self._minutes + length / (self._tempo or abc_keys.DEFAULT_TEMPO)
+        if minutes > _MOST_MINUTES:
+            raise ValueError(f"the tune would last longer than {_MOST_MINUTES} minutes")
+        self._minutes = minutes
         self._factor = Fraction(1)
         pitches = tuple(sorted({self._pitch(*_parts(name)) for name in names}))
         bar = self._bar
@@ -226,6 +233,8 @@ class _Reader:
         bars, whole = _length(text), self._metre or Fraction(1)
         if bars.denominator != 1:
             raise ValueError("no number of bars")
+        if bars > _MOST_BARS:
+            raise ValueError(f"a rest of more than {_MOST_BARS} bars")
         for number in range(int(bars)):
             if number:
                 self._close("|")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 
+from seqmodels.data.abc_keys import DEFAULT_TEMPO
 from seqmodels.data.abc_notation import Bar, Tune
 
-DEFAULT_TEMPO = Fraction(30)
-"""Whole notes a minute where Q: tells none: 120 crotchets."""
 _SECONDS = 60
 _MOST_BARS = 10_000
 

@@ -163,12 +163,25 @@ def test_bars_that_are_full() -> None:
         ("z8|", "line 1, tune 1 'Test': has no notes"),
         ("C''''''''|", "outside of what MIDI has"),
         ("K:H\nC8|", "line 6, tune 1 'Test': K: no key: 'H'"),
+        ("Z9999|", "line 6, tune 1 'Test': 'Z9999': a rest of more than 100 bars"),
+        (
+            "Z99|" * 9 + "\n" + "Z99|" * 10,
+            "line 7, tune 1 'Test': 'Z99': the tune would last longer",
+        ),
+        ("Q:1/4=3\nC8|", "line 6, tune 1 'Test': Q: no tempo: '1/4=3': must be 4 to 4000 crotch"),
+        ("Q:1/4=4001\nC8|", "line 6, tune 1 'Test': Q: no tempo: '1/4=4001': must be 4 to 4000"),
         ("C8|[V:2]C8|", "line 6, tune 1 'Test': V: several voices (V:) are not read"),
     ],
 )
 def test_problems(music: str, wanted: str) -> None:
     found = problems(music)
     assert any(wanted in line for line in found), found
+
+
+def test_a_chord_without_an_end_takes_no_longer() -> None:
+    """The time of each of these would double with a note: 40 would take for ever."""
+    for notes in ("A2" * 40, "A/" * 40, "A2/3" * 40):
+        assert any("is no ABC" in line for line in problems(f"[{notes}"))
 
 
 def test_headers() -> None:

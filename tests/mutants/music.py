@@ -18,6 +18,14 @@ MUSIC = {
         *("self._opens, self._in_bar, self._sign = False, {}, sign", "self._sign = sign"),
         f"{ABC}:test_an_accidental_lasts_a_bar_in_its_octave",
     ),
+    "a tune may last for ever": Mutant(
+        *(f"{READER}._add", "minutes > _MOST_MINUTES", "False"),
+        *(f"{ABC}:test_problems", ("Z99|" * 19, "'Z99': the tune would last longer")),
+    ),
+    "a tempo may be slower than MIDI has": Mutant(
+        *("data.abc_keys:parse_tempo", "_SLOWEST <= tempo", "0 < tempo"),
+        *(f"{ABC}:test_problems", ("Q:1/4=3\nC8|", "Q: no tempo: '1/4=3': must be 4 to")),
+    ),
     "a tie forgets the accidental": Mutant(
         *(f"{READER}._altered", "self._tied.get(place, by_key)", "by_key"),
         f"{ABC}:test_a_tie_carries_an_accidental_over_the_bar_line",
