@@ -268,6 +268,8 @@ BAD = {
     "utf-16": ("text,label".encode("utf-16"), "not UTF-8 but UTF-16"),
     "a quote that does not end": (b'text,label\na,x\n"b,y\n', "line 3: unexpected end of data"),
     "no rows": (b"text,label\n", "has no line behind the names of its columns"),
+    "blank lines": (b"\n\n", "has no line with the names of its columns"),
+    "a mark alone": (b"\xef\xbb\xbf", "has no line with the names of its columns"),
     "nothing": (b"", "is empty"),
     "binary": (b"text,label\na,\0\n", "line 2: binary, not text"),
 }

@@ -53,11 +53,13 @@ def read_columns(file: Path, wanted: Mapping[str, str]) -> Table:
       wanted: field of the config -> the column's name.
 
     Raises:
-      UserError: there is no such column, or a line is at fault: too few or too many fields, or an
-        empty one among those that are wanted.
+      UserError: there are no columns or no such one, or a line is at fault: too few or too many
+        fields, or an empty one among those that are wanted.
     """
     rows = _rows(file)
-    _, header = next(rows)
+    header = next((row for _, row in rows), None)
+    if header is None:
+        raise UserError(f"{file}: has no line with the names of its columns")
     names = [name.strip() for name in header]
     places = []
     for field, name in wanted.items():
