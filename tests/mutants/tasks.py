@@ -67,6 +67,10 @@ TASKS = {
         *("data.datasets.numbers:split_numbers", "lot > 1", "lot > 0"),
         f"{NUMBERS}:test_no_number_is_in_two_splits",
     ),
+    "images of 16 bits are clipped": Mutant(
+        *("data.image_file:read_image", "opened.mode.startswith(_DEEP)", "False"),
+        *("data.test_images:test_files_that_cannot_be_read_are_told_in_a_line", (folder,)),
+    ),
     "words keep their capitals": Mutant(
         *("data.datasets.pair_source:bring", "text.lower()", "text"),
         *(f"{MULTI30K}:test_lower_words", ("A man's hat.",)),
