@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import hashlib
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.transformers import TransformerConfig
-from seqmodels.data.datasets import multi30k, origin
+from seqmodels.data.datasets import multi30k, origin, pair_source
+from seqmodels.data.datasets.dates import Dates
 from seqmodels.data.datasets.multi30k import Multi30k
 from seqmodels.data.datasets.pair_source import bring
 from seqmodels.data.pairs import PairData
@@ -137,6 +139,17 @@ def test_lower_words(text: str) -> None:
     found = bring(text, TextForm.LOWER_WORDS)
     assert found == FORMS[text] == bring(found, TextForm.LOWER_WORDS)
     assert bring(text, TextForm.WRITTEN) == text
+
+
+def test_another_rule_of_words_is_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the token store would go on with words that were cut by the old one."""
+    source = Dates.source(PairsDataConfig())
+    find = lambda form: pair_source.Formed(source, form).fingerprint()
+    before = [find(form) for form in TextForm]
+    assert before == [find(form) for form in TextForm]
+    monkeypatch.setattr(pair_source, "_WORD_OR_MARK", re.compile(r"\S+"))
+    same = [old == find(form) for old, form in zip(before, TextForm, strict=True)]
+    assert same == [True, False]
 
 
 def test_what_is_tokenised_has_the_form(tmp_path: Path, web: Web) -> None:

@@ -67,9 +67,11 @@ class Formed:
         self.description = source.description
 
     def fingerprint(self) -> str:
-        """Returns the source's, and the form."""
+        """Returns the source's, and the form with its rule."""
         found = self._source.fingerprint()
-        return found if self._form is TextForm.WRITTEN else f"{found} {self._form}"
+        if self._form is TextForm.WRITTEN:
+            return found
+        return f"{found} {self._form} {_WORD_OR_MARK.pattern}"
 
     def pairs(self) -> Pairs:
         """Reads the texts."""
