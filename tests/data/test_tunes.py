@@ -75,7 +75,8 @@ def test_tunes_with_rare_characters_are_trained_on() -> None:
 def test_oddities_are_counted_and_the_first_is_named(caplog: pytest.LogCaptureFixture) -> None:
     text = tune(1, "C8|") + tune(2, "C8|C7|C8|") + tune(3, "C8|&")
     with caplog.at_level(logging.WARNING):
-        assert tunes_of(text, "mine.abc") == [tune(1, "C8|"), tune(2, "C8|C7|C8|"), tune(3, "C8|&")]
+        kept = tunes_of(text, "mine.abc", keep_broken=True)
+    assert kept == [tune(1, "C8|"), tune(2, "C8|C7|C8|"), tune(3, "C8|&")]
     (record,) = caplog.records
     assert record.getMessage() == (
         "mine.abc: 2 of 3 tunes have oddities and stay as they are; the first: line 13, "
@@ -89,10 +90,11 @@ def test_oddities_are_counted_and_the_first_is_named(caplog: pytest.LogCaptureFi
 def test_what_is_no_abc_is_refused() -> None:
     with pytest.raises(UserError, match=r"mine.abc: not ABC: no line begins with X:"):
         tunes_of("All the world's a stage,\n", "mine.abc")
-    with pytest.raises(
-        UserError, match=r"mine.abc: none of 2 tunes parses: line 6, tune 1 'A': '&'"
-    ):
-        tunes_of(tune(1, "&") + tune(2, "&"), "mine.abc")
+    text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|&")
+    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is no ABC$"):
+        tunes_of(text, "mine.abc")
+    with pytest.raises(UserError, match=r"no ABC; 1 more of its tunes do not parse$"):
+        tunes_of(text + tune(3, "&"), "mine.abc")
 
 
 def test_scales_are_full_and_differ() -> None:
@@ -137,6 +139,9 @@ def test_own_files(tmp_path: Path) -> None:
         "train": 100,
         "validation": 96,
     }
+    (tmp_path / "b.abc").write_text(tune(1, "C8|") + tune(2, "C8|&"))
+    with pytest.raises(UserError, match=r"b.abc: line 13, tune 2 'A': '&' is no ABC"):
+        load_data(settings(tmp_path, name="abc_file", **paths))
     with pytest.raises(UserError, match=r"data.name=abc_file: data.path, or data.train_path must"):
         load_data(settings(tmp_path, name="abc_file"))
 
@@ -205,5 +210,5 @@ def test_the_published_irish_abc(
         "validation": 40,
         "test": 40,
     }
-    assert data.tokenizer.vocab_size == 83
+    assert data.encoding.vocab_size == 83
     assert not data.notes

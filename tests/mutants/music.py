@@ -40,6 +40,10 @@ MUSIC = {
         *("[body_of(tune) for tune in tunes]", "list(tunes)"),
         "data.test_tunes:test_no_body_is_in_two_splits",
     ),
+    "a tune that does not parse is trained on": Mutant(
+        *("data.datasets.tunes:tunes_of", "broken and not keep_broken", "False"),
+        "data.test_tunes:test_what_is_no_abc_is_refused",
+    ),
     "a repeat is played once": Mutant(
         *("evaluation.performance:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
         *("evaluation.test_music:test_a_wav_is_as_long_as_the_tune", ("|:C8|D8:|", lambda p: p)),

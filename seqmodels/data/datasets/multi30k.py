@@ -41,7 +41,7 @@ MULTI30K = Published(
     ("https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw",),
     ending=".gz",
 )
-"""No URL here was asked where this was written and tested."""
+"""Not tested against the server."""
 _PARTS = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
 
 

@@ -32,7 +32,7 @@ MR = Published(
         "https://raw.githubusercontent.com/yoonkim/CNN_sentence/master",
     ),
 )
-"""Pang and Lee, 2005. No URL here was asked where this was written and tested."""
+"""Pang and Lee, 2005. Not tested against the server."""
 STSA = Published(
     "sst2",
     {

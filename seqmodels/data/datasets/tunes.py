@@ -40,22 +40,28 @@ def deal_tunes(tunes: list[str], validation: float, test: float) -> Documents:
     return {split: found for split, found in splits.items() if found}
 
 
-def tunes_of(text: str, where: str) -> list[str]:
+def tunes_of(text: str, where: str, *, keep_broken: bool = False) -> list[str]:
     """Cuts the text of a file into tunes, each with one blank line behind it.
 
-    A warning tells how many tunes do not parse or have bars that their metre does not fill, and
+    A warning tells how many tunes have bars that their metre does not fill (or do not parse), and
     the first of them; all stay as they are.
 
+    Args:
+      text, where: of the file.
+      keep_broken: whether tunes that do not parse stay.
+
     Raises:
-      UserError: no tune parses; names file, line and tune.
+      UserError: there is no tune, or one does not parse; names file, line and tune.
     """
     tunes = read_tunes(text)
     if not tunes:
         raise UserError(f"{where}: not ABC: no line begins with X:, as each tune must")
     odd = [tune for tune in tunes if not tune.is_full]
-    if not any(tune.parses for tune in tunes):
-        first = next(problem for problem in odd[0].problems if problem.kind != "bar")
-        raise UserError(f"{where}: none of {len(tunes)} tunes parses: {first}")
+    broken = [tune for tune in odd if not tune.parses]
+    if broken and not keep_broken:
+        first = next(problem for problem in broken[0].problems if problem.kind != "bar")
+        more = f"; {len(broken) - 1} more of its tunes do not parse" if len(broken) > 1 else ""
+        raise UserError(f"{where}: {first}{more}")
     if odd:
         _warn([tune.problems[0] for tune in odd], len(tunes), where)
     return [part.strip("\r\n") + "\n\n" for _, part in cut_tunes(text)]

@@ -33,7 +33,7 @@ URLS = (
     "https://wikitext.smerity.com/wikitext-2-v1.zip",
 )
 """The origin, which is said to refuse since 2024, and the mirror of one of the authors; the first
-that gives the published files is used. Neither was asked where this was written and tested."""
+that gives the published files is used. Not tested against the servers."""
 
 FILES = {
     "train": (
