@@ -335,6 +335,13 @@ def _best_metric(config: ExperimentConfig) -> Problems:
         )
 
 
+def _coverage(config: ExperimentConfig) -> Problems:
+    penalty, model = config.evaluation.coverage_penalty, config.model
+    if penalty and not model.aligns:
+        allowed = f"must be 0: this {model.kind} gives no weights of attention to the source"
+        yield problem("evaluation.coverage_penalty", penalty, allowed)
+
+
 def _task(config: ExperimentConfig) -> Problems:
     task, data, model = config.task, config.data, config.model
     for section, config_of in (("task", task), ("model", model)):
@@ -368,5 +375,6 @@ _STAGES: tuple[tuple[Callable[[ExperimentConfig], Problems], ...], ...] = (
         _steps,
         _batch,
         _best_metric,
+        _coverage,
     ),
 )

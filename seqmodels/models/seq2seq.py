@@ -116,7 +116,7 @@ class Seq2Seq(nn.Module):
     @property
     def aligns(self) -> bool:
         """Whether `align` has weights to tell."""
-        return self.config.context in (Context.BAHDANAU, Context.LUONG)
+        return self.config.aligns
 
     @property
     def _feeds(self) -> bool:

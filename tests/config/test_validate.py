@@ -83,6 +83,7 @@ BAD = [
     (BERT, "evaluation.context=carry", "a bert looks both ways and has none; use window"),
     (BERT, "evaluation.context=sliding", "a bert looks both ways; use window"),
     (BERT, "data.batching=streams", "a bert looks both ways and has none"),
+    (GPT, "evaluation.coverage_penalty=0.1", "must be 0: this gpt gives no weights of attention"),
     (BERT, "training.best_metric=bits_per_byte", "task.kind=masked_language_model has none"),
     (LSTM, "optimizer.peak_lr=0", "above 0"),
     (LSTM, "optimizer.peak_lr=inf", "above 0"),

@@ -12,6 +12,7 @@ from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.validate import validate
 
 IMAGES, PAIRS, ORDER = "demo_images", "demo_translation", "order_lstm"
+FIXED = "multi30k_lstm"
 FILES = "data.name=parallel_text data.source_path=a data.target_path=b"
 TABLE = "data.name=pairs_file data.path=a.csv"
 REFUSED = [
@@ -45,6 +46,8 @@ REFUSED = [
         f"{FILES} data.path=a.csv",
         "is only for data.name=pairs_file or multi30k, not parallel_text",
     ),
+    (PAIRS, "evaluation.coverage_penalty=0.5", "must be 0: this transformer gives no weights of"),
+    (FIXED, "evaluation.coverage_penalty=0.5", "must be 0: this seq2seq gives no weights of"),
     (PAIRS, f"{FILES} data.target_language=de", "must be another one than data.source_language"),
     (PAIRS, "data.name=tfds_pairs", "must name a data set: tfds_pairs:NAME"),
     (PAIRS, "data.name=pairs_file", "data.name=pairs_file needs a .csv or .tsv file here"),
@@ -80,6 +83,13 @@ def test_model_task_and_data_go_together() -> None:
     config = load_config(IMAGES)
     config.task = LanguageModelConfig()
     with pytest.raises(UserError, match="task.kind=language_model needs data of kind text"):
+        validate(config)
+
+
+def test_what_aligns_may_be_ranked_by_coverage() -> None:
+    for name in ("multi30k_bahdanau", "multi30k_luong"):
+        config = load_config(name)
+        config.evaluation.coverage_penalty = 0.5
         validate(config)
 
 
