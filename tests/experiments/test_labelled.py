@@ -147,6 +147,9 @@ def test_masked_tokens_then_classes(door: FrontDoor, tmp_path: Path) -> None:
     assert "4 stay fresh" in fresh and "pooler" in fresh and "head" in fresh
     assert "warning: both vocabularies" not in told.err
     assert door("evaluate", f"--workdir={second}", "--json").json["num_targets"] == 20
+    (first / "tokenizer.json").unlink()
+    told = door(*words, f"--init_from={first}")  # goes on without the other run's tokenizer
+    assert "resumed from step 2 of 2" in told.err, told.err
 
 
 MISTAKES = {

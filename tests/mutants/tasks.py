@@ -71,6 +71,16 @@ TASKS = {
         *("data.image_file:read_image", "opened.mode.startswith(_DEEP)", "False"),
         *("data.test_images:test_files_that_cannot_be_read_are_told_in_a_line", (folder,)),
     ),
+    "coverage is asked of what aligns nothing": Mutant(
+        *("config.validate:_coverage", "not model.aligns", "False"),
+        "config.test_validate_data:test_refused",
+        ("multi30k_lstm", "evaluation.coverage_penalty=0.5", "gives no weights of"),
+    ),
+    "a run goes on by another run's tokenizer": Mutant(
+        *("training.workdir:imported_encoding", "(imported or other_run)", "imported"),
+        "training.test_workdir:test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer",
+        (folder,),
+    ),
     "words keep their capitals": Mutant(
         *("data.datasets.pair_source:bring", "text.lower()", "text"),
         *(f"{MULTI30K}:test_lower_words", ("A man's hat.",)),
