@@ -13,8 +13,11 @@ COMMANDS = {
     "train": "experiments.train",
     "evaluate": "experiments.evaluate",
     "generate": "experiments.generate",
+    "predict": "experiments.predict",
     "inspect": "experiments.inspect_",
     "batch": "experiments.batch",
+    "music": "experiments.music",
+    "reproduce": "experiments.reproduce",
     "import": "experiments.import_",
     "export": "experiments.export",
 }
@@ -39,7 +42,7 @@ def _help() -> str:
     lines = ["python launch.py COMMAND [flags]", ""]
     for name, module in COMMANDS.items():
         doc = importlib.import_module(module).COMMAND.doc.strip()
-        lines.append(f"  {name:<10}{doc.splitlines()[0]}")
+        lines.append(f"  {name:<11}{doc.splitlines()[0]}")
     return "\n".join([*lines, "", "python launch.py COMMAND --help tells a command's flags"])
 
 

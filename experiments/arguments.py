@@ -50,6 +50,7 @@ class Command:
       source: of its config.
       overridable: the sections that `--config.SECTION.field=value` may change; none = all.
       short: own flags that are short for fields of the config, flag -> field.
+      positional: the own flag that a word without a flag is for.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Command:
     source: ConfigSource = ConfigSource.NONE
     overridable: tuple[str, ...] | None = None
     short: dict[str, str] = dataclasses.field(default_factory=dict)
+    positional: str | None = None
 
     @property
     def takes_overrides(self) -> bool:
@@ -149,6 +151,9 @@ def _sort(command: Command, values: flags.FlagValues, argv: Sequence[str]) -> _S
     while left:
         word = left.pop(0)
         match = _FLAG.fullmatch(word)
+        if match is None and command.positional not in (None, *words.own):
+            words.own[command.positional] = word
+            continue
         if match is None:
             raise UserError(f"{word!r} is not a flag; flags are {_flag_names(command, values)}")
         name, text = match.groups()
@@ -272,6 +277,8 @@ def _alternatives() -> list[str]:
 def _help(command: Command, values: flags.FlagValues, words: _Sorted) -> str:
     """The help of a command; with `--config` (or `--workdir`) the fields as they are there."""
     usage = f"python launch.py {command.name}"
+    if command.positional is not None:
+        usage += f" [{command.positional.upper()}]"
     if command.takes_config:
         usage += " --config=NAME[:variant]"
     lines = [f"{usage} [flags]", "", *command.doc.strip().splitlines(), "", "flags:"]

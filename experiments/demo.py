@@ -112,7 +112,8 @@ def _train(name: str, config: Any, workdir: Path, data: Data) -> tuple[int, Outc
     write_result(workdir, figures)
     settings = {"max_tokens": 300, "temperature": 0.8, "seed": 1}
     made = generate_text(opened, [PROMPT], **settings)
-    write_samples(workdir, {"step": opened.step, "prompt": PROMPT, **settings}, made)
+    texts = {"texts": made.texts, "tokens_per_second": made.tokens_per_second}
+    write_samples(workdir, {"step": opened.step, "prompt": PROMPT, **settings}, texts)
     size = sum(int(x.size) for x in jax.tree.leaves(opened.params))
     rows = read_rows(workdir / "metrics.jsonl")
     return status, Outcome(name, figures, rows, size, made.texts[0])

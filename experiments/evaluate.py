@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from experiments import distributed, program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.config.errors import UserError
+from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.evaluation.opening import parse_step
 
 DOC = """Evaluates a run on held-out data, beside its baseline.
 
 Needs the work directory and the data, and writes evaluations/<split>-<step>.json. Changed data are
 refused. --config.data.FIELD and --config.evaluation.FIELD may be overridden, to evaluate on other
-data or with another context; the result then goes to a file of its own.
+data or with another context; the result then goes to a file of its own. Pairs are translated too,
+by the beam search of evaluation.beam_size and so on, and compared with their targets: BLEU and chrF
+by sacrebleu.
+
+With --choices a language model answers questions instead: by the answer that is most likely behind
+the prompt. Each line of the file is {"prompt": text, "choices": [text, ..], "answer": number from
+0}; --num_shots of them are shown, with their answers, before each of the others.
 """
 
 
@@ -24,13 +33,20 @@ def define(values: flags.FlagValues) -> None:
     program.define_json(values)
     program.define_step(values)
     distributed.define(values)
-    flags.DEFINE_string("split", "validation", "validation or test (or train)", flag_values=values)
+    string, integer = flags.DEFINE_string, flags.DEFINE_integer
+    string("split", "validation", "validation or test (or train)", flag_values=values)
+    string("choices", None, "file of questions with answers to choose from", flag_values=values)
+    integer("num_shots", 0, "of its questions shown as examples", 0, flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
     workdir, config = arguments.workdir, arguments.experiment
     step = parse_step(arguments.flags.step)
     distributed.check(arguments)
+    if arguments.flags.choices is not None:
+        return choose(arguments, step)
+    if arguments.flags["num_shots"].present:
+        raise UserError("--num_shots: is only for --choices=FILE")
     program.set_up_jax(config)
     distributed.join(arguments)
     from seqmodels.evaluation.evaluate import write_result
@@ -52,8 +68,83 @@ def run(arguments: Arguments) -> int:
     return program.DONE
 
 
+def choose(arguments: Arguments, step: str | int) -> int:
+    """Has a language model answer questions."""
+    asked, workdir, config = arguments.flags, arguments.workdir, arguments.experiment
+    if not isinstance(config.task, LanguageModelConfig):
+        raise UserError(
+            f"--choices={asked.choices}: is for task.kind=language_model; this run's is "
+            f"{config.task.kind}"
+        )
+    for name in ("split", "distributed"):
+        if asked[name].present:
+            raise UserError(f"--{name}={asked[name].value}: has no meaning with --choices")
+    from seqmodels.data.choices import read_questions
+
+    path = Path(asked.choices).expanduser()
+    questions = read_questions(path, asked.num_shots)
+    program.set_up_jax(config)
+    from seqmodels.evaluation.choices import evaluate_choices
+    from seqmodels.evaluation.evaluate import write_result
+    from seqmodels.evaluation.run import load_run
+
+    run = load_run(workdir, step)
+    found = evaluate_choices(run, questions, config.evaluation.batch_size)
+    shots = f"-{asked.num_shots}shots" if asked.num_shots else ""
+    result = {"step": run.step, "split": f"choices-{path.stem}{shots}", "choices": str(path)}
+    result |= {"num_shots": asked.num_shots, **found}
+    program.answer(arguments, result, choices_table(result))
+    written = write_result(workdir, result)
+    if not asked.json:
+        program.say(f"written to {written}")
+    return program.DONE
+
+
+def choices_table(result: dict[str, Any]) -> Any:
+    """The accuracies, beside those of no prompt and of a blind guess."""
+    from rich.table import Table
+
+    names = ("accuracy", "accuracy_per_token")
+    title = f"{result['num_questions']:,} questions, step {result['step']}"
+    table = Table("", "accuracy", "accuracy by log p a token", title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    guess = dict.fromkeys(names, result["chance"])
+    for name, row in (("chance", guess), ("no prompt", result["baseline"]), ("this run", result)):
+        table.add_row(name, *(f"{row[n]:.4f}" for n in names))
+    return table
+
+
 def table(result: dict[str, Any], unit: str) -> Any:
-    """The baseline and the run, one a row; `unit` is what a target stands for."""
+    """What a person sees; `unit` is what a target stands for."""
+    from rich.console import Group
+
+    if "translation_baselines" not in result:
+        return likelihood_table(result, unit)
+    note = f"{result['bleu_signature']}; beam {result['beam_size']}"
+    return Group(likelihood_table(result, unit), *translation_tables(result), note)
+
+
+def translation_tables(result: dict[str, Any]) -> list[Any]:
+    """Translations beside the baselines, and by the length of the source."""
+    from rich.table import Table
+
+    scores = Table("", "BLEU", "chrF", "exact match", title="translations")
+    for row in (*result["translation_baselines"], {**result, "model": "this run"}):
+        shown = (f"{row['bleu']:.2f}", f"{row['chrf']:.2f}", f"{row['exact_match']:.4f}")
+        scores.add_row(row["model"], *shown)
+    lengths = Table("source tokens", "pairs", "BLEU", "exact match", title="by source length")
+    for row in result["by_source_length"]:
+        shown = (f"{row['num_pairs']:,}", f"{row['bleu']:.2f}", f"{row['exact_match']:.4f}")
+        lengths.add_row(f"{row['shortest']} to {row['longest']}", *shown)
+    for table in (scores, lengths):
+        for column in table.columns[1:]:
+            column.justify = "right"
+    return [scores, lengths]
+
+
+def likelihood_table(result: dict[str, Any], unit: str) -> Any:
+    """The baseline and the run, one a row."""
     from rich.table import Table
 
     title = f"{result['split']}, step {result['step']}"
@@ -61,14 +152,15 @@ def table(result: dict[str, Any], unit: str) -> Any:
         title += f", context {result['context']}"
     base = result["baseline"]
     shares = ["accuracy" if "accuracy" in base else "bits_per_byte"]
-    shares += [name for name in ("sequence_accuracy", "perplexity") if name in result]
+    more = ("f1", "calibration_error", "sequence_accuracy", "perplexity")
+    shares += [name for name in more if name in result]
     names = [name.replace("_per_", "/").replace("_", " ") for name in shares]
-    columns = (f"loss (nats/{unit})", *names, "targets")
-    table = Table("", *columns, title=title)
+    table = Table("", "loss", *names, "targets", title=f"{title}; loss in nats per {unit}")
     for column in table.columns[1:]:
         column.justify = "right"
     order = f" of order {base['order']}" if "order" in base else ""
-    for name, row in ((f"{base['model']}{order}", base), ("this run", result)):
+    others = [(other["model"], other) for other in base.get("beside", ())]
+    for name, row in (*others, (f"{base['model']}{order}", base), ("this run", result)):
         shown = [f"{row[share]:.4f}" if share in row else "-" for share in shares]
         targets = f"{row['num_targets']:,}" if "num_targets" in row else ""
         table.add_row(name, f"{row['loss']:.4f}", *shown, targets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,19 +12,22 @@ from absl import flags
 
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.validate import MAX_SEED
 from seqmodels.evaluation.opening import parse_step
 
 if TYPE_CHECKING:
-    from seqmodels.evaluation.run import GeneratedText
+    from seqmodels.evaluation.run import Run
 
-DOC = """Goes on from a prompt; needs nothing but the work directory.
+DOC = """Goes on from a prompt, or from a file; needs nothing but the work directory.
 
 The text comes on stdout while it is made, everything else on stderr. It is also written, with its
-settings, into samples/ of the work directory.
+settings, into samples/ of the work directory. With --beam_size the most probable texts up to --end
+are searched for; they come when they are found.
 """
+_OF_DRAWS = ("temperature", "top_k", "top_p", "seed")
 
 
 def define(values: flags.FlagValues) -> None:
@@ -32,14 +36,20 @@ def define(values: flags.FlagValues) -> None:
     string, integer = flags.DEFINE_string, flags.DEFINE_integer
     number, switch = flags.DEFINE_float, flags.DEFINE_bool
     string("prompt", "", "what the text starts with", flag_values=values)
+    string("prompt_file", None, "UTF-8 file that the text goes on from", flag_values=values)
     one = {"lower_bound": 1, "flag_values": values}
     zero = {"lower_bound": 0, "flag_values": values}
     integer("num_samples", 1, "texts to make at once", **one)
-    integer("max_tokens", 500, "new tokens of each text", **one)
+    integer("max_tokens", 500, "most new tokens of each text", **one)
+    integer("min_tokens", 0, "least, with --end", **zero)
+    string("end", "", r"a text ends behind this; \n is a line feed", flag_values=values)
     number("temperature", 1.0, "divides the logits; 0 is greedy", **zero)
     integer("top_k", None, "draw from the k most probable tokens only", **one)
     number("top_p", None, "draw from the fewest tokens of that share only", upper_bound=1, **zero)
     integer("seed", 0, "of the draws", upper_bound=MAX_SEED, **zero)
+    size = "search for the most probable texts with so many hypotheses, instead of drawing them"
+    integer("beam_size", None, size, **one)
+    number("length_penalty", 0.0, "of a beam search; 0 has none", **zero)
     program.define_step(values)
     switch("strict_length", False, "refuse a text that outgrows the positions", flag_values=values)
 
@@ -52,35 +62,109 @@ def run(arguments: Arguments) -> int:
             f"--workdir={workdir}: a {config.model.kind} with task.kind={config.task.kind} writes "
             "no text; generate needs a run of task.kind=language_model"
         )
+    if asked.min_tokens and not asked.end:
+        raise UserError(f"--min_tokens={asked.min_tokens}: is only for --end=TEXT")
+    beam, prompt = read_beam(asked), read_prompt(asked)
     program.set_up_jax(config)
-    from seqmodels.evaluation.run import generate_text, load_run
+    from seqmodels.evaluation.run import load_run
 
     opened = load_run(workdir, step)
-    settings: dict[str, Any] = {
-        name: getattr(asked, name)
-        for name in (
-            *("num_samples", "max_tokens", "temperature", "top_k", "top_p"),
-            *("seed", "strict_length"),
-        )
-    }
-    printer = None if asked.json else Printer(asked.prompt, asked.num_samples)
-    made = generate_text(
-        opened,
-        [asked.prompt],
-        **settings,
-        on_text=printer,
-        on_notice=program.say,
-    )
-    if printer is not None:
-        printer.finish()
-    values = {"step": opened.step, "prompt": asked.prompt, **settings}
+    make = sample if beam is None else functools.partial(search, beam)
+    settings, made = make(arguments, opened, prompt, asked.end.replace(r"\n", "\n"))
+    values = {"step": opened.step, "prompt": prompt, **settings}
     if asked.json:
-        program.answer(arguments, {**values, **_texts(made)}, "")
+        program.answer(arguments, {**values, **made}, "")
     # Told first: a text that cannot be written is not lost.
     path = write_samples(workdir, values, made)
     if not asked.json:
-        program.say(f"{made.tokens_per_second:,.0f} tokens/s; written to {path}")
+        speed = f"{made['tokens_per_second']:,.0f} tokens/s; " if beam is None else ""
+        program.say(f"{speed}written to {path}")
     return program.DONE
+
+
+Made = tuple[dict[str, Any], dict[str, Any]]
+"""The settings of texts; and `texts`, with what else is to be said of them."""
+
+
+def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
+    """Draws texts; without --json they are printed while they come."""
+    from seqmodels.evaluation.run import generate_text
+
+    asked = arguments.flags
+    settings: dict[str, Any] = {
+        name: getattr(asked, name)
+        for name in (*("num_samples", "max_tokens", "min_tokens", "strict_length"), *_OF_DRAWS)
+    }
+    settings["end"] = end
+    printer = None if asked.json else Printer(prompt, asked.num_samples)
+    made = generate_text(opened, [prompt], **settings, on_text=printer, on_notice=program.say)
+    if printer is not None:
+        printer.finish()
+    return settings, {"texts": made.texts, "tokens_per_second": made.tokens_per_second}
+
+
+def search(beam: Beam, arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
+    """Finds the most probable texts; without --json they are printed, with their probabilities."""
+    from seqmodels.evaluation.likely_text import find_likely_texts
+
+    found = find_likely_texts(opened, prompt, end, beam)
+    if not arguments.flags.json:
+        for number, one in enumerate(found, 1):
+            program.say(f"--- {number}: log p {one.log_probability:.4f}")
+            print(one.text, flush=True)
+    names = ("texts", "log_probabilities", "scores")
+    rows = zip(*((one.text, one.log_probability, one.score) for one in found), strict=True)
+    made = {name: list(row) for name, row in zip(names, rows, strict=True)}
+    return {"end": end, "beam": dataclasses.asdict(beam)}, made
+
+
+def read_beam(asked: Any) -> Beam | None:
+    """How to search; None where texts are drawn.
+
+    Raises:
+      UserError: flags that do not go together.
+    """
+    if asked.beam_size is None:
+        if asked["length_penalty"].present:
+            raise UserError("--length_penalty: is only for --beam_size=N")
+        return None
+    for name in (*_OF_DRAWS, "strict_length"):
+        if asked[name].present:
+            raise UserError(f"--{name}={asked[name].value}: has no meaning with --beam_size")
+    if not asked.end:
+        raise UserError(f"--beam_size={asked.beam_size}: needs --end=TEXT, where a text ends")
+    if asked.num_samples > asked.beam_size:
+        raise UserError(
+            f"--num_samples={asked.num_samples}: allowed are up to --beam_size, {asked.beam_size}"
+        )
+    return Beam(
+        asked.beam_size,
+        asked.num_samples,
+        asked.length_penalty,
+        min_tokens=asked.min_tokens,
+        max_tokens=asked.max_tokens,
+    )
+
+
+def read_prompt(asked: Any) -> str:
+    """The text to go on from: `--prompt`, or all of `--prompt_file`, its last line feed too.
+
+    Raises:
+      UserError: both are given, or the file is missing, empty or no UTF-8.
+    """
+    if asked.prompt_file is None:
+        return asked.prompt
+    if asked["prompt"].present:
+        raise UserError("--prompt and --prompt_file: give one of the two")
+    from seqmodels.data.datasets.text_file import find_files, read_file
+
+    files = find_files("--prompt_file", asked.prompt_file)
+    if len(files) > 1:
+        raise UserError(f"--prompt_file={asked.prompt_file}: matches {len(files)} files; name one")
+    text = read_file(files[0])
+    if not text:
+        raise UserError(f"{files[0]}: is empty")
+    return text
 
 
 @dataclasses.dataclass
@@ -115,11 +199,7 @@ class Printer:
         sys.stdout.flush()
 
 
-def _texts(made: GeneratedText) -> dict[str, Any]:
-    return {"texts": made.texts, "tokens_per_second": made.tokens_per_second}
-
-
-def write_samples(workdir: Path, values: dict[str, Any], made: GeneratedText) -> Path:
+def write_samples(workdir: Path, values: dict[str, Any], made: dict[str, Any]) -> Path:
     """Writes `samples/<step>-<number>.json` and, to be read, `.txt`; returns the latter's path.
 
     Raises:
@@ -133,8 +213,8 @@ def write_samples(workdir: Path, values: dict[str, Any], made: GeneratedText) ->
         folder.mkdir(exist_ok=True)
         while (path := folder / f"{values['step']}-{number}.txt").exists():
             number += 1
-        path.write_text("\n\n---\n\n".join(made.texts) + "\n", encoding="utf-8")
-        write_json(path.with_suffix(".json"), {**values, **_texts(made)})
+        path.write_text("\n\n---\n\n".join(made["texts"]) + "\n", encoding="utf-8")
+        write_json(path.with_suffix(".json"), {**values, **made})
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
     return path

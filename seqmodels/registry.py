@@ -132,6 +132,21 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.data:TextDataConfig",
         "WikiText-2, cut into words: data.path, or `prepare` downloads it",
     ),
+    "scales": Entry(
+        "seqmodels.data.datasets.scales:Scales",
+        "seqmodels.config.data:TextDataConfig",
+        "built in: scales and jigs in ABC, made by rule",
+    ),
+    "irish_abc": Entry(
+        "seqmodels.data.datasets.irish_abc:IrishABC",
+        "seqmodels.config.data:TextDataConfig",
+        "804 Irish tunes in ABC (MIT 6.S191): data.path, or `prepare` downloads it",
+    ),
+    "abc_file": Entry(
+        "seqmodels.data.datasets.abc_file:ABCFile",
+        "seqmodels.config.data:TextDataConfig",
+        "your own ABC files, split by tune (data.path, or one path a split)",
+    ),
     "tfds": Entry(
         "seqmodels.data.datasets.catalog:Catalog",
         "seqmodels.config.data:TextDataConfig",
@@ -139,12 +154,12 @@ DATASETS: dict[str, Entry] = {
     ),
     "shapes": Entry(
         "seqmodels.data.datasets.shapes:Shapes",
-        "seqmodels.config.data:ImagesDataConfig",
+        "seqmodels.config.images:ImagesDataConfig",
         "built in: circles, squares, triangles and crosses on noise",
     ),
     "tfds_images": Entry(
         "seqmodels.data.datasets.catalog_images:CatalogImages",
-        "seqmodels.config.data:ImagesDataConfig",
+        "seqmodels.config.images:ImagesDataConfig",
         "tfds_images:NAME, classified images of a TFDS catalog data set in array_record form",
     ),
     "dates": Entry(
@@ -152,10 +167,60 @@ DATASETS: dict[str, Entry] = {
         "seqmodels.config.data:PairsDataConfig",
         "built in: written dates and what they are in ISO 8601",
     ),
+    "numbers": Entry(
+        "seqmodels.data.datasets.numbers:Numbers",
+        "seqmodels.config.data:PairsDataConfig",
+        "built in: numbers in words and what they are in digits",
+    ),
+    "multi30k": Entry(
+        "seqmodels.data.datasets.multi30k:Multi30k",
+        "seqmodels.config.data:PairsDataConfig",
+        "captions in English, German and French: data.path, or `prepare` downloads it",
+    ),
     "parallel_text": Entry(
         "seqmodels.data.datasets.parallel_text:ParallelText",
         "seqmodels.config.data:PairsDataConfig",
         "your own pairs: two UTF-8 files, line by line",
+    ),
+    "pairs_file": Entry(
+        "seqmodels.data.datasets.pairs_file:PairsFile",
+        "seqmodels.config.data:PairsDataConfig",
+        "your own pairs: CSV or TSV files with named columns",
+    ),
+    "tfds_pairs": Entry(
+        "seqmodels.data.datasets.catalog_pairs:CatalogPairs",
+        "seqmodels.config.data:PairsDataConfig",
+        "tfds_pairs:NAME, two texts of a TFDS catalog data set in array_record form",
+    ),
+    "order_sentences": Entry(
+        "seqmodels.data.datasets.order_sentences:OrderSentences",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "built in: praise and blame that turn on order and negation",
+    ),
+    "stories": Entry(
+        "seqmodels.data.datasets.stories:Stories",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "built in: little stories with a question, answered by a place",
+    ),
+    "rotten_tomatoes": Entry(
+        "seqmodels.data.datasets.sentiment:RottenTomatoes",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "MR, sentences of film reviews: data.path, or `prepare` downloads it",
+    ),
+    "sst2": Entry(
+        "seqmodels.data.datasets.sentiment:SST2",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "SST-2, whole sentences of film reviews: data.path, or `prepare` downloads it",
+    ),
+    "labelled_file": Entry(
+        "seqmodels.data.datasets.labelled_file:LabelledFile",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "your own texts and their classes: CSV or TSV files with named columns",
+    ),
+    "tfds_labelled": Entry(
+        "seqmodels.data.datasets.catalog_labelled:CatalogLabelled",
+        "seqmodels.config.labelled:LabelledTextDataConfig",
+        "tfds_labelled:NAME, a text and a class of a TFDS catalog data set in array_record form",
     ),
 }
 

@@ -111,7 +111,8 @@ class Batch:
 
 
 Metrics = dict[str, tuple[Any, Any]]
-"""Named (sum, weight) pairs of scalars; they merge by addition, exactly, whatever the cut."""
+"""Named (sum, weight) pairs of scalars, or of arrays of one shape; they merge by addition, exactly,
+whatever the cut."""
 
 Params = Any
 Carry = Any

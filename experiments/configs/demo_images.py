@@ -18,8 +18,8 @@ The ViT with patches of 4, width 64, peak 1e-3 and 1500 steps: 0.536, 0.781. On 
 
 from __future__ import annotations
 
-from seqmodels.config.data import ImagesDataConfig
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.models import MLPConfig, ModelConfig, PerceptronConfig
 from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig

@@ -15,39 +15,12 @@ teacher forcing, so "sequences", targets without a wrong token, is no rate of tr
 
 from __future__ import annotations
 
+from experiments.configs._characters import make_config
 from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.models import ModelConfig
-from seqmodels.config.recurrent import Cell, Context, Seq2SeqConfig
-from seqmodels.config.tasks import TranslationConfig
-from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
-from seqmodels.config.transformers import TransformerConfig
 
 VARIANTS = ("transformer", "seq2seq")
 
-MODELS: dict[str, ModelConfig] = {
-    "transformer": TransformerConfig(
-        num_encoder_layers=2,
-        num_decoder_layers=2,
-        model_dim=64,
-        num_heads=4,
-        mlp_dim=128,
-        dropout_rate=0.0,
-    ),
-    "seq2seq": Seq2SeqConfig(
-        cell=Cell.GRU, context=Context.BAHDANAU, model_dim=64, hidden_dim=96, bidirectional=True
-    ),
-}
-
 
 def get_config(variant: str) -> ExperimentConfig:
-    return ExperimentConfig(
-        model=MODELS[variant],
-        data=PairsDataConfig(name="dates", batch_size=64, max_shapes=2),
-        task=TranslationConfig(),
-        optimizer=OptimizerConfig(peak_lr=2e-3, warmup_steps=100),
-        training=TrainingConfig(
-            num_steps=1500, log_every=50, evaluate_every=500, checkpoint_every=500
-        ),
-        evaluation=EvaluationConfig(batch_size=250),
-    )
+    return make_config(variant, PairsDataConfig(name="dates", batch_size=64, max_shapes=2))

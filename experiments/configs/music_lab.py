@@ -1,11 +1,14 @@
 """The LSTM of MIT 6.S191's first lab: Irish folk tunes in ABC, character by character.
 
-    python launch.py train --config=music_lab --workdir=runs/music_lab \
-        --config.data.name=text_file --config.data.path=irish.abc
+    python launch.py prepare --config=music_lab      # downloads irish.abc where it is not there
+    python launch.py train --config=music_lab --workdir=runs/music_lab
 
 Embedding of 256, one LSTM of 1024, dense: 5,353,299 parameters with the 83 symbols of irish.abc
 (github.com/MITDeepLearning/introtodeeplearning). Adam 5e-3, 3000 batches of 8 crops of 100.
 Published: an untrained loss of 4.42 nats (ln 83). Not run yet.
+
+Differs: the lab trains on all tunes, here it is 724 of 804, as irish_abc holds 80 out. The loss
+that `reproduce` compares is the mean over the last logged interval of training, 50 steps.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ VARIANTS = ("lab",)
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
         model=RecurrentConfig(num_layers=1, model_dim=256, hidden_dim=1024),
-        data=TextDataConfig(sequence_length=100, batch_size=8),
+        data=TextDataConfig(
+            name="irish_abc", unknown_symbols=False, sequence_length=100, batch_size=8
+        ),
         task=LanguageModelConfig(),
         optimizer=OptimizerConfig(
             peak_lr=5e-3, schedule=Schedule.CONSTANT, warmup_steps=0, clip_norm=None

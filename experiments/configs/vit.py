@@ -15,8 +15,8 @@ linear decay. Not run at these sizes: `launch.py import` brings the published we
 
 from __future__ import annotations
 
-from seqmodels.config.data import ImagesDataConfig
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.config.training import Dtype, EvaluationConfig, OptimizerConfig, TrainingConfig
 from seqmodels.config.transformers import ViTConfig

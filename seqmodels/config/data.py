@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 MAX_SHAPES = 8
 """Most shapes that batches may have: each is compiled by itself."""
 
 
 class TokenizerKind(enum.StrEnum):
-    """What a token is. All but huggingface, which is read, are made from the training split only.
+    """What a token is. The last two are read; the others are made from the training split only.
 
     character: a Unicode code point.
     byte: a byte of UTF-8.
     word: what stands between white space; a line feed is <eos>.
     bpe: a string of bytes; data.vocab_size of them are learned.
     huggingface: what a tokenizer of the `tokenizers` library says.
+    run: what it is for another run.
     """
 
     CHARACTER = "character"
@@ -26,8 +27,10 @@ class TokenizerKind(enum.StrEnum):
     WORD = "word"
     BPE = "bpe"
     HUGGINGFACE = "huggingface"
+    RUN = "run"
 
 
+_READ = (TokenizerKind.HUGGINGFACE, TokenizerKind.RUN)
 _SIZED = {TokenizerKind.WORD: 3, TokenizerKind.BPE: 256, TokenizerKind.HUGGINGFACE: 1}
 """Tokenizers that take data.vocab_size, and its least: <unk>, <eos> and a word; all bytes."""
 
@@ -90,8 +93,9 @@ class TextDataConfig(DataConfig):
     Attributes:
       name: a name of the registry's DATASETS (`python_docs`, `text_file`) or `tfds:NAME`.
       path: `text_file`: a UTF-8 file or a glob, split by fraction (the last part is held out).
-        `wikitext2`: the folder of its files.
-      train_path, validation_path, test_path: `text_file`: a file or glob each, instead of path.
+        `abc_file`: the same, split by tune. `wikitext2`, `irish_abc`: the folder of its files.
+      train_path, validation_path, test_path: `text_file`, `abc_file`: a file or glob each, instead
+        of path.
       validation_fraction, test_fraction: shares of `path` that are held out.
       tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
         exists, else TFDS's own default.
@@ -101,7 +105,7 @@ class TextDataConfig(DataConfig):
         test_split may be none.
       tokenizer: see `TokenizerKind`.
       tokenizer_path: huggingface: a folder with tokenizer.json, vocab.json and merges.txt, or
-        vocab.txt; or such a file.
+        vocab.txt; or such a file. run: a work directory.
       vocab_size: word: most tokens, <unk> and <eos> among them, the most frequent words stay; none
         = all words. bpe: tokens that are learned. huggingface: size of the model's vocabulary where
         its table has more rows than the tokenizer has tokens; none = those of the tokenizer.
@@ -114,7 +118,9 @@ class TextDataConfig(DataConfig):
     kind: ClassVar[str] = "text"
     readers: ClassVar[dict[str, tuple[str, ...]]] = {
         "text_file": ("path", "train_path", "validation_path", "test_path"),
+        "abc_file": ("path", "train_path", "validation_path", "test_path"),
         "wikitext2": ("path",),
+        "irish_abc": ("path",),
     }
     name: str = "python_docs"
     path: str | None = None
@@ -147,48 +153,29 @@ class TextDataConfig(DataConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from self.path_problems()
-        yield from _tokenizer_problems(self)
+        yield from fraction_problems(self)
+        yield from tokenizer_problems(self)
         if not all(name.strip() for name in self.feature.split(",")):
             yield (
                 "feature",
                 "must be the name of a text feature, or of several, as in question,answer",
             )
-        if self.tokenizer is not TokenizerKind.HUGGINGFACE:
-            if self.tokenizer_path is not None:
-                yield (
-                    "tokenizer_path",
-                    f"is only for data.tokenizer=huggingface, not {self.tokenizer}",
-                )
-        elif not self.tokenizer_path:
-            yield "tokenizer_path", "data.tokenizer=huggingface needs a folder or a file here"
+        yield from tokenizer_path_problems(self)
 
 
-@dataclasses.dataclass
-class ImagesDataConfig(DataConfig):
-    """Images, each of one class. Pixels become (x / 255 - 0.5) / 0.5, ViT's own preprocessing.
+class TextForm(enum.StrEnum):
+    """written: as it is. lower_words: in lower case, words and marks set apart by a space."""
 
-    Attributes:
-      name: `shapes` (made up) or `tfds_images:NAME`.
-      image_size: height and width that images are resized to; none = as they are stored (shapes:
-        32).
-      tfds_data_dir: where `tfds_images:NAME` is prepared; none = as for text.
-      train_split, validation_split, test_split: `tfds_images:NAME`: TFDS split expressions;
-        test_split may be none.
-    """
+    WRITTEN = "written"
+    LOWER_WORDS = "lower_words"
 
-    kind: ClassVar[str] = "images"
-    name: str = "shapes"
-    image_size: int | None = None
-    tfds_data_dir: str | None = None
-    train_split: str = "train[:90%]"
-    validation_split: str = "train[90%:]"
-    test_split: str | None = "test"
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        if self.name in ("tfds_images", "tfds_images:"):
-            yield "name", "must name a data set: tfds_images:NAME"
-        if self.name == "shapes" and self.image_size is not None and self.image_size < 8:
-            yield "image_size", "must be 8 or more with data.name=shapes"
+class Language(enum.StrEnum):
+    """Of Multi30k."""
+
+    EN = "en"
+    DE = "de"
+    FR = "fr"
 
 
 @dataclasses.dataclass
@@ -196,14 +183,24 @@ class PairsDataConfig(DataConfig):
     """Pairs of texts: a source, and the target that it is to become.
 
     Attributes:
-      name: `dates` (made up) or `parallel_text`.
+      name: `dates`, `numbers` (both made up), `multi30k`, `parallel_text`, `pairs_file`
+        or `tfds_pairs:NAME`.
+      path: `pairs_file`: a CSV or TSV file (by its ending) whose first line names the columns;
+        split by a hash of the source. `multi30k`: the folder of its files.
+      source_language, target_language: `multi30k`: its direction.
+      train_path, validation_path, test_path: `pairs_file`: a file each, instead of path.
+      source_column, target_column: the two sides: columns of `pairs_file`, text features of
+        `tfds_pairs:NAME` (of a translation its languages).
+      tfds_data_dir, train_split, validation_split, test_split: `tfds_pairs:NAME`: as for text.
       source_path, target_path: `parallel_text`: two UTF-8 files, line i of one is the translation
         of line i of the other; split by fraction (the last part is held out).
       train_source_path .. test_target_path: `parallel_text`: two files a split, instead.
-      validation_fraction, test_fraction: shares of the lines of source_path that are held out.
-      tokenizer, vocab_size, min_count: as for text, but for huggingface; of each vocabulary. Lines
-        have no line feed, so <eos> is the target's end alone.
+      validation_fraction, test_fraction: shares of path, or of the lines of source_path, that are
+        held out.
+      tokenizer, vocab_size, min_count: as for text, but for huggingface and run; of each
+        vocabulary. Lines have no line feed, so <eos> is the target's end alone.
       unknown_symbols: character tokenizer: keep a symbol <unk> for what the training split lacks.
+      form: what is made of the texts before they are tokenised.
       shared_vocabulary: one vocabulary for both sides, or one a side.
       max_source_length, max_target_length: in tokens; the target's <eos> counts. Longer pairs of
         the training split are left out, held-out ones are refused.
@@ -220,9 +217,23 @@ class PairsDataConfig(DataConfig):
                 for split in ("train", "validation", "test")
                 for side in ("source", "target")
             ),
-        )
+        ),
+        "pairs_file": ("path", "train_path", "validation_path", "test_path"),
+        "multi30k": ("path",),
     }
     name: str = "dates"
+    path: str | None = None
+    source_language: Language = Language.DE
+    target_language: Language = Language.EN
+    train_path: str | None = None
+    validation_path: str | None = None
+    test_path: str | None = None
+    source_column: str = "source"
+    target_column: str = "target"
+    tfds_data_dir: str | None = None
+    train_split: str = "train"
+    validation_split: str = "validation"
+    test_split: str | None = "test"
     source_path: str | None = None
     target_path: str | None = None
     train_source_path: str | None = None
@@ -237,6 +248,7 @@ class PairsDataConfig(DataConfig):
     vocab_size: int | None = None
     min_count: int = 1
     unknown_symbols: bool = True
+    form: TextForm = TextForm.WRITTEN
     shared_vocabulary: bool = True
     max_source_length: int = 64
     max_target_length: int = 64
@@ -245,6 +257,10 @@ class PairsDataConfig(DataConfig):
     def paths(self) -> dict[str, str | None]:
         """The fields that name files of the user's."""
         return {
+            "path": self.path,
+            "train_path": self.train_path,
+            "validation_path": self.validation_path,
+            "test_path": self.test_path,
             "source_path": self.source_path,
             "target_path": self.target_path,
             "train_source_path": self.train_source_path,
@@ -256,27 +272,29 @@ class PairsDataConfig(DataConfig):
         }
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        if self.tokenizer is TokenizerKind.HUGGINGFACE:
-            others = ", ".join(kind for kind in TokenizerKind if kind is not self.tokenizer)
+        if self.tokenizer in _READ:
+            others = ", ".join(kind for kind in TokenizerKind if kind not in _READ)
             yield "tokenizer", f"must be one of {others} for data of kind pairs"
         else:
-            yield from _tokenizer_problems(self)
-        if self.validation_fraction + self.test_fraction >= 1:
-            yield (
-                "validation_fraction",
-                f"with data.test_fraction={self.test_fraction} leaves nothing to train on; their "
-                "sum must be less than 1",
-            )
+            yield from tokenizer_problems(self)
+        yield from fraction_problems(self)
         if self.max_shapes > MAX_SHAPES:
             yield "max_shapes", f"must be at most {MAX_SHAPES}"
-        yield from self._file_problems()
+        if self.name in ("tfds_pairs", "tfds_pairs:"):
+            yield "name", "must name a data set: tfds_pairs:NAME"
+        if self.source_column == self.target_column:
+            yield "target_column", "must be another one than data.source_column"
+        if self.source_language is self.target_language:
+            yield "target_language", "must be another one than data.source_language"
+        yield from self.path_problems()
+        if self.name == "pairs_file":
+            yield from table_problems(self)
+        elif self.name == "parallel_text":
+            yield from self._file_problems()
 
     def _file_problems(self) -> Iterator[tuple[str, str]]:
-        paths = self.paths()
+        paths = {name: self.paths()[name] for name in self.readers["parallel_text"]}
         given = [name for name, path in paths.items() if path is not None]
-        if self.name != "parallel_text":
-            yield from self.path_problems()
-            return
         whole = self.source_path is not None
         if not whole and self.train_source_path is None:
             yield (
@@ -300,7 +318,36 @@ class PairsDataConfig(DataConfig):
             yield "validation_fraction", "must be above 0 with data.source_path"
 
 
-def _tokenizer_problems(config: TextDataConfig | PairsDataConfig) -> Iterator[tuple[str, str]]:
+def fraction_problems(config: Any) -> Iterator[tuple[str, str]]:
+    """What is held out must leave something to train on."""
+    if config.validation_fraction + config.test_fraction >= 1:
+        yield (
+            "validation_fraction",
+            f"with data.test_fraction={config.test_fraction} leaves nothing to train on; their "
+            "sum must be less than 1",
+        )
+
+
+def table_problems(config: Any) -> Iterator[tuple[str, str]]:
+    """Whether the paths of a data set of tables name one file, or a file a split."""
+    parts = ("train_path", "validation_path", "test_path")
+    paths = config.paths()
+    given = [name for name in parts if paths[name] is not None]
+    if config.path is not None and given:
+        yield given[0], "and data.path: give one of the two"
+    elif config.path is not None and config.validation_fraction == 0:
+        yield "validation_fraction", "must be above 0 with data.path"
+    elif config.path is None and config.train_path is None:
+        yield (
+            "path",
+            f"data.name={config.name} needs a .csv or .tsv file here, or in data.train_path and "
+            "data.validation_path",
+        )
+    elif config.path is None and config.validation_path is None:
+        yield "validation_path", "must be a file beside data.train_path"
+
+
+def tokenizer_problems(config: Any) -> Iterator[tuple[str, str]]:
     """What does not go with the tokenizer of a data config."""
     kind, size = config.tokenizer, config.vocab_size
     if size is not None and kind not in _SIZED:
@@ -313,3 +360,13 @@ def _tokenizer_problems(config: TextDataConfig | PairsDataConfig) -> Iterator[tu
         yield "min_count", f"is only for data.tokenizer=word, not {kind}"
     if not config.unknown_symbols and kind is TokenizerKind.WORD:
         yield "unknown_symbols", "must be true with data.tokenizer=word, which has <unk>"
+
+
+def tokenizer_path_problems(config: Any) -> Iterator[tuple[str, str]]:
+    """Whether a tokenizer that is read has a place, and no other one has."""
+    kind, path = config.tokenizer, config.tokenizer_path
+    if kind not in _READ and path is not None:
+        yield "tokenizer_path", f"is only for data.tokenizer={' or '.join(_READ)}, not {kind}"
+    elif kind in _READ and not path:
+        what = "a work directory" if kind is TokenizerKind.RUN else "a folder or a file"
+        yield "tokenizer_path", f"data.tokenizer={kind} needs {what} here"

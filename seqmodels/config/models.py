@@ -60,6 +60,11 @@ class ModelConfig:
         """Whether a token sees what stands before it only, so that the model has a carry."""
         return True
 
+    @property
+    def aligns(self) -> bool:
+        """Whether the decoder tells how much it looks at each part of the source."""
+        return False
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yields (field, what is allowed) where fields of the model do not go together.
 
@@ -113,6 +118,7 @@ class ConvolutionalConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "convolutional"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     form: ConvolutionForm = ConvolutionForm.TCN
     num_layers: int = 4
     model_dim: int = 128

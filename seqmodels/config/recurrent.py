@@ -116,6 +116,7 @@ class RecurrentConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "recurrent"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     tie_embeddings: bool = False
     block: RecurrentBlock = RecurrentBlock.PLAIN
     convolution_width: int | None = None
@@ -149,6 +150,7 @@ class RecurrentEncoderConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "recurrent_encoder"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     bidirectional: bool = True
     pooling: Pooling = Pooling.LAST
 
@@ -217,15 +219,18 @@ class Seq2SeqConfig(CellConfig):
     reverse_source: bool = False
     tie_embeddings: bool = False
 
+    @property
+    def aligns(self) -> bool:
+        return self.context in (Context.BAHDANAU, Context.LUONG)
+
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
         if self.inputs is InputEncoding.ONE_HOT and self.tie_embeddings:
             yield "tie_embeddings", "needs model.inputs=embedded: one-hot inputs have no table"
         elif self.tie_embeddings and self.model_dim != self.hidden_dim:
             yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
-        attended = (Context.BAHDANAU, Context.LUONG)
-        if self.scope is AlignmentScope.LOCAL_P and self.context not in attended:
+        if self.scope is AlignmentScope.LOCAL_P and not self.aligns:
             yield "scope", "local_p needs model.context=bahdanau or luong"
         products = (AlignmentScore.DOT, AlignmentScore.SCALED_DOT)
-        if self.context in attended and self.score in products and self.bidirectional:
+        if self.aligns and self.score in products and self.bidirectional:
             yield "score", f"{self.score} needs model.bidirectional=false: states of one width"

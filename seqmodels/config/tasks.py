@@ -61,7 +61,7 @@ class ClassificationConfig(TaskConfig):
     `LanguageModelConfig`."""
 
     kind: ClassVar[str] = "classification"
-    reads: ClassVar[tuple[str, ...]] = ("images",)
+    reads: ClassVar[tuple[str, ...]] = ("images", "labelled")
     best_metrics: ClassVar[tuple[str, ...]] = ("loss",)
     label_smoothing: float = 0.0
 

@@ -46,6 +46,24 @@ class EvaluationContext(enum.StrEnum):
     CROPS = "crops"
 
 
+class BleuTokenizer(enum.StrEnum):
+    """What sacrebleu takes for a word when it counts BLEU.
+
+    wmt: what WMT does, sacrebleu's 13a. intl: by Unicode's classes. char: each character. none:
+    what stands between white space, for texts whose words have been cut apart already.
+    """
+
+    WMT = "wmt"
+    INTL = "intl"
+    CHAR = "char"
+    NONE = "none"
+
+    @property
+    def sacrebleu_name(self) -> str:
+        """What sacrebleu, and so its signature, calls it."""
+        return "13a" if self is BleuTokenizer.WMT else self.value
+
+
 @dataclasses.dataclass
 class OptimizerConfig:
     """optax settings. Weight decay spares biases, norms and embeddings.
@@ -129,6 +147,10 @@ class EvaluationConfig:
         up on what stands before it.
       num_crops: with context `crops`, random rows in all.
       baseline_order: order of the Kneser-Ney baseline reported beside the result; 1 = unigram.
+      beam_size, length_penalty, coverage_penalty: of the search for translations; see
+        `decoding.Beam`. A beam of 1 is greedy.
+      lowercase: BLEU, chrF and exact match compare lower-cased texts.
+      bleu_tokenizer: see `BleuTokenizer`.
     """
 
     context: EvaluationContext = EvaluationContext.WINDOW
@@ -136,3 +158,8 @@ class EvaluationConfig:
     batch_size: int = 32
     num_crops: int = 4096
     baseline_order: int = 6
+    beam_size: int = 4
+    length_penalty: float = 0.6
+    coverage_penalty: float = 0.0
+    lowercase: bool = False
+    bleu_tokenizer: BleuTokenizer = BleuTokenizer.WMT

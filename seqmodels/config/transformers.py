@@ -81,6 +81,7 @@ class GPTConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "gpt"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4
     model_dim: int = 128
@@ -118,6 +119,7 @@ class BERTConfig(ModelConfig):
     `dropout_rate`, `norm_epsilon`, `remat` as in `GPTConfig`."""
 
     kind: ClassVar[str] = "bert"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4
     model_dim: int = 128
@@ -210,6 +212,7 @@ class AarenConfig(ModelConfig):
     tokens so far. Fields as in `GPTConfig`; `position` is none or sinusoidal."""
 
     kind: ClassVar[str] = "aaren"
+    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     num_layers: int = 4
     model_dim: int = 128
     num_heads: int = 4

@@ -21,6 +21,7 @@ from seqmodels.config.data import (
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import parse_source, part_problems
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.serialization import (
     describe_type,
@@ -42,7 +43,7 @@ MAX_ORDER = 64
 """Of an n-gram: evaluation warms a stream up by 256 tokens, which must exceed its context."""
 
 # Whole numbers are 1 or more, but for these; the tables go by the field's own name.
-_LEAST = {"seed": 0, "warmup_steps": 0, "decay_start": 0}
+_LEAST = {"seed": 0, "warmup_steps": 0, "decay_start": 0, "fold": 0}
 _MOST = {"seed": MAX_SEED, "order": MAX_ORDER, "baseline_order": MAX_ORDER}
 _FINITE = ("a finite number", math.isfinite)
 _POSITIVE = ("above 0", lambda x: x > 0)
@@ -69,6 +70,8 @@ _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "max_radius": ("above 0, up to 1", lambda x: 0 < x <= 1),
     "momentum": _FRACTION,
     "weight_decay": _NOT_NEGATIVE,
+    "length_penalty": _NOT_NEGATIVE,
+    "coverage_penalty": _NOT_NEGATIVE,
     "clip_norm": _POSITIVE,
     "ema_decay": ("between 0 and 1, both excluded", lambda x: 0 < x < 1),
 }
@@ -150,7 +153,7 @@ def _registered(config: ExperimentConfig) -> Problems:
         yield problem("data.name", data.name, f"is of kind {kinds[name]}, not {data.kind}")
 
 
-_CATALOGS = ("tfds", "tfds_images")
+_CATALOGS = ("tfds", "tfds_images", "tfds_labelled", "tfds_pairs")
 
 
 def _together(config: ExperimentConfig) -> Problems:
@@ -171,6 +174,8 @@ def _lengths(config: ExperimentConfig) -> Problems:
     elif isinstance(data, PairsDataConfig):
         lengths["data.max_source_length"] = data.max_source_length
         lengths["data.max_target_length"] = data.max_target_length
+    elif isinstance(data, LabelledTextDataConfig):
+        lengths["data.max_length"] = data.max_length
     for name, length in lengths.items():
         if length > longest:
             yield problem(name, length, f"must be at most model.max_length, {longest}")
@@ -204,13 +209,6 @@ def _text(config: ExperimentConfig) -> Problems:
     data = config.data
     if not isinstance(data, TextDataConfig):
         return
-    if data.validation_fraction + data.test_fraction >= 1:
-        yield problem(
-            "data.validation_fraction",
-            data.validation_fraction,
-            f"with data.test_fraction={data.test_fraction} leaves nothing to train on; "
-            "their sum must be less than 1",
-        )
     if data.name == "tfds" or data.name == "tfds:":
         yield problem("data.name", data.name, "must name a data set: tfds:NAME")
 
@@ -223,7 +221,7 @@ def _text_file(config: ExperimentConfig) -> Problems:
     paths = {f"data.{name}": path for name, path in data.paths().items()}
     parts = {name: path for name, path in paths.items() if name != "data.path"}
     given = [name for name, path in parts.items() if path is not None]
-    if data.name != "text_file":
+    if data.name not in ("text_file", "abc_file"):
         return
     for name, path in paths.items():
         if path == "":
@@ -234,7 +232,7 @@ def _text_file(config: ExperimentConfig) -> Problems:
         yield problem(
             "data.path",
             None,
-            "data.name=text_file needs a file or a glob here, or in data.train_path and "
+            f"data.name={data.name} needs a file or a glob here, or in data.train_path and "
             "data.validation_path",
         )
     elif not whole and data.validation_path is None:
@@ -282,7 +280,7 @@ def _steps(config: ExperimentConfig) -> Problems:
     per_call, why = training.steps_per_call, None
     if isinstance(data, TextDataConfig) and data.batching is Batching.BUCKETS:
         why = "data.batching=buckets"
-    if isinstance(data, PairsDataConfig) and data.max_shapes > 1:
+    if isinstance(data, PairsDataConfig | LabelledTextDataConfig) and data.max_shapes > 1:
         why = f"data.max_shapes={data.max_shapes}"
     if per_call > 1 and why:
         allowed = f"must be 1 with {why}, whose batches differ in shape"
@@ -324,7 +322,7 @@ def _best_metric(config: ExperimentConfig) -> Problems:
         return
     loses = isinstance(data, TextDataConfig) and (
         (data.tokenizer is TokenizerKind.CHARACTER and data.unknown_symbols)
-        or data.tokenizer in (TokenizerKind.WORD, TokenizerKind.HUGGINGFACE)
+        or data.tokenizer in (TokenizerKind.WORD, TokenizerKind.HUGGINGFACE, TokenizerKind.RUN)
     )
     if name not in task.best_metrics:
         yield problem("training.best_metric", name, f"task.kind={task.kind} has none")
@@ -337,6 +335,13 @@ def _best_metric(config: ExperimentConfig) -> Problems:
         )
 
 
+def _coverage(config: ExperimentConfig) -> Problems:
+    penalty, model = config.evaluation.coverage_penalty, config.model
+    if penalty and not model.aligns:
+        allowed = f"must be 0: this {model.kind} gives no weights of attention to the source"
+        yield problem("evaluation.coverage_penalty", penalty, allowed)
+
+
 def _task(config: ExperimentConfig) -> Problems:
     task, data, model = config.task, config.data, config.model
     for section, config_of in (("task", task), ("model", model)):
@@ -347,6 +352,9 @@ def _task(config: ExperimentConfig) -> Problems:
                 f"{data.kind}"
             )
             return
+    tied = {"model.tie_embeddings": True}.items() <= _values(config).items()
+    if data.kind == LabelledTextDataConfig.kind and tied:
+        yield problem("model.tie_embeddings", True, "must be false: the outputs are classes")
     if task.causal and not model.causal:
         yield f"config: task.kind={task.kind} needs a causal model, not {model.kind}"
     elif model.causal and task.causal is False:
@@ -367,5 +375,6 @@ _STAGES: tuple[tuple[Callable[[ExperimentConfig], Problems], ...], ...] = (
         _steps,
         _batch,
         _best_metric,
+        _coverage,
     ),
 )

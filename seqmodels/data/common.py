@@ -39,7 +39,7 @@ class Encoding(Protocol):
 
 @runtime_checkable
 class Data(Protocol):
-    """The data of an experiment, of any kind (`TextData`, `ImageData`, `PairData`)."""
+    """The data of an experiment, of any kind: `TextData`, `ImageData`, `PairData`, .."""
 
     @property
     def spec(self) -> DataSpec:

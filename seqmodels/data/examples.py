@@ -9,7 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.packing import plan_buckets
+from seqmodels.data.packing import plan_buckets, ranges
+from seqmodels.data.store import TokenSplit
 from seqmodels.types import Batch
 
 PADDING = -1
@@ -109,3 +110,18 @@ class ExampleRows:
                 part = items[first : first + self._rows]
                 chosen[: len(part)] = part
                 yield self._examples.make(chosen, group), True
+
+
+def lay(
+    tokens: TokenSplit,
+    at: np.ndarray,
+    lengths: np.ndarray,
+    rows: np.ndarray,
+    shape: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lays texts into rows from column 0 on; returns tokens and segments, int32 of `shape`."""
+    texts, segments = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    place = ranges(rows * shape[1], lengths)
+    texts.reshape(-1)[place] = tokens.tokens[ranges(tokens.offsets[at], lengths)]
+    segments.reshape(-1)[place] = 1
+    return texts, segments

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from seqmodels.config.data import ImagesDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.data.common import cache_directory, dataset_class, get_split, make_task
 from seqmodels.data.datasets.image_source import ImageSplit
 from seqmodels.data.examples import ExampleRows, Examples, ExampleSource

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.tokenizers import SavedTokenizer
-from seqmodels.types import ImageInput
+from seqmodels.types import Batch, ImageInput
 
 MEAN, DEVIATION = 0.5, 0.5
 """Of what ViT was published with: pixels in [-1, 1]."""
@@ -32,6 +32,15 @@ class Labels(SavedTokenizer):
     image: ImageInput
     names: tuple[str, ...]
     kind = "labels"
+
+    @property
+    def inputs(self) -> ImageInput:
+        """What a model reads."""
+        return self.image
+
+    def show(self, batch: Batch, row: int) -> str:
+        """An example, drawn with characters."""
+        return render(batch.inputs[row])
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `read_labels` reads back."""

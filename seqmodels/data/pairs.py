@@ -22,8 +22,8 @@ from seqmodels.data.common import (
     make_task,
     refuse_paths,
 )
-from seqmodels.data.datasets.pair_source import SIDES, PairSource, Sides
-from seqmodels.data.examples import ExampleRows, Examples, ExampleSource
+from seqmodels.data.datasets.pair_source import SIDES, Formed, PairSource, Sides
+from seqmodels.data.examples import ExampleRows, Examples, ExampleSource, lay
 from seqmodels.data.packing import choose_widths, ranges
 from seqmodels.data.pair_tokenizer import PairTokenizer, read_pair_tokenizer
 from seqmodels.data.sources import BatchSource
@@ -51,6 +51,11 @@ class PairSplit:
         """Tokens of the sources, and of the targets with their <eos>, of the pairs kept."""
         source, target = np.diff(self.source.offsets), np.diff(self.target.offsets) + 1
         return source[self.kept], target[self.kept]
+
+    def sources(self) -> list[np.ndarray]:
+        """Tokens of the sources of the pairs kept."""
+        tokens, offsets = self.source.tokens, self.source.offsets
+        return [tokens[offsets[i] : offsets[i + 1]] for i in self.kept]
 
     def count_targets(self, vocab_size: int, eos_id: int) -> np.ndarray:
         """How often each token is a target, [vocab_size]; <eos> once a pair."""
@@ -96,10 +101,10 @@ class PairExamples(Examples):
         real = np.flatnonzero(chosen >= 0)
         pairs, (width, source_width) = chosen[real], self._shapes[group]
         at, lengths = self._split.kept[pairs], self._target_lengths[pairs]
-        source, source_segments = _lay(
+        source, source_segments = lay(
             self._split.source, at, self._source_lengths[pairs], real, (len(chosen), source_width)
         )
-        texts, _ = _lay(self._split.target, at, lengths - 1, real, (len(chosen), width))
+        texts, _ = lay(self._split.target, at, lengths - 1, real, (len(chosen), width))
         segments = np.zeros((len(chosen), width), np.int32)
         segments[real] = np.arange(width)[None] < lengths[:, None]
         inputs = np.concatenate([np.full((len(chosen), 1), self._bos), texts[:, :-1]], axis=1)
@@ -115,27 +120,13 @@ class PairExamples(Examples):
         )
 
 
-def _lay(
-    tokens: TokenSplit,
-    at: np.ndarray,
-    lengths: np.ndarray,
-    rows: np.ndarray,
-    shape: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lays texts into rows from column 0 on; returns tokens and segments, int32 of `shape`."""
-    texts, segments = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    place = ranges(rows * shape[1], lengths)
-    texts.reshape(-1)[place] = tokens.tokens[ranges(tokens.offsets[at], lengths)]
-    segments.reshape(-1)[place] = 1
-    return texts, segments
-
-
 @dataclasses.dataclass(frozen=True)
 class PairData:
     """Tokenised pairs of one data set; see `common.Data`.
 
     Attributes:
       encoding: the tokenizers of both sides.
+      source: where the texts come from.
       max_shapes: of the batches of a split.
     """
 
@@ -145,6 +136,7 @@ class PairData:
     splits: dict[str, PairSplit]
     where: Path
     notes: list[str]
+    source: PairSource
     max_shapes: int
 
     encoding_file = "tokenizer.json"
@@ -162,7 +154,7 @@ class PairData:
         """
         data = pairs_config(config)
         refuse_paths(data)
-        source = dataset_class(data).source(data)
+        source = Formed(dataset_class(data).source(data), data.form)
         sides, tokenizer, entries = _open_sides(source, data, encoding)
         notes = [note for entry in entries for note in entry.notes]
         names = dict.fromkeys(name.partition(".")[0] for name in entries[0].splits)
@@ -179,7 +171,7 @@ class PairData:
             fingerprint = hashlib.sha256(" ".join(prints).encode()).hexdigest()
         spec = make_task(config).make_spec(tokenizer)
         where, shapes = entries[0].where, data.max_shapes
-        return cls(spec, tokenizer, fingerprint, splits, where, notes, shapes)
+        return cls(spec, tokenizer, fingerprint, splits, where, notes, source, shapes)
 
     @classmethod
     def read_encoding(cls, path: Path) -> PairTokenizer:
@@ -205,6 +197,12 @@ class PairData:
     def rows(self, split: str, batch_size: int) -> ExampleRows:
         """Returns every pair of a split once, for evaluation."""
         return ExampleRows(self._examples(split, batch_size), batch_size)
+
+    def texts(self, split: str) -> tuple[list[str], list[str]]:
+        """Sources and targets as texts, in data.form, of the pairs kept, in their order."""
+        kept = get_split(self.splits, split).kept
+        sources, targets = self.source.pairs()[split]
+        return [sources[i] for i in kept], [targets[i] for i in kept]
 
     def _examples(self, split: str, batch_size: int) -> PairExamples:
         found = get_split(self.splits, split)

@@ -30,6 +30,7 @@ _KINDS = {
     "text": "seqmodels.data.text:TextData",
     "images": "seqmodels.data.images:ImageData",
     "pairs": "seqmodels.data.pairs:PairData",
+    "labelled": "seqmodels.data.labelled:LabelledData",
 }
 
 
@@ -45,7 +46,7 @@ def load_data(config: ExperimentConfig, encoding: Any = None) -> Data:
       encoding: of a run, to be used instead of one made from the training split.
 
     Returns:
-      `TextData`, `ImageData` or `PairData`, by the config's kind.
+      `TextData`, `ImageData`, `PairData` or `LabelledData`, by the config's kind.
 
     Raises:
       UserError: names the field, file or symbol at fault.

@@ -26,6 +26,7 @@ import numpy as np
 
 from seqmodels.config.data import PairsDataConfig, TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data.datasets.source import Documents, TextSource
 from seqmodels.data.tokenizers import (
     ByteTokenizer,
@@ -37,6 +38,8 @@ from seqmodels.data.tokenizers import (
 )
 from seqmodels.data.words import WordTokenizer
 
+Tokenised = TextDataConfig | PairsDataConfig | LabelledTextDataConfig
+"""Settings of a tokenizer that the training split makes."""
 _FORMAT = 2
 _CHUNK = 1 << 22  # characters tokenised at once, and up to a line more: bounds the memory
 _TRAINING_CHUNK = 1 << 16  # characters that BPE is given at once: it counts them in parallel
@@ -93,7 +96,7 @@ def compute_fingerprint(tokenizer: Tokenizer, splits: dict[str, TokenSplit]) -> 
 
 def open_entry(
     source: TextSource,
-    config: TextDataConfig | PairsDataConfig,
+    config: Tokenised,
     tokenizer: Tokenizer | None,
     cache: Path,
 ) -> Entry:
@@ -174,7 +177,7 @@ def _write_entry(
     where: Path,
     documents: Documents,
     description: str,
-    config: TextDataConfig | PairsDataConfig,
+    config: Tokenised,
     tokenizer: Tokenizer | None,
 ) -> None:
     """Call under the entry's lock."""
@@ -221,7 +224,7 @@ def _write_entry(
     _sync_directory(where.parent)
 
 
-def make_tokenizer(config: TextDataConfig | PairsDataConfig, training: list[str]) -> Tokenizer:
+def make_tokenizer(config: Tokenised, training: list[str]) -> Tokenizer:
     """Returns the tokenizer that `config` has the documents of the training split make."""
     match config.tokenizer:
         case TokenizerKind.BYTE:

@@ -10,6 +10,7 @@ from typing import Any
 from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data import store
 from seqmodels.data.common import (
     cache_directory,
@@ -22,6 +23,7 @@ from seqmodels.data.common import (
 from seqmodels.data.packing import Buckets, Packed
 from seqmodels.data.sources import BatchSource, Crops, Streams, Windows
 from seqmodels.data.store import TokenSplit
+from seqmodels.data.text_labels import read_any_tokenizer
 from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
 from seqmodels.types import DataSpec
 
@@ -77,7 +79,7 @@ class TextData:
         cache, dataset = cache_directory(settings), dataset_class(settings)
         refuse_paths(settings)
         source = dataset.source(settings, cache)
-        tokenizer = encoding or _read_tokenizer(settings)
+        tokenizer = encoding or read_tokenizer(settings)
         entry = store.open_entry(source, settings, tokenizer, cache)
         for note in entry.notes:
             _log.warning("%s: %s", settings.name, note)
@@ -137,11 +139,23 @@ def text_config(config: ExperimentConfig) -> TextDataConfig:
     return config.data
 
 
-def _read_tokenizer(config: TextDataConfig) -> Tokenizer | None:
-    """The tokenizer that the config names; None where the training split makes it."""
-    if config.tokenizer is not TokenizerKind.HUGGINGFACE:
-        return None
-    from seqmodels.data.huggingface import open_tokenizer
+def read_tokenizer(config: TextDataConfig | LabelledTextDataConfig) -> Tokenizer | None:
+    """The tokenizer that the config names; None where the training split makes it.
 
-    assert config.tokenizer_path is not None
-    return open_tokenizer(Path(config.tokenizer_path).expanduser(), config.vocab_size)
+    Raises:
+      UserError: there is none at data.tokenizer_path.
+    """
+    match config.tokenizer, config.tokenizer_path:
+        case TokenizerKind.HUGGINGFACE, str(path):
+            from seqmodels.data.huggingface import open_tokenizer
+
+            return open_tokenizer(Path(path).expanduser(), config.vocab_size)
+        case TokenizerKind.RUN, str(path):
+            file = Path(path).expanduser() / TextData.encoding_file
+            if not file.is_file():
+                raise UserError(
+                    f"data.tokenizer_path={path}: no work directory of a run over text: it has no "
+                    f"{file.name}"
+                )
+            return read_any_tokenizer(file)
+    return None

@@ -6,25 +6,22 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Integer
 
 from seqmodels.config.errors import UserError
-from seqmodels.evaluation.sampling import Sampling, choose, row_keys
+from seqmodels.evaluation.prefill import Prompts, Reader, choose_capacity, position_limit, readout
+from seqmodels.evaluation.sampling import Ending, Sampling, choose, forbid_end, row_keys
 from seqmodels.types import Carry, Params
 
 _log = logging.getLogger(__name__)
 
 _MAX_BLOCK = 32  # tokens a row between two looks of the host
-_MAX_CHUNK = 256  # tokens of a prompt in one call
-_CAPACITY_STEP = 64  # capacities are multiples, so that few programs are compiled
 
-Prompts = Sequence[Integer[np.ndarray, " _"]]
 TokenCallback = Callable[[np.ndarray], None]
 
 
@@ -33,17 +30,12 @@ class Generation:
     """What was generated.
 
     Attributes:
-      tokens: [B, max_tokens] int32, without the prompts.
+      tokens: [B, max_tokens] int32, without the prompts; -1 behind the end of a row.
       tokens_per_second: over all rows, without prompt and compilation.
     """
 
     tokens: np.ndarray
     tokens_per_second: float
-
-
-def position_limit(model: Any) -> int | None:
-    """Most tokens that a carry of the model can take in; None = any number."""
-    return None if model.config.unbounded else model.config.max_length
 
 
 def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: bool) -> None:
@@ -67,34 +59,11 @@ def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: 
         )
 
 
-def _readout(model: Any, params: Params, features: jax.Array) -> jax.Array:
-    return model.apply({"params": params}, features, method="readout")
-
-
-def _start(model: Any, params: Params, rows: int, capacity: int) -> tuple[Carry, jax.Array]:
-    """A carry that has read nothing, and room for logits [B, V]."""
-    carry = model.apply({"params": params}, rows, capacity, method="initial_carry")
-    return carry, jnp.zeros((rows, model.spec.outputs.vocab_size), jnp.float32)
-
-
-def _read(
-    model: Any,
-    params: Params,
-    carry: Carry,
-    logits: jax.Array,
-    chunk: jax.Array,
-    lengths: jax.Array,
-) -> tuple[Carry, jax.Array]:
-    """Reads lengths[b] <= T tokens of row b; a row that reads none keeps its logits."""
-    real = jnp.arange(chunk.shape[1])[None] < lengths[:, None]
-    features, carry = model.apply(
-        {"params": params}, chunk, carry, segment_ids=real.astype(jnp.int32), train=False
-    )
-    last = features[jnp.arange(chunk.shape[0]), jnp.maximum(lengths - 1, 0)]
-    return carry, jnp.where(lengths[:, None] > 0, _readout(model, params, last), logits)
-
-
-def _first(logits: jax.Array, key: jax.Array, thresholds: Any, **how: bool) -> jax.Array:
+def _first(
+    logits: jax.Array, recent: jax.Array, key: jax.Array, limits: Any, **how: bool
+) -> jax.Array:
+    thresholds, ending = limits
+    logits = forbid_end(logits, recent, 0, ending)
     return choose(logits, row_keys(key, len(logits), 0), thresholds, **how)
 
 
@@ -102,27 +71,33 @@ def _block(
     model: Any,
     params: Params,
     carry: Carry,
-    token: jax.Array,
+    last: tuple[jax.Array, jax.Array],
     key: jax.Array,
-    thresholds: Any,
+    limits: Any,
     index: jax.Array,
     count: jax.Array,
     **how: bool,
-) -> tuple[Carry, jax.Array, jax.Array]:
-    """Reads `token` [B] and makes the new tokens index .. index + count - 1.
+) -> tuple[Carry, tuple[jax.Array, jax.Array], jax.Array]:
+    """Reads a token and makes the new tokens index .. index + count - 1.
 
     The count is dynamic: one program serves every block.
+
+    Args:
+      last: the token to read [B], and those before it that may begin an end.
     """
+    thresholds, ending = limits
 
     def body(i: jax.Array, state: Any) -> Any:
-        carry, token, made = state
+        carry, (token, recent), made = state
         features, carry = model.apply({"params": params}, token[:, None], carry, train=False)
-        logits = _readout(model, params, features[:, 0])
+        recent = jnp.concatenate([recent, token[:, None]], axis=1)[:, 1:]
+        logits = readout(model, params, features[:, 0])
+        logits = forbid_end(logits, recent, index + i, ending)
         token = choose(logits, row_keys(key, len(token), index + i), thresholds, **how)
-        return carry, token, made.at[:, i].set(token)
+        return carry, (token, recent), made.at[:, i].set(token)
 
-    made = jnp.zeros((len(token), _MAX_BLOCK), jnp.int32)
-    return jax.lax.fori_loop(0, count, body, (carry, token, made))
+    made = jnp.zeros((len(last[0]), _MAX_BLOCK), jnp.int32)
+    return jax.lax.fori_loop(0, count, body, (carry, last, made))
 
 
 def _merge(refilled: jax.Array, new: Carry, old: Carry) -> Carry:
@@ -149,8 +124,7 @@ class Decoder:
         self._vocab_size = model.spec.outputs.vocab_size
         static = ("greedy", "truncates")
         bind = lambda function: functools.partial(function, model)
-        self._start = jax.jit(bind(_start), static_argnums=(1, 2))
-        self._read = jax.jit(bind(_read), donate_argnums=(1, 2))
+        self._reader = Reader(model)
         self._first = jax.jit(_first, static_argnames=static)
         self._block = jax.jit(bind(_block), static_argnames=static, donate_argnums=1)
         self._merge = jax.jit(_merge, donate_argnums=2)
@@ -162,20 +136,23 @@ class Decoder:
         *,
         max_tokens: int,
         sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        ending: Ending = Ending(),  # noqa: B008 (frozen)
         seed: int = 0,
         on_tokens: TokenCallback | None = None,
         on_notice: Callable[[str], None] = _log.warning,
         strict_length: bool = False,
     ) -> Generation:
-        """Goes on from each prompt by max_tokens tokens.
+        """Goes on from each prompt by max_tokens tokens, or to where a row ends.
 
         Args:
           params: arrays, unboxed.
           prompts: one or more arrays of tokens, of any lengths above 0.
-          max_tokens: new tokens of each row.
+          max_tokens: most new tokens of each row.
           sampling: how tokens are chosen.
+          ending: where a row ends before that.
           seed: of the choices.
-          on_tokens: called with [B, n] new tokens as they come, n from 1 to 32.
+          on_tokens: called with [B, n] new tokens as they come, n from 1 to 32; -1 behind the end
+            of a row.
           on_notice: called once, with one line, where the text outgrows the model's positions.
           strict_length: refuse such a text instead.
 
@@ -183,7 +160,11 @@ class Decoder:
           UserError: see `check_request`.
         """
         check_request(prompts, max_tokens, self._limit, strict_length)
-        request = _Request(self, params, prompts, max_tokens, sampling, seed)
+        if ending.min_tokens > max_tokens:
+            raise UserError(
+                f"--min_tokens={ending.min_tokens}: allowed are up to --max_tokens, {max_tokens}"
+            )
+        request = _Request(self, params, prompts, max_tokens, sampling, ending, seed)
         if request.outgrows:
             on_notice(
                 f"the text outgrows the model's {self._limit} positions: where they end it goes on "
@@ -202,11 +183,12 @@ class _Request:
         prompts: Prompts,
         max_tokens: int,
         sampling: Sampling,
+        ending: Ending,
         seed: int,
     ) -> None:
         self._decoder, self._params, self._max_tokens = decoder, params, max_tokens
-        self._key = jax.random.key(seed)
-        self._thresholds = sampling.thresholds(decoder._vocab_size)
+        self._key, self._ending = jax.random.key(seed), ending
+        self._limits = (sampling.thresholds(decoder._vocab_size), ending.numbers())
         self._how = {"greedy": sampling.greedy, "truncates": sampling.truncates}
         self._prompts = [np.asarray(p, np.int32) for p in prompts]
         limit, longest = decoder._limit, max(len(p) for p in prompts)
@@ -214,83 +196,71 @@ class _Request:
         self._bound = needed if limit is None else limit
         self.outgrows = needed > self._bound
         self.window = max(self._bound // 2, 1)
-        rounded = -(-needed // _CAPACITY_STEP) * _CAPACITY_STEP
-        self._capacity = _MAX_CHUNK if limit is None else min(limit, rounded)
-        self._made = np.zeros((len(prompts), max_tokens), np.int32)
+        self._capacity = choose_capacity(needed, limit)
+        self._made = np.full((len(prompts), max_tokens), -1, np.int32)
+        self._ended = np.zeros(len(prompts), bool)
+        # The ends of the prompts, which the end of a text may begin in; -1 is no token.
+        nothing = np.full(ending.context, -1, np.int32)
+        tails = [np.concatenate([nothing, p])[len(p) :] for p in self._prompts]
+        self._tails = np.stack(tails)
 
     def run(self, on_tokens: TokenCallback | None) -> Generation:
         decoder, how = self._decoder, self._how
         texts = [p if len(p) <= self._bound else p[-self.window :] for p in self._prompts]
         used = np.array([len(t) for t in texts])  # positions taken, a row
-        carry, logits = self._read(texts)
-        token = decoder._first(logits, self._key, self._thresholds, **how)
+        carry, logits = decoder._reader(self._params, texts, self._capacity)
+        token = decoder._first(logits, self._tails, self._key, self._limits, **how)
         self._deliver((token, 1, 0), on_tokens)
         # No token yet: compiles the loop, so that the clock below times generation alone.
-        carry, token, _ = self._run_block(carry, token, 1, 0)
+        carry, last, _ = self._run_block(carry, (token, self._tails), 1, 0)
         if self.outgrows:  # the same for refills, and no row is refilled
             blank = [np.zeros(self.window - 1, np.int32)] * len(texts)
             carry = self._take_over(np.zeros(len(texts), bool), blank, carry)
-        jax.block_until_ready((carry, token))
+        jax.block_until_ready((carry, last))
         started = time.perf_counter()
         done, block, unread = 1, 1, None
-        while done < self._max_tokens:
+        while done < self._max_tokens and not self._ended.all():
             if (used == self._bound).any():
                 unread = self._deliver(unread, on_tokens)
                 carry = self._refill(carry, used, done)
             count = min(block, self._max_tokens - done, self._bound - int(used.max()))
-            carry, token, made = self._run_block(carry, token, done, count)
+            carry, last, made = self._run_block(carry, last, done, count)
             # The block before is read while the device works on this one.
             self._deliver(unread, on_tokens)
             unread = (made, count, done)
             used, done, block = used + count, done + count, min(2 * block, _MAX_BLOCK)
         self._deliver(unread, on_tokens)
         seconds = time.perf_counter() - started
-        rate = len(texts) * (self._max_tokens - 1) / seconds if self._max_tokens > 1 else 0.0
+        rate = len(texts) * (done - 1) / seconds if done > 1 else 0.0
         return Generation(self._made, rate)
 
-    def _run_block(self, carry: Carry, token: jax.Array, index: int, count: int) -> Any:
+    def _run_block(self, carry: Carry, last: Any, index: int, count: int) -> Any:
         return self._decoder._block(
             self._params,
             carry,
-            token,
+            last,
             self._key,
-            self._thresholds,
+            self._limits,
             np.int32(index),
             np.int32(count),
             **self._how,
         )
-
-    def _read(self, texts: list[np.ndarray]) -> tuple[Carry, jax.Array]:
-        """Makes a carry that has read each row's text, and the logits behind it."""
-        decoder, rows = self._decoder, len(texts)
-        carry, logits = decoder._start(self._params, rows, self._capacity)
-        longest = max(len(t) for t in texts)
-        # Widths are powers of two: few programs, little padding.
-        width = min(_MAX_CHUNK, 1 << (longest - 1).bit_length(), self._capacity)
-        for begin in range(0, longest, width):
-            chunk, lengths = np.zeros((rows, width), np.int32), np.zeros(rows, np.int32)
-            for row, text in enumerate(texts):
-                part = text[begin : begin + width]
-                chunk[row, : len(part)], lengths[row] = part, len(part)
-            carry, logits = decoder._read(self._params, carry, logits, chunk, lengths)
-        return carry, logits
 
     def _refill(self, carry: Carry, used: np.ndarray, done: int) -> Carry:
         """Makes full rows anew from their last tokens; the very last one is yet to be read."""
         full = used == self._bound
         texts = []
         for row, prompt in enumerate(self._prompts):
-            text = np.concatenate([prompt, self._made[row, :done]])[-self.window : -1]
+            # A row that has ended is made longer by anything.
+            made = np.maximum(self._made[row, :done], 0)
+            text = np.concatenate([prompt, made])[-self.window : -1]
             texts.append(text if full[row] else text[:0])
         used[full] = self.window - 1
         return self._take_over(full, texts, carry)
 
     def _take_over(self, refilled: np.ndarray, texts: list[np.ndarray], carry: Carry) -> Carry:
         """Lets the rows `refilled` have read their texts anew, and the others go on."""
-        if max(len(t) for t in texts):
-            new, _ = self._read(texts)
-        else:
-            new, _ = self._decoder._start(self._params, len(texts), self._capacity)
+        new, _ = self._decoder._reader(self._params, texts, self._capacity)
         return self._decoder._merge(refilled, new, carry)
 
     def _deliver(
@@ -300,10 +270,25 @@ class _Request:
         if block is None:
             return
         tokens, count, at = block
-        host = np.asarray(tokens).reshape(len(self._prompts), -1)[:, :count]
+        host = np.array(tokens).reshape(len(self._prompts), -1)[:, :count]
+        self._cut(host, at)
         self._made[:, at : at + count] = host
         if on_tokens is not None:
             on_tokens(host)
+
+    def _cut(self, new: np.ndarray, at: int) -> None:
+        """Overwrites with -1 what stands behind the end of a row."""
+        new[self._ended] = -1
+        end, context = self._ending.tokens, self._ending.context
+        if not end:
+            return
+        before = np.concatenate([self._tails, self._made[:, :at]], axis=1)
+        whole = np.concatenate([before[:, at:], new], axis=1)  # `context` tokens, and the new ones
+        parts = np.lib.stride_tricks.sliding_window_view(whole, context + 1, axis=1)
+        ends = (parts == np.array(end)).all(axis=2) & ~self._ended[:, None]
+        behind = np.cumsum(ends, axis=1) - ends > 0
+        new[behind] = -1
+        self._ended |= ends.any(axis=1)
 
 
 _decoders: list[Decoder] = []
@@ -318,11 +303,13 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    end: tuple[int, ...] = (),
+    min_tokens: int = 0,
     seed: int = 0,
     on_tokens: TokenCallback | None = None,
     strict_length: bool = False,
 ) -> list[np.ndarray]:
-    """Goes on from each prompt by max_tokens tokens, without the prompts; see `Decoder.generate`.
+    """The new tokens of each row, up to the tokens `end` and with them; see `Decoder.generate`.
 
     The decoder of a model object is kept, so that further calls compile nothing.
     """
@@ -335,8 +322,9 @@ def generate(
         prompts,
         max_tokens=max_tokens,
         sampling=Sampling(temperature, top_k, top_p),
+        ending=Ending(end, min_tokens),
         seed=seed,
         on_tokens=on_tokens,
         strict_length=strict_length,
     )
-    return list(generation.tokens)
+    return [row[row >= 0] for row in generation.tokens]

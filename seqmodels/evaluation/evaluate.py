@@ -93,7 +93,8 @@ class Evaluator:
             if progress is not None:
                 progress(done, rows.num_batches)
         _add(sums, pending)
-        totals = {name: (float(total), float(weight)) for name, (total, weight) in sums.items()}
+        # Pairs of numbers, or of arrays.
+        totals = {name: tuple(pair.tolist()) for name, pair in sums.items()}
         summary = self._task.summarize(totals, rows.num_bytes)
         return summary if rows.context is None else {**summary, "context": rows.context}
 
@@ -127,7 +128,7 @@ def _add(sums: dict[str, np.ndarray], metrics: Metrics | None) -> None:
     """Adds (sum, weight) pairs of a batch on the host; waits for the device."""
     if metrics is not None:
         for name, pair in jax.device_get(metrics).items():
-            sums[name] = sums.get(name, np.zeros(2)) + np.asarray(pair, np.float64)
+            sums[name] = sums.get(name, 0.0) + np.asarray(pair, np.float64)
 
 
 def _mesh_of(params: Params) -> Mesh | None:

@@ -12,7 +12,7 @@ from seqmodels.config.training import EvaluationConfig, EvaluationContext
 from seqmodels.data.common import ExampleData
 from seqmodels.data.pipeline import Data, TextData, TokenSplit
 from seqmodels.evaluation.contexts import make_batches, make_plan
-from seqmodels.evaluation.decoding import position_limit
+from seqmodels.evaluation.prefill import position_limit
 from seqmodels.types import Batch
 
 

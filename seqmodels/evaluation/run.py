@@ -19,13 +19,14 @@ import numpy as np
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.data.pairs import PairData
 from seqmodels.data.pipeline import Data, load_data, make_task, read_encoding
 from seqmodels.data.tokenizers import Tokenizer
 from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.decoding import Decoder
 from seqmodels.evaluation.evaluate import Evaluator, Progress
 from seqmodels.evaluation.opening import parse_step, read_config
-from seqmodels.evaluation.sampling import Sampling
+from seqmodels.evaluation.sampling import Ending, Sampling
 from seqmodels.evaluation.specs import spec_from_json
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
@@ -167,7 +168,8 @@ def evaluate_run(
       data: opened with the run's encoding.
 
     Returns:
-      step, split, what `Evaluator` returns, and, in process 0, baseline; for `write_result`.
+      step, split, what `Evaluator` returns, and, in process 0, baseline and, over pairs, what
+      `evaluate_translations` returns; for `write_result`.
     """
     if run.encoding is None or data.encoding.to_json() != run.encoding.to_json():
         raise ValueError("the data must be opened with the run's encoding")
@@ -176,6 +178,12 @@ def evaluate_run(
     result = evaluator(run.params, split, progress)
     if is_main():
         result["baseline"] = baseline(data, split, config)
+        if isinstance(data, PairData):
+            from seqmodels.evaluation.translate import evaluate_translations
+
+            # The main process by itself, with its own copy of the parameters.
+            own = jax.tree.map(lambda x: x.addressable_data(0), run.params)
+            result |= evaluate_translations(dataclasses.replace(run, params=own), data, split)
     return {"step": run.step, "split": split, **result}
 
 
@@ -186,7 +194,7 @@ class GeneratedText:
     Attributes:
       prompts, continuations: one of each a text, in the order of the request: all samples of the
         first prompt, then of the next.
-      tokens: [num_texts, max_tokens], the new tokens.
+      tokens: [num_texts, max_tokens], the new tokens; -1 behind the end of a text.
       tokens_per_second: over all texts, without prompts and compilation.
     """
 
@@ -209,6 +217,8 @@ def generate_text(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    end: str = "",
+    min_tokens: int = 0,
     seed: int = 0,
     strict_length: bool = False,
     on_text: Callable[[int, str], None] | None = None,
@@ -222,8 +232,11 @@ def generate_text(
 
     Args:
       prompts: one or more; lengths may differ.
-      max_tokens: new tokens of each text.
+      max_tokens: most new tokens of each text.
       temperature, top_k, top_p: see `Sampling`.
+      end: a text ends behind the tokens of this one, which are part of it; none = at max_tokens.
+        A tokenizer that cuts it otherwise within a text passes it over.
+      min_tokens: least new tokens, with `end`; see `Ending`.
       strict_length: refuse what the model has no positions for.
       on_text: called with the number of a text and the next piece of it, whole characters only.
       on_notice: called once, with one line, where a text outgrows the model's positions.
@@ -233,11 +246,12 @@ def generate_text(
     """
     if num_samples < 1:
         raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
-    tokenizer = run.tokenizer
-    if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
-        raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
+    tokenizer = writing_tokenizer(run)
+    ends = tuple(tokenizer.encode(end).tolist())
+    if end and not ends:
+        raise UserError(f"--end={end!r}: is no token of the run's {tokenizer.kind} tokenizer")
     prompts = [p for p in prompts for _ in range(num_samples)]
-    encoded = [_encode(tokenizer, prompt) for prompt in prompts]
+    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     streams = [tokenizer.decode_stream(tokens) for tokens in encoded]
     continuations = [""] * len(prompts)
 
@@ -248,13 +262,15 @@ def generate_text(
 
     def on_tokens(tokens: np.ndarray) -> None:
         for row, stream in enumerate(streams):
-            tell(row, stream.feed(tokens[row]))
+            if len(new := tokens[row][tokens[row] >= 0]):
+                tell(row, stream.feed(new))
 
     generation = run.decoder.generate(
         run.params,
         encoded,
         max_tokens=max_tokens,
         sampling=Sampling(temperature, top_k, top_p),
+        ending=Ending(ends, min_tokens),
         seed=seed,
         on_tokens=on_tokens,
         on_notice=on_notice,
@@ -265,7 +281,19 @@ def generate_text(
     return GeneratedText(prompts, continuations, generation.tokens, generation.tokens_per_second)
 
 
-def _encode(tokenizer: Tokenizer, prompt: str) -> np.ndarray:
+def writing_tokenizer(run: Run) -> Tokenizer:
+    """The tokenizer of a run that can go on from a text.
+
+    Raises:
+      UserError: it cannot.
+    """
+    tokenizer = run.tokenizer
+    if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
+        raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
+    return tokenizer
+
+
+def encode_prompt(tokenizer: Tokenizer, prompt: str) -> np.ndarray:
     """A prompt's tokens, at least one."""
     tokens = np.concatenate([tokenizer.start, tokenizer.encode(prompt)])
     if not len(tokens):

@@ -10,13 +10,13 @@ from typing import Any
 
 from seqmodels.config.data import (
     DataConfig,
-    ImagesDataConfig,
     PairsDataConfig,
     TextDataConfig,
     TokenizerKind,
 )
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig
 from seqmodels.data.huggingface import FILES, find_files
 from seqmodels.interop.architectures import convert

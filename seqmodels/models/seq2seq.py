@@ -97,7 +97,7 @@ class Seq2Seq(nn.Module):
         if config.bidirectional:
             self.bridges = [StateBridge(dtype) for _ in range(config.num_layers)]
             self.query_bridge = StateBridge(dtype)
-        if self._attends:
+        if self.aligns:
             self.alignment = Alignment(
                 config.score,
                 config.scope,
@@ -114,8 +114,9 @@ class Seq2Seq(nn.Module):
         self.head = make_head(spec, **tied, dtype=dtype)
 
     @property
-    def _attends(self) -> bool:
-        return self.config.context in (Context.BAHDANAU, Context.LUONG)
+    def aligns(self) -> bool:
+        """Whether `align` has weights to tell."""
+        return self.config.aligns
 
     @property
     def _feeds(self) -> bool:
@@ -154,7 +155,7 @@ class Seq2Seq(nn.Module):
             memory["context"] = last
         if config.context is Context.BAHDANAU:
             memory["query"] = self._first_query(layers[f"layer_{config.num_layers - 1}"], last)
-        if self._attends and (keys := self.alignment.prepare(states)) is not None:
+        if self.aligns and (keys := self.alignment.prepare(states)) is not None:
             memory["keys"] = keys
         return memory
 
@@ -183,7 +184,7 @@ class Seq2Seq(nn.Module):
         carry = {name: memory[name] for name in names if name in memory}
         if self._feeds:
             carry["fed"] = jnp.zeros((batch_size, self.config.hidden_dim), self.dtype)
-        if self._attends:
+        if self.aligns:
             names = ("states", "keys", "segments")
             carry["memory"] = {name: memory[name] for name in names if name in memory}
         return carry
@@ -223,7 +224,7 @@ class Seq2Seq(nn.Module):
         Raises:
           ValueError: the context is not an attended one.
         """
-        if not self._attends:
+        if not self.aligns:
             raise ValueError(f"with model.context={self.config.context} nothing is aligned")
         before = self.initial_carry(len(inputs), inputs.shape[1], memory)
         return self._decode(inputs, before, segment_ids, train=False)[2]
@@ -250,7 +251,7 @@ class Seq2Seq(nn.Module):
         after, weights = {**before, "layers": layers}, None
         if context is not None:
             y = self._output(y, context, x)
-        elif self._attends:
+        elif self.aligns:
             context, weights = self._attend(y, before["memory"])
             y = self._output(context, y)
         return y, after, weights

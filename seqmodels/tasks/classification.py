@@ -11,9 +11,13 @@ from jaxtyping import Array, Float, Integer
 
 from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.data.datasets.image_source import ImageSplit
-from seqmodels.data.labels import Labels, render
+from seqmodels.data.labelled import LabelledSplit
+from seqmodels.data.labels import Labels
 from seqmodels.data.sources import BatchSource
+from seqmodels.data.text_labels import TextLabels
+from seqmodels.tasks.class_scores import count_outcomes, score_probabilities, summarize_outcomes
 from seqmodels.tasks.language_model import score, total_loss
+from seqmodels.tasks.naive_bayes import naive_bayes
 from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
 
 
@@ -32,19 +36,19 @@ class Classification:
     def __init__(self, config: ClassificationConfig) -> None:
         self.label_smoothing = config.label_smoothing
 
-    def make_spec(self, encoding: Labels) -> DataSpec:
+    def make_spec(self, encoding: Labels | TextLabels) -> DataSpec:
         """What the model reads and puts out."""
-        return DataSpec(encoding.image, ClassOutput(len(encoding.names), per_step=False))
+        return DataSpec(encoding.inputs, ClassOutput(len(encoding.names), per_step=False))
 
-    def make_source(self, source: BatchSource, encoding: Labels, seed: int) -> BatchSource:
+    def make_source(self, source: BatchSource, encoding: Any, seed: int) -> BatchSource:
         """The batches to train on."""
         return source
 
-    def show(self, batch: Batch, row: int, encoding: Labels) -> str:
-        """The class, and the image drawn with characters."""
+    def show(self, batch: Batch, row: int, encoding: Labels | TextLabels) -> str:
+        """The class, and the example: an image drawn with characters, or a text."""
         if not batch.loss_weights[row]:
             return "(padding)"
-        return f"{encoding.names[batch.targets[row]]}\n{render(batch.inputs[row])}"
+        return f"{encoding.names[batch.targets[row]]}\n{encoding.show(batch, row)}"
 
     def forward(
         self,
@@ -65,7 +69,8 @@ class Classification:
 
         Returns:
           The summed loss that training descends, the number of examples, the metrics as
-          (sum, weight) pairs (`loss` without label smoothing), and None.
+          (sum, weight) pairs (`loss` without label smoothing; where train is False those of
+          `count_outcomes` too), and None.
         """
         features, carry = model.apply(
             {"params": params},
@@ -80,36 +85,50 @@ class Classification:
         logits = model.apply({"params": params}, features, method="readout")
         metrics = score(logits, batch.targets, batch.loss_weights)
         loss, weight = metrics["loss"]
+        if not train:
+            metrics |= count_outcomes(logits, batch.targets, batch.loss_weights)
         if train and self.label_smoothing:
             smoothing = self.label_smoothing
             loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
         return loss, weight, metrics, carry
 
     def summarize(
-        self, sums: dict[str, tuple[float, float]], num_bytes: float | None
+        self, sums: dict[str, tuple[Any, Any]], num_bytes: float | None
     ) -> dict[str, float]:
-        """Turns sums over a split into loss (nats per example), accuracy and num_targets."""
+        """Turns sums over a split into its figures.
+
+        Returns:
+          loss (nats per example), accuracy, num_targets, f1, f1_binary where there are two classes,
+          and calibration_error; see `summarize_outcomes`.
+        """
         del num_bytes
         nats, examples = sums["loss"]
         return {
-            "loss": nats / examples,
-            "accuracy": sums["accuracy"][0] / examples,
+            "loss": float(nats / examples),
+            "accuracy": float(sums["accuracy"][0] / examples),
             "num_targets": int(examples),
+            **summarize_outcomes(sums),
         }
 
-    def baseline(self, train: ImageSplit, split: ImageSplit, encoding: Labels) -> dict[str, Any]:
+    def baseline(
+        self,
+        train: ImageSplit | LabelledSplit,
+        split: ImageSplit | LabelledSplit,
+        encoding: Labels | TextLabels,
+    ) -> dict[str, Any]:
         """Figures of the majority class and the class frequencies of the training split.
 
-        Every class counts once more than it occurs, so that none is impossible.
+        Every class counts once more than it occurs, so that none is impossible. Of texts it stands
+        in `beside`, behind naive Bayes over tokens and their neighbours.
         """
         counts = np.bincount(train.labels, minlength=len(encoding.names)) + 1
-        nats = -np.log(counts / counts.sum())[split.labels]
-        hits = split.labels == counts.argmax()
-        return {
-            "model": "majority class",
-            "loss": float(nats.mean()),
-            "accuracy": float(hits.mean()),
-        }
+        shares = np.tile(np.log(counts / counts.sum()), (len(split.labels), 1))
+        majority = {"model": "majority class", **score_probabilities(shares, split.labels)}
+        if not isinstance(train, LabelledSplit) or not isinstance(split, LabelledSplit):
+            return majority
+        guesses = naive_bayes(train, split, len(encoding.names))
+        counted = score_probabilities(guesses, split.labels)
+        return {"model": "naive Bayes of bigrams", **counted, "beside": [majority]}
 
 
 def last_valid(

@@ -12,7 +12,8 @@ import jax
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
-from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
+from seqmodels.data.text_labels import TextLabels, read_any_tokenizer
+from seqmodels.data.tokenizers import Tokenizer
 from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.paths import flat, nested
 from seqmodels.training.workdir import find_start, write_json
@@ -178,11 +179,11 @@ def _begun(workdir: Path | None, record: dict[str, Any] | None) -> str:
 def _notes(directory: Path, encoding: Any) -> list[str]:
     """Tables of one shape may belong to vocabularies in which a row means another symbol."""
     path = directory / "tokenizer.json"
-    if not isinstance(encoding, Tokenizer) or not path.is_file():
+    ours = encoding.tokenizer if isinstance(encoding, TextLabels) else encoding
+    if not isinstance(ours, Tokenizer) or not path.is_file():
         return []
-    ours = encoding
     try:
-        theirs = load_tokenizer(path)
+        theirs = read_any_tokenizer(path)
     except UserError:  # that of pairs of texts
         return []
     if theirs.vocab_size != ours.vocab_size or theirs.to_json() == ours.to_json():

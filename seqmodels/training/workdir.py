@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from seqmodels.config.data import TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
@@ -182,12 +183,17 @@ def find_start(
 
 
 def imported_encoding(workdir: Path, config: ExperimentConfig) -> Any:
-    """The encoding that came with imported parameters; None where the data make it.
+    """The encoding there that the data do not make; None where they do.
+
+    It came with imported parameters, or, by data.tokenizer=run, from another run, which a run that
+    goes on no longer needs.
 
     Raises:
       UserError: it is damaged, or the parameters are of a model that no task feeds.
     """
-    if not has_checkpoints(workdir) or not (workdir / IMPORTED).is_file():
+    imported = (workdir / IMPORTED).is_file()
+    other_run = getattr(config.data, "tokenizer", None) is TokenizerKind.RUN
+    if not has_checkpoints(workdir) or not (imported or other_run):
         return None
     from seqmodels.data.pipeline import read_encoding
 

@@ -135,4 +135,4 @@ def test_types_are_described() -> None:
     kinds = {name: describe_type(kind) for name, kind, _ in leaves(make())}
     assert kinds["model.num_layers"] == "an integer"
     assert kinds["optimizer.clip_norm"] == "a number, or none"
-    assert kinds["data.tokenizer"] == "one of: character, byte, word, bpe, huggingface"
+    assert kinds["data.tokenizer"] == "one of: character, byte, word, bpe, huggingface, run"

@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from seqmodels.config.data import ImagesDataConfig, PairsDataConfig, TextDataConfig
+from seqmodels.config.data import PairsDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
+from seqmodels.config.images import ImagesDataConfig
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.serialization import from_json, to_json
 from seqmodels.config.validate import validate
 from seqmodels.models.build import build_model
@@ -36,6 +38,8 @@ def spec_of(config: ExperimentConfig) -> DataSpec:
     match config.data:
         case ImagesDataConfig(image_size=size):
             return DataSpec(ImageInput(size or 32, size or 32, 3), ClassOutput(5, per_step=False))
+        case LabelledTextDataConfig():
+            return DataSpec(TokenInput(V), ClassOutput(2, per_step=False))
         case PairsDataConfig(shared_vocabulary=shared):
             return dataclasses.replace(SPEC, source=TokenInput(V if shared else V - 2))
     return SPEC
@@ -54,6 +58,9 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
             tokens, source = array((size, length), whole), array((size, source_length), whole)
             weights = array((size, length), number)
             return Batch(tokens, tokens, weights, tokens, None, source, source)
+        case LabelledTextDataConfig(max_length=length):
+            tokens = array((size, length), whole)
+            return Batch(tokens, array((size,), whole), array((size,), number), tokens)
         case TextDataConfig(sequence_length=length):
             tokens = array((size, length), whole)
             return Batch(tokens, tokens, array((size, length), number))

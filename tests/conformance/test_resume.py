@@ -16,11 +16,11 @@ import pytest
 from seqmodels.config.data import (
     Batching,
     DataConfig,
-    ImagesDataConfig,
     PairsDataConfig,
     TextDataConfig,
 )
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.models import (
     ConvolutionalConfig,
     MLPConfig,

@@ -9,16 +9,18 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
-from seqmodels.config.data import ImagesDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.models import PerceptronConfig
 from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.data.datasets import catalog_images
 from seqmodels.data.datasets.catalog_images import CatalogImages
 from seqmodels.data.datasets.shapes import CLASS_NAMES, SPLITS, draw_shapes
 from seqmodels.data.examples import ExampleRows
+from seqmodels.data.image_file import read_image
 from seqmodels.data.images import ImageExamples
 from seqmodels.data.labels import Labels, normalize, read_labels, render
 from seqmodels.data.pipeline import load_data, prepare
@@ -162,6 +164,29 @@ def test_an_image_as_characters() -> None:
     image = np.array([[-1.0, 1.0], [-1.0, 1.0]], np.float32)[..., None]
     assert render(image) == " @"
     assert len(render(np.zeros((224, 224, 3), np.float32)).splitlines()) == 24
+
+
+def test_files_that_cannot_be_read_are_told_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+
+    def mistake(channels: int = 3) -> str:
+        with pytest.raises(UserError) as raised:
+            read_image(path, ImageInput(8, 8, channels))
+        assert "\n" not in str(raised.value)
+        return str(raised.value)
+
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    assert read_image(path, ImageInput(8, 8, 3)).shape == (8, 8, 3)
+    assert mistake(4) == "the run reads 4 channels; of a file 1 or 3 can be read"
+    content = path.read_bytes()
+    second = content.index(b"IDAT", content.index(b"IDAT") + 1)
+    path.write_bytes(content[:second] + bytes(4) + content[second + 4 :])
+    assert mistake().startswith("cannot be read (broken PNG file")
+    for dtype, mode in ((np.uint16, "I;16"), (np.int32, "I"), (np.float32, "F")):
+        path = tmp_path / "a.tif"
+        Image.fromarray(np.full((8, 8), 40_000, dtype)).save(path)
+        assert mistake(1) == f"has more than 8 bits a channel (mode {mode}); save it in 8"
 
 
 def mnist(cache: Path, **data: Any) -> ExperimentConfig:

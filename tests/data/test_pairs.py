@@ -186,7 +186,7 @@ def test_bytes_and_summary(written: dict[str, Any]) -> None:
 
 
 def test_files_by_split(written: dict[str, Any], tmp_path: Path) -> None:
-    both = {
+    both: dict[str, Any] = {
         f"{split}_{side}_path": str(tmp_path / side)
         for split in ("train", "validation")
         for side in ("source", "target")
@@ -222,6 +222,68 @@ def test_bad_files_are_named_with_the_line(
     with pytest.raises(UserError) as raised:
         load_data(experiment(**written))
     assert expected in str(raised.value) and "\n" not in str(raised.value)
+
+
+def table(folder: Path, name: str, rows: Any) -> str:
+    """Columns in another order than they are read in, and one more."""
+    lines = ["id\ten\tde", *(f"{i}\t{target}\t{source}" for i, (source, target) in enumerate(rows))]
+    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder / name)
+
+
+COLUMNS: dict[str, Any] = {"name": "pairs_file", "source_column": "de", "target_column": "en"}
+
+
+def test_tables_with_named_columns(tmp_path: Path) -> None:
+    files: dict[str, Any] = {
+        "train_path": table(tmp_path, "train.tsv", PAIRS),
+        "validation_path": table(tmp_path, "validation.tsv", PAIRS[:5]),
+    }
+    fields: dict[str, Any] = {**COLUMNS, **files, "cache_dir": str(tmp_path / "cache")}
+    config = experiment(batch_size=23, max_shapes=1, **fields)
+    data = load_data(config)
+    assert list(data.splits) == ["train", "validation"]
+    assert sorted(texts(config, data.batches(config).batch(1), data.encoding)) == sorted(PAIRS)
+    with pytest.raises(UserError, match=r"=5: .*validation.tsv, line 4 has 7 tokens"):
+        load_data(experiment(max_source_length=5, **fields))
+    turned: dict[str, Any] = {**fields, "source_column": "en", "target_column": "de"}
+    config = experiment(batch_size=23, max_shapes=1, **turned)
+    found = texts(config, load_data(config).batches(config).batch(1), data.encoding)
+    assert sorted(found) == sorted((target, source) for source, target in PAIRS)
+
+
+def test_a_table_is_dealt_out_by_a_hash_of_the_source(tmp_path: Path) -> None:
+    rows = [(f"word {i % 200}", f"Wort {i}") for i in range(400)]
+    fields = {**COLUMNS, "path": table(tmp_path, "all.tsv", rows), "test_fraction": 0.1}
+    data = load_data(
+        experiment(tokenizer=TokenizerKind.BYTE, cache_dir=str(tmp_path / "cache"), **fields)
+    )
+    found = {}
+    for name, split in data.splits.items():
+        offsets, tokens = split.source.offsets, split.source.tokens
+        sources = [bytes(tokens[a:b]).decode() for a, b in itertools.pairwise(offsets)]
+        assert all(sources.count(source) == 2 for source in sources)
+        found[name] = set(sources)
+    assert list(found) == ["train", "validation", "test"]
+    assert sum(map(len, found.values())) == len(set.union(*found.values())) == 200
+
+
+BAD_TABLES = {
+    "an empty field": (b"id\ten\tde\n0\ta\tb\n1\t \tb\n", "line 3: column 'en' is empty"),
+    "a side too short": (b"id\ten\tde\n0\ta\tb\n1\tb\n", "line 3: 2 fields, where the first"),
+    "no such column": (b"id\ten\tger\n0\ta\tb\n", "data.source_column=de: "),
+    "latin1": (b"id\ten\tde\n0\ta\tb\xf6\n", "line 2: not UTF-8: byte 0xf6"),
+    "utf-16": ("id\ten\tde".encode("utf-16"), "not UTF-8 but UTF-16"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_bad_tables_are_named_with_the_line(tmp_path: Path, name: str) -> None:
+    content, expected = BAD_TABLES[name]
+    (tmp_path / "bad.tsv").write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        load_data(experiment(path=str(tmp_path / "bad.tsv"), **COLUMNS))
+    assert expected in str(raised.value) and "bad.tsv" in str(raised.value)
 
 
 def test_windows_line_ends_are_no_text(written: dict[str, Any], tmp_path: Path) -> None:

@@ -337,7 +337,9 @@ def test_buckets_take_one_step_a_call(config: ExperimentConfig) -> None:
 
 def test_names_and_paths_that_do_not_go_together(config: ExperimentConfig) -> None:
     config.data.name = "python_docs"
-    with pytest.raises(UserError, match=r"is only for data.name=text_file, not python_docs"):
+    with pytest.raises(
+        UserError, match=r"is only for data.name=text_file or abc_file, not python_docs"
+    ):
         load_data(config)
     with pytest.raises(UserError, match=r"'pyton_docs' is not known; did you mean 'python_docs'"):
         load_data(experiment(name="pyton_docs"))

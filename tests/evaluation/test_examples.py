@@ -15,9 +15,10 @@ import jax
 import numpy as np
 import pytest
 
-from seqmodels.config.data import ImagesDataConfig, PairsDataConfig
+from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.models import PerceptronConfig
 from seqmodels.config.tasks import ClassificationConfig, TranslationConfig
 from seqmodels.config.training import EvaluationConfig, TrainingConfig

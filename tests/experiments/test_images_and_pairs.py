@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import launch
 from seqmodels.data.datasets import dates, shapes
 from seqmodels.training.writers import read_rows
-from tests.experiments.conftest import FrontDoor
+from tests.experiments.conftest import Answer, FrontDoor
 
 TRAINING = {
     "data.batch_size": 4,
@@ -31,6 +35,7 @@ FIELDS = {
         "model.model_dim": 8,
         "model.mlp_dim": 8,
         "data.max_shapes": 1,
+        "data.max_target_length": 12,
     },
 }
 
@@ -64,8 +69,18 @@ def test_evaluate_has_every_example_once(door: FrontDoor, run: Path) -> None:
     assert found["baseline"]["model"] == ("majority class" if images else "unigram")
     assert "context" not in found
     assert json.loads((run / "evaluations" / f"test-{found['step']}.json").read_text()) == found
-    table = door("evaluate", f"--workdir={run}").err
-    assert found["baseline"]["model"].split()[0] in table and "this run" in table
+    told = door("evaluate", f"--workdir={run}").err
+    assert found["baseline"]["model"].split()[0] in told and "this run" in told
+    assert f"loss in nats per {'example' if images else 'token'}" in " ".join(told.split())
+    if images:
+        return
+    # The last batch was not full: cut otherwise, every pair still counts once.
+    other = ("--split=test", "--config.evaluation.batch_size=9", "--json")
+    again = door("evaluate", f"--workdir={run}", *other).json
+    names = ("bleu", "chrf", "exact_match", "by_source_length", "translation_baselines")
+    assert {n: again[n] for n in names} == {n: found[n] for n in names}
+    assert sum(row["num_pairs"] for row in found["by_source_length"]) == 23
+    assert found["bleu_signature"] in told and "word by word" in told
 
 
 def test_rows_tell_the_rate(run: Path) -> None:
@@ -145,3 +160,41 @@ def test_bad_files_leave_the_work_directory_free(door: FrontDoor, tmp_path: Path
     flags = words("demo_images:perceptron", tmp_path, "--config.data.name=tfds_images:none")
     assert "not prepared in" in door("train", *flags, f"--workdir={tmp_path / 'run'}").line
     assert not (tmp_path / "run").exists()
+
+
+def test_predict_answers_every_input(door: FrontDoor, run: Path, tmp_path: Path) -> None:
+    words = ("predict", f"--workdir={run}")
+    if "images" in run.name:
+        pixels = np.random.default_rng(0).integers(0, 256, (3, 9, 7, 3), np.uint8)
+        for number, one in enumerate(pixels):
+            Image.fromarray(one).save(tmp_path / f"{number}.png")
+        answers = lines(door(*words, f"--input={tmp_path}", "--batch_size=2"))
+        assert [Path(a["file"]).name for a in answers] == ["0.png", "1.png", "2.png"]
+        for answer in answers:
+            shares = answer["probabilities"]
+            assert list(shares) == list(shapes.CLASS_NAMES)
+            assert shares[answer["label"]] == max(shares.values())
+            assert math.isclose(sum(shares.values()), 1.0, rel_tol=1e-5)
+        Image.fromarray(np.full((9, 7), 40_000, np.uint16)).save(tmp_path / "2.png")
+        assert "2.png: has more than 8 bits a channel" in door(*words, f"--input={tmp_path}").line
+        (tmp_path / "2.png").write_text("no image")
+        assert "2.png: is no image" in door(*words, f"--input={tmp_path}").line
+        assert "--input=-: must be an image" in door(*words, "--input=-").line
+        return
+    sources = ["3 Mar 1999", "12 May 2001", "1 Jan 1980"]
+    (tmp_path / "in.txt").write_text("\n".join(sources) + "\n")
+    flags = ("--beam_size=3", "--num_best=2", "--max_tokens=9", "--batch_size=2")
+    answers = lines(door(*words, f"--input={tmp_path / 'in.txt'}", *flags))
+    assert [a["source"] for a in answers] == sources
+    for answer in answers:
+        first, second = answer["translations"]
+        assert first["score"] >= second["score"] and first != second
+        assert first["log_probability"] <= first["score"] <= 0
+    told = door(*words, "--input=-", "--num_best=9").line
+    assert "--num_best=9: allowed are up to --beam_size, 4" in told
+    assert "allowed are up to 11" in door(*words, "--input=-", "--max_tokens=12").line
+
+
+def lines(answer: Answer) -> list[dict[str, Any]]:
+    assert answer.status == 0, answer.err
+    return [json.loads(line) for line in answer.out.splitlines()]

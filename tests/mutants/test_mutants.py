@@ -17,17 +17,20 @@ import pytest
 
 from tests.conformance.cases import case
 from tests.mutants.attention import ATTENTION
+from tests.mutants.decoding import DECODING
 from tests.mutants.faults import FAULTS
 from tests.mutants.finetuning import FINETUNING
 from tests.mutants.foundation import FOUNDATION
 from tests.mutants.interop import INTEROP
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 from tests.mutants.mesh import MESH
+from tests.mutants.music import MUSIC
 from tests.mutants.mutant import VARIABLE, find, mutated
 from tests.mutants.processes import PROCESSES
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.seeing import SEEING
 from tests.mutants.seq2seq import SEQ2SEQ
+from tests.mutants.tasks import TASKS
 from tests.mutants.text import TEXT
 from tests.mutants.transformers import TRANSFORMERS
 
@@ -39,12 +42,15 @@ FAMILIES = (
     INTEROP,
     LINEAR_RECURRENT,
     MESH,
+    MUSIC,
     PROCESSES,
     RECURRENT,
     TRANSFORMERS,
     SEQ2SEQ,
+    TASKS,
     TEXT,
     SEEING,
+    DECODING,
 )
 MUTANTS = {name: mutant for family in FAMILIES for name, mutant in family.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import jax
@@ -10,8 +11,14 @@ import numpy as np
 import pytest
 
 from seqmodels.config.tasks import ClassificationConfig
+from seqmodels.data.labelled import LabelledSplit
 from seqmodels.data.labels import Labels
+from seqmodels.data.store import TokenSplit
+from seqmodels.data.text_labels import TextLabels
+from seqmodels.data.tokenizers import ByteTokenizer
+from seqmodels.tasks.class_scores import count_outcomes, summarize_outcomes
 from seqmodels.tasks.classification import Classification, last_valid
+from seqmodels.tasks.naive_bayes import naive_bayes
 from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput
 from tests.tolerances import TOLERANCE
 
@@ -51,14 +58,15 @@ def test_loss_and_accuracy_count_each_example_once() -> None:
     loss, weight, metrics, carry = forward(TASK, Batch(LOGITS, CLASSES, WEIGHTS))
     assert carry is None and weight == 3
     np.testing.assert_allclose(loss, nats(), **TOLERANCE["rounding"])
-    assert metrics.keys() == set(TASK.metric_names)
-    assert [float(x) for x in metrics["accuracy"]] == [2.0, 3.0]
-    sums = {name: (float(a), float(b)) for name, (a, b) in metrics.items()}
-    assert TASK.summarize(sums, None) == {
-        "loss": sums["loss"][0] / 3,
-        "accuracy": 2 / 3,
-        "num_targets": 3,
+    assert metrics.keys() > set(TASK.metric_names)
+    assert forward(TASK, Batch(LOGITS, CLASSES, WEIGHTS), train=True)[2].keys() == {
+        *TASK.metric_names
     }
+    assert [float(x) for x in metrics["accuracy"]] == [2.0, 3.0]
+    sums = {name: tuple(np.asarray(pair).tolist()) for name, pair in metrics.items()}
+    found = TASK.summarize(sums, None)
+    assert found["loss"] == sums["loss"][0] / 3 and found["accuracy"] == 2 / 3
+    assert found["num_targets"] == 3 and "f1_binary" not in found
 
 
 def test_label_smoothing_is_of_training_only() -> None:
@@ -95,6 +103,76 @@ def test_baseline_is_the_majority_class_and_the_frequencies() -> None:
     assert found["model"] == "majority class" and found["accuracy"] == 0.5
     expected = -np.log(shares[[1, 1, 0, 2]]).mean()
     np.testing.assert_allclose(found["loss"], expected, **TOLERANCE["rounding"])
+
+
+def log_odds(p: float) -> list[float]:
+    return [0.0, float(np.log(p / (1 - p)))]
+
+
+def outcomes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predicted 1 1 1 0 0 with .9 .9 .7 .8 .6 where 1 0 1 0 1 is right, and a row of padding."""
+    chances = (0.9, 0.9, 0.7, 0.2, 0.4)
+    logits = np.array([*map(log_odds, chances), [np.nan, np.nan]], np.float32)
+    return logits, np.array([1, 0, 1, 0, 1, 1], np.int32), np.array([1] * 5 + [0], np.float32)
+
+
+def counted(cuts: tuple[int, ...]) -> dict[str, float]:
+    """The figures of batches that end at these rows."""
+    logits, classes, weights = map(jnp.asarray, outcomes())
+    parts = [slice(a, b) for a, b in itertools.pairwise((0, *cuts))]
+    sums = [count_outcomes(logits[p], classes[p], weights[p]) for p in parts]
+    total = jax.tree.map(lambda *x: np.sum([np.asarray(y, np.float64) for y in x], axis=0), *sums)
+    return summarize_outcomes(total)
+
+
+@pytest.mark.parametrize("cuts", [(6,), (2, 6), (1, 2, 3, 4, 5, 6), (4, 6)])
+def test_f1_and_calibration_are_the_definition_s_whatever_the_cut(cuts: tuple[int, ...]) -> None:
+    found = counted(cuts)
+    ones, zeros = 2 * 2 / (3 + 3), 2 * 1 / (2 + 2)
+    np.testing.assert_allclose(found["f1_binary"], ones, **TOLERANCE["rounding"])
+    np.testing.assert_allclose(found["f1"], (ones + zeros) / 2, **TOLERANCE["rounding"])
+    # Four bins: .9 twice, one of them right; .7 and .8 right, .6 wrong.
+    expected = (abs(1 - 1.8) + abs(1 - 0.7) + abs(1 - 0.8) + abs(0 - 0.6)) / 5
+    np.testing.assert_allclose(found["calibration_error"], expected, **TOLERANCE["rounding"])
+
+
+def test_a_class_that_neither_occurs_nor_is_predicted_is_in_no_mean() -> None:
+    logits = jnp.array([[3.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
+    sums = jax.device_get(count_outcomes(logits, jnp.array([0, 1]), jnp.ones(2)))
+    found = summarize_outcomes(sums)["f1"]
+    np.testing.assert_allclose(found, (2 / 3 + 0) / 2, **TOLERANCE["rounding"])
+
+
+def labelled(texts: list[list[int]], labels: list[int]) -> LabelledSplit:
+    lengths = np.array([len(text) for text in texts])
+    split = TokenSplit(np.concatenate(texts).astype(np.uint8), np.cumsum([0, *lengths]))
+    return LabelledSplit(split, np.arange(len(texts)), np.array(labels, np.int32), lengths)
+
+
+def test_naive_bayes_is_the_definition_s() -> None:
+    """By dictionaries: each token and each pair of neighbours once a text."""
+    train = labelled([[1, 2, 1, 2], [2, 3], [3, 1, 1], [1, 2]], [0, 0, 1, 2])
+    asked = [[1, 2], [3, 3, 1], [7, 8], [2]]
+    features = lambda text: {(t,) for t in text} | set(itertools.pairwise(text))
+    texts = [[1, 2, 1, 2], [2, 3], [3, 1, 1], [1, 2]]
+    known = set().union(*map(features, texts))
+    expected = np.zeros((4, 3))
+    for c, members in enumerate(([0, 1], [2], [3])):
+        count = {f: 1 + sum(f in features(texts[i]) for i in members) for f in known}
+        for row, text in enumerate(asked):
+            likely = [np.log(count[f] / sum(count.values())) for f in features(text) & known]
+            expected[row, c] = np.log(1 + len(members)) + sum(likely)
+    expected -= np.log(np.exp(expected).sum(axis=1, keepdims=True))
+    found = naive_bayes(train, labelled(asked, [0] * 4), 3)
+    np.testing.assert_allclose(found, expected, **TOLERANCE["rounding"])
+    names = tuple("abc")
+    baseline = TASK.baseline(
+        train, labelled(asked, [0, 1, 2, 0]), TextLabels(ByteTokenizer(), names, class_token=False)
+    )
+    assert baseline["model"] == "naive Bayes of bigrams"
+    assert baseline["accuracy"] == (expected.argmax(axis=1) == [0, 1, 2, 0]).mean()
+    (other,) = baseline["beside"]
+    assert other["model"] == "majority class" and other["accuracy"] == 0.5
 
 
 def test_a_row_is_shown_as_its_class_and_a_picture() -> None:

@@ -21,12 +21,14 @@ from seqmodels.config.data import Batching, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
 from seqmodels.data.pipeline import load_data
+from seqmodels.data.text_labels import TextLabels
+from seqmodels.data.words import WordTokenizer
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.evaluation.inspect import describe
 from seqmodels.evaluation.run import evaluate_run, load_run
 from seqmodels.training import loop
 from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.initialize_from import compare, find_source
+from seqmodels.training.initialize_from import _notes, compare, find_source
 from seqmodels.training.loop import train
 from seqmodels.training.optimizers import make_optimizer
 from seqmodels.training.paths import flat
@@ -129,6 +131,29 @@ def test_a_vocabulary_of_the_same_size_but_other_symbols_is_told(folder: Path) -
     lines = begin(config)[3]
     assert "6 of 6 parameters" in lines[0]
     assert "but not the same ones" in lines[1]
+
+
+def test_texts_with_classes_are_told_of_other_symbols_too(tmp_path: Path) -> None:
+    WordTokenizer(["a", "b"]).save(tmp_path / "tokenizer.json")
+    for word, count in (("c", 1), ("b", 0)):
+        labels = TextLabels(WordTokenizer(["a", word]), ("no", "yes"), class_token=True)
+        found = _notes(tmp_path, labels)
+        assert len(found) == count and all("but not the same ones" in line for line in found)
+
+
+def test_another_text_with_the_run_s_tokenizer_takes_all(folder: Path) -> None:
+    config = make_config(
+        folder,
+        "second",
+        training__init_from=str(folder / "lstm"),
+        data__tokenizer=TokenizerKind.RUN,
+        data__tokenizer_path=str(folder / "lstm"),
+    )
+    _, data, state, lines = begin(config)
+    assert lines == [f"init_from: 6 of 6 parameters from {folder / 'lstm'}, step 4"]
+    assert data.encoding.to_json() == load_run(folder / "lstm").encoding.to_json()
+    for path, x in flat(load_run(folder / "lstm", 4).params).items():
+        np.testing.assert_array_equal(flat(state.params)[path], x, err_msg=path)
 
 
 def test_a_learned_start_of_the_carry_is_the_source_s(folder: Path, tmp_path: Path) -> None:

@@ -10,10 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from seqmodels.config.data import TokenizerKind
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.files import load_config
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.serialization import to_json
-from seqmodels.training.workdir import claim, claim_data, only_trainer, write_json
+from seqmodels.data.text_labels import TextLabels
+from seqmodels.data.words import WordTokenizer
+from seqmodels.training.workdir import (
+    claim,
+    claim_data,
+    imported_encoding,
+    only_trainer,
+    write_json,
+)
 from seqmodels.training.writers import MetricsWriter, read_rows
 from tests.training.runs import files_end_at
 
@@ -52,6 +62,22 @@ def test_what_a_run_kept_of_its_data_may_be_damaged(tmp_path: Path, content: str
     (tmp_path / "data.json").write_text(content, errors="surrogateescape")
     with pytest.raises(UserError, match=r"data.json: cannot be read: "):
         claim_data(tmp_path, {"fingerprint": "a" * 64})
+
+
+def test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer(tmp_path: Path) -> None:
+    config = load_config("order_lstm")
+    own, other = (
+        TextLabels(WordTokenizer(["a"]), ("no", "yes"), class_token=False),
+        tmp_path / "gone",
+    )
+    own.save(tmp_path / "tokenizer.json")
+    config.data = LabelledTextDataConfig(tokenizer=TokenizerKind.RUN, tokenizer_path=str(other))
+    assert imported_encoding(tmp_path, config) is None  # begun anew: the other run's
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    kept = imported_encoding(tmp_path, config)
+    assert kept is not None and kept.to_json() == own.to_json()
+    config.data = LabelledTextDataConfig()
+    assert imported_encoding(tmp_path, config) is None
 
 
 def test_a_run_whose_kept_config_is_damaged_is_refused(tmp_path: Path) -> None:

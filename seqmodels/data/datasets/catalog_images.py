@@ -18,8 +18,8 @@ import filelock
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from seqmodels.config.data import ImagesDataConfig
 from seqmodels.config.errors import UserError
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.data.datasets import prepared
 from seqmodels.data.datasets.image_source import ImageSet
 from seqmodels.data.datasets.source import quiet

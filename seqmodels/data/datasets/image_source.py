@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from seqmodels.config.data import ImagesDataConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.types import ImageInput
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol, runtime_checkable
 
-from seqmodels.config.data import PairsDataConfig
+from seqmodels.config.data import PairsDataConfig, TextForm
 from seqmodels.data.datasets.source import Documents
 
 Pairs = dict[str, tuple[list[str], list[str]]]
 """Split name to its sources and its targets, one of each a pair."""
 SIDES: tuple[str, ...] = ("source", "target")
+_WORD_OR_MARK = re.compile(r"['\u2019]s\b|\w+|[^\w\s]")
 
 
 @runtime_checkable
@@ -48,6 +50,38 @@ class PairDataset(Protocol):
     def prepare(cls, config: PairsDataConfig) -> None:
         """Downloads what is missing, where the data set can."""
         ...
+
+
+def bring(text: str, form: TextForm) -> str:
+    """Brings a text into a form: "A man's hat." is "a man 's hat ." in lower_words."""
+    if form is TextForm.WRITTEN:
+        return text
+    return " ".join(_WORD_OR_MARK.findall(text.lower()))
+
+
+class Formed:
+    """The pairs of a source, brought into a form."""
+
+    def __init__(self, source: PairSource, form: TextForm) -> None:
+        self._source, self._form = source, form
+        self.description = source.description
+
+    def fingerprint(self) -> str:
+        """Returns the source's, and the form with its rule."""
+        found = self._source.fingerprint()
+        if self._form is TextForm.WRITTEN:
+            return found
+        return f"{found} {self._form} {_WORD_OR_MARK.pattern}"
+
+    def pairs(self) -> Pairs:
+        """Reads the texts."""
+        brought = lambda texts: [bring(text, self._form) for text in texts]
+        found = self._source.pairs().items()
+        return {split: (brought(source), brought(target)) for split, (source, target) in found}
+
+    def name(self, split: str, index: int) -> str:
+        """Says which pair of a split that is, for errors."""
+        return self._source.name(split, index)
 
 
 class Sides:

@@ -7,13 +7,9 @@ from pathlib import Path
 
 from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.columns import read_text
 from seqmodels.data.datasets.pair_source import Pairs, PairSource
-from seqmodels.data.datasets.text_file import (
-    UTF16_MARKS,
-    conversion,
-    find_files,
-    open_or_explain,
-)
+from seqmodels.data.datasets.text_file import find_files, open_or_explain
 
 SPLITS = ("train", "validation", "test")
 
@@ -121,25 +117,9 @@ def read_lines(file: Path) -> list[str]:
     Raises:
       UserError: names the file and the line that is empty or no text.
     """
-    with open_or_explain(file) as stream:
-        content = stream.read()
-    if content.startswith(UTF16_MARKS):
-        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {conversion('UTF-16')}")
-    line_of = lambda offset: content.count(b"\n", 0, offset) + 1
-    nul = content.find(b"\0")
-    if nul >= 0:
-        raise UserError(f"{file}, line {line_of(nul)}: binary, not text: a NUL byte")
-    try:
-        lines = content.decode("utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{file}, line {line_of(error.start)}: not UTF-8: byte 0x{content[error.start]:02x} "
-            f"({error.reason}); {conversion('LATIN1')}"
-        ) from None
-    if not content:
-        raise UserError(f"{file}: is empty")
+    lines = read_text(file).removesuffix("\n").split("\n")
     lines = [line.removesuffix("\r") for line in lines]
     for number, line in enumerate(lines, 1):
         if not line.strip():
-            raise UserError(f"{file}, line {number}: is empty; a pair needs a text on both sides")
+            raise UserError(f"{file}, line {number}: is empty; every line needs a text")
     return lines

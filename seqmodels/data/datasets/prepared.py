@@ -12,19 +12,24 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
 
-from seqmodels.config.data import ImagesDataConfig, TextDataConfig
+from seqmodels.config.data import PairsDataConfig, TextDataConfig
 from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.images import ImagesDataConfig
+from seqmodels.config.labelled import LabelledTextDataConfig
 
+InCatalog = TextDataConfig | ImagesDataConfig | LabelledTextDataConfig | PairsDataConfig
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _LONGEST_REASON = 300
+_CHUNK = 4096  # examples read in one call: a call an example takes six times as long
 
 
-def prepare(config: TextDataConfig | ImagesDataConfig) -> None:
+def prepare(config: InCatalog) -> None:
     """Has TFDS download and prepare the data set unless it is there.
 
     Raises:
@@ -61,7 +66,7 @@ class Prepared:
       UserError: it is not prepared (the line says how to).
     """
 
-    def __init__(self, config: TextDataConfig | ImagesDataConfig) -> None:
+    def __init__(self, config: InCatalog) -> None:
         self.name, root = _catalog_name(config), data_dir(config)
         directory = _find_prepared(root, self.name)
         if directory is None:
@@ -108,6 +113,32 @@ class Prepared:
             if expression is not None
         }
 
+    def check_feature(self, features: Any, field: str, name: str, kind: type, what: str) -> None:
+        """Raises UserError where the data set has no feature `name`, or one that is no `kind`.
+
+        Args:
+          features: of the builder.
+          field: of the config, which names it; what: a `kind`, for a person.
+        """
+        known = sorted(n for n, feature in features.items() if isinstance(feature, kind))
+        if name not in features:
+            raise UserError(
+                f"{field}={name}: {self.name} has {', '.join(sorted(features))}"
+                + (suggest(name, known) if known else "")
+            )
+        if name not in known:
+            raise UserError(
+                f"{field}={name}: is not {what}; of that kind {self.name} has "
+                f"{', '.join(known) or 'none'}"
+            )
+
+    def rows(self, field: str, examples: Any) -> Iterator[tuple[str, Any]]:
+        """Yields where an example is, for errors, and the example, of what `examples` returned."""
+        for first in range(0, len(examples), _CHUNK):
+            numbers = list(range(first, min(first + _CHUNK, len(examples))))
+            for index, example in zip(numbers, examples.__getitems__(numbers), strict=True):
+                yield f"{field}: example {index} of {self.name}", example
+
     def _read(
         self, builder: Any, split: str, expression: str, options: dict[str, Any]
     ) -> tuple[str, Any]:
@@ -127,7 +158,22 @@ class Prepared:
             raise UserError(f"{field}: TFDS does not take it ({reason})") from None
 
 
-def data_dir(config: TextDataConfig | ImagesDataConfig) -> Path:
+def read_text(value: bytes, where: str, what: str = "text") -> str:
+    """Returns a text without the white space around it.
+
+    Raises:
+      UserError: nothing is left, or it is not UTF-8; `where` and `what` say of what.
+    """
+    try:
+        text = value.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where} is not UTF-8 at byte {error.start}") from None
+    if not text:
+        raise UserError(f"{where} has no {what}")
+    return text
+
+
+def data_dir(config: InCatalog) -> Path:
     """Returns data.tfds_data_dir, $SEQMODELS_DATA_DIR/tfds where it exists, or TFDS's own."""
     if config.tfds_data_dir is not None:
         return Path(config.tfds_data_dir).expanduser()
@@ -145,7 +191,7 @@ def prepared_names(root: Path) -> list[str]:
     return sorted({folder.parent.relative_to(root).as_posix() for folder in folders})
 
 
-def _catalog_name(config: TextDataConfig | ImagesDataConfig) -> str:
+def _catalog_name(config: InCatalog) -> str:
     kind, _, name = config.name.partition(":")
     if not re.fullmatch(r"[\w-]+(/[\w.-]+)?(:[\d.]+)?", name):
         raise UserError(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt64
 
-from seqmodels.config.data import ImagesDataConfig
+from seqmodels.config.images import ImagesDataConfig
 from seqmodels.data import order
 from seqmodels.data.datasets.image_source import ImageSet
 from seqmodels.types import ImageInput

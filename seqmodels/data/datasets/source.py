@@ -61,6 +61,12 @@ def hash_documents(documents: Documents) -> str:
     return digest.hexdigest()
 
 
+def share(text: str) -> float:
+    """A number from 0 up to, but not, 1 that the text decides: what it is dealt out by."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silences TFDS: its warnings about the ordinary, its bars, and its reports on stdout."""

@@ -15,7 +15,7 @@ from seqmodels.config.data import TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.source import Documents, TextSource
 
-_SPLIT_FIELDS = {"train": "train_path", "validation": "validation_path", "test": "test_path"}
+SPLIT_FIELDS = {"train": "train_path", "validation": "validation_path", "test": "test_path"}
 _SPACE = re.compile(r"\s")
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -31,7 +31,7 @@ class TextFile:
           UserError: the fields contradict each other, or a path leads nowhere.
         """
         del cache
-        return _TextFileSource(config)
+        return TextFileSource(config)
 
     @classmethod
     def prepare(cls, config: TextDataConfig) -> None:
@@ -39,7 +39,13 @@ class TextFile:
         del config
 
 
-class _TextFileSource:
+class TextFileSource:
+    """The files of a config.
+
+    Raises:
+      UserError: the fields contradict each other, or a path leads nowhere.
+    """
+
     def __init__(self, config: TextDataConfig) -> None:
         self._config = config
         paths = {
@@ -56,18 +62,15 @@ class _TextFileSource:
                 if name not in given:
                     alternative = "data.path, or " if not given else ""
                     raise UserError(
-                        f"data.name=text_file: {alternative}data.{name} must name a UTF-8 file"
+                        f"data.name={config.name}: {alternative}data.{name} must name a UTF-8 file"
                     )
         _check_fractions(config)
         self._files = {name: find_files(f"data.{name}", str(paths[name])) for name in given}
         self.description = ", ".join(f"{name}={paths[name]}" for name in given)
 
     def fingerprint(self) -> str:
-        config = self._config
-        how: tuple[Any, ...] | None = (config.validation_fraction, config.test_fraction)
-        if config.tokenizer is TokenizerKind.WORD:
-            how = (*how, "words")
-        digest = hashlib.sha256(repr(how if "path" in self._files else None).encode())
+        how = self.rule() if "path" in self._files else None
+        digest = hashlib.sha256(repr(how).encode())
         for name, files in self._files.items():
             for file in files:
                 with open_or_explain(file) as stream:
@@ -75,14 +78,24 @@ class _TextFileSource:
             digest.update(f"{name} {len(files)}".encode())
         return digest.hexdigest()
 
+    def rule(self) -> tuple[Any, ...]:
+        """All that decides, beside the text, how data.path is cut."""
+        config = self._config
+        how = (config.validation_fraction, config.test_fraction)
+        return (*how, "words") if config.tokenizer is TokenizerKind.WORD else how
+
+    def texts(self) -> dict[str, list[str]]:
+        """Reads the files of each field that names some."""
+        return {name: _read_files(name, files) for name, files in self._files.items()}
+
     def documents(self) -> Documents:
-        texts = {name: _read_files(name, files) for name, files in self._files.items()}
+        texts = self.texts()
         if "path" in texts:
             config = self._config
             fractions = (config.validation_fraction, config.test_fraction)
             whole_words = config.tokenizer is TokenizerKind.WORD
             return _split_by_fraction(texts["path"], *fractions, whole_words=whole_words)
-        return {split: texts[name] for split, name in _SPLIT_FIELDS.items() if name in texts}
+        return {split: texts[name] for split, name in SPLIT_FIELDS.items() if name in texts}
 
 
 def _check_fractions(config: TextDataConfig) -> None:
@@ -110,7 +123,7 @@ def _split_by_fraction(
     if whole_words:
         bounds = [_behind_word(texts, bound) for bound in bounds]
     splits: Documents = {}
-    for split, (first, end) in zip(_SPLIT_FIELDS, itertools.pairwise(bounds), strict=True):
+    for split, (first, end) in zip(SPLIT_FIELDS, itertools.pairwise(bounds), strict=True):
         begin, parts = 0, []
         for text in texts:
             parts.append(text[max(0, first - begin) : max(0, end - begin)])
@@ -173,14 +186,15 @@ def open_or_explain(file: Path) -> io.BufferedReader:
 
 
 def _read_files(field: str, files: list[Path]) -> list[str]:
-    texts = [_read_file(file) for file in files]
+    texts = [read_file(file) for file in files]
     if not any(texts):
         what = f"{files[0]}: is empty" if len(files) == 1 else f"all {len(files)} files are empty"
         raise UserError(f"data.{field}: {what}")
     return texts
 
 
-def _read_file(file: Path) -> str:
+def read_file(file: Path) -> str:
+    """Reads a UTF-8 file; raises UserError where it is none."""
     with open_or_explain(file) as stream:
         content = stream.read()
     if content.startswith(UTF16_MARKS):

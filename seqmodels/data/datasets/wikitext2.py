@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
 import io
 import os
 import re
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -26,6 +24,7 @@ from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText
+from seqmodels.data.datasets.fetch import FAILURES, fetch
 from seqmodels.data.datasets.source import Documents, TextSource
 from seqmodels.data.store import explain_cache_errors
 
@@ -34,7 +33,7 @@ URLS = (
     "https://wikitext.smerity.com/wikitext-2-v1.zip",
 )
 """The origin, which is said to refuse since 2024, and the mirror of one of the authors; the first
-that gives the published files is used. Neither was asked where this was written and tested."""
+that gives the published files is used. Not tested against the servers."""
 
 FILES = {
     "train": (
@@ -57,11 +56,8 @@ FILES = {
 
 _ARTICLE = re.compile(r"(?:^|(?<=\n))(?= \n = (?!=)[^\n]*(?<!=) = \n \n)")
 """Where an article begins: a blank line and a heading of the first order between blank lines."""
-_TIMEOUT = 60.0  # seconds without an answer
-_MAX_BYTES = 1 << 26  # of an answer; the file has 4.5 million
 _FAILURES = (
-    OSError,
-    http.client.HTTPException,
+    *FAILURES,
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -158,11 +154,7 @@ def download() -> dict[str, bytes]:
     reasons = []
     for url in URLS:
         try:
-            # Some hosts refuse what calls itself Python.
-            request = urllib.request.Request(url, headers={"User-Agent": "seqmodels"})
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-                packed = io.BytesIO(answer.read(_MAX_BYTES))
-            with zipfile.ZipFile(packed) as archive:
+            with zipfile.ZipFile(io.BytesIO(fetch(url))) as archive:
                 members = {Path(name).name: name for name in archive.namelist()}
                 found = {s: archive.read(members[name]) for s, (name, _, _) in FILES.items()}
             check_published(found, url)

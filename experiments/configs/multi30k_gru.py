@@ -1,0 +1,26 @@
+"""Multi30k, German to English: a GRU encoder-decoder that sees the source at every step.
+
+    python launch.py prepare --config=multi30k_gru
+    python launch.py train --config=multi30k_gru --workdir=runs/multi30k_gru
+    python launch.py evaluate --workdir=runs/multi30k_gru --split=test
+
+One layer of 512, dropout 0.5, the encoder's last output as an input of every step and of the output
+(Cho et al., 2014). Goal: BLEU 20.6 on the 1,000 pairs of test 2016, greedy, on words in lower case:
+what a public tutorial series has for this model, and less than `multi30k_bahdanau`. Not run yet.
+Shared: `_multi30k.py`.
+"""
+
+from __future__ import annotations
+
+from experiments.configs._multi30k import make_config
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.recurrent import Cell, Context, Seq2SeqConfig
+
+VARIANTS = ("default",)
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    model = Seq2SeqConfig(
+        cell=Cell.GRU, context=Context.EVERY_STEP, model_dim=256, hidden_dim=512, dropout_rate=0.5
+    )
+    return make_config(model)

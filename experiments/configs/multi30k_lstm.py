@@ -1,0 +1,31 @@
+"""Multi30k, German to English: an LSTM encoder-decoder, the source in its last state alone.
+
+    python launch.py prepare --config=multi30k_lstm
+    python launch.py train --config=multi30k_lstm --workdir=runs/multi30k_lstm
+    python launch.py evaluate --workdir=runs/multi30k_lstm --split=test
+
+Two layers of 512, dropout 0.5, the source read from its end (Sutskever et al., 2014). Goal: BLEU
+13.8 on the 1,000 pairs of test 2016, greedy, on words in lower case: what a public tutorial series
+has for this model, and less than `multi30k_gru`. Not run yet. Shared: `_multi30k.py`.
+"""
+
+from __future__ import annotations
+
+from experiments.configs._multi30k import make_config
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.recurrent import Cell, Context, Seq2SeqConfig
+
+VARIANTS = ("default",)
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    model = Seq2SeqConfig(
+        cell=Cell.LSTM,
+        context=Context.FIXED,
+        num_layers=2,
+        model_dim=256,
+        hidden_dim=512,
+        dropout_rate=0.5,
+        reverse_source=True,
+    )
+    return make_config(model)

@@ -1,0 +1,31 @@
+"""Multi30k, German to English: a GRU encoder-decoder with multiplicative attention.
+
+    python launch.py prepare --config=multi30k_luong
+    python launch.py train --config=multi30k_luong --workdir=runs/multi30k_luong
+    python launch.py evaluate --workdir=runs/multi30k_luong --split=test
+
+Encoder of 512 in both directions, decoder of 512 that is fed what it attended to, "general" scores,
+dropout 0.5 (Luong et al., 2015). No figure of this model in this protocol is known to us; to be
+compared with `multi30k_bahdanau`. Not run yet. Shared: `_multi30k.py`.
+"""
+
+from __future__ import annotations
+
+from experiments.configs._multi30k import make_config
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.recurrent import AlignmentScore, Cell, Context, Seq2SeqConfig
+
+VARIANTS = ("default",)
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    model = Seq2SeqConfig(
+        cell=Cell.GRU,
+        context=Context.LUONG,
+        score=AlignmentScore.GENERAL,
+        model_dim=256,
+        hidden_dim=512,
+        bidirectional=True,
+        dropout_rate=0.5,
+    )
+    return make_config(model)

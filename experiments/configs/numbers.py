@@ -1,0 +1,25 @@
+"""Numbers in words to digits ("forty-two thousand and seven", "42007"), characters.
+
+    python launch.py train --config=numbers --workdir=runs/numbers          # or numbers:transformer
+    python launch.py evaluate --workdir=runs/numbers --split=test
+
+0 to 999,999; the numbers of the test split are in no other. Goal: 99 % of the test split's numbers
+exact. Not run yet. Shared with `dates`: `_characters.py`.
+"""
+
+from __future__ import annotations
+
+from experiments.configs._characters import make_config
+from seqmodels.config.data import PairsDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+
+VARIANTS = ("seq2seq", "transformer")
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    return make_config(
+        variant,
+        PairsDataConfig(
+            name="numbers", batch_size=64, max_shapes=3, max_source_length=80, max_target_length=8
+        ),
+    )

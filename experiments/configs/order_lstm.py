@@ -1,0 +1,72 @@
+"""Order and negation: "really good , and it was not all that dull", by an LSTM and its rivals.
+
+    python launch.py train --config=order_lstm --workdir=runs/order_lstm
+    python launch.py evaluate --workdir=runs/order_lstm --split=test
+
+Each sentence has a twin of the same words and the other class, so that words without their order
+are right half the time; see `data.datasets.order_sentences`. Goal: 99 % of the test split, 1,000
+sentences whose pairs of adjectives are in no other split.
+
+Two cores of a shared Intel Xeon that a dozen other programs kept busy, jax 0.10.2, Python 3.11,
+2026-11-21, seed 0, one run each; how long they take on an idle machine was not measured.
+
+    variant                             test loss    accuracy    F1        calibration error
+    majority class                      0.6931       0.5000      0.3333    0.0000
+    naive Bayes of words and bigrams    0.6937       0.5150      0.5149    0.0216
+    lstm (both ways, maximum)           0.0001       1.0000      1.0000    0.0001
+    cnn (widths 3, 4, 5)                0.0005       1.0000      1.0000    0.0005
+    bert, gpt                           not run at this length
+
+The rule was made easier once, before these runs, since the first one was not learnt: it denied one
+half of the sentences as a whole where it now denies an eighth, had ten degrees of up to four words
+where it now has six of up to two, and twelve adjectives a side where it now has eight. By it the
+lstm with attention pooling was at chance (validation loss 0.6931) after 1,500 steps at 4e-3. Which
+of the three it took, or the maximum and the higher rate that came with them, was not looked at.
+What it did not take away: a sentence and its twin have the same words, of one class each, and to
+move the "not" turns a class round; but who overlooks the clause in front is right 7 times in 8.
+"""
+
+from __future__ import annotations
+
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.models import ConvolutionalConfig, ConvolutionForm, ModelConfig, Pooling
+from seqmodels.config.recurrent import RecurrentEncoderConfig
+from seqmodels.config.tasks import ClassificationConfig
+from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
+from seqmodels.config.transformers import BERTConfig, GPTConfig
+
+VARIANTS = ("lstm", "cnn", "bert", "gpt")
+
+MODELS: dict[str, ModelConfig] = {
+    "lstm": RecurrentEncoderConfig(
+        model_dim=48, hidden_dim=64, bidirectional=True, pooling=Pooling.MAX
+    ),
+    "cnn": ConvolutionalConfig(
+        form=ConvolutionForm.TEXT_CNN, num_layers=1, model_dim=48, hidden_dim=64
+    ),
+    "bert": BERTConfig(num_layers=2, model_dim=64, num_heads=4, mlp_dim=128, max_length=40),
+    "gpt": GPTConfig(
+        num_layers=2, model_dim=64, num_heads=4, mlp_dim=128, max_length=40, tie_embeddings=False
+    ),
+}
+PEAK_LR = {"lstm": 5e-3, "cnn": 3e-3, "bert": 1e-3, "gpt": 1e-3}
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    return ExperimentConfig(
+        model=MODELS[variant],
+        data=LabelledTextDataConfig(
+            name="order_sentences",
+            batch_size=64,
+            max_shapes=3,
+            max_length=40,
+            class_token=variant == "bert",
+        ),
+        task=ClassificationConfig(),
+        optimizer=OptimizerConfig(peak_lr=PEAK_LR[variant], warmup_steps=100),
+        training=TrainingConfig(
+            num_steps=1000, log_every=50, evaluate_every=250, checkpoint_every=250
+        ),
+        evaluation=EvaluationConfig(batch_size=250),
+    )

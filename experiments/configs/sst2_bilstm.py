@@ -1,0 +1,55 @@
+"""SST-2, sentence polarity: a BiLSTM with attention pooling, trained on phrases or sentences.
+
+    python launch.py prepare --config=sst2_bilstm
+    python launch.py train --config=sst2_bilstm --workdir=runs/sst2_bilstm
+    python launch.py evaluate --workdir=runs/sst2_bilstm
+
+`phrases` is GLUE's form (67,349 phrases and sentences; its test split has no classes), `sentences`
+the 6,920 whole sentences of `stsa.binary.train`. The 872 sentences of the validation split are the
+same in both, up to tokenisation. Goal: 83 % of them. Published: 85.2 % (Flax's BiLSTM with
+attention, trained on phrases). The recipe is chosen on that split, so this is no test accuracy.
+
+    multinomial naive Bayes of bigrams, validation: 80.16 % of phrases, 79.47 % of sentences
+    bilstm: not run yet
+
+Of `sentences` naive Bayes has 82.48 % of the 1,821 test sentences. As they were published, two of
+those are in the training split too, and none of the validation split.
+"""
+
+from __future__ import annotations
+
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.models import Pooling
+from seqmodels.config.recurrent import RecurrentEncoderConfig
+from seqmodels.config.tasks import ClassificationConfig
+from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
+
+VARIANTS = ("phrases", "sentences")
+
+DATA = {
+    "phrases": LabelledTextDataConfig(
+        name="tfds_labelled:glue/sst2", text_column="sentence", test_split=None
+    ),
+    "sentences": LabelledTextDataConfig(name="sst2"),
+}
+# Steps, and how many go by between two evaluations.
+STEPS = {"phrases": (3200, 400), "sentences": (540, 108)}
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    num_steps, every = STEPS[variant]
+    data = DATA[variant]
+    data.batch_size, data.max_shapes, data.max_length = 64, 4, 64
+    return ExperimentConfig(
+        model=RecurrentEncoderConfig(
+            model_dim=128, hidden_dim=64, dropout_rate=0.5, pooling=Pooling.ATTENTION
+        ),
+        data=data,
+        task=ClassificationConfig(),
+        optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=50),
+        training=TrainingConfig(
+            num_steps=num_steps, log_every=50, evaluate_every=every, checkpoint_every=every
+        ),
+        evaluation=EvaluationConfig(batch_size=128),
+    )

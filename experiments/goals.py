@@ -1,0 +1,65 @@
+"""The numbers to reach in language: next word, music, sentiment, masked words, translation."""
+
+from __future__ import annotations
+
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.evaluation.goals import Goal, Measure
+
+_TUTORIAL = "a public tutorial series"
+
+
+def _shakespeare(config: str, loss: float, source: str) -> Goal:
+    """On nanoGPT's validation part, of which the recipes were chosen."""
+    name = config.replace(":", "_")
+    return Goal(name, config, "loss", loss, loss, source, True, split="validation")
+
+
+def _tunes(config: str) -> list[Goal]:
+    """Held-out tunes, and what sampled ones are worth."""
+    tunes = Measure.TUNES
+    return [
+        Goal(config, config, "loss", 1.45, lower_is_better=True),
+        Goal(f"{config}_tunes", config, "full", 0.8, measure=tunes),
+        Goal(f"{config}_copies", config, "copied_whole", 0.0, None, "", True, measure=tunes),
+    ]
+
+
+GOALS: dict[str, Goal] = {
+    goal.name: goal
+    for goal in [
+        Goal("mr_bilstm", "mr_bilstm", "accuracy", 0.75, 0.761, "CNN-rand, Kim, 2014, ten folds"),
+        Goal(
+            *("sst2_bilstm", "sst2_bilstm", "accuracy", 0.83, 0.852),
+            source="Flax's BiLSTM with attention",
+            split="validation",
+        ),
+        Goal("order_lstm", "order_lstm", "accuracy", 0.99),
+        Goal("stories", "stories", "accuracy", None),
+        Goal("wikitext2_bert", "wikitext2_bert", "accuracy", None),
+        Goal("dates", "dates", "exact_match", 0.99),
+        Goal("numbers", "numbers", "exact_match", 0.99),
+        Goal(
+            *("music_lab", "music_lab", "loss", 1.0),
+            lower_is_better=True,
+            measure=Measure.TRAINING,
+        ),
+        *_tunes("irish_gru"),
+        *_tunes("irish_gpt"),
+        Goal("multi30k_lstm", "multi30k_lstm", "bleu", 13.8, 13.8, _TUTORIAL),
+        Goal("multi30k_gru", "multi30k_gru", "bleu", 20.6, 20.6, _TUTORIAL),
+        Goal("multi30k_bahdanau", "multi30k_bahdanau", "bleu", 28.3, 28.3, _TUTORIAL),
+        Goal("multi30k_luong", "multi30k_luong", "bleu", None),
+        Goal("multi30k_transformer", "multi30k_transformer", "bleu", 36.5, 36.5, _TUTORIAL),
+        _shakespeare("shakespeare_gpt:gpu", 1.4697, "nanoGPT"),
+        _shakespeare("shakespeare_min_rnn:gru", 1.548, "Feng et al., 2024"),
+    ]
+}
+
+
+def find_goal(name: str | None) -> Goal:
+    """Returns a goal; raises UserError with the nearest name."""
+    if name is None:
+        raise UserError(f"reproduce what? one of: {', '.join(GOALS)} (--list tells more)")
+    if name not in GOALS:
+        raise UserError(f"no goal {name!r}{suggest(name, GOALS)}")
+    return GOALS[name]

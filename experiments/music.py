@@ -1,0 +1,115 @@
+"""`launch.py music`: tunes checked, compared with the training set, and played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import program
+from experiments.arguments import Arguments, Command
+from seqmodels.config.data import TextDataConfig
+from seqmodels.config.errors import UserError
+from seqmodels.config.validate import MAX_SEED
+from seqmodels.evaluation.opening import parse_step, read_config
+
+DOC = """Checks tunes in ABC and makes MIDI, WAV and a picture of them.
+
+With --input it reads an ABC file, or a .json that generate wrote. With --workdir it has the run
+write tunes, each from "X:" behind a blank line to the next one, and counts how many parse, fill
+their bars and are copied from the training split, beside the same for the n-gram of
+evaluation.baseline_order. The report goes to OUTPUT/music.json; the first tunes that parse are
+written there too.
+"""
+
+
+def define(values: flags.FlagValues) -> None:
+    program.define_workdir(values, "work directory of a run that writes ABC")
+    program.define_json(values)
+    string, integer = flags.DEFINE_string, flags.DEFINE_integer
+    string(
+        "input", None, "ABC file, or .json of generate, instead of --workdir", flag_values=values
+    )
+    string("output", None, "where to write; none = WORKDIR/music", flag_values=values)
+    integer("render", 3, "tunes to play at most", lower_bound=0, flag_values=values)
+    integer("num_samples", 50, "tunes to sample", lower_bound=1, flag_values=values)
+    integer("max_tokens", 1000, "of each", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("temperature", 1.0, "of the draws", lower_bound=0, flag_values=values)
+    integer("seed", 0, "of the draws", lower_bound=0, upper_bound=MAX_SEED, flag_values=values)
+    program.define_step(values)
+
+
+def run(arguments: Arguments) -> int:
+    asked = arguments.flags
+    if (asked.input is None) == (asked.workdir is None):
+        raise UserError("--input=FILE or --workdir=DIR: give one of the two")
+    if asked.output is None and asked.workdir is None:
+        raise UserError("--output=DIR is required with --input")
+    output = Path(asked.output or arguments.workdir / "music").expanduser()
+    if asked.render:
+        from seqmodels.evaluation.sound import require_symusic
+
+        require_symusic()
+    values, tunes, lines = _read(arguments) if asked.input is not None else _sample(arguments)
+    from seqmodels.evaluation.music import render_tunes
+    from seqmodels.training.workdir import write_json
+
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        values["rendered"] = render_tunes(tunes, output, asked.render)
+        values["wrong"] = [str(problem) for tune in tunes for problem in tune.problems]
+        write_json(output / "music.json", values)
+    except OSError as error:
+        raise UserError(f"--output={output}: cannot be written: {error.strerror}") from None
+    shown = values["wrong"][:5]
+    if len(values["wrong"]) > len(shown):
+        shown.append(f"... and {len(values['wrong']) - len(shown)} more in music.json")
+    lines += [*shown, f"{len(values['rendered'])} tunes played; written to {output}"]
+    program.answer(arguments, values, "\n".join(lines))
+    return program.DONE
+
+
+def _read(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]:
+    from seqmodels.evaluation.music import judge, read_samples
+
+    path = Path(arguments.flags.input).expanduser()
+    tunes, unfinished = read_samples(path)
+    values = {"input": str(path), **judge(tunes), "unfinished": unfinished}
+    return values, tunes, [_line(path.name, values)]
+
+
+def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]:
+    asked, workdir = arguments.flags, arguments.workdir
+    config, step = read_config(workdir), parse_step(asked.step)
+    if config.data.kind != TextDataConfig.kind:
+        raise UserError(f"--workdir={workdir}: data.kind={config.data.kind} is no text")
+    program.set_up_jax(config)
+    from seqmodels.evaluation import music
+    from seqmodels.evaluation.run import load_run, open_data
+
+    opened = load_run(workdir, step)
+    settings = {
+        name: getattr(asked, name) for name in ("num_samples", "max_tokens", "temperature", "seed")
+    }
+    found, base, tunes = music.judge_run(opened, open_data(workdir, config), **settings)
+    values = {"step": opened.step, **settings, **found, "baseline": base}
+    return values, tunes, [_line(f"{base['model']} baseline", base), _line("this run", found)]
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    line = (
+        f"{name}: {row['num_tunes']} tunes, {row['parsed']:.0%} parse, {row['full']:.0%} are full"
+    )
+    if "copied_whole" in row:
+        line += (
+            f"; {row['copied_whole']:.0%} copied whole, {row['copied_share']:.0%} of the notes "
+            f"copied, longest copy {row['longest_copy']} characters"
+        )
+    return line
+
+
+COMMAND = Command("music", DOC, run, define)
+
+if __name__ == "__main__":
+    program.end(program.main(COMMAND))

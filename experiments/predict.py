@@ -1,0 +1,181 @@
+"""`launch.py predict`: what a run makes of the user's own lines or images."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from absl import flags
+
+from experiments import beam_flags, program
+from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.config.errors import UserError
+from seqmodels.config.tasks import ClassificationConfig, LanguageModelConfig, TranslationConfig
+from seqmodels.evaluation.opening import parse_step
+
+if TYPE_CHECKING:
+    from seqmodels.evaluation.predict import Predictor
+
+DOC = """Answers each line of a file, or each image, with a line of JSON.
+
+Translation: the source and its best translations. Classification of texts or images: the label
+and the probabilities. Language models: the log-probability of each line. Answers come as batches
+finish, on stdout or into --output, which is there when it is whole. With --input=- a batch waits
+for --batch_size lines or the end; 1 answers at once.
+"""
+READS = {
+    TranslationConfig.kind: ("pairs",),
+    LanguageModelConfig.kind: ("text",),
+    ClassificationConfig.kind: ("labelled", "images"),
+}
+
+
+def define(values: flags.FlagValues) -> None:
+    string, integer = flags.DEFINE_string, flags.DEFINE_integer
+    program.define_workdir(values)
+    string("input", None, "file or glob; - is stdin; of images also a folder", flag_values=values)
+    string("output", None, "file to write; none = stdout", flag_values=values)
+    integer("batch_size", 32, "inputs at once", lower_bound=1, flag_values=values)
+    beam_flags.define(values)
+    program.define_step(values)
+
+
+def run(arguments: Arguments) -> int:
+    asked, workdir, step = arguments.flags, arguments.workdir, parse_step(arguments.flags.step)
+    config = arguments.experiment
+    if config.data.kind not in READS.get(config.task.kind, ()):
+        known = ", ".join(f"{task} of {' or '.join(kinds)}" for task, kinds in READS.items())
+        raise UserError(
+            f"--workdir={workdir}: predict knows no task.kind={config.task.kind} with data.kind="
+            f"{config.data.kind}; it knows {known}"
+        )
+    beam = beam_flags.read_beam(asked, config)
+    images = config.data.kind == "images"
+    given = find_images(asked.input) if images else find_lines(asked.input)
+    output = check_output(asked.output)
+    program.set_up_jax(config)
+    from seqmodels.evaluation.predict import make_predictor
+    from seqmodels.evaluation.run import load_run
+
+    predictor = make_predictor(load_run(workdir, step), beam, asked.batch_size)
+    inputs = encode(predictor, given)
+    if asked.input != "-":
+        # All are looked at before the first is answered: a mistake costs no time.
+        inputs = iter(list(inputs))
+    with open_output(output) as file:
+        number = 0
+        while batch := list(itertools.islice(inputs, asked.batch_size)):
+            for answer in predictor(*zip(*batch, strict=True)):
+                file.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            file.flush()
+            number += len(batch)
+    if output is not None:
+        program.say(f"{number:,} answers written to {output}")
+    return program.DONE
+
+
+Given = Iterator[tuple[str, str]]
+"""Where an input stands, for errors, and the input: a line, or the name of an image file."""
+
+
+def encode(predictor: Predictor, given: Given) -> Iterator[tuple[str, object]]:
+    """Yields inputs with what the model reads of them; errors tell where they stand."""
+    for where, text in given:
+        try:
+            yield text, predictor.encode(text)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+
+
+def find_lines(pattern: str | None) -> Given:
+    """The lines of the files; all of them are read first, stdin as it comes.
+
+    Raises:
+      UserError: no input is named, it is not there, or a line is empty or no UTF-8.
+    """
+    from seqmodels.data.datasets.parallel_text import read_lines
+    from seqmodels.data.datasets.text_file import find_files
+
+    if pattern is None:
+        raise UserError("--input=FILE is required, or - for stdin")
+    if pattern == "-":
+        return _lines_of_stdin()
+    found = [(file, read_lines(file)) for file in find_files("--input", pattern)]
+    return (
+        (f"{file}, line {number}", line)
+        for file, lines in found
+        for number, line in enumerate(lines, 1)
+    )
+
+
+def _lines_of_stdin() -> Given:
+    for number, content in enumerate(sys.stdin.buffer, 1):
+        where = f"stdin, line {number}"
+        try:
+            line = content.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            byte = content[error.start]
+            raise UserError(f"{where}: not UTF-8: byte 0x{byte:02x} ({error.reason})") from None
+        if not line.strip():
+            raise UserError(f"{where}: is empty")
+        if "\0" in line:
+            raise UserError(f"{where}: binary, not text: a NUL byte")
+        yield where, line
+
+
+def find_images(pattern: str | None) -> Given:
+    """The images of a folder and all below it, or the files of a glob.
+
+    Raises:
+      UserError: none is named, or none is there.
+    """
+    from seqmodels.data.datasets.text_file import find_files
+    from seqmodels.data.image_file import SUFFIXES
+
+    if pattern is None or pattern == "-":
+        raise UserError(f"--input={pattern or ''}: must be an image, a folder of images or a glob")
+    folder = Path(pattern).expanduser()
+    if folder.is_dir():
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not files:
+            raise UserError(f"--input={pattern}: no image in it: {', '.join(SUFFIXES)}")
+    else:
+        files = find_files("--input", pattern)
+    return ((str(file), str(file)) for file in files)
+
+
+def check_output(name: str | None) -> Path | None:
+    """The file to write; raises UserError where it could not be."""
+    if name is None:
+        return None
+    path = Path(name).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a directory" if path.is_dir() else f"{path.parent} is no directory"
+        raise UserError(f"--output={name}: {what}")
+    return path
+
+
+@contextlib.contextmanager
+def open_output(path: Path | None) -> Iterator[IO[str]]:
+    """Stdout, or a file that takes its name when all is written."""
+    if path is None:
+        yield sys.stdout
+        return
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+COMMAND = Command("predict", DOC, run, define, ConfigSource.WORKDIR, overridable=())
+
+if __name__ == "__main__":
+    program.end(program.main(COMMAND))

@@ -1,0 +1,286 @@
+"""`launch.py reproduce`: trains towards a number, measures it, and says met or missed."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import goals, program
+from experiments.arguments import Arguments, Command, ConfigSource, override
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.files import load_config
+from seqmodels.config.validate import validate
+from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page
+
+DOC = """Trains a config, measures what it came to, and says whether the goal is met.
+
+`reproduce NAME`, and `reproduce --list` for the names. A run that is there already is gone on with,
+or measured again. --config.FIELD=VALUE changes the config, which the result then says. --record
+writes the result to experiments/results/NAME.json and makes docs/results.md anew of all of them;
+--page does the latter alone.
+"""
+ROOT = Path(__file__).parents[1]
+ORIGIN = "reproduce.json"
+RESULTS, PAGE = ROOT / "experiments" / "results", ROOT / "docs" / "results.md"
+_TUNES = {"num_samples": 50, "max_tokens": 1000, "temperature": 1.0, "seed": 0}
+
+
+def define(values: flags.FlagValues) -> None:
+    string, switch = flags.DEFINE_string, flags.DEFINE_bool
+    string("name", None, "of the goal; also without --name=", flag_values=values)
+    switch("list", False, "list the goals, with what is recorded of them", flag_values=values)
+    program.define_json(values)
+    program.define_workdir(values, "where to train; none = runs/reproduce/CONFIG")
+    flags.DEFINE_integer(
+        "num_seeds", 1, "runs, of training.seed 0, 1, ..", lower_bound=1, flag_values=values
+    )
+    switch("record", False, "keep the result among those of the project", flag_values=values)
+    switch("page", False, "make docs/results.md of the results", flag_values=values)
+
+
+def run(arguments: Arguments) -> int:
+    asked = arguments.flags
+    if asked.list:
+        return show_list(arguments)
+    if asked.page:
+        write_page()
+        return program.DONE
+    goal = goals.find_goal(asked.name)
+    config = override(load_config(goal.config), arguments.overrides)
+    validate(config)
+    if asked.num_seeds > 1 and any(name == "training.seed" for name, _ in arguments.overrides):
+        raise UserError("--config.training.seed: has no meaning with --num_seeds")
+    folder = Path(asked.workdir or f"runs/reproduce/{goal.config.replace(':', '_')}").expanduser()
+    found: list[Figure] = []
+    for number in range(asked.num_seeds):
+        seed = number if asked.num_seeds > 1 else config.training.seed
+        one = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=seed))
+        status = train(one, folder / f"seed{seed}")
+        if status:
+            return status
+        found.append(measure(goal, one, folder / f"seed{seed}"))
+    values, seconds = [figure.value for figure in found], sum(figure.seconds for figure in found)
+    summary = goal.summarize(values, found[0].baseline, seconds)
+    program.answer(arguments, summary, tell(summary))
+    if asked.record:
+        runs = [figure.details for figure in found]
+        overrides = dict(arguments.overrides)
+        record(goal, {**summary, "values": values, "overrides": overrides, "runs": runs})
+    return program.DONE
+
+
+def train(config: ExperimentConfig, workdir: Path) -> int:
+    """Trains, or goes on with, one run; returns the exit status.
+
+    Where the run was trained, and how long that took, stays in its directory.
+    """
+    from seqmodels.training.workdir import find_start, imported_encoding, refuse_other_run
+
+    started = time.monotonic()
+    find_start(config, workdir)
+    refuse_other_run(workdir, config)
+    program.set_up_jax(config)
+    from seqmodels.data.pipeline import load_data
+    from seqmodels.training.loop import prepare
+    from seqmodels.training.loop import train as run_loop
+    from seqmodels.training.workdir import write_json
+    from seqmodels.training.writers import METRICS
+
+    data = load_data(config, imported_encoding(workdir, config))
+    prepared = None if config.model.fitted else prepare(config, workdir, data)
+    program.show_devices()
+    metrics = workdir / METRICS
+    before = metrics.read_bytes() if metrics.exists() else b""
+    status = run_loop(config, workdir, data, prepared)
+    if metrics.read_bytes() != before:
+        seconds = read_origin(workdir).get("seconds", 0.0) + time.monotonic() - started
+        # Of a process that was killed the rows alone know, which leave evaluations out.
+        seconds = max(seconds, counted_seconds(workdir))
+        write_json(workdir / ORIGIN, {**describe_here(), "seconds": seconds})
+    return status
+
+
+def counted_seconds(workdir: Path) -> float:
+    """The seconds of training that the rows of a run tell."""
+    from seqmodels.training.writers import METRICS, read_rows
+
+    return max((row.get("seconds", 0.0) for row in read_rows(workdir / METRICS)), default=0.0)
+
+
+def read_origin(workdir: Path) -> dict[str, Any]:
+    """Where a run was trained, as `describe_here`, and the seconds; empty of one made elsewhere."""
+    try:
+        return json.loads((workdir / ORIGIN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """What one run came to.
+
+    Attributes:
+      value: of the goal's metric.
+      baseline: what needs no training has of it, if that is to be had.
+      seconds: of training, evaluations and preparation included, and of measuring.
+      details: all that was found beside, and where the run was trained.
+    """
+
+    value: float
+    baseline: float | None
+    seconds: float
+    details: dict[str, Any]
+
+
+def measure(goal: Goal, config: ExperimentConfig, workdir: Path) -> Figure:
+    """Measures a run that is done."""
+    from seqmodels.evaluation.run import load_run, open_data
+    from seqmodels.training.writers import METRICS, read_rows
+
+    started = time.monotonic()
+    origin = {"measured": describe_here(), **read_origin(workdir)}
+    trained = origin.pop("seconds", None) or counted_seconds(workdir)
+    details: dict[str, Any] = {"seed": config.training.seed, **origin}
+    if goal.measure is Measure.TRAINING:
+        rows = [row for row in read_rows(workdir / METRICS) if row["split"] == "train"]
+        return Figure(rows[-1][goal.metric], None, trained, details)
+    opened, data = load_run(workdir), open_data(workdir, config)
+    if goal.measure is Measure.TUNES:
+        from seqmodels.evaluation.music import judge_run
+
+        found, base, _ = judge_run(opened, data, **_TUNES)
+        baseline, details = base[goal.metric], {**details, **found, "baseline": base}
+    else:
+        from seqmodels.evaluation.evaluate import write_result
+        from seqmodels.evaluation.run import evaluate_run
+
+        found = evaluate_run(opened, data, goal.split)
+        write_result(workdir, found)
+        baseline, details = best_baseline(goal, found), {**details, **found}
+    return Figure(found[goal.metric], baseline, trained + time.monotonic() - started, details)
+
+
+def best_baseline(goal: Goal, found: dict[str, Any]) -> float | None:
+    """The best of what an evaluation tells that needs no training."""
+    rows = [found["baseline"], *found["baseline"].get("beside", [])]
+    rows += found.get("translation_baselines", [])
+    values = [row[goal.metric] for row in rows if goal.metric in row]
+    return (min if goal.lower_is_better else max)(values) if values else None
+
+
+def tell(summary: dict[str, Any]) -> str:
+    """A line for a person."""
+    goal, baseline, published = (summary[name] for name in ("goal", "baseline", "published"))
+    met = {True: "met", False: "missed", None: "no goal"}[summary["met"]]
+    beside = [f"baseline {baseline:.4g}"] if baseline is not None else []
+    beside += [f"published {published:g}"] if published is not None else []
+    beside += [f"{summary['seconds']:,.0f} s"]
+    wanted = "" if goal is None else f", goal {goal:g}"
+    name = f"{summary['name']}: {summary['metric']} {summary['value']:.4g}"
+    return f"{name}{wanted}: {met} ({', '.join(beside)})"
+
+
+def describe_here() -> dict[str, Any]:
+    """When, on what and with which code something is made."""
+    import jax
+
+    devices = {f"{d.platform} {d.device_kind}".replace("cpu cpu", "cpu") for d in jax.devices()}
+    return {
+        "date": datetime.date.today().isoformat(),
+        "hardware": f"{len(jax.devices())} x {', '.join(sorted(devices))}, "
+        f"{os.cpu_count()} cores of {processor()}",
+        "versions": f"jax {jax.__version__}, Python {platform.python_version()}",
+        "commit": commit(),
+    }
+
+
+def processor() -> str:
+    """The name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def commit() -> str | None:
+    """The commit of the code, marked where files differ from it; None without git."""
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout.strip()
+
+    try:
+        outside = (":!experiments/results", ":!docs/results.md")
+        changed = ask("status", "--porcelain", "--untracked-files=no", "--", ".", *outside)
+        return ask("rev-parse", "--short=10", "HEAD") + (" and changes" if changed else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def record(goal: Goal, result: dict[str, Any]) -> None:
+    """Writes a result, and the page anew.
+
+    Raises:
+      UserError: they cannot be written.
+    """
+    from seqmodels.training.workdir import write_json
+
+    path = RESULTS / f"{goal.name}.json"
+    try:
+        RESULTS.mkdir(exist_ok=True)
+        write_json(path, result)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    program.say(f"written to {path}")
+    write_page()
+
+
+def write_page() -> None:
+    """Makes the page of what is recorded.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    page = render_page(goals.GOALS.values(), read_results(RESULTS))
+    try:
+        PAGE.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{PAGE}: cannot be written: {error.strerror}") from None
+    program.say(f"written to {PAGE}")
+
+
+def show_list(arguments: Arguments) -> int:
+    """Lists the goals."""
+    results, values, lines = read_results(RESULTS), [], []
+    for goal in goals.GOALS.values():
+        found = results.get(goal.name, {})
+        keys = ("value", "met", "baseline", "seconds")
+        told = {name: getattr(goal, name) for name in ("name", "metric", "published", "goal")}
+        values.append({**told, **{key: found.get(key) for key in keys}, "config": goal.config})
+        recorded = "not run" if not found else f"{found['value']:.4g}"
+        bound = "<=" if goal.lower_is_better else ">="
+        wanted = "none" if goal.goal is None else f"{bound} {goal.goal:g}"
+        columns = f"  {goal.name:<25}{goal.metric:<14}goal {wanted:<12}recorded {recorded:<10}"
+        lines.append(columns + goal.config)
+    program.answer(arguments, values, "\n".join(lines))
+    return program.DONE
+
+
+COMMAND = Command("reproduce", DOC, run, define, ConfigSource.OWN, positional="name")
+
+if __name__ == "__main__":
+    program.end(program.main(COMMAND))

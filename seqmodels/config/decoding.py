@@ -1,0 +1,54 @@
+"""How texts are searched for: what `predict` and `evaluate` ask of a beam search."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from seqmodels.config.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Beam:
+    """How hypotheses are searched and ranked (Wu et al., 2016, arXiv:1609.08144, equation 14).
+
+        score = log p(y, end | x) / lp(n) + cp,          lp(n) = ((5 + n) / 6) ** length_penalty
+        cp = coverage_penalty * sum_s log min(sum_t a_ts, 1)
+
+    n counts the tokens of y and the end, a_ts is the weight that step t gives to source token s.
+
+    Attributes:
+      size: hypotheses kept; 1 is greedy decoding.
+      num_best: of those that ended, how many are given back.
+      length_penalty: 0 ranks by probability; above, long ones gain.
+      coverage_penalty: ranks the ended ones anew; for models that have `align`.
+      min_tokens, max_tokens: of a hypothesis, the end not counted. Before min_tokens the end has no
+        chance, behind max_tokens nothing else has.
+    """
+
+    size: int = 4
+    num_best: int = 1
+    length_penalty: float = 0.0
+    coverage_penalty: float = 0.0
+    min_tokens: int = 0
+    max_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("beam_size", self.size, 1),
+            ("num_best", self.num_best, 1),
+            ("length_penalty", self.length_penalty, 0),
+            ("coverage_penalty", self.coverage_penalty, 0),
+            ("min_tokens", self.min_tokens, 0),
+            ("max_tokens", self.max_tokens, 1),
+        ):
+            # Written so that NaN is refused too.
+            if not least <= value < float("inf"):
+                raise UserError(f"--{name}={value}: allowed are {least} and above")
+        if self.num_best > self.size:
+            raise UserError(
+                f"--num_best={self.num_best}: allowed are up to --beam_size, {self.size}"
+            )
+        if self.min_tokens > self.max_tokens:
+            raise UserError(
+                f"--min_tokens={self.min_tokens}: allowed are up to --max_tokens, {self.max_tokens}"
+            )

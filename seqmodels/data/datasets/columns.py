@@ -1,0 +1,126 @@
+"""The user's own tables: CSV and TSV files whose first line names their columns."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.data.datasets.text_file import (
+    UTF16_MARKS,
+    conversion,
+    find_files,
+    open_or_explain,
+)
+
+ENDINGS = {".csv": ",", ".tsv": "\t"}
+"""By the ending of a file's name what stands between its fields."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Some columns of a file.
+
+    Attributes:
+      columns: the fields of each, by row, in the order in which they were asked for.
+      lines: of each row the line where it begins, from 1.
+    """
+
+    columns: tuple[list[str], ...]
+    lines: list[int]
+
+
+def find_table(field: str, path: str) -> Path:
+    """Returns the one file of a path; raises UserError where it is none, or has another ending."""
+    files = find_files(field, path)
+    if len(files) > 1:
+        raise UserError(f"{field}={path}: matches {len(files)} files; name one")
+    if files[0].suffix.lower() not in ENDINGS:
+        raise UserError(f"{field}={path}: must end with {' or '.join(ENDINGS)}")
+    return files[0]
+
+
+def read_columns(file: Path, wanted: Mapping[str, str]) -> Table:
+    """Reads columns of a UTF-8 file.
+
+    A .csv file may have fields in double quotes, with line feeds in them (RFC 4180); in a .tsv file
+    a quote is a character like any other. White space around a field is left out.
+
+    Args:
+      wanted: field of the config -> the column's name.
+
+    Raises:
+      UserError: there are no columns or no such one, or a line is at fault: too few or too many
+        fields, or an empty one among those that are wanted.
+    """
+    rows = _rows(file)
+    header = next((row for _, row in rows), None)
+    if header is None:
+        raise UserError(f"{file}: has no line with the names of its columns")
+    names = [name.strip() for name in header]
+    places = []
+    for field, name in wanted.items():
+        if names.count(name) != 1:
+            what = "has no such column" if name not in names else "has it twice"
+            raise UserError(f"{field}={name}: {file} {what}{suggest(name, names)}")
+        places.append(names.index(name))
+    columns: tuple[list[str], ...] = tuple([] for _ in places)
+    lines = []
+    for line, row in rows:
+        if len(row) != len(names):
+            raise UserError(
+                f"{file}, line {line}: {len(row)} fields, where the first line has {len(names)}"
+            )
+        for column, place in zip(columns, places, strict=True):
+            text = row[place].strip()
+            if not text:
+                raise UserError(f"{file}, line {line}: column {names[place]!r} is empty")
+            column.append(text)
+        lines.append(line)
+    if not lines:
+        raise UserError(f"{file}: has no line behind the names of its columns")
+    return Table(columns, lines)
+
+
+def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the first line of each row, from 1, and its fields; empty lines are passed over."""
+    quoting = csv.QUOTE_NONE if file.suffix.lower() == ".tsv" else csv.QUOTE_MINIMAL
+    text = io.StringIO(read_text(file).removeprefix("\ufeff"), newline="")
+    delimiter = ENDINGS[file.suffix.lower()]
+    reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
+    begin = 1
+    try:
+        for row in reader:
+            if row:
+                yield begin, row
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{file}, line {begin}: {error}") from None
+
+
+def read_text(file: Path) -> str:
+    """Reads a UTF-8 file.
+
+    Raises:
+      UserError: it is empty, or names the line that is no text.
+    """
+    with open_or_explain(file) as stream:
+        content = stream.read()
+    if content.startswith(UTF16_MARKS):
+        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {conversion('UTF-16')}")
+    line_of = lambda offset: content.count(b"\n", 0, offset) + 1
+    nul = content.find(b"\0")
+    if nul >= 0:
+        raise UserError(f"{file}, line {line_of(nul)}: binary, not text: a NUL byte")
+    if not content:
+        raise UserError(f"{file}: is empty")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file}, line {line_of(error.start)}: not UTF-8: byte 0x{content[error.start]:02x} "
+            f"({error.reason}); {conversion('LATIN1')}"
+        ) from None

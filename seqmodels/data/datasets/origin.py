@@ -1,0 +1,156 @@
+"""Files that others published: from a folder, or downloaded once from where they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import filelock
+
+from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.fetch import FAILURES, fetch
+from seqmodels.data.store import explain_cache_errors
+
+_FAILURES = (*FAILURES, tarfile.TarError, zlib.error, EOFError)
+"""What a connection and an archive may raise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A data set of a few files.
+
+    Attributes:
+      name: of the data set.
+      files: of each file its bytes and its sha256, decompressed.
+      urls: a folder or a .tar.gz archive each; the first that gives the published files is used.
+      ending: what a file's name ends with in a folder of the web: .gz or nothing.
+    """
+
+    name: str
+    files: Mapping[str, tuple[int, str]]
+    urls: tuple[str, ...]
+    ending: str = ""
+
+    def only(self, names: Iterable[str]) -> Published:
+        """Those of the files."""
+        return dataclasses.replace(self, files={name: self.files[name] for name in names})
+
+    def fingerprint(self) -> str:
+        """Returns a hash of all content, without a look at it: it is verified when it is read."""
+        return hashlib.sha256(repr(sorted(self.files.items())).encode()).hexdigest()
+
+    def find(self, path: str | None, cache: Path) -> Path | None:
+        """Returns the folder of the files; None where they are to be downloaded.
+
+        That is data.path, else $SEQMODELS_DATA_DIR/data/NAME, else what `prepare` downloaded. A
+        file may be compressed by gzip, with .gz behind its name.
+
+        Raises:
+          UserError: data.path lacks one of them.
+        """
+        if path is not None:
+            folder = Path(path).expanduser()
+            missing = [name for name in self.files if _find_file(folder, name) is None]
+            if missing:
+                what = f"has no {' and no '.join(missing)}" if folder.is_dir() else "is no folder"
+                raise UserError(
+                    f"data.path={path}: {what}; it must hold the files of {self.name}: "
+                    f"{', '.join(self.files)}"
+                )
+            return folder
+        folders = [cache / "downloads" / self.name]
+        if "SEQMODELS_DATA_DIR" in os.environ:
+            folders.insert(0, Path(os.environ["SEQMODELS_DATA_DIR"]) / "data" / self.name)
+        complete = lambda folder: all(_find_file(folder, name) for name in self.files)
+        return next(filter(complete, folders), None)
+
+    def read(self, folder: Path | None) -> dict[str, bytes]:
+        """Returns the contents by name.
+
+        Raises:
+          UserError: there is no folder, or a file cannot be read or is another one.
+        """
+        if folder is None:
+            raise UserError(
+                f"data.name={self.name}: not here yet; `python launch.py prepare --config=...` "
+                f"downloads it, or name a folder with {', '.join(self.files)} by data.path"
+            )
+        contents = {}
+        for name in self.files:
+            path = _find_file(folder, name) or folder / name
+            try:
+                content = path.read_bytes()
+                contents[name] = gzip.decompress(content) if path.suffix == ".gz" else content
+            except (OSError, EOFError, zlib.error) as error:
+                raise UserError(f"{path}: cannot read ({error})") from None
+        self._check(contents, str(folder))
+        return contents
+
+    def prepare(self, path: str | None, cache: Path) -> None:
+        """Downloads the files unless they are there, and keeps them under `cache`.
+
+        Raises:
+          UserError: no URL gives the published files; tells why not.
+        """
+        if self.find(path, cache) is not None:
+            return
+        folder = cache / "downloads" / self.name
+        with explain_cache_errors(cache):
+            folder.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(folder.with_suffix(".lock")):
+                if self.find(path, cache) is not None:
+                    return
+                contents = self._download()
+                for name, content in contents.items():
+                    partial = folder / f".{name}.partial"
+                    partial.write_bytes(content)
+                    shutil.move(partial, folder / name)
+
+    def _download(self) -> dict[str, bytes]:
+        reasons = []
+        for url in self.urls:
+            try:
+                found = self._fetch(url)
+                self._check(found, url)
+                return found
+            except UserError as error:
+                reasons.append(str(error))
+            except KeyError as error:
+                reasons.append(f"{url}: has no {error.args[0]}")
+            except _FAILURES as error:
+                reasons.append(f"{url}: {' '.join(str(error).split())}")
+        raise UserError(
+            f"data.name={self.name}: cannot download it ({'; '.join(reasons)}); data.path may "
+            "name a folder with its files"
+        )
+
+    def _fetch(self, url: str) -> dict[str, bytes]:
+        if not url.endswith(".tar.gz"):
+            unpack = gzip.decompress if self.ending == ".gz" else bytes
+            return {name: unpack(fetch(f"{url}/{name}{self.ending}")) for name in self.files}
+        with tarfile.open(fileobj=io.BytesIO(fetch(url))) as archive:
+            members = {Path(member.name).name: member for member in archive if member.isfile()}
+            opened = {name: archive.extractfile(members[name]) for name in self.files}
+            return {name: file.read() for name, file in opened.items() if file is not None}
+
+    def _check(self, contents: Mapping[str, bytes], where: str) -> None:
+        for name, (size, expected) in self.files.items():
+            found = hashlib.sha256(contents[name]).hexdigest()
+            if found != expected:
+                raise UserError(
+                    f"{where}: {name} is not the published file: {len(contents[name])} bytes of "
+                    f"sha256 {found[:12]}.., not {size} of {expected[:12]}.."
+                )
+
+
+def _find_file(folder: Path, name: str) -> Path | None:
+    found = (folder / name, folder / f"{name}.gz")
+    return next((path for path in found if path.is_file()), None)

@@ -1,0 +1,74 @@
+"""What the data sets of ABC tunes have in common: a document is a tune."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from seqmodels.config.errors import UserError
+from seqmodels.data.abc_notation import Problem, body_of, cut_tunes
+from seqmodels.data.abc_reader import read_tunes
+from seqmodels.data.datasets.built import SPLITS
+from seqmodels.data.datasets.source import Documents
+
+_log = logging.getLogger(__name__)
+
+
+def deal_tunes(tunes: list[str], validation: float, test: float) -> Documents:
+    """Deals tunes out to train, validation and test by a hash of their notes.
+
+    Tunes of the same notes are in one split, whatever their titles, numbers and layout. A held-out
+    split has its share of the bodies that differ, at least one where the share is above 0.
+
+    Args:
+      tunes: in the order of the file, which each split keeps.
+      validation, test: shares.
+
+    Raises:
+      UserError: there are fewer tunes than splits.
+    """
+    bodies = [body_of(tune) for tune in tunes]
+    drawn = sorted(set(bodies), key=lambda body: hashlib.sha256(body.encode()).digest())
+    sizes = [max(1, round(share * len(drawn))) if share else 0 for share in (validation, test)]
+    if sum(sizes) >= len(drawn):
+        raise UserError(f"{len(drawn)} different tunes: too few to hold {sum(sizes)} of them out")
+    held = dict.fromkeys(drawn[: sizes[0]], SPLITS[1])
+    held |= dict.fromkeys(drawn[sizes[0] : sum(sizes)], SPLITS[2])
+    splits: Documents = {split: [] for split in SPLITS}
+    for tune, body in zip(tunes, bodies, strict=True):
+        splits[held.get(body, SPLITS[0])].append(tune)
+    return {split: found for split, found in splits.items() if found}
+
+
+def tunes_of(text: str, where: str, *, keep_broken: bool = False) -> list[str]:
+    """Cuts the text of a file into tunes, each with one blank line behind it.
+
+    A warning tells how many tunes have bars that their metre does not fill (or do not parse), and
+    the first of them; all stay as they are.
+
+    Args:
+      text, where: of the file.
+      keep_broken: whether tunes that do not parse stay.
+
+    Raises:
+      UserError: there is no tune, or one does not parse; names file, line and tune.
+    """
+    tunes = read_tunes(text)
+    if not tunes:
+        raise UserError(f"{where}: not ABC: no line begins with X:, as each tune must")
+    odd = [tune for tune in tunes if not tune.is_full]
+    broken = [tune for tune in odd if not tune.parses]
+    if broken and not keep_broken:
+        first = next(problem for problem in broken[0].problems if problem.kind != "bar")
+        more = f"; {len(broken) - 1} more of its tunes do not parse" if len(broken) > 1 else ""
+        raise UserError(f"{where}: {first}{more}")
+    if odd:
+        _warn([tune.problems[0] for tune in odd], len(tunes), where)
+    return [part.strip("\r\n") + "\n\n" for _, part in cut_tunes(text)]
+
+
+def _warn(problems: list[Problem], total: int, where: str) -> None:
+    _log.warning(
+        "%s: %d of %d tunes have oddities and stay as they are; the first: %s",
+        *(where, len(problems), total, problems[0]),
+    )

@@ -1,0 +1,174 @@
+"""Numbers to reach: what is measured, what was published, and a page of what came out.
+
+Imports no jax.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqmodels.config.errors import UserError
+
+
+class Measure(enum.StrEnum):
+    """Where a figure comes from.
+
+    evaluation: `evaluate` on the goal's split.
+    training: the last row of the training split in metrics.jsonl.
+    tunes: the tunes that `music` has a run write.
+    """
+
+    EVALUATION = "evaluation"
+    TRAINING = "training"
+    TUNES = "tunes"
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """A figure that a config is to reach.
+
+    Attributes:
+      name: what `reproduce` calls it.
+      config: `NAME` or `NAME:variant`.
+      metric: a key of what `measure` finds.
+      goal: the value to reach; None where there is none to be met.
+      published, source: a figure of others and whose; None where none is known in this protocol.
+      lower_is_better: of the metric.
+      split: what is measured on, by `Measure.EVALUATION`.
+    """
+
+    name: str
+    config: str
+    metric: str
+    goal: float | None
+    published: float | None = None
+    source: str = ""
+    lower_is_better: bool = False
+    split: str = "test"
+    measure: Measure = Measure.EVALUATION
+
+    def is_met(self, value: float) -> bool | None:
+        """Whether a value reaches the goal; NaN reaches none."""
+        if self.goal is None:
+            return None
+        return value <= self.goal if self.lower_is_better else value >= self.goal
+
+    def summarize(
+        self, values: Sequence[float], baseline: float | None, seconds: float
+    ) -> dict[str, Any]:
+        """What `reproduce --json` prints.
+
+        Args:
+          values: of the seeds; what counts is their mean.
+          baseline: what needs no training has; None where there is nothing to compare with.
+          seconds: of all seeds together.
+        """
+        value = statistics.fmean(values)
+        return {
+            "name": self.name,
+            "metric": self.metric,
+            "value": value,
+            "published": self.published,
+            "goal": self.goal,
+            "met": self.is_met(value),
+            "baseline": baseline,
+            "seconds": seconds,
+        }
+
+
+def read_results(folder: Path) -> dict[str, dict[str, Any]]:
+    """What was recorded in a folder, NAME.json each, by name.
+
+    Raises:
+      UserError: a file is damaged.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read: {error}") from None
+    return found
+
+
+_HEAD = """# Results
+
+Each row is a goal; `python launch.py reproduce NAME` trains its config, measures, and says met or
+missed. This page is made of `experiments/results/*.json`, which `reproduce NAME --record` writes; a
+test holds it to them. Losses are in nats, BLEU goes to 100, all else are shares. The baseline is
+what needs no training, as `evaluate` prints it. Of several seeds: mean and standard deviation.
+Seconds are those of training, with its evaluations, and of measuring. "Changed": the config was
+trained with the overrides that stand below.
+
+| name | metric | ours | goal | | published | baseline | seeds | wall time |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def render_page(goals: Iterable[Goal], results: dict[str, dict[str, Any]]) -> str:
+    """The page, in Markdown.
+
+    A row for each goal; BLEU by the length of the source, of translations; and how each of those
+    that were run was run.
+    """
+    rows, notes, lengths = [], [], collections.defaultdict(list)
+    for goal in goals:
+        result = results.get(goal.name)
+        rows.append(_row(goal, result))
+        if result is None:
+            continue
+        notes.append(_note(goal.name, result))
+        if goal.metric == "bleu":
+            parts, scores = _by_length(result)
+            lengths[parts].append(f"| `{goal.name}` | {' | '.join(scores)} |\n")
+    page = _HEAD + "".join(rows)
+    for parts, lines in lengths.items():
+        page += "\n## BLEU by the length of the source, in tokens\n\n"
+        page += f"| name | {' | '.join(parts)} |\n|{'---|' * (1 + len(parts))}\n" + "".join(lines)
+    return page + ("\n## How they were run\n\n" + "".join(notes) if notes else "")
+
+
+def _by_length(result: dict[str, Any]) -> tuple[tuple[str, ...], list[str]]:
+    """The parts of the split, and the mean BLEU of the seeds on each."""
+    runs = [run["by_source_length"] for run in result["runs"]]
+    parts = tuple(f"{row['shortest']} to {row['longest']}" for row in runs[0])
+    means = [statistics.fmean(row["bleu"] for row in part) for part in zip(*runs, strict=True)]
+    return parts, [f"{mean:.1f}" for mean in means]
+
+
+def _row(goal: Goal, result: dict[str, Any] | None) -> str:
+    where = f" ({goal.split})" if goal.measure is Measure.EVALUATION else f" ({goal.measure})"
+    bound = "<=" if goal.lower_is_better else ">="
+    wanted = "" if goal.goal is None else f"{bound} {goal.goal:g}"
+    published = "" if goal.published is None else f"{goal.published:g}, {goal.source}"
+    cells = [f"`{goal.name}`", goal.metric.replace("_", " ") + where]
+    if result is None:
+        cells += ["not run", wanted, "", published, "", "", ""]
+    else:
+        values = result["values"]
+        spread = f" +- {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+        met = {True: "met", False: "missed", None: ""}[result["met"]]
+        met += ", changed" if result["overrides"] else ""
+        baseline = "" if result["baseline"] is None else f"{result['baseline']:.4g}"
+        shown = f"**{result['value']:.4g}**{spread}"
+        seconds = f"{result['seconds']:,.0f} s"
+        cells += [shown, wanted, met, published, baseline, str(len(values)), seconds]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _note(name: str, result: dict[str, Any]) -> str:
+    overrides = " ".join(f"--config.{k}={v}" for k, v in result["overrides"].items())
+    changed = f"; with `{overrides}`" if overrides else ""
+    first = result["runs"][0]
+    trained = {"commit": None, **first["measured"], **first}
+    return (
+        f"* `{name}`: {trained['date']}, {trained['hardware']}, {trained['versions']}, commit "
+        f"{trained['commit'] or 'unknown'}{changed}\n"
+    )

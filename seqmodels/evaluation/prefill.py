@@ -1,0 +1,93 @@
+"""Prompts of any lengths into carries: what sampling and beam search begin with."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Integer
+
+from seqmodels.types import Carry, Params
+
+_MAX_CHUNK = 256  # tokens of a prompt in one call
+_CAPACITY_STEP = 64  # capacities are multiples, so that few programs are compiled
+
+Prompts = Sequence[Integer[np.ndarray, " _"]]
+
+
+def position_limit(model: Any) -> int | None:
+    """Most tokens that a carry of the model can take in; None = any number."""
+    return None if model.config.unbounded else model.config.max_length
+
+
+def choose_capacity(needed: int, limit: int | None) -> int:
+    """Tokens that a carry is made for: few different numbers, and at most `limit`."""
+    rounded = -(-needed // _CAPACITY_STEP) * _CAPACITY_STEP
+    return _MAX_CHUNK if limit is None else min(limit, rounded)
+
+
+def readout(model: Any, params: Params, features: jax.Array) -> jax.Array:
+    """Logits [B, V] of features [B, D]."""
+    return model.apply({"params": params}, features, method="readout")
+
+
+def _start(
+    model: Any, params: Params, rows: int, capacity: int, memory: Any
+) -> tuple[Carry, jax.Array]:
+    """A carry that has read nothing, and room for logits [B, V]."""
+    carry = model.apply({"params": params}, rows, capacity, memory, method="initial_carry")
+    return carry, jnp.zeros((rows, model.spec.outputs.vocab_size), jnp.float32)
+
+
+def _read(
+    model: Any,
+    params: Params,
+    carry: Carry,
+    logits: jax.Array,
+    chunk: jax.Array,
+    lengths: jax.Array,
+) -> tuple[Carry, jax.Array]:
+    """Reads lengths[b] <= T tokens of row b; a row that reads none keeps its logits."""
+    real = jnp.arange(chunk.shape[1])[None] < lengths[:, None]
+    features, carry = model.apply(
+        {"params": params}, chunk, carry, segment_ids=real.astype(jnp.int32), train=False
+    )
+    last = features[jnp.arange(chunk.shape[0]), jnp.maximum(lengths - 1, 0)]
+    return carry, jnp.where(lengths[:, None] > 0, readout(model, params, last), logits)
+
+
+class Reader:
+    """Lets carries of one model read texts; what is compiled stays with it."""
+
+    def __init__(self, model: Any) -> None:
+        bind = lambda function: functools.partial(function, model)
+        self._start = jax.jit(bind(_start), static_argnums=(1, 2))
+        self._read = jax.jit(bind(_read), donate_argnums=(1, 2))
+
+    def __call__(
+        self, params: Params, texts: Prompts, capacity: int, memory: Any = None
+    ) -> tuple[Carry, jax.Array]:
+        """Makes a carry that has read each row's text, and the logits [B, V] behind it.
+
+        Args:
+          texts: one a row, of any lengths, 0 too; read in chunks, right-padded.
+          capacity: tokens that the carry is made for.
+          memory: of a model with an encoder, what `encode` returned.
+        """
+        rows, longest = len(texts), max(len(t) for t in texts)
+        carry, logits = self._start(params, rows, capacity, memory)
+        if not longest:
+            return carry, logits
+        # Widths are powers of two: few programs, little padding.
+        width = min(_MAX_CHUNK, 1 << (longest - 1).bit_length(), capacity)
+        for begin in range(0, longest, width):
+            chunk, lengths = np.zeros((rows, width), np.int32), np.zeros(rows, np.int32)
+            for row, text in enumerate(texts):
+                part = text[begin : begin + width]
+                chunk[row, : len(part)], lengths[row] = part, len(part)
+            carry, logits = self._read(params, carry, logits, chunk, lengths)
+        return carry, logits

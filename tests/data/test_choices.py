@@ -1,0 +1,52 @@
+"""Files of questions, right and wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seqmodels.config.errors import UserError
+from seqmodels.data.choices import read_questions
+
+GOOD = {"prompt": "1 + 1 =", "choices": [" 2", " 3"], "answer": 0}
+
+
+def write(folder: Path, *lines: object) -> Path:
+    path = folder / "asked.jsonl"
+    path.write_text("\n".join(x if isinstance(x, str) else json.dumps(x) for x in lines) + "\n")
+    return path
+
+
+def test_shots_stand_before_the_prompt_and_are_not_asked(tmp_path: Path) -> None:
+    more = {"prompt": "2 + 2 =", "choices": [" 3", " 4", " 5"], "answer": 1}
+    path = write(tmp_path, GOOD, more, {**GOOD, "answer": 1})
+    first, second, third = read_questions(path)
+    assert (first.prompt, first.choices, first.answer) == ("1 + 1 =", (" 2", " 3"), 0)
+    assert (second.answer, len(second.choices), third.answer) == (1, 3, 1)
+    (asked,) = read_questions(path, 2)
+    assert asked.prompt == "1 + 1 = 2\n\n2 + 2 = 4\n\n1 + 1 ="
+    assert asked.answer == 1
+    with pytest.raises(UserError, match=r"--num_shots=3: .* has 3 questions; allowed are up to 2"):
+        read_questions(path, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{", "line 2: no JSON: "),
+        ([1], "line 2: must be an object with prompt, choices, answer"),
+        ({"prompt": "a", "choice": []}, "line 2: has no 'choices' but 'prompt', 'choice'; needed"),
+        ({**GOOD, "prompt": 1}, "line 2: prompt=1: must be text"),
+        ({**GOOD, "choices": ["a"]}, "line 2: choices=['a']: must be two texts or more"),
+        ({**GOOD, "choices": ["a", ""]}, "none empty"),
+        ({**GOOD, "answer": 2}, "line 2: answer=2: must be a number from 0 to 1"),
+        ({**GOOD, "answer": True}, "line 2: answer=True: must be a number from 0 to 1"),
+        ("", "line 2: is empty"),
+    ],
+)
+def test_lines_that_are_no_questions_are_named(tmp_path: Path, line: object, told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read_questions(write(tmp_path, GOOD, line, GOOD))
+    assert told in str(caught.value)

@@ -1,0 +1,214 @@
+"""Data sets of tunes: scales made by rule, irish_abc, and the user's own files."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqmodels.config.errors import UserError
+from seqmodels.data.abc_notation import body_of
+from seqmodels.data.abc_reader import read_tunes
+from seqmodels.data.datasets import irish_abc
+from seqmodels.data.datasets.irish_abc import split_tunes
+from seqmodels.data.datasets.scales import Scales
+from seqmodels.data.datasets.source import Documents, hash_documents
+from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
+from seqmodels.data.pipeline import load_data, prepare
+from tests.data.helpers import data_root, experiment
+from tests.data.test_wikitext2 import Server
+
+SPLITS = ("train", "validation", "test")
+
+
+def tune(number: int, body: str, title: str = "A") -> str:
+    return f"X:{number}\nT:{title}\nM:4/4\nL:1/8\nK:D\n{body}\n\n"
+
+
+LETTERS = "ABCDEFGabcdefg"
+MANY = [
+    tune(i, f"{a}4{b}4|{b}8|") for i, (a, b) in enumerate((a, b) for a in LETTERS for b in LETTERS)
+]
+
+
+def settings(tmp_path: Path, **data: Any) -> Any:
+    return experiment(cache_dir=str(tmp_path / "cache"), batch_size=2, sequence_length=8, **data)
+
+
+def bodies(documents: Documents) -> dict[str, set[str]]:
+    return {split: {body_of(t) for t in tunes} for split, tunes in documents.items()}
+
+
+def test_no_body_is_in_two_splits() -> None:
+    copies = [tune(i, f"{t.split('K:D')[1].strip()}!", "B") for i, t in enumerate(MANY)]
+    dealt = deal_tunes([*MANY, *copies], 0.1, 0.05)
+    found = bodies(dealt)
+    assert {split: len(tunes) for split, tunes in dealt.items()} == {
+        "train": 2 * 166,
+        "validation": 2 * 20,
+        "test": 2 * 10,
+    }
+    assert sum(map(len, found.values())) == len(set().union(*found.values())) == len(MANY)
+
+
+def test_the_split_of_a_tune_does_not_hang_on_the_order() -> None:
+    one, other = bodies(deal_tunes(MANY, 0.1, 0.1)), bodies(deal_tunes(MANY[::-1], 0.1, 0.1))
+    assert one == other
+    assert set(deal_tunes(MANY, 0.1, 0.0)) == {"train", "validation"}
+    with pytest.raises(UserError, match="2 different tunes: too few to hold 2 of them out"):
+        deal_tunes(MANY[:2], 0.1, 0.1)
+
+
+def test_tunes_with_rare_characters_are_trained_on() -> None:
+    odd = [tune(i, f"C8|D8|E{i}|", f"odd {chr(0x4E00 + i)}") for i in range(3, 9)]
+    splits = split_tunes([*MANY, *odd])
+    assert set(odd) <= set(splits["train"])
+    assert splits["validation"] and splits["test"]
+    assert sorted(t for parts in splits.values() for t in parts) == sorted([*MANY, *odd])
+
+
+def test_oddities_are_counted_and_the_first_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    text = tune(1, "C8|") + tune(2, "C8|C7|C8|") + tune(3, "C8|&")
+    with caplog.at_level(logging.WARNING):
+        kept = tunes_of(text, "mine.abc", keep_broken=True)
+    assert kept == [tune(1, "C8|"), tune(2, "C8|C7|C8|"), tune(3, "C8|&")]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "mine.abc: 2 of 3 tunes have oddities and stay as they are; the first: line 13, "
+        "tune 2 'A': bar 2 has 7/8 of 1"
+    )
+    caplog.clear()
+    tunes_of(tune(1, "C8|"), "mine.abc")
+    assert not caplog.records
+
+
+def test_what_is_no_abc_is_refused() -> None:
+    with pytest.raises(UserError, match=r"mine.abc: not ABC: no line begins with X:"):
+        tunes_of("All the world's a stage,\n", "mine.abc")
+    text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|&")
+    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is no ABC$"):
+        tunes_of(text, "mine.abc")
+    with pytest.raises(UserError, match=r"no ABC; 1 more of its tunes do not parse$"):
+        tunes_of(text + tune(3, "&"), "mine.abc")
+
+
+def test_scales_are_full_and_differ() -> None:
+    documents = Scales.source(settings(Path("unused")).data, Path("unused")).documents()
+    assert {split: len(tunes) for split, tunes in documents.items()} == {
+        "train": 1087,
+        "validation": 55,
+        "test": 58,
+    }
+    texts = [t for parts in documents.values() for t in parts]
+    assert {text.split("\n")[0] for text in texts} == {f"X:{i}" for i in range(1, 1201)}
+    assert all(t.is_full for text in texts[::9] for t in read_tunes(text))
+    found = bodies(documents)
+    assert sum(map(len, found.values())) == len(set().union(*found.values()))
+    assert hash_documents(documents).startswith("f5924f90")
+
+
+def test_scales_are_data(tmp_path: Path) -> None:
+    data = load_data(settings(tmp_path, name="scales"))
+    assert data.splits["train"].num_documents == 1087
+    assert not data.notes
+
+
+def test_own_files(tmp_path: Path) -> None:
+    (tmp_path / "a.abc").write_text("".join(MANY[:100]).replace("\n", "\r\n"))
+    (tmp_path / "b.abc").write_text("a word before\n" + "".join(MANY[100:]))
+    data = load_data(settings(tmp_path, name="abc_file", path=str(tmp_path / "*.abc")))
+    assert {name: split.num_documents for name, split in data.splits.items()} == {
+        "train": 176,
+        "validation": 10,
+        "test": 10,
+    }
+    fingerprint = data.fingerprint
+    more = settings(tmp_path, name="abc_file", path=str(tmp_path / "*.abc"), test_fraction=0.2)
+    assert load_data(more).splits["test"].num_documents == 39
+    assert load_data(more).fingerprint != fingerprint
+    paths = {
+        f"{s}_path": str(tmp_path / n) for s, n in zip(SPLITS, ("a.abc", "b.abc"), strict=False)
+    }
+    data = load_data(settings(tmp_path, name="abc_file", **paths))
+    assert {name: split.num_documents for name, split in data.splits.items()} == {
+        "train": 100,
+        "validation": 96,
+    }
+    (tmp_path / "b.abc").write_text(tune(1, "C8|") + tune(2, "C8|&"))
+    with pytest.raises(UserError, match=r"b.abc: line 13, tune 2 'A': '&' is no ABC"):
+        load_data(settings(tmp_path, name="abc_file", **paths))
+    with pytest.raises(UserError, match=r"data.name=abc_file: data.path, or data.train_path must"):
+        load_data(settings(tmp_path, name="abc_file"))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Serves, and what it serves at /irish.abc is what was published."""
+    text = "".join(MANY)
+    monkeypatch.setattr(irish_abc, "SHA256", hashlib.sha256(text.encode()).hexdigest())
+    splits = hash_documents(split_tunes(tunes_of(text, "")))
+    monkeypatch.setattr(irish_abc, "SPLITS_HASH", splits)
+    monkeypatch.delenv("SEQMODELS_DATA_DIR", raising=False)
+    with Server() as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setattr(
+            irish_abc, "URLS", (serving.url("/other.abc"), serving.url("/irish.abc"))
+        )
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def test_irish_abc_is_downloaded_once_and_verified(tmp_path: Path, server: Server) -> None:
+    config = settings(tmp_path, name="irish_abc")
+    with pytest.raises(UserError, match=r"not here yet; `python launch.py prepare"):
+        load_data(config)
+    assert not server.agents
+    server.answers["/other.abc"] = b"X:1\nother"
+    with pytest.raises(
+        UserError, match=r"other.abc: is not the published irish.abc: 9 bytes of sha"
+    ):
+        prepare(config)
+    server.answers["/irish.abc"] = "".join(MANY).encode()
+    asked = len(server.agents)
+    summary = prepare(config)
+    assert summary["splits"]["validation"]["documents"] == 10
+    assert prepare(config) == summary
+    assert len(server.agents) == asked + 2
+
+
+def test_a_damaged_copy_of_irish_abc_is_made_again(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "irish.abc").write_text("".join(MANY))
+    config = settings(tmp_path, name="irish_abc", path=str(tmp_path))
+    source = irish_abc.IrishABC.source(config.data, tmp_path / "cache")
+    documents = source.documents()
+    (record,) = tmp_path.glob("cache/tfds/*/*/*/*-train.array_record-*")
+    record.write_bytes(record.read_bytes().replace(b"K:D", b"K:E", 1))
+    assert source.documents() == documents
+    with pytest.raises(UserError, match=r"no such file, and no folder with irish.abc"):
+        prepare(settings(tmp_path, name="irish_abc", path=str(tmp_path / "none")))
+
+
+def test_the_published_irish_abc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A real collection: of 804 tunes 13 have slips, as wrong bars and fields that hold music."""
+    monkeypatch.setenv("SEQMODELS_DATA_DIR", str(data_root()))
+    config = settings(tmp_path, name="irish_abc", unknown_symbols=False)
+    with caplog.at_level(logging.WARNING):
+        data = load_data(config)
+    assert "13 of 804 tunes have oddities" in caplog.text
+    assert {name: split.num_documents for name, split in data.splits.items()} == {
+        "train": 724,
+        "validation": 40,
+        "test": 40,
+    }
+    assert data.encoding.vocab_size == 83
+    assert not data.notes

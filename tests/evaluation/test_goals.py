@@ -1,0 +1,78 @@
+"""What a goal makes of figures, and the page of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from seqmodels.config.errors import UserError
+from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page
+
+BLEU = Goal("german", "multi30k_gru", "bleu", 20.6, 20.0, "somebody")
+LOSS = Goal("tunes", "irish_gru", "loss", 1.45, lower_is_better=True, measure=Measure.TRAINING)
+OPEN = Goal("open", "stories", "accuracy", None)
+
+
+def test_a_goal_is_met_from_its_own_side() -> None:
+    assert [BLEU.is_met(x) for x in (20.5, 20.6, 30.0, math.nan)] == [False, True, True, False]
+    assert [LOSS.is_met(x) for x in (1.44, 1.45, 1.46, math.nan)] == [True, True, False, False]
+    assert OPEN.is_met(1.0) is None
+
+
+def test_the_mean_of_the_seeds_counts() -> None:
+    assert LOSS.summarize([1.3, 1.5], 1.7, 90.0) == {
+        "name": "tunes",
+        "metric": "loss",
+        "value": 1.4,
+        "published": None,
+        "goal": 1.45,
+        "met": True,
+        "baseline": 1.7,
+        "seconds": 90.0,
+    }
+    assert LOSS.summarize([1.3, 1.7], None, 90.0)["met"] is False
+
+
+def test_the_page_has_every_goal(tmp_path: Path) -> None:
+    here = {"date": "2026-01-03", "hardware": "1 x gpu", "versions": "jax 10", "commit": "abc"}
+    there = {"date": "2026-01-02", "hardware": "1 x cpu", "versions": "jax 9", "commit": None}
+    runs = [{"measured": here, **there}] * 2
+    kept = {"overrides": {"model.num_layers": "1"}, "runs": runs}
+    found = {**LOSS.summarize([1.3, 1.5], 1.7, 5400.2), "values": [1.3, 1.5], **kept}
+    (tmp_path / "tunes.json").write_text(json.dumps(found))
+    page = render_page([BLEU, LOSS, OPEN], read_results(tmp_path))
+    rows = page[page.index("| name |") :].splitlines()
+    assert rows[2:] == [
+        "| `german` | bleu (test) | not run | >= 20.6 |  | 20, somebody |  |  |  |",
+        "| `tunes` | loss (training) | **1.4** +- 0.14 | <= 1.45 | met, changed |  | 1.7 | 2 | "
+        "5,400 s |",
+        "| `open` | accuracy (test) | not run |  |  |  |  |  |  |",
+        "",
+        "## How they were run",
+        "",
+        "* `tunes`: 2026-01-02, 1 x cpu, jax 9, commit unknown; with `--config.model.num_layers=1`",
+    ]
+    (tmp_path / "german.json").write_text("{")
+    with pytest.raises(UserError, match=r"german.json: cannot be read"):
+        read_results(tmp_path)
+
+
+def test_the_page_shows_how_scores_fall_with_the_length() -> None:
+    def part(shortest: int, longest: int, bleu: float) -> dict[str, float]:
+        return {"shortest": shortest, "longest": longest, "bleu": bleu}
+
+    found = BLEU.summarize([30.0, 20.0], 1.0, 9.0)
+    found |= {"values": [30.0, 20.0], "overrides": {}}
+    here = {"date": "2026-01-03", "hardware": "1 x cpu", "versions": "jax 9", "commit": "abc"}
+    runs = [[part(3, 9, 40.0), part(10, 30, 20.0)], [part(3, 9, 30.0), part(10, 30, 11.0)]]
+    found["runs"] = [{"by_source_length": rows, "measured": here} for rows in runs]
+    page = render_page([BLEU, OPEN], {"german": found})
+    table = page[page.index("## BLEU") : page.index("## How")].splitlines()
+    assert table[2:5] == [
+        "| name | 3 to 9 | 10 to 30 |",
+        "|---|---|---|",
+        "| `german` | 35.0 | 15.5 |",
+    ]

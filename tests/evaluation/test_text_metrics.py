@@ -1,0 +1,67 @@
+"""BLEU, chrF and exact match of texts, by length, and what is written word by word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sacrebleu
+
+from seqmodels.config.training import BleuTokenizer, EvaluationConfig
+from seqmodels.evaluation.text_metrics import WordByWord, score_by_length, score_texts
+from tests.tolerances import TOLERANCE
+
+WANTED = ["A man is riding a red bike .", "Two dogs run through the snow.", "Ein Haus", "well-made"]
+FOUND = ["a man is riding the red bike .", "Two dogs play in the snow.", "Ein Haus", ""]
+
+
+NAMES = dict(zip(BleuTokenizer, ("13a", "intl", "char", "none"), strict=True))
+
+
+@pytest.mark.parametrize("tokenizer", NAMES)
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_scores_are_sacrebleu_s_own(tokenizer: BleuTokenizer, lowercase: bool) -> None:
+    name = NAMES[tokenizer]
+    config = EvaluationConfig(bleu_tokenizer=tokenizer, lowercase=lowercase)
+    scores = score_texts(FOUND, WANTED, config)
+    bleu = sacrebleu.corpus_bleu(
+        FOUND, [WANTED], tokenize=name, lowercase=lowercase, force=True
+    ).score
+    chrf = sacrebleu.CHRF(lowercase=lowercase).corpus_score(FOUND, [WANTED]).score
+    np.testing.assert_allclose(scores["bleu"], bleu, **TOLERANCE["exact"])
+    np.testing.assert_allclose(scores["chrf"], chrf, **TOLERANCE["exact"])
+    assert 0 < bleu < 100
+    assert scores["exact_match"] == 1 / 4
+    assert f"tok:{name}" in scores["bleu_signature"]
+    assert ("case:lc" in scores["bleu_signature"]) == lowercase
+
+
+def test_exact_match_looks_at_case_as_asked() -> None:
+    for lowercase, share in ((False, 0.5), (True, 1.0)):
+        config = EvaluationConfig(lowercase=lowercase)
+        assert score_texts(["Ab", "c"], ["aB", "c"], config)["exact_match"] == share
+
+
+def test_parts_by_length_hold_every_pair_once() -> None:
+    lengths = np.array([3, 9, 3, 4, 5, 8, 3, 7, 30])
+    wanted = [f"text of {n}" for n in lengths]
+    found = [text if n < 8 else "" for text, n in zip(wanted, lengths, strict=True)]
+    rows = score_by_length(found, wanted, lengths, EvaluationConfig())
+    assert sum(row["num_pairs"] for row in rows) == 9
+    assert [(row["shortest"], row["longest"]) for row in rows] == [(3, 3), (4, 5), (7, 8), (9, 30)]
+    assert [row["exact_match"] for row in rows] == [1, 1, 0.5, 0]
+    (one,) = score_by_length(found[:1], wanted[:1], lengths[:1], EvaluationConfig())
+    assert one["num_pairs"] == 1
+
+
+def test_word_by_word() -> None:
+    pairs: list[Any] = [
+        ("ein Hund", "a dog"),
+        ("ein roter Hund", "a red dog"),
+        ("der hier schläft", "the one is asleep"),  # places 0, 2 (1.5 rounded up) and 3
+    ]
+    write = WordByWord(*map(list, zip(*pairs, strict=True)))
+    assert write("ein Hund hier schläft") == "a dog is asleep"
+    assert write("der rote Hund") == "the rote dog"
+    assert WordByWord(["heute"], ["not one word"])("heute") == "not"

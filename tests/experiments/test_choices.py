@@ -1,0 +1,90 @@
+"""`evaluate --choices`, `generate --prompt_file` and `--beam_size`, used and misused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.conftest import FrontDoor
+
+QUESTION = {"prompt": "main ", "choices": ["serial", "tin"], "answer": 1}
+
+
+def ask(folder: Path, **changes: object) -> Path:
+    path = folder / "asked.jsonl"
+    path.write_text("".join(json.dumps({**QUESTION, **c}) + "\n" for c in ({}, changes)))
+    return path
+
+
+def test_questions_are_answered(door: FrontDoor, copy_of_trained: Path, tmp_path: Path) -> None:
+    words = ("evaluate", f"--workdir={copy_of_trained}", f"--choices={ask(tmp_path, answer=0)}")
+    found = door(*words, "--json").json
+    assert found["num_questions"] == 2
+    assert found["accuracy"] == found["chance"] == found["baseline"]["accuracy"] == 0.5
+    name = f"choices-asked-{found['step']}.json"
+    assert json.loads((copy_of_trained / "evaluations" / name).read_text()) == found
+    told = door(*words).err
+    assert "2 questions" in told and "no prompt" in told and "chance" in told
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ("--choices={}", "asked.jsonl, line 2: answer=5: must be a number from 0 to 1"),
+        ("--choices=none.jsonl", "none.jsonl: cannot read (No such file or directory)"),
+        ("--choices={} --split=test", "--split=test: has no meaning with --choices"),
+        ("--num_shots=1", "--num_shots: is only for --choices=FILE"),
+        ("--choice={}", "evaluate has no such flag; did you mean 'choices'?"),
+    ],
+)
+def test_mistakes(door: FrontDoor, trained: Path, tmp_path: Path, flags: str, told: str) -> None:
+    words = flags.format(ask(tmp_path, answer=5)).split()
+    assert told in door("evaluate", f"--workdir={trained}", *words).line
+
+
+def test_too_few_symbols(door: FrontDoor, trained: Path, tmp_path: Path) -> None:
+    path = ask(tmp_path, choices=["tin", "ZZ"])
+    line = door("evaluate", f"--workdir={trained}", f"--choices={path}").line
+    assert "line 2: 'ZZ': the text has 2 symbols outside the vocabulary" in line
+    path = ask(tmp_path)
+    line = door("evaluate", f"--workdir={trained}", f"--choices={path}", "--num_shots=1").line
+    assert "outside the vocabulary: U+000A" in line  # the blank line behind a shot
+
+
+def test_a_file_is_gone_on_from(door: FrontDoor, copy_of_trained: Path, tmp_path: Path) -> None:
+    words = ("generate", f"--workdir={copy_of_trained}", "--max_tokens=5", "--json")
+    path, prompt = tmp_path / "text.txt", "main serial tin" * 20
+    path.write_text(prompt)
+    found = door(*words, f"--prompt_file={path}").json
+    assert found["prompt"] == prompt
+    assert found["texts"] == door(*words, f"--prompt={prompt}").json["texts"]
+    assert "give one of the two" in door(*words, f"--prompt_file={path}", "--prompt=a").line
+    path.write_bytes(b"ma\xe9")
+    assert "text.txt: not UTF-8: byte 0xe9 at" in door(*words, f"--prompt_file={path}").line
+    path.write_text("")
+    assert "text.txt: is empty" in door(*words, f"--prompt_file={path}").line
+    assert "no such file" in door(*words, "--prompt_file=text.tx").line
+
+
+def test_likely_texts_are_found(door: FrontDoor, copy_of_trained: Path) -> None:
+    words = ("generate", f"--workdir={copy_of_trained}", "--prompt=ma", "--max_tokens=6")
+    flags = ("--beam_size=3", "--num_samples=2", "--end= ")
+    found = door(*words, *flags, "--json").json
+    first, second = found["texts"]
+    assert first != second and first.endswith(" ") and first.startswith("ma")
+    assert found["scores"] == found["log_probabilities"] == sorted(found["scores"], reverse=True)
+    told = door(*words, *flags)
+    assert told.out == f"{first}\n{second}\n" and "log p" in told.err
+    kept = sorted((copy_of_trained / "samples").glob("*.json"))
+    assert json.loads(kept[0].read_text()) == found
+    for flag, message in {
+        "--seed=2": "--seed=2: has no meaning with --beam_size",
+        "--num_samples=4": "--num_samples=4: allowed are up to --beam_size, 3",
+        "--end=": "--beam_size=3: needs --end=TEXT",
+        "--min_tokens=7": "--min_tokens=7: allowed are up to --max_tokens, 6",
+        "--end=ab": "outside the vocabulary",
+    }.items():
+        assert message in door(*words, *flags, flag).line
+    assert "only for --beam_size" in door(*words, "--length_penalty=1").line

@@ -1,0 +1,34 @@
+"""`launch.py music`, used and misused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.experiments.conftest import FrontDoor
+
+TUNE = "X:{}\nT:A\nM:4/4\nL:1/8\nK:C\n{}\n\n"
+
+
+def test_a_file_of_tunes_is_checked_and_played(door: FrontDoor, tmp_path: Path) -> None:
+    file, output = tmp_path / "a.abc", tmp_path / "heard"
+    file.write_text(TUNE.format(1, "C8|C7|C8|") + TUNE.format(2, "&") + TUNE.format(3, "|:C8:|"))
+    values = door("music", f"--input={file}", f"--output={output}", "--json").json
+    assert (values["num_tunes"], values["parsed"], values["full"]) == (3, 2 / 3, 1 / 3)
+    assert values["wrong"][0] == "line 6, tune 1 'A': bar 2 has 7/8 of 1"
+    assert [row["wav"] for row in values["rendered"]] == ["001.wav", "003.wav"]
+    assert values["rendered"][1]["seconds"] == 4.0
+    assert json.loads((output / "music.json").read_text()) == values
+    answer = door("music", f"--input={file}", f"--output={output}", "--render=0")
+    assert answer.status == 0
+    assert "a.abc: 3 tunes, 67% parse, 33% are full" in answer.err
+
+
+def test_mistakes(door: FrontDoor, tmp_path: Path, trained: Path) -> None:
+    assert "--input=FILE or --workdir=DIR: give one of the two" in door("music").line
+    assert "--output=DIR is required with --input" in door("music", "--input=a.abc").line
+    (tmp_path / "a.abc").write_bytes(b"X:1\n\xe9")
+    words = [f"--input={tmp_path / 'a.abc'}", f"--output={tmp_path / 'out'}"]
+    assert "not UTF-8: byte 0xe9 at offset 4" in door("music", *words).line
+    assert not (tmp_path / "out").exists()
+    assert "text_file has no tunes in ABC" in door("music", f"--workdir={trained}").line

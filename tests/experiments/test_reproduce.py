@@ -1,0 +1,133 @@
+"""`launch.py reproduce`, its goals, and the page that is made of what it found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import goals, reproduce
+from seqmodels.config.files import load_config
+from seqmodels.config.validate import validate
+from seqmodels.data.datasets import scales
+from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page
+from tests.experiments.conftest import FrontDoor, Small
+
+KEYS = ["name", "metric", "value", "published", "goal", "met", "baseline", "seconds"]
+
+
+def test_the_page_is_what_the_results_make() -> None:
+    made = render_page(goals.GOALS.values(), read_results(reproduce.RESULTS))
+    assert reproduce.PAGE.read_text(encoding="utf-8") == made, "launch.py reproduce --page"
+
+
+def test_results_are_those_of_goals() -> None:
+    for name, result in read_results(reproduce.RESULTS).items():
+        goal = goals.GOALS[name]
+        summary = goal.summarize(result["values"], result["baseline"], result["seconds"])
+        assert {key: result[key] for key in KEYS} == summary
+        assert all(run["hardware"] and run["versions"] for run in result["runs"])
+
+
+@pytest.mark.parametrize("name", goals.GOALS)
+def test_goals_are_of_configs_that_there_are(name: str) -> None:
+    config = load_config(goals.GOALS[name].config)
+    validate(config)
+    pairs = config.data.kind == "pairs"
+    assert (goals.GOALS[name].metric in ("bleu", "chrf", "exact_match")) == pairs
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Goals of a config that takes a second, and another place for what is recorded."""
+    evaluated = {"lower_is_better": True, "split": "validation"}
+    found = [
+        Goal("easy", "demo_lstm", "loss", 90.0, 1.5, "nobody", **evaluated),
+        Goal("hard", "demo_lstm", "loss", 0.1, **evaluated),
+        Goal("trained", "demo_lstm", "accuracy", 0.0, measure=Measure.TRAINING),
+    ]
+    monkeypatch.setattr(goals, "GOALS", {goal.name: goal for goal in found})
+    monkeypatch.setattr(reproduce, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(reproduce, "PAGE", tmp_path / "results.md")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_goal_is_trained_for_measured_and_recorded(
+    door: FrontDoor, small: Small, tmp_path: Path
+) -> None:
+    words = (*small.words()[1:], f"--workdir={tmp_path / 'runs'}")
+    found = door("reproduce", "easy", *words, "--json", "--num_seeds=2", "--record").json
+    assert list(found) == KEYS
+    assert found["met"] is True and found["published"] == 1.5
+    assert 0 < found["baseline"] < found["value"] < 90 and found["seconds"] > 0
+    kept = json.loads((tmp_path / "results" / "easy.json").read_text())
+    assert {key: kept[key] for key in KEYS} == found
+    first, second = kept["values"]
+    assert first != second and [run["seed"] for run in kept["runs"]] == [0, 1]
+    assert kept["overrides"]["model.model_dim"] == "8"
+    assert all("jax" in run["versions"] for run in kept["runs"])
+    page = (tmp_path / "results.md").read_text()
+    assert "| `easy` | loss (validation) | **" in page and "| `hard` |" in page
+    # What is there is measured again, not trained.
+    rows = (tmp_path / "runs" / "seed0" / "metrics.jsonl").read_bytes()
+    answer = door("reproduce", "hard", *words)
+    assert answer.status == 0 and "goal 0.1: missed (baseline " in answer.err
+    assert (tmp_path / "runs" / "seed0" / "metrics.jsonl").read_bytes() == rows
+    trained = door("reproduce", "trained", *words, "--json").json
+    assert trained["met"] is True and trained["baseline"] is None
+    told = door("reproduce", "--list", "--json").json
+    assert [row["name"] for row in told] == ["easy", "hard", "trained"]
+    assert told[0]["value"] == found["value"] and told[1]["value"] is None
+    assert "not run" in door("reproduce", "--list").err
+    # Where and when is told of the training.
+    origin = tmp_path / "runs" / "seed0" / "reproduce.json"
+    values = {**json.loads(origin.read_text()), "hardware": "a better one", "seconds": 4000.0}
+    origin.write_text(json.dumps(values))
+    again = door("reproduce", "easy", *words, "--json", "--record").json
+    (run,) = json.loads((tmp_path / "results" / "easy.json").read_text())["runs"]
+    assert run["hardware"] == "a better one" != run["measured"]["hardware"]
+    assert again["seconds"] > 4000
+    assert "a better one" in (tmp_path / "results.md").read_text()
+
+
+@pytest.mark.hard
+def test_tunes_are_sampled_and_judged(
+    door: FrontDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scales, "NUM_TUNES", 60)
+    few = {"num_samples": 3, "max_tokens": 150, "temperature": 1.0, "seed": 0}
+    monkeypatch.setattr(reproduce, "_TUNES", few)
+    goal = Goal("tunes", "demo_ngram", "parsed", 0.0, measure=Measure.TUNES)
+    monkeypatch.setattr(goals, "GOALS", {"tunes": goal})
+    fields = {"data.name": "scales", "data.cache_dir": tmp_path, "evaluation.baseline_order": 3}
+    words = [f"--config.{name}={value}" for name, value in fields.items()]
+    found = door("reproduce", "tunes", *words, f"--workdir={tmp_path / 'run'}", "--json").json
+    workdir = tmp_path / "run" / "seed0"
+    flags = [f"--{name}={value}" for name, value in few.items()]
+    values = door("music", f"--workdir={workdir}", *flags, "--render=1", "--json").json
+    assert (values["num_tunes"], values["baseline"]["order"]) == (3, 3)
+    assert values["parsed"] == found["value"]
+    assert values["baseline"]["parsed"] == found["baseline"]
+    assert {"full", "copied_whole", "copied_share", "longest_copy"} < values.keys()
+    assert json.loads((workdir / "music" / "music.json").read_text()) == values
+    assert len(values["rendered"]) == min(1, round(3 * values["parsed"]))
+
+
+def test_the_help_says_where_the_name_stands(door: FrontDoor) -> None:
+    assert door("reproduce", "--help").out.startswith("python launch.py reproduce [NAME] [flags]")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("reproduce", "reproduce what? one of: mr_bilstm"),
+        ("reproduce date", "no goal 'date'; did you mean 'dates'?"),
+        ("reproduce dates numbers", "'numbers' is not a flag"),
+        ("reproduce dates --config.data.nme=1", "data.nme"),
+        ("reproduce dates --num_seeds=2 --config.training.seed=3", "no meaning with --num_seeds"),
+        ("reproduce dates --num_seeds=0", "--num_seeds=0: must be a positive integer"),
+    ],
+)
+def test_mistakes(door: FrontDoor, words: str, told: str) -> None:
+    assert told in door(*words.split()).line

@@ -1,0 +1,109 @@
+"""Wrong versions of decoding, of the scores of what was decoded, and of goals."""
+
+from __future__ import annotations
+
+from seqmodels.config.training import BleuTokenizer
+from tests.evaluation.test_scoring import RECURRENT
+from tests.mutants.mutant import Mutant
+
+SCORER, SCORING = "evaluation.scoring:Scorer", "evaluation.test_scoring"
+TRANSLATING = "evaluation.test_translate"
+BEAM, DECODER = "evaluation.test_beam", "evaluation.test_decoding"
+TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
+DECODING = {
+    "a beam does not reorder its carry": Mutant(
+        *("evaluation.beam:_advance", "lambda x: x[rows]", "lambda x: x"),
+        *(TREE, ("recurrent", 0.0)),
+    ),
+    "the length of a hypothesis leaves out its end": Mutant(
+        "evaluation.beam:_advance",
+        *("totals / _penalty(state.step + 1, settings)", "totals / _penalty(state.step, settings)"),
+        *(TREE, ("recurrent", 1.2)),
+    ),
+    "a search stops where something can still improve": Mutant(
+        "evaluation.beam:_advance",
+        *("_penalty(settings.max_tokens + 1, settings)", "_penalty(state.step + 1, settings)"),
+        f"{BEAM}:test_the_search_stops_when_nothing_can_improve",
+    ),
+    "the end comes before the least length": Mutant(
+        "evaluation.beam:_continuations",
+        *("state.step >= settings.min_tokens", "state.step >= 0"),
+        *(f"{BEAM}:test_hypotheses_keep_to_their_lengths",),
+    ),
+    "the first token of a text has no cost": Mutant(
+        *(f"{SCORER}.__call__", "weights[row, first : len", "weights[row, first + 1 : len"),
+        *(f"{SCORING}:test_the_probabilities_of_all_texts_of_a_length_sum_to_one", ("bca",)),
+    ),
+    "the padding behind a text is scored": Mutant(
+        *(f"{SCORER}.__call__", "weights[row, first : len(tokens)]", "weights[row, first:]"),
+        *(f"{SCORING}:test_neighbours_and_padding_change_no_score", (RECURRENT,)),
+    ),
+    "a source's padding is looked at": Mutant(
+        "evaluation.translate:Translator.__call__",
+        *("segments[row, : len(source)]", "segments[row]"),
+        f"{TRANSLATING}:test_neighbours_and_padding_change_no_translation",
+    ),
+    "translations come in the order of their lengths": Mutant(
+        "evaluation.translate:translate_split",
+        *("zip(chosen, best, strict=True)", "zip(range(first, len(order)), best, strict=False)"),
+        f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
+    ),
+    "halves of a place are rounded down": Mutant(
+        "evaluation.text_metrics:WordByWord.__init__",
+        *("(len(others) - 1) + last)", "(len(others) - 1))"),
+        "evaluation.test_text_metrics:test_word_by_word",
+    ),
+    "BLEU forgets the case it was asked for": Mutant(
+        "evaluation.text_metrics:score_texts",
+        *("BLEU(lowercase=config.lowercase, ", "BLEU("),
+        "evaluation.test_text_metrics:test_scores_are_sacrebleu_s_own",
+        (BleuTokenizer.WMT, True),
+    ),
+    "an answer gets the score of another": Mutant(
+        "evaluation.choices:_score",
+        *("nats[chosen] = ", "nats[first : first + len(chosen)] = "),
+        "evaluation.test_choices:test_the_likely_answer_is_chosen_whatever_the_batch",
+    ),
+    "shots are shown without their answers": Mutant(
+        "data.choices:read_questions",
+        *("q.prompt + q.choices[q.answer]", "q.prompt"),
+        "data.test_choices:test_shots_stand_before_the_prompt_and_are_not_asked",
+        (lambda folder: folder,),
+    ),
+    "a text may end one token too early": Mutant(
+        *("evaluation.sampling:forbid_end", "(index + 1 < least)", "(index + 2 < least)"),
+        *(f"{DECODER}:test_a_text_ends_behind_its_end_and_not_too_early", ("recurrent",)),
+    ),
+    "an end may not begin in the prompt": Mutant(
+        "evaluation.decoding:_Request._cut",
+        *("np.concatenate([self._tails, ", "np.concatenate([self._tails * 0 - 1, "),
+        *(f"{DECODER}:test_a_text_ends_behind_its_end_and_not_too_early", ("recurrent",)),
+    ),
+    "a translation may have <bos> in it": Mutant(
+        *("evaluation.beam:_continuations", "(token != settings.never) & ", ""),
+        f"{TRANSLATING}:test_the_log_probability_is_that_of_the_translation_and_its_end",
+    ),
+    "a goal must be passed": Mutant(
+        *("evaluation.goals:Goal.is_met", "value >= self.goal", "value > self.goal"),
+        "evaluation.test_goals:test_a_goal_is_met_from_its_own_side",
+    ),
+    "the best seed counts": Mutant(
+        *("evaluation.goals:Goal.summarize", "statistics.fmean(values)", "max(values)"),
+        "evaluation.test_goals:test_the_mean_of_the_seeds_counts",
+    ),
+    "the padding behind a line has a part in its class": Mutant(
+        "evaluation.predict:TextPredictor.__call__",
+        *("segments[row, : len(line)]", "segments[row]"),
+        *("evaluation.test_predict:test_neighbours_and_padding_change_no_class", ("bert",)),
+    ),
+    "the baseline has seen the split that it translates": Mutant(
+        "evaluation.translate:evaluate_translations",
+        *('data.texts("train")', "data.texts(split)"),
+        f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
+    ),
+    "a text that was found lacks its end": Mutant(
+        "evaluation.likely_text:find_likely_texts",
+        *("np.concatenate([one.tokens, ends])", "np.asarray(one.tokens)"),
+        "evaluation.test_likely_text:test_a_text_is_as_probable_as_it_says",
+    ),
+}

@@ -1,0 +1,59 @@
+"""Wrong versions of what reads tunes, deals them out, plays them and compares them."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+READER, ABC = "data.abc_reader:_Reader", "data.test_abc"
+SHORT = ("C8|C7|C8|", "line 6, tune 1 'Test': bar 2 has 7/8 of 1")
+
+MUSIC = {
+    "a bar may be short anywhere": Mutant(
+        "data.abc_notation:check_bars",
+        *("bar.length > bar.metre or not at_edge", "bar.length > bar.metre"),
+        *(f"{ABC}:test_problems", SHORT),
+    ),
+    "an accidental outlives its bar": Mutant(
+        f"{READER}._close",
+        *("self._opens, self._in_bar, self._sign = False, {}, sign", "self._sign = sign"),
+        f"{ABC}:test_an_accidental_lasts_a_bar_in_its_octave",
+    ),
+    "a tune may last for ever": Mutant(
+        *(f"{READER}._add", "minutes > _MOST_MINUTES", "False"),
+        *(f"{ABC}:test_problems", ("Z99|" * 19, "'Z99': the tune would last longer")),
+    ),
+    "a tempo may be slower than MIDI has": Mutant(
+        *("data.abc_keys:parse_tempo", "_SLOWEST <= tempo", "0 < tempo"),
+        *(f"{ABC}:test_problems", ("Q:1/4=3\nC8|", "Q: no tempo: '1/4=3': must be 4 to")),
+    ),
+    "a tie forgets the accidental": Mutant(
+        *(f"{READER}._altered", "self._tied.get(place, by_key)", "by_key"),
+        f"{ABC}:test_a_tie_carries_an_accidental_over_the_bar_line",
+    ),
+    "tuplets are as long in every metre": Mutant(
+        f"{READER}._open_tuplet",
+        *("(3 if self._compound else 2)", "2"),
+        f"{ABC}:test_tuplets",
+    ),
+    "tunes of the same notes are in two splits": Mutant(
+        "data.datasets.tunes:deal_tunes",
+        *("[body_of(tune) for tune in tunes]", "list(tunes)"),
+        "data.test_tunes:test_no_body_is_in_two_splits",
+    ),
+    "a tune that does not parse is trained on": Mutant(
+        *("data.datasets.tunes:tunes_of", "broken and not keep_broken", "False"),
+        "data.test_tunes:test_what_is_no_abc_is_refused",
+    ),
+    "a repeat is played once": Mutant(
+        *("evaluation.performance:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
+        *("evaluation.test_music:test_a_wav_is_as_long_as_the_tune", ("|:C8|D8:|", lambda p: p)),
+    ),
+    "a copy may run over the end of a tune": Mutant(
+        *("evaluation.copying:copied", '"\\0".join', '"".join'),
+        "evaluation.test_music:test_copies",
+    ),
+    "an unfinished tune counts as whole": Mutant(
+        *("evaluation.music:first_tune", "if not ends:", "if False:"),
+        "evaluation.test_music:test_judging",
+    ),
+}

@@ -1,0 +1,104 @@
+"""Wrong versions of texts with classes, their figures and their baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.mutants.mutant import Mutant
+
+SCORES, LABELLED = "tasks.test_classification", "data.test_labelled"
+NUMBERS, PAIRS, MULTI30K = "data.test_numbers", "data.test_pairs", "data.test_multi30k"
+STORIES, FINETUNING = "data.test_stories", "training.test_finetuning"
+
+
+def folder(path: Path) -> Path:
+    return path
+
+
+def prepared_pairs(path: Path) -> Path:
+    """TFDS's own directory with the pairs of the test."""
+    from tests.data.test_catalog_pairs import prepare_pairs
+
+    return prepare_pairs(path)
+
+
+TASKS = {
+    "a feature counts as often as it occurs": Mutant(
+        *("tasks.naive_bayes:_features", "(features[1:] != features[:-1]) |", "True |"),
+        f"{SCORES}:test_naive_bayes_is_the_definition_s",
+    ),
+    "neighbours of two texts are a pair": Mutant(
+        *("tasks.naive_bayes:_features", "owners[1:] == owners[:-1]", "owners[1:] >= 0"),
+        f"{SCORES}:test_naive_bayes_is_the_definition_s",
+    ),
+    "padding has a confidence": Mutant(
+        *("tasks.class_scores:count_outcomes", "[None]) * weights[:, None]", "[None]) * 1.0"),
+        *(f"{SCORES}:test_f1_and_calibration_are_the_definition_s_whatever_the_cut", ((6,),)),
+    ),
+    "a class that is nowhere counts as missed": Mutant(
+        *("tasks.class_scores:summarize_outcomes", "scores[total > 0].mean()", "scores.mean()"),
+        f"{SCORES}:test_a_class_that_neither_occurs_nor_is_predicted_is_in_no_mean",
+    ),
+    "a denial outside is forgotten": Mutant(
+        *("data.datasets.order_sentences:write", "!= praise_first) != flips", "!= praise_first)"),
+        "data.test_order_sentences:test_sentences_mean_what_is_not_denied",
+    ),
+    "the classes are not in the fingerprint": Mutant(
+        *("data.labelled:LabelledData.load", "digest.update(split.labels.tobytes())", "pass"),
+        *(f"{LABELLED}:test_another_class_of_a_text_is_other_data", (folder,)),
+    ),
+    "the last row of an evaluation is dropped": Mutant(
+        *("data.labelled:LabelledExamples.make", "(chosen >= 0).astype", "(chosen > 0).astype"),
+        *(f"{LABELLED}:test_an_evaluation_has_every_text_once", (folder, 3)),
+    ),
+    "equal texts are dealt out by their place": Mutant(
+        *("data.datasets.tables:Tables._deal", "share(text)", "share(f'{row}')"),
+        *(f"{LABELLED}:test_one_file_is_dealt_out_by_a_hash_of_the_text", (folder,)),
+    ),
+    "sides are not the columns asked for": Mutant(
+        *("data.datasets.columns:read_columns", "names.index(name)", "len(places) + 1"),
+        *(f"{PAIRS}:test_tables_with_named_columns", (folder,)),
+    ),
+    "a number of two parts is joined wrongly": Mutant(
+        *("data.datasets.numbers:write", "number % 1000", "number % 100"),
+        f"{NUMBERS}:test_words_mean_the_number",
+    ),
+    "held-out numbers are trained on": Mutant(
+        *("data.datasets.numbers:split_numbers", "lot > 1", "lot > 0"),
+        f"{NUMBERS}:test_no_number_is_in_two_splits",
+    ),
+    "images of 16 bits are clipped": Mutant(
+        *("data.image_file:read_image", "opened.mode.startswith(_DEEP)", "False"),
+        *("data.test_images:test_files_that_cannot_be_read_are_told_in_a_line", (folder,)),
+    ),
+    "coverage is asked of what aligns nothing": Mutant(
+        *("config.validate:_coverage", "not model.aligns", "False"),
+        "config.test_validate_data:test_refused",
+        ("multi30k_lstm", "evaluation.coverage_penalty=0.5", "gives no weights of"),
+    ),
+    "a run goes on by another run's tokenizer": Mutant(
+        *("training.workdir:imported_encoding", "(imported or other_run)", "imported"),
+        "training.test_workdir:test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer",
+        (folder,),
+    ),
+    "words keep their capitals": Mutant(
+        *("data.datasets.pair_source:bring", "text.lower()", "text"),
+        *(f"{MULTI30K}:test_lower_words", ("A man's hat.",)),
+    ),
+    "what is carried stays where it was taken": Mutant(
+        *("data.datasets.stories:_World.find", "self.place[self.holder[what]]", "'park'"),
+        f"{STORIES}:test_a_second_reader_answers_alike",
+    ),
+    "things are taken from afar": Mutant(
+        *("data.datasets.stories:_World.happen", "self.lying.get(t, here) == here", "True"),
+        f"{STORIES}:test_nobody_takes_what_is_not_there",
+    ),
+    "texts with classes are told nothing of other symbols": Mutant(
+        *("training.initialize_from:_notes", "encoding.tokenizer if", "encoding if"),
+        *(f"{FINETUNING}:test_texts_with_classes_are_told_of_other_symbols_too", (folder,)),
+    ),
+    "white space around a text of the catalog is kept": Mutant(
+        *("data.datasets.prepared:read_text", ".strip()", ""),
+        *("data.test_catalog_pairs:test_the_texts_of_both_sides", (prepared_pairs,)),
+    ),
+}
