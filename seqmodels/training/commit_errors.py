@@ -19,7 +19,7 @@ class CommitErrors(logging.Handler):
         super().__init__(logging.ERROR)
         self.error: BaseException | None = None
         self._logger = logging.getLogger("absl")
-        self._before = self._logger.level, self._logger.propagate
+        self._level = self._logger.level
         self._logger.addHandler(self)
         self._logger.setLevel(logging.ERROR)
         self._logger.propagate = False  # it is told once, in one line, by who gets it from here
@@ -30,8 +30,10 @@ class CommitErrors(logging.Handler):
             self.error = record.exc_info[1]
 
     def close(self) -> None:
-        """Listens no longer."""
-        self._logger.removeHandler(self)
-        level, self._logger.propagate = self._before
-        self._logger.setLevel(level)
+        """Listens no longer.
+
+        It stays with orbax's log, which another thread may just be writing: where a process is
+        lost, each of them does.
+        """
+        self._logger.setLevel(self._level)
         super().close()

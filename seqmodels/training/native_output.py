@@ -15,6 +15,8 @@ from typing import TextIO
 
 _LOGGED = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\S* +\d+ (\w+)\.(?:cc|h):\d+\] ")
 _HIDDEN = re.compile(r"coordination_service|preemption_|^client$|add_port$")
+# Of gloo, which greets in several threads, a few words at a time.
+_GREETING = re.compile(r"\[Gloo\]|.*connected peer ranks is")
 # Lines of a record behind its first.
 _GOES_ON = re.compile(r"RPC: |Additional GRPC|The tasks have crashed|[\d, ]+$|:?\{|\*\*\*|\s")
 _FATAL = "JAX distributed service detected fatal errors"
@@ -69,9 +71,11 @@ class NativeOutput:
                     self._on_fatal("".join([line.partition(_FATAL)[2], *_until_trace(lines)]))
                 if logged := _LOGGED.match(line):
                     hidden = _HIDDEN.search(logged.group(1)) is not None
+                elif _GREETING.match(line):
+                    hidden = True
                 elif not _GOES_ON.match(line):
                     hidden = False
-                if not hidden and not line.startswith("[Gloo]"):
+                if not hidden:
                     with contextlib.suppress(OSError):
                         os.write(self._kept[1], line.encode())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,17 @@ from seqmodels.training.writers import MetricsWriter
 from tests.training.mesh_kinds import Rows
 from tests.training.test_checkpoints import abstract, save_steps
 from tests.training.together import FakeStore, as_process, in_threads
+
+
+@pytest.fixture(autouse=True)
+def orbax_log() -> Iterator[logging.Logger]:
+    """The logger that orbax writes to, left as it was found."""
+    logger = logging.getLogger("absl")
+    level, propagate, handlers = logger.level, logger.propagate, [*logger.handlers]
+    yield logger
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    logger.propagate = propagate
 
 
 def test_exchange_gives_every_value_to_everyone_turn_by_turn() -> None:
@@ -287,6 +299,18 @@ def test_who_listens_bears_with_a_service_in_trouble_until_the_process_leaves(
     assert (heard, store.asked) == (([], 1) if left else (["15"], 3))
 
 
+def test_what_orbax_is_just_writing_as_the_run_ends_is_not_told(
+    orbax_log: logging.Logger, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orbax_log.setLevel(logging.CRITICAL)
+    errors = CommitErrors()
+    assert orbax_log.isEnabledFor(logging.ERROR)
+    errors.close()
+    assert not orbax_log.isEnabledFor(logging.ERROR)
+    orbax_log.handle(logging.makeLogRecord({"levelno": logging.ERROR, "msg": "late"}))
+    assert (caplog.records, capsys.readouterr().err) == ([], "")
+
+
 def test_a_save_that_failed_here_is_told_before_the_others_come(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints._commit_errors = CommitErrors()
@@ -325,7 +349,9 @@ def on_fatal(text):
     os._exit(1)
 
 NativeOutput(on_fatal)
-os.write(1, b"[Gloo] Rank 0 is connected\\n")
+os.write(1, b"[Gloo] Rank [Gloo] Rank 00 is connected to  is connected to 1 peer ranks. 1")
+os.write(1, b" peer ranks. Expected number of connected peer ranks is : 1\\n")
+os.write(1, b"Expected number of connected peer ranks is : 1\\n1\\n")
 os.write(2, b"W1121 12:57:01.5   12 coordination_service.cc:185] hidden\\nRPC: so is this\\n")
 os.write(2, {UNHEALTHY!r}.encode())
 os.write(2, b"seen\\n")
