@@ -4,8 +4,8 @@
     python launch.py evaluate --workdir=runs/dates --split=test
 
 Goal: 99 % of the test split's 1,000 dates exact; they are in no other split. The recipe is that of
-`demo_translation`, which tells what came out under teacher forcing; how many are exact when they
-are written without it was not measured yet.
+`demo_translation`, which tells what came out under teacher forcing. Written by itself (greedy), the
+default has all 1,000 exact; copied, or word by word, none (seed 0, one run, docs/results.md).
 """
 
 from __future__ import annotations
