@@ -156,14 +156,12 @@ def read_prompt(asked: Any) -> str:
         return asked.prompt
     if asked["prompt"].present:
         raise UserError("--prompt and --prompt_file: give one of the two")
-    from seqmodels.data.datasets.text_file import find_files, read_file
+    from seqmodels.data.datasets.text_file import find_file, read_file
 
-    files = find_files("--prompt_file", asked.prompt_file)
-    if len(files) > 1:
-        raise UserError(f"--prompt_file={asked.prompt_file}: matches {len(files)} files; name one")
-    text = read_file(files[0])
+    file = find_file("--prompt_file", asked.prompt_file)
+    text = read_file(file)
     if not text:
-        raise UserError(f"{files[0]}: is empty")
+        raise UserError(f"{file}: is empty")
     return text
 
 

@@ -16,6 +16,7 @@ from absl import flags
 
 from experiments import goals, program
 from experiments.arguments import Arguments, Command, ConfigSource, override
+from experiments.train import start
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
@@ -84,24 +85,18 @@ def train(config: ExperimentConfig, workdir: Path) -> int:
 
     Where the run was trained, and how long that took, stays in its directory.
     """
-    from seqmodels.training.workdir import find_start, imported_encoding, refuse_other_run
+    from seqmodels.training.workdir import find_start, refuse_other_run
 
     started = time.monotonic()
     find_start(config, workdir)
     refuse_other_run(workdir, config)
     program.set_up_jax(config)
-    from seqmodels.data.pipeline import load_data
-    from seqmodels.training.loop import prepare
-    from seqmodels.training.loop import train as run_loop
     from seqmodels.training.workdir import write_json
     from seqmodels.training.writers import METRICS
 
-    data = load_data(config, imported_encoding(workdir, config))
-    prepared = None if config.model.fitted else prepare(config, workdir, data)
-    program.show_devices()
     metrics = workdir / METRICS
     before = metrics.read_bytes() if metrics.exists() else b""
-    status = run_loop(config, workdir, data, prepared)
+    status = start(config, workdir)
     if metrics.read_bytes() != before:
         seconds = read_origin(workdir).get("seconds", 0.0) + time.monotonic() - started
         # Of a process that was killed the rows alone know, which leave evaluations out.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from absl import flags
 
 from experiments import distributed, program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.training.event_files import require_tensorboard
 from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile
 
@@ -42,7 +45,7 @@ def define(values: flags.FlagValues) -> None:
 
 
 def run(arguments: Arguments) -> int:
-    from seqmodels.training.workdir import find_start, imported_encoding, refuse_other_run
+    from seqmodels.training.workdir import find_start, refuse_other_run
 
     config = arguments.experiment
     require_tensorboard(config.training)
@@ -63,14 +66,24 @@ def run(arguments: Arguments) -> int:
     refuse_other_run(workdir, config)
     program.set_up_jax(config)
     distributed.join(arguments)
+    return start(config, workdir, profile=arguments.flags.profile)
+
+
+def start(config: ExperimentConfig, workdir: Path, *, profile: bool = False) -> int:
+    """Trains, or goes on with, a run, once its directory is looked at and jax set up.
+
+    Returns:
+      The exit status.
+    """
     from seqmodels.data.pipeline import load_data
     from seqmodels.training.loop import prepare, train
+    from seqmodels.training.workdir import imported_encoding
 
     # What may be wrong with the data or the devices is found before the directory is claimed.
     data = load_data(config, imported_encoding(workdir, config))
     prepared = None if config.model.fitted else prepare(config, workdir, data)
     program.show_devices()
-    return train(config, workdir, data, prepared, profile=arguments.flags.profile)
+    return train(config, workdir, data, prepared, profile=profile)
 
 
 COMMAND = Command(

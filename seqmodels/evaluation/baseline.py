@@ -49,8 +49,7 @@ def baseline(data: Data, split: str, config: ExperimentConfig) -> dict[str, Any]
             return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             pass  # damaged: made anew
-    model = build_model(NgramConfig(order=order), data.spec)
-    params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
+    model, params = count_ngram(data, order)
     settings = EvaluationConfig(context=EvaluationContext.CARRY, sequence_length=256)
     task = _Likelihood(LanguageModelConfig())
     figures = Evaluator(model, data, settings, task, seed=0)(params, split)
@@ -60,6 +59,12 @@ def baseline(data: Data, split: str, config: ExperimentConfig) -> dict[str, Any]
     directory.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
     return result
+
+
+def count_ngram(data: TextData, order: int) -> tuple[Any, Params]:
+    """The Kneser-Ney n-gram of an order, counted on the training split, and its parameters."""
+    model = build_model(NgramConfig(order=order), data.spec)
+    return model, jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
 
 
 class _Likelihood(LanguageModel):

@@ -139,17 +139,11 @@ def judge_run(
 
 def baseline_run(run: Any, data: Any) -> Any:
     """The Kneser-Ney n-gram of evaluation.baseline_order, counted on the run's training split."""
-    import jax
-    import jax.numpy as jnp
+    from seqmodels.evaluation.baseline import count_ngram
 
-    from seqmodels.config.models import NgramConfig
-    from seqmodels.models.build import build_model
-
-    config = NgramConfig(order=run.config.evaluation.baseline_order)
-    model = build_model(config, data.spec)
-    params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
-    settings = dataclasses.replace(run.config, model=config)
-    return dataclasses.replace(run, model=model, params=params, config=settings)
+    model, params = count_ngram(data, run.config.evaluation.baseline_order)
+    config = dataclasses.replace(run.config, model=model.config)
+    return dataclasses.replace(run, model=model, params=params, config=config)
 
 
 def training_tunes(data: Any) -> list[str]:

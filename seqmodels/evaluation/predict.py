@@ -19,7 +19,7 @@ from seqmodels.data.labels import normalize
 from seqmodels.evaluation.run import Run
 from seqmodels.evaluation.scoring import Scorer
 from seqmodels.evaluation.translate import Translator
-from seqmodels.tasks.classification import last_valid
+from seqmodels.tasks.classification import classify_whole
 from seqmodels.types import Params
 
 _LEAST_WIDTH = 8
@@ -116,11 +116,7 @@ class _Classifier:
         model: Any = run.model
 
         def classify(params: Params, inputs: jax.Array, segment_ids: Any) -> jax.Array:
-            variables = {"params": params}
-            features, _ = model.apply(variables, inputs, segment_ids=segment_ids, train=False)
-            if features.ndim == 3:
-                features = last_valid(features, segment_ids)
-            logits = model.apply(variables, features, method="readout")
+            logits, _ = classify_whole(model, params, inputs, segment_ids, train=False)
             return jax.nn.softmax(logits, axis=-1)
 
         self._classify = jax.jit(classify)

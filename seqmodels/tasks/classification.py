@@ -72,17 +72,11 @@ class Classification:
           (sum, weight) pairs (`loss` without label smoothing; where train is False those of
           `count_outcomes` too), and None.
         """
-        features, carry = model.apply(
-            {"params": params},
-            batch.inputs,
-            carry,
-            segment_ids=batch.segment_ids,
-            train=train,
-            rngs={} if key is None else {"dropout": key},
+        rngs = None if key is None else {"dropout": key}
+        inputs, segments = batch.inputs, batch.segment_ids
+        logits, carry = classify_whole(
+            model, params, inputs, segments, carry, train=train, rngs=rngs
         )
-        if features.ndim == 3:
-            features = last_valid(features, batch.segment_ids)
-        logits = model.apply({"params": params}, features, method="readout")
         metrics = score(logits, batch.targets, batch.loss_weights)
         loss, weight = metrics["loss"]
         if not train:
@@ -129,6 +123,25 @@ class Classification:
         guesses = naive_bayes(train, split, len(encoding.names))
         counted = score_probabilities(guesses, split.labels)
         return {"model": "naive Bayes of bigrams", **counted, "beside": [majority]}
+
+
+def classify_whole(
+    model: Any,
+    params: Params,
+    inputs: Array,
+    segment_ids: Integer[Array, "B T"] | None,
+    carry: Carry | None = None,
+    *,
+    train: bool,
+    rngs: dict[str, jax.Array] | None = None,
+) -> tuple[Float[Array, "B C"], Carry | None]:
+    """The logits of whole examples, and the carry behind them."""
+    features, carry = model.apply(
+        {"params": params}, inputs, carry, segment_ids=segment_ids, train=train, rngs=rngs or {}
+    )
+    if features.ndim == 3:
+        features = last_valid(features, segment_ids)
+    return model.apply({"params": params}, features, method="readout"), carry
 
 
 def last_valid(

@@ -12,7 +12,7 @@ from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.datasets.text_file import (
     UTF16_MARKS,
     conversion,
-    find_files,
+    find_file,
     open_or_explain,
 )
 
@@ -35,12 +35,10 @@ class Table:
 
 def find_table(field: str, path: str) -> Path:
     """Returns the one file of a path; raises UserError where it is none, or has another ending."""
-    files = find_files(field, path)
-    if len(files) > 1:
-        raise UserError(f"{field}={path}: matches {len(files)} files; name one")
-    if files[0].suffix.lower() not in ENDINGS:
+    file = find_file(field, path)
+    if file.suffix.lower() not in ENDINGS:
         raise UserError(f"{field}={path}: must end with {' or '.join(ENDINGS)}")
-    return files[0]
+    return file
 
 
 def read_columns(file: Path, wanted: Mapping[str, str]) -> Table:

@@ -9,7 +9,7 @@ from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.columns import read_text
 from seqmodels.data.datasets.pair_source import Pairs, PairSource
-from seqmodels.data.datasets.text_file import find_files, open_or_explain
+from seqmodels.data.datasets.text_file import find_file, open_or_explain
 
 SPLITS = ("train", "validation", "test")
 
@@ -95,10 +95,7 @@ class _ParallelText:
 def _find(field: str, path: str | None) -> Path:
     if path is None:
         raise UserError(f"data.{field}=none: must be a file")
-    files = find_files(f"data.{field}", path)
-    if len(files) > 1:
-        raise UserError(f"data.{field}={path}: matches {len(files)} files; name one")
-    return files[0]
+    return find_file(f"data.{field}", path)
 
 
 def _read_pair(source: Path, target: Path) -> tuple[list[str], list[str]]:

@@ -165,6 +165,14 @@ def find_files(field: str, pattern: str) -> list[Path]:
     return files
 
 
+def find_file(field: str, pattern: str) -> Path:
+    """Returns the one file that a path or a glob means; raises UserError where it is not one."""
+    files = find_files(field, pattern)
+    if len(files) > 1:
+        raise UserError(f"{field}={pattern}: matches {len(files)} files; name one")
+    return files[0]
+
+
 def _nearest(path: Path) -> str:
     """Returns a hint at what does exist: the nearest name beside, or the deepest directory."""
     folder = path.parent
