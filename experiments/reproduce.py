@@ -193,10 +193,18 @@ def describe_here() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "hardware": f"{len(jax.devices())} x {', '.join(sorted(devices))}, "
-        f"{os.cpu_count()} cores of {processor()}",
+        f"{usable_cores()} cores of {processor()}",
         "versions": f"jax {jax.__version__}, Python {platform.python_version()}",
         "commit": commit(),
     }
+
+
+def usable_cores() -> str:
+    """How many cores this process may use, and of how many if some are kept from it."""
+    total = os.cpu_count() or 1
+    # Only Linux tells it before Python 3.13.
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
+    return str(usable) if usable == total else f"{usable} of {total}"
 
 
 def processor() -> str:

@@ -131,3 +131,11 @@ def test_the_help_says_where_the_name_stands(door: FrontDoor) -> None:
 )
 def test_mistakes(door: FrontDoor, words: str, told: str) -> None:
     assert told in door(*words.split()).line
+
+
+def test_a_result_tells_of_cores_kept_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
+    assert reproduce.usable_cores() == "1 of 8"
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert reproduce.usable_cores() == "8"
