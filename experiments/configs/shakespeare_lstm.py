@@ -1,6 +1,7 @@
-"""Tiny Shakespeare, characters: one LSTM layer of 256.
+"""Tiny Shakespeare, characters: one LSTM layer of 256, or two.
 
     python launch.py train --config=shakespeare_lstm --workdir=runs/shakespeare_lstm
+    python launch.py train --config=shakespeare_lstm:2x256 --workdir=runs/shakespeare_lstm_2x256
 
 Goal: validation loss <= 1.70 nats a character within 8 minutes on two CPU cores.
 Measured 2026-11-21 on two cores of a shared Intel Xeon (AVX-512), jax 0.10.2, Python 3.11: 1.6400
@@ -21,12 +22,18 @@ from seqmodels.config.training import (
     TrainingConfig,
 )
 
-VARIANTS = ("default",)
+VARIANTS = ("1x256", "2x256")
 
 
 def get_config(variant: str) -> ExperimentConfig:
+    two = variant == "2x256"
     return ExperimentConfig(
-        model=RecurrentConfig(num_layers=1, model_dim=128, hidden_dim=256),
+        model=RecurrentConfig(
+            num_layers=2 if two else 1,
+            model_dim=128,
+            hidden_dim=256,
+            dropout_rate=0.3 if two else 0.0,
+        ),
         data=TextDataConfig(
             name="tfds:tiny_shakespeare",
             validation_split="validation+test",
@@ -36,9 +43,11 @@ def get_config(variant: str) -> ExperimentConfig:
             batch_size=64,
         ),
         task=LanguageModelConfig(),
-        optimizer=OptimizerConfig(peak_lr=4e-3, final_lr=1e-4, warmup_steps=50, beta2=0.99),
+        optimizer=OptimizerConfig(
+            peak_lr=3e-3 if two else 4e-3, final_lr=1e-4, warmup_steps=50, beta2=0.99
+        ),
         training=TrainingConfig(
-            num_steps=1400, log_every=50, evaluate_every=200, checkpoint_every=200
+            num_steps=3000 if two else 1400, log_every=50, evaluate_every=200, checkpoint_every=200
         ),
         evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
     )

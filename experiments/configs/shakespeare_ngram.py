@@ -1,7 +1,7 @@
 """Tiny Shakespeare, characters: interpolated modified Kneser-Ney of order 6.
 
     python launch.py train --config=shakespeare_ngram --workdir=runs/shakespeare_ngram
-    python launch.py train --config=shakespeare_ngram --config.model.order=7 --workdir=runs/order7
+    python launch.py train --config=shakespeare_ngram:order7 --workdir=runs/order7
 
 Goal: validation loss <= 1.53 nats a character (order 7: <= 1.52), in under 10 s. With one discount
 an order, interpolated, the data give 1.558 (order 7: 1.565).
@@ -18,12 +18,14 @@ from seqmodels.config.models import NgramConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
 
-VARIANTS = ("default",)
+VARIANTS = ("order6", "order7")
+
+ORDERS = {"order6": 6, "order7": 7}
 
 
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
-        model=NgramConfig(order=6),
+        model=NgramConfig(order=ORDERS[variant]),
         data=TextDataConfig(
             name="tfds:tiny_shakespeare",
             validation_split="validation+test",

@@ -121,7 +121,7 @@ def test_the_help_says_where_the_name_stands(door: FrontDoor) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("reproduce", "reproduce what? one of: mr_bilstm"),
+        ("reproduce", "reproduce what? one of: shakespeare_ngram"),
         ("reproduce date", "no goal 'date'; did you mean 'dates'?"),
         ("reproduce dates numbers", "'numbers' is not a flag"),
         ("reproduce dates --config.data.nme=1", "data.nme"),
