@@ -21,7 +21,8 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
-from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page
+from seqmodels.evaluation.figure import make_length_figure, save_figure
+from seqmodels.evaluation.goals import Goal, Measure, bleu_by_length, read_results, render_page
 
 DOC = """Trains a config, measures what it came to, and says whether the goal is met.
 
@@ -33,6 +34,7 @@ writes the result to experiments/results/NAME.json and makes docs/results.md ane
 ROOT = Path(__file__).parents[1]
 ORIGIN = "reproduce.json"
 RESULTS, PAGE = ROOT / "experiments" / "results", ROOT / "docs" / "results.md"
+PICTURE = "bleu_by_length.png"  # beside the page
 _TUNES = {"num_samples": 50, "max_tokens": 1000, "temperature": 1.0, "seed": 0}
 
 
@@ -258,12 +260,18 @@ def write_page() -> None:
     Raises:
       UserError: it cannot be written.
     """
-    page = render_page(goals.GOALS.values(), read_results(RESULTS))
+    known, results = list(goals.GOALS.values()), read_results(RESULTS)
+    page = render_page(known, results, PICTURE)
     try:
         PAGE.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{PAGE}: cannot be written: {error.strerror}") from None
     program.say(f"written to {PAGE}")
+    curves = bleu_by_length(known, results)
+    if curves:
+        program.say(
+            f"written to {save_figure(make_length_figure(curves), PAGE.with_name(PICTURE))}"
+        )
 
 
 def show_list(arguments: Arguments) -> int:

@@ -112,35 +112,48 @@ trained with the overrides that stand below.
 """
 
 
-def render_page(goals: Iterable[Goal], results: dict[str, dict[str, Any]]) -> str:
+def render_page(
+    goals: Sequence[Goal], results: dict[str, dict[str, Any]], picture: str = ""
+) -> str:
     """The page, in Markdown.
 
     A row for each goal; BLEU by the length of the source, of translations; and how each of those
     that were run was run.
+
+    Args:
+      goals: of the rows.
+      results: by the goals' names.
+      picture: the address of one of BLEU by the length of the source; none without translations.
     """
-    rows, notes, lengths = [], [], collections.defaultdict(list)
-    for goal in goals:
-        result = results.get(goal.name)
-        rows.append(_row(goal, result))
-        if result is None:
-            continue
-        notes.append(_note(goal.name, result))
-        if goal.metric == "bleu":
-            parts, scores = _by_length(result)
-            lengths[parts].append(f"| `{goal.name}` | {' | '.join(scores)} |\n")
+    rows = [_row(goal, results.get(goal.name)) for goal in goals]
+    notes = [_note(goal.name, results[goal.name]) for goal in goals if goal.name in results]
+    lengths = collections.defaultdict(list)
+    for name, parts in bleu_by_length(goals, results).items():
+        head = tuple(f"{part['shortest']} to {part['longest']}" for part in parts)
+        scores = " | ".join(f"{part['bleu']:.1f}" for part in parts)
+        lengths[head].append(f"| `{name}` | {scores} |\n")
     page = _HEAD + "".join(rows)
-    for parts, lines in lengths.items():
-        page += "\n## BLEU by the length of the source, in tokens\n\n"
-        page += f"| name | {' | '.join(parts)} |\n|{'---|' * (1 + len(parts))}\n" + "".join(lines)
+    if lengths:
+        page += "\n## BLEU by the length of the source, in tokens\n"
+        page += f"\n![BLEU by the length of the source]({picture})\n" if picture else ""
+    for head, lines in lengths.items():
+        page += f"\n| name | {' | '.join(head)} |\n|{'---|' * (1 + len(head))}\n" + "".join(lines)
     return page + ("\n## How they were run\n\n" + "".join(notes) if notes else "")
 
 
-def _by_length(result: dict[str, Any]) -> tuple[tuple[str, ...], list[str]]:
-    """The parts of the split, and the mean BLEU of the seeds on each."""
-    runs = [run["by_source_length"] for run in result["runs"]]
-    parts = tuple(f"{row['shortest']} to {row['longest']}" for row in runs[0])
-    means = [statistics.fmean(row["bleu"] for row in part) for part in zip(*runs, strict=True)]
-    return parts, [f"{mean:.1f}" for mean in means]
+def bleu_by_length(
+    goals: Iterable[Goal], results: dict[str, dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Of each translation that was run, by name: the parts of the split with the seeds' means."""
+    found = {}
+    for goal in goals:
+        if goal.metric == "bleu" and goal.name in results:
+            runs = [run["by_source_length"] for run in results[goal.name]["runs"]]
+            found[goal.name] = [
+                {**part[0], "bleu": statistics.fmean(row["bleu"] for row in part)}
+                for part in zip(*runs, strict=True)
+            ]
+    return found
 
 
 def _row(goal: Goal, result: dict[str, Any] | None) -> str:

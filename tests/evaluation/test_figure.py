@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.evaluation.figure import draw_loss, make_figure
+from seqmodels.evaluation.figure import draw_loss, make_figure, make_length_figure
 from tests.evaluation.test_follow import row
 
 ROWS = [row(2), row(4), row(4, "validation", 1.5), row(6), row(8), row(8, "validation", 1.25)]
@@ -29,3 +29,13 @@ def test_it_is_written_where_it_says(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in ROWS))
     assert draw_loss(tmp_path) == tmp_path / "figures" / "loss.png"
     assert (tmp_path / "figures" / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_scores_stand_over_the_middle_of_their_part() -> None:
+    def part(shortest: int, longest: int, bleu: float) -> dict[str, float]:
+        return {"shortest": shortest, "longest": longest, "bleu": bleu}
+
+    curves = {"one": [part(3, 9, 40.0), part(10, 30, 20.0)], "other": [part(3, 9, 41.0)]}
+    (axes,) = make_length_figure(curves).axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    assert drawn == {"one": [[6, 40.0], [20, 20.0]], "other": [[6, 41.0]]}

@@ -69,9 +69,11 @@ def test_the_page_shows_how_scores_fall_with_the_length() -> None:
     here = {"date": "2026-01-03", "hardware": "1 x cpu", "versions": "jax 9", "commit": "abc"}
     runs = [[part(3, 9, 40.0), part(10, 30, 20.0)], [part(3, 9, 30.0), part(10, 30, 11.0)]]
     found["runs"] = [{"by_source_length": rows, "measured": here} for rows in runs]
-    page = render_page([BLEU, OPEN], {"german": found})
+    page = render_page([BLEU, OPEN], {"german": found}, "bleu.png")
     table = page[page.index("## BLEU") : page.index("## How")].splitlines()
-    assert table[2:5] == [
+    assert table[2:7] == [
+        "![BLEU by the length of the source](bleu.png)",
+        "",
         "| name | 3 to 9 | 10 to 30 |",
         "|---|---|---|",
         "| `german` | 35.0 | 15.5 |",

@@ -18,7 +18,8 @@ KEYS = ["name", "metric", "value", "published", "goal", "met", "baseline", "seco
 
 
 def test_the_page_is_what_the_results_make() -> None:
-    made = render_page(goals.GOALS.values(), read_results(reproduce.RESULTS))
+    results = read_results(reproduce.RESULTS)
+    made = render_page(list(goals.GOALS.values()), results, reproduce.PICTURE)
     assert reproduce.PAGE.read_text(encoding="utf-8") == made, "launch.py reproduce --page"
 
 
