@@ -16,6 +16,12 @@ def _shakespeare(
     return Goal(name, config, "loss", goal, published, source, True, split="validation")
 
 
+def _fine_tuned(config: str) -> Goal:
+    """Sentences, behind or beside masked words."""
+    name = config.replace(":", "_")
+    return Goal(name, config, "accuracy", None, split="validation", after="wikitext2_bert")
+
+
 def _tunes(config: str) -> list[Goal]:
     """Held-out tunes, and what sampled ones are worth."""
     tunes = Measure.TUNES
@@ -46,6 +52,8 @@ GOALS: dict[str, Goal] = {
         Goal("order_lstm", "order_lstm", "accuracy", 0.99),
         Goal("stories", "stories", "accuracy", None),
         Goal("wikitext2_bert", "wikitext2_bert", "accuracy", None),
+        _fine_tuned("wikitext2_bert:sst2"),
+        _fine_tuned("wikitext2_bert:sst2_from_nothing"),
         Goal("dates", "dates", "exact_match", 0.99),
         Goal("numbers", "numbers", "exact_match", 0.99),
         Goal(

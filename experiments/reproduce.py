@@ -68,6 +68,8 @@ def run(arguments: Arguments) -> int:
     for number in range(asked.num_seeds):
         seed = number if asked.num_seeds > 1 else config.training.seed
         one = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=seed))
+        if goal.after:
+            one = begin_after(goal, one, folder.parent / goal.after / f"seed{seed}")
         status = train(one, folder / f"seed{seed}")
         if status:
             return status
@@ -80,6 +82,21 @@ def run(arguments: Arguments) -> int:
         overrides = dict(arguments.overrides)
         record(goal, {**summary, "values": values, "overrides": overrides, "runs": runs})
     return program.DONE
+
+
+def begin_after(goal: Goal, config: ExperimentConfig, earlier: Path) -> ExperimentConfig:
+    """Returns the config with an earlier run's tokenizer, and its parameters if it begins with any.
+
+    Raises:
+      UserError: the run is not there.
+    """
+    if not earlier.exists():
+        raise UserError(
+            f"{earlier}: does not exist, and {goal.name} begins with what is there: "
+            f"reproduce {goal.after} first"
+        )
+    read = ["data.tokenizer_path"] + ["training.init_from"] * bool(config.training.init_from)
+    return override(config, [(name, str(earlier)) for name in read])
 
 
 def train(config: ExperimentConfig, workdir: Path) -> int:

@@ -5,8 +5,7 @@
     python launch.py evaluate --workdir=runs/wikitext2_bert --split=test
     python launch.py train --config=wikitext2_bert:sst2 --workdir=runs/wikitext2_bert_sst2
     python launch.py evaluate --workdir=runs/wikitext2_bert_sst2
-    python launch.py train --config=wikitext2_bert:sst2 --config.training.init_from=none \
-        --workdir=runs/sst2_from_nothing
+    python launch.py train --config=wikitext2_bert:sst2_from_nothing --workdir=runs/from_nothing
 
 8192 byte pairs, learned from WikiText-2; 15 % of each window of 64 are to be guessed, beside the
 unigram on the very same tokens. `sst2` begins with the parameters of runs/wikitext2_bert
@@ -24,7 +23,7 @@ from seqmodels.config.tasks import ClassificationConfig, MaskedLanguageModelConf
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
 from seqmodels.config.transformers import BERTConfig
 
-VARIANTS = ("default", "sst2")
+VARIANTS = ("default", "sst2", "sst2_from_nothing")
 
 LENGTH = 64
 PRETRAINED = "runs/wikitext2_bert"
@@ -40,7 +39,9 @@ def get_config(variant: str) -> ExperimentConfig:
         num_token_types=1,
         dropout_rate=0.1,
     )
-    return fine_tuned(model) if variant == "sst2" else pretrained(model)
+    if variant == "default":
+        return pretrained(model)
+    return fine_tuned(model, PRETRAINED if variant == "sst2" else None)
 
 
 def pretrained(model: BERTConfig) -> ExperimentConfig:
@@ -64,7 +65,7 @@ def pretrained(model: BERTConfig) -> ExperimentConfig:
     )
 
 
-def fine_tuned(model: BERTConfig) -> ExperimentConfig:
+def fine_tuned(model: BERTConfig, init_from: str | None) -> ExperimentConfig:
     """Sentences of SST-2, five epochs."""
     return ExperimentConfig(
         model=model,
@@ -85,7 +86,7 @@ def fine_tuned(model: BERTConfig) -> ExperimentConfig:
             log_every=50,
             evaluate_every=220,
             checkpoint_every=220,
-            init_from=PRETRAINED,
+            init_from=init_from,
         ),
         evaluation=EvaluationConfig(batch_size=128),
     )

@@ -42,6 +42,8 @@ class Goal:
       published, source: a figure of others and whose; None where none is known in this protocol.
       lower_is_better: of the metric.
       split: what is measured on, by `Measure.EVALUATION`.
+      after: the goal whose run has to be there before; its tokenizer is read, and its parameters
+        are begun with where the config begins with those of any run.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Goal:
     lower_is_better: bool = False
     split: str = "test"
     measure: Measure = Measure.EVALUATION
+    after: str | None = None
 
     def is_met(self, value: float) -> bool | None:
         """Whether a value reaches the goal; NaN reaches none."""

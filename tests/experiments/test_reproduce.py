@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from experiments import goals, reproduce
+from seqmodels.config.errors import UserError
 from seqmodels.config.files import load_config
+from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.validate import validate
 from seqmodels.data.datasets import scales
 from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page
@@ -90,6 +92,19 @@ def test_a_goal_is_trained_for_measured_and_recorded(
     assert run["hardware"] == "a better one" != run["measured"]["hardware"]
     assert again["seconds"] > 4000
     assert "a better one" in (tmp_path / "results.md").read_text()
+
+
+@pytest.mark.parametrize("variant", ["sst2", "sst2_from_nothing"])
+def test_a_goal_begins_with_what_an_earlier_run_left(tmp_path: Path, variant: str) -> None:
+    config, earlier = load_config(f"wikitext2_bert:{variant}"), tmp_path / "earlier" / "seed0"
+    goal = goals.GOALS[f"wikitext2_bert_{variant}"]
+    with pytest.raises(UserError, match="does not exist, .* reproduce wikitext2_bert first"):
+        reproduce.begin_after(goal, config, earlier)
+    earlier.mkdir(parents=True)
+    made = reproduce.begin_after(goal, config, earlier)
+    assert isinstance(made.data, LabelledTextDataConfig)
+    assert made.data.tokenizer_path == str(earlier)
+    assert made.training.init_from == (str(earlier) if variant == "sst2" else None)
 
 
 @pytest.mark.hard
