@@ -6,6 +6,7 @@ from seqmodels.config.errors import UserError, suggest
 from seqmodels.evaluation.goals import Goal, Measure
 
 _TUTORIAL = "a public tutorial series"
+_OTHERS = "English to German, BPE"
 
 
 def _shakespeare(
@@ -68,6 +69,8 @@ GOALS: dict[str, Goal] = {
         Goal("multi30k_bahdanau", "multi30k_bahdanau", "bleu", 28.3, 28.3, _TUTORIAL),
         Goal("multi30k_luong", "multi30k_luong", "bleu", None),
         Goal("multi30k_transformer", "multi30k_transformer", "bleu", 36.5, 36.5, _TUTORIAL),
+        Goal("multi30k_bahdanau_bpe", "multi30k_bahdanau:bpe", "bleu", 39.0, 39.0, _OTHERS),
+        Goal("multi30k_transformer_bpe", "multi30k_transformer:bpe", "bleu", 41.0, 41.0, _OTHERS),
     ]
 }
 

@@ -8,10 +8,15 @@ words are cut by a rule, not by spaCy; the learning rate warms up and falls by a
 theirs is constant; and each step of the decoder reads the target's word before it, where theirs,
 if recurrent, read their own in half of the steps.
 
+`make_bpe_config`: figures that others have from English to German with byte pairs. 8,000 of them, of
+both sides together; texts as they are written; a beam of 5; BLEU of WMT's words.
+
 Other directions: --config.data.source_language and --config.data.target_language, each en, de, fr.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 from seqmodels.config.data import Language, PairsDataConfig, TextForm, TokenizerKind
 from seqmodels.config.experiment import ExperimentConfig
@@ -48,4 +53,24 @@ def make_config(
             num_steps=2300, log_every=50, evaluate_every=230, checkpoint_every=230
         ),
         evaluation=EvaluationConfig(batch_size=128, beam_size=1, bleu_tokenizer=BleuTokenizer.NONE),
+    )
+
+
+def make_bpe_config(model: ModelConfig, *, label_smoothing: float = 0.0) -> ExperimentConfig:
+    """Returns the experiment of a model on byte pairs, English to German, for 30 epochs."""
+    config = make_config(model, warmup_steps=400)
+    return dataclasses.replace(
+        config,
+        data=PairsDataConfig(
+            name="multi30k",
+            source_language=Language.EN,
+            target_language=Language.DE,
+            tokenizer=TokenizerKind.BPE,
+            vocab_size=8000,
+            batch_size=128,
+            max_shapes=4,
+        ),
+        task=TranslationConfig(label_smoothing=label_smoothing),
+        training=dataclasses.replace(config.training, num_steps=6900, ema_decay=0.999),
+        evaluation=EvaluationConfig(batch_size=128, beam_size=5),
     )

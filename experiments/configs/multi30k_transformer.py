@@ -9,17 +9,32 @@ al., 2017). Goal: BLEU 36.5 on the 1,000 pairs of test 2016, greedy, on words in
 public tutorial series has for this model of 9.04M parameters, at a test perplexity of 5.32 under
 teacher forcing. Not run yet. Differs from it: sines for positions, a warm-up and a cosine instead
 of a constant rate. Shared: `_multi30k.py`.
+
+Variant `bpe`: English to German, byte pairs; 4 + 4 layers of 128, 4 heads, feed-forward part of
+256, dropout 0.3, label smoothing 0.1, one table for both sides and the logits. Goal: BLEU 41.0,
+which was published of about 2.6M parameters with a beam of 5 and the average of the last 10
+checkpoints, where this has a moving average. Not run yet.
 """
 
 from __future__ import annotations
 
-from experiments.configs._multi30k import make_config
+from experiments.configs._multi30k import make_bpe_config, make_config
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.transformers import EmbeddingTying, TransformerConfig
 
-VARIANTS = ("default",)
+VARIANTS = ("default", "bpe")
 
 
 def get_config(variant: str) -> ExperimentConfig:
+    if variant == "bpe":
+        tiny = TransformerConfig(
+            num_encoder_layers=4,
+            num_decoder_layers=4,
+            model_dim=128,
+            num_heads=4,
+            mlp_dim=256,
+            dropout_rate=0.3,
+        )
+        return make_bpe_config(tiny, label_smoothing=0.1)
     model = TransformerConfig(tie_embeddings=EmbeddingTying.NONE)
     return make_config(model, peak_lr=5e-4, warmup_steps=400)
