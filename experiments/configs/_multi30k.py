@@ -8,8 +8,8 @@ words are cut by a rule, not by spaCy; the learning rate warms up and falls by a
 theirs is constant; and each step of the decoder reads the target's word before it, where theirs,
 if recurrent, read their own in half of the steps.
 
-`make_bpe_config`: figures that others have from English to German with byte pairs. 8,000 of them, of
-both sides together; texts as they are written; a beam of 5; BLEU of WMT's words.
+`make_bpe_config`: figures that others have from English to German with byte pairs. 10,000 of them,
+for both sides; texts as they are written; a beam of 5; BLEU of WMT's words.
 
 Other directions: --config.data.source_language and --config.data.target_language, each en, de, fr.
 """
@@ -66,7 +66,7 @@ def make_bpe_config(model: ModelConfig, *, label_smoothing: float = 0.0) -> Expe
             source_language=Language.EN,
             target_language=Language.DE,
             tokenizer=TokenizerKind.BPE,
-            vocab_size=8000,
+            vocab_size=10_000,
             batch_size=128,
             max_shapes=4,
         ),
