@@ -42,7 +42,7 @@ def define(values: flags.FlagValues) -> None:
     integer("num_samples", 1, "texts to make at once", **one)
     integer("max_tokens", 500, "most new tokens of each text", **one)
     integer("min_tokens", 0, "least, with --end", **zero)
-    string("end", "", r"a text ends behind this; \n is a line feed", flag_values=values)
+    string("end", "", r"a text ends where it contains this; \n is a line feed", flag_values=values)
     number("temperature", 1.0, "divides the logits; 0 is greedy", **zero)
     integer("top_k", None, "draw from the k most probable tokens only", **one)
     number("top_p", None, "draw from the fewest tokens of that share only", upper_bound=1, **zero)

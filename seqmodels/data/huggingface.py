@@ -123,6 +123,14 @@ class HuggingFaceTokenizer(SavedTokenizer):
         """
         return _PieceStream(self._pieces) if self.lossless else _WindowStream(self, after)
 
+    def pieces(self, *, starts_line: bool) -> list[bytes]:
+        """Returns what each token writes: of a tokenizer that loses something, behind an `a`."""
+        if self.lossless:
+            return self._pieces
+        before = [] if starts_line else self.encode("a", unknown=True).tolist()
+        cut = len(self.decode(before))
+        return [self.decode([*before, i])[cut:].encode() for i in range(self.vocab_size)]
+
     def to_json(self) -> dict[str, Any]:
         """Returns what `tokenizer_from_json` takes."""
         size = self.vocab_size

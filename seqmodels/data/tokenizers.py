@@ -103,6 +103,10 @@ class Tokenizer(Protocol):
         """Returns a decoder for tokens that come a few at a time, behind the tokens `after`."""
         ...
 
+    def pieces(self, *, starts_line: bool) -> list[bytes]:
+        """Returns what each token writes, [V] in UTF-8, within a line or at its beginning."""
+        ...
+
     def to_json(self) -> dict[str, Any]:
         """Returns what `tokenizer_from_json` takes."""
         ...
@@ -169,6 +173,10 @@ class ByteTokenizer(_Plain):
     def decode_stream(self, after: Any = ()) -> TextStream:
         """Returns a decoder that holds back the bytes of an unfinished character."""
         return _ByteStream()
+
+    def pieces(self, *, starts_line: bool) -> list[bytes]:
+        """Returns the bytes."""
+        return [bytes([byte]) for byte in range(self.vocab_size)]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `tokenizer_from_json` takes."""
@@ -255,6 +263,10 @@ class CharacterTokenizer(_Plain):
     def decode_stream(self, after: Any = ()) -> TextStream:
         """Returns a decoder; every token is a whole character."""
         return _CharacterStream(self)
+
+    def pieces(self, *, starts_line: bool) -> list[bytes]:
+        """Returns the characters, U+FFFD for <unk>."""
+        return [self.decode(i).encode("utf-8", "surrogatepass") for i in range(self.vocab_size)]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `tokenizer_from_json` takes."""

@@ -100,6 +100,13 @@ class WordTokenizer(SavedTokenizer):
         """Returns a decoder; the first word is set apart from the tokens `after` by a space."""
         return _WordStream(self, np.atleast_1d(np.asarray(after)))
 
+    def pieces(self, *, starts_line: bool) -> list[bytes]:
+        """Returns the words, each behind a space unless it starts a line."""
+        space = "" if starts_line else " "
+        pieces = [f"{space}{word}".encode("utf-8", "surrogatepass") for word in self.words]
+        pieces[self.eos_id] = b"\n"
+        return pieces
+
     def to_json(self) -> dict[str, Any]:
         """Returns what `tokenizer_from_json` takes."""
         return {"kind": self.kind, "words": self.words[len(_MARKS) :]}

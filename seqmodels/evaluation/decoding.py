@@ -7,7 +7,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.evaluation.prefill import Prompts, Reader, choose_capacity, position_limit, readout
-from seqmodels.evaluation.sampling import Ending, Sampling, choose, forbid_end, row_keys
+from seqmodels.evaluation.sampling import Sampling, choose, forbid_end, row_keys
 from seqmodels.types import Carry, Params
 
 _log = logging.getLogger(__name__)
@@ -23,6 +23,29 @@ _log = logging.getLogger(__name__)
 _MAX_BLOCK = 32  # tokens a row between two looks of the host
 
 TokenCallback = Callable[[np.ndarray], None]
+
+
+@runtime_checkable
+class Ending(Protocol):
+    """Where the rows of a request end, ahead of their greatest length; see `texts.Texts`.
+
+    Attributes:
+      ended: [B] bool, which have.
+    """
+
+    ended: np.ndarray
+
+    def take(self, new: np.ndarray) -> None:
+        """Reads the next tokens [B, n]; overwrites with -1 those behind the end of a row."""
+        ...
+
+    def forbidden(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """What ends a row too early: a table [S, V] from states and tokens to states.
+
+        It has -1 where a token ends the row; the states that the rows [B] begin in; and the least
+        tokens of a row, before which no token may end it.
+        """
+        ...
 
 
 @dataclasses.dataclass
@@ -60,10 +83,10 @@ def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: 
 
 
 def _first(
-    logits: jax.Array, recent: jax.Array, key: jax.Array, limits: Any, **how: bool
+    logits: jax.Array, states: jax.Array, key: jax.Array, limits: Any, **how: bool
 ) -> jax.Array:
-    thresholds, ending = limits
-    logits = forbid_end(logits, recent, 0, ending)
+    thresholds, forbidden = limits
+    logits = forbid_end(logits, states, 0, forbidden)
     return choose(logits, row_keys(key, len(logits), 0), thresholds, **how)
 
 
@@ -83,18 +106,18 @@ def _block(
     The count is dynamic: one program serves every block.
 
     Args:
-      last: the token to read [B], and those before it that may begin an end.
+      last: the token to read, and the state before it, in the table of `Ending`; [B] each.
     """
-    thresholds, ending = limits
+    thresholds, forbidden = limits
 
     def body(i: jax.Array, state: Any) -> Any:
-        carry, (token, recent), made = state
+        carry, (token, before), made = state
         features, carry = model.apply({"params": params}, token[:, None], carry, train=False)
-        recent = jnp.concatenate([recent, token[:, None]], axis=1)[:, 1:]
+        before = forbidden[0][before, token]
         logits = readout(model, params, features[:, 0])
-        logits = forbid_end(logits, recent, index + i, ending)
+        logits = forbid_end(logits, before, index + i, forbidden)
         token = choose(logits, row_keys(key, len(token), index + i), thresholds, **how)
-        return carry, (token, recent), made.at[:, i].set(token)
+        return carry, (token, before), made.at[:, i].set(token)
 
     made = jnp.zeros((len(last[0]), _MAX_BLOCK), jnp.int32)
     return jax.lax.fori_loop(0, count, body, (carry, last, made))
@@ -136,7 +159,7 @@ class Decoder:
         *,
         max_tokens: int,
         sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
-        ending: Ending = Ending(),  # noqa: B008 (frozen)
+        ending: Ending | None = None,
         seed: int = 0,
         on_tokens: TokenCallback | None = None,
         on_notice: Callable[[str], None] = _log.warning,
@@ -149,7 +172,7 @@ class Decoder:
           prompts: one or more arrays of tokens, of any lengths above 0.
           max_tokens: most new tokens of each row.
           sampling: how tokens are chosen.
-          ending: where a row ends before that.
+          ending: where a row ends before that; None = nowhere.
           seed: of the choices.
           on_tokens: called with [B, n] new tokens as they come, n from 1 to 32; -1 behind the end
             of a row.
@@ -160,10 +183,6 @@ class Decoder:
           UserError: see `check_request`.
         """
         check_request(prompts, max_tokens, self._limit, strict_length)
-        if ending.min_tokens > max_tokens:
-            raise UserError(
-                f"--min_tokens={ending.min_tokens}: allowed are up to --max_tokens, {max_tokens}"
-            )
         request = _Request(self, params, prompts, max_tokens, sampling, ending, seed)
         if request.outgrows:
             on_notice(
@@ -183,12 +202,15 @@ class _Request:
         prompts: Prompts,
         max_tokens: int,
         sampling: Sampling,
-        ending: Ending,
+        ending: Ending | None,
         seed: int,
     ) -> None:
         self._decoder, self._params, self._max_tokens = decoder, params, max_tokens
         self._key, self._ending = jax.random.key(seed), ending
-        self._limits = (sampling.thresholds(decoder._vocab_size), ending.numbers())
+        none = np.zeros((1, decoder._vocab_size)), np.zeros(len(prompts)), 0
+        table, states, least = none if ending is None else ending.forbidden()
+        table, self._states = jnp.asarray(table, jnp.int32), jnp.asarray(states, jnp.int32)
+        self._limits = (sampling.thresholds(decoder._vocab_size), (table, np.int32(least)))
         self._how = {"greedy": sampling.greedy, "truncates": sampling.truncates}
         self._prompts = [np.asarray(p, np.int32) for p in prompts]
         limit, longest = decoder._limit, max(len(p) for p in prompts)
@@ -198,28 +220,23 @@ class _Request:
         self.window = max(self._bound // 2, 1)
         self._capacity = choose_capacity(needed, limit)
         self._made = np.full((len(prompts), max_tokens), -1, np.int32)
-        self._ended = np.zeros(len(prompts), bool)
-        # The ends of the prompts, which the end of a text may begin in; -1 is no token.
-        nothing = np.full(ending.context, -1, np.int32)
-        tails = [np.concatenate([nothing, p])[len(p) :] for p in self._prompts]
-        self._tails = np.stack(tails)
 
     def run(self, on_tokens: TokenCallback | None) -> Generation:
         decoder, how = self._decoder, self._how
         texts = [p if len(p) <= self._bound else p[-self.window :] for p in self._prompts]
         used = np.array([len(t) for t in texts])  # positions taken, a row
         carry, logits = decoder._reader(self._params, texts, self._capacity)
-        token = decoder._first(logits, self._tails, self._key, self._limits, **how)
+        token = decoder._first(logits, self._states, self._key, self._limits, **how)
         self._deliver((token, 1, 0), on_tokens)
         # No token yet: compiles the loop, so that the clock below times generation alone.
-        carry, last, _ = self._run_block(carry, (token, self._tails), 1, 0)
+        carry, last, _ = self._run_block(carry, (token, self._states), 1, 0)
         if self.outgrows:  # the same for refills, and no row is refilled
             blank = [np.zeros(self.window - 1, np.int32)] * len(texts)
             carry = self._take_over(np.zeros(len(texts), bool), blank, carry)
         jax.block_until_ready((carry, last))
         started = time.perf_counter()
         done, block, unread = 1, 1, None
-        while done < self._max_tokens and not self._ended.all():
+        while done < self._max_tokens and not self._all_ended():
             if (used == self._bound).any():
                 unread = self._deliver(unread, on_tokens)
                 carry = self._refill(carry, used, done)
@@ -233,6 +250,9 @@ class _Request:
         seconds = time.perf_counter() - started
         rate = len(texts) * (done - 1) / seconds if done > 1 else 0.0
         return Generation(self._made, rate)
+
+    def _all_ended(self) -> bool:
+        return self._ending is not None and bool(self._ending.ended.all())
 
     def _run_block(self, carry: Carry, last: Any, index: int, count: int) -> Any:
         return self._decoder._block(
@@ -271,24 +291,11 @@ class _Request:
             return
         tokens, count, at = block
         host = np.array(tokens).reshape(len(self._prompts), -1)[:, :count]
-        self._cut(host, at)
+        if self._ending is not None:
+            self._ending.take(host)
         self._made[:, at : at + count] = host
         if on_tokens is not None:
             on_tokens(host)
-
-    def _cut(self, new: np.ndarray, at: int) -> None:
-        """Overwrites with -1 what stands behind the end of a row."""
-        new[self._ended] = -1
-        end, context = self._ending.tokens, self._ending.context
-        if not end:
-            return
-        before = np.concatenate([self._tails, self._made[:, :at]], axis=1)
-        whole = np.concatenate([before[:, at:], new], axis=1)  # `context` tokens, and the new ones
-        parts = np.lib.stride_tricks.sliding_window_view(whole, context + 1, axis=1)
-        ends = (parts == np.array(end)).all(axis=2) & ~self._ended[:, None]
-        behind = np.cumsum(ends, axis=1) - ends > 0
-        new[behind] = -1
-        self._ended |= ends.any(axis=1)
 
 
 _decoders: list[Decoder] = []
@@ -303,13 +310,12 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    end: tuple[int, ...] = (),
-    min_tokens: int = 0,
+    ending: Ending | None = None,
     seed: int = 0,
     on_tokens: TokenCallback | None = None,
     strict_length: bool = False,
 ) -> list[np.ndarray]:
-    """The new tokens of each row, up to the tokens `end` and with them; see `Decoder.generate`.
+    """The new tokens of each row, up to its end; see `Decoder.generate`.
 
     The decoder of a model object is kept, so that further calls compile nothing.
     """
@@ -322,7 +328,7 @@ def generate(
         prompts,
         max_tokens=max_tokens,
         sampling=Sampling(temperature, top_k, top_p),
-        ending=Ending(end, min_tokens),
+        ending=ending,
         seed=seed,
         on_tokens=on_tokens,
         strict_length=strict_length,

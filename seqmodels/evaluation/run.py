@@ -26,8 +26,9 @@ from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.decoding import Decoder
 from seqmodels.evaluation.evaluate import Evaluator, Progress
 from seqmodels.evaluation.opening import parse_step, read_config
-from seqmodels.evaluation.sampling import Ending, Sampling
+from seqmodels.evaluation.sampling import Sampling
 from seqmodels.evaluation.specs import spec_from_json
+from seqmodels.evaluation.texts import Texts
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.training.checkpoints import Checkpoints
@@ -234,9 +235,8 @@ def generate_text(
       prompts: one or more; lengths may differ.
       max_tokens: most new tokens of each text.
       temperature, top_k, top_p: see `Sampling`.
-      end: a text ends behind the tokens of this one, which are part of it; none = at max_tokens.
-        A tokenizer that cuts it otherwise within a text passes it over.
-      min_tokens: least new tokens, with `end`; see `Ending`.
+      end: a text ends where it contains this one, which is part of it; none = at max_tokens.
+      min_tokens: least new tokens, with `end`; see `Texts`.
       strict_length: refuse what the model has no positions for.
       on_text: called with the number of a text and the next piece of it, whole characters only.
       on_notice: called once, with one line, where a text outgrows the model's positions.
@@ -247,38 +247,39 @@ def generate_text(
     if num_samples < 1:
         raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
     tokenizer = writing_tokenizer(run)
-    ends = tuple(tokenizer.encode(end).tolist())
-    if end and not ends:
-        raise UserError(f"--end={end!r}: is no token of the run's {tokenizer.kind} tokenizer")
+    check_end(tokenizer, end, min_tokens, max_tokens)
     prompts = [p for p in prompts for _ in range(num_samples)]
     encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
-    streams = [tokenizer.decode_stream(tokens) for tokens in encoded]
-    continuations = [""] * len(prompts)
-
-    def tell(row: int, text: str) -> None:
-        continuations[row] += text
-        if text and on_text is not None:
-            on_text(row, text)
-
-    def on_tokens(tokens: np.ndarray) -> None:
-        for row, stream in enumerate(streams):
-            if len(new := tokens[row][tokens[row] >= 0]):
-                tell(row, stream.feed(new))
-
+    texts = Texts(tokenizer, prompts, encoded, end=end, min_tokens=min_tokens, on_text=on_text)
     generation = run.decoder.generate(
         run.params,
         encoded,
         max_tokens=max_tokens,
         sampling=Sampling(temperature, top_k, top_p),
-        ending=Ending(ends, min_tokens),
+        ending=texts,
         seed=seed,
-        on_tokens=on_tokens,
         on_notice=on_notice,
         strict_length=strict_length,
     )
-    for row, stream in enumerate(streams):
-        tell(row, stream.flush())
-    return GeneratedText(prompts, continuations, generation.tokens, generation.tokens_per_second)
+    texts.finish()
+    made = texts.continuations
+    return GeneratedText(prompts, made, generation.tokens, generation.tokens_per_second)
+
+
+def check_end(tokenizer: Tokenizer, end: str, min_tokens: int, max_tokens: int) -> None:
+    """Refuses what no text can end with, and a least length that cannot be kept.
+
+    Raises:
+      UserError: see above.
+    """
+    if tokenizer.lossless:
+        tokenizer.encode(end)  # tells of symbols that the tokenizer cannot write
+    if min_tokens < 0:
+        raise UserError(f"--min_tokens={min_tokens}: allowed are 0 and above")
+    if min_tokens and not end:
+        raise UserError(f"--min_tokens={min_tokens}: is only for --end=TEXT")
+    if min_tokens > max_tokens:
+        raise UserError(f"--min_tokens={min_tokens}: allowed are up to --max_tokens, {max_tokens}")
 
 
 def writing_tokenizer(run: Run) -> Tokenizer:

@@ -6,7 +6,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from seqmodels.config.errors import UserError
@@ -51,52 +50,21 @@ class Sampling:
         return float(self.temperature) or 1.0, top_k, float(top_p)
 
 
-@dataclasses.dataclass(frozen=True)
-class Ending:
-    """Where a sampled text ends, ahead of its greatest length.
-
-    Attributes:
-      tokens: behind these tokens in a row, prompt and new ones; none = nowhere.
-      min_tokens: least new tokens, those of `tokens` among them. Before, the last of `tokens` is
-        never drawn where it would complete them.
-    """
-
-    tokens: tuple[int, ...] = ()
-    min_tokens: int = 0
-
-    def __post_init__(self) -> None:
-        if self.min_tokens < 0:
-            raise UserError(f"--min_tokens={self.min_tokens}: allowed are 0 and above")
-        if self.min_tokens and not self.tokens:
-            raise UserError(f"--min_tokens={self.min_tokens}: is only for --end=TEXT")
-
-    @property
-    def context(self) -> int:
-        """How many tokens before one decide whether it is the end."""
-        return max(len(self.tokens) - 1, 0)
-
-    def numbers(self) -> tuple[np.ndarray, np.int32]:
-        """The tokens, -1 for none, and min_tokens, for `forbid_end`."""
-        return np.array(self.tokens or (-1,), np.int32), np.int32(self.min_tokens)
-
-
 def forbid_end(
     logits: Float[Array, "B V"],
-    recent: Int[Array, "B L"],
+    states: Int[Array, " B"],
     index: Int[Array, ""] | int,
-    ending: tuple[Int[Array, " _"], Int[Array, ""]],
+    forbidden: tuple[Int[Array, "S V"], Int[Array, ""] | int],
 ) -> Float[Array, "B V"]:
     """Sets what would end a text too early to -inf.
 
     Args:
-      recent: the tokens before, as many as `Ending.context`.
+      states: of each text, the row of the table.
       index: of the token to be drawn, among the new ones.
-      ending: `Ending.numbers`.
+      forbidden: a table with -1 where a token ends a text, and the least tokens of one.
     """
-    tokens, least = ending
-    would_end = (recent == tokens[None, :-1]).all(axis=1) & (index + 1 < least)
-    last = jnp.arange(logits.shape[-1]) == tokens[-1]
-    return jnp.where(would_end[:, None] & last[None], -jnp.inf, logits)
+    table, least = forbidden
+    return jnp.where((table[states] < 0) & (index + 1 < least), -jnp.inf, logits)
 
 
 def row_keys(key: Key[Array, ""], num_rows: int, index: Int[Array, ""] | int) -> Key[Array, " B"]:

@@ -17,7 +17,7 @@ from seqmodels.config.tasks import ClassificationConfig, LanguageModelConfig, Tr
 from seqmodels.data.common import make_task
 from seqmodels.data.pair_tokenizer import PairTokenizer
 from seqmodels.data.text_labels import TextLabels
-from seqmodels.data.tokenizers import CharacterTokenizer
+from seqmodels.data.tokenizers import CharacterTokenizer, Tokenizer
 from seqmodels.evaluation.run import Run
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
@@ -25,7 +25,11 @@ from seqmodels.models.initialize import init_params
 
 def make_run(model: ModelConfig, symbols: str, unknown_symbols: bool = False) -> Run:
     """A run over characters."""
-    tokenizer = CharacterTokenizer(symbols, unknown_symbols)
+    return make_text_run(model, CharacterTokenizer(symbols, unknown_symbols))
+
+
+def make_text_run(model: ModelConfig, tokenizer: Tokenizer) -> Run:
+    """A run over text."""
     return _make(ExperimentConfig(model, TextDataConfig(), LanguageModelConfig()), tokenizer)
 
 

@@ -160,37 +160,6 @@ def test_a_long_prompt_is_read_in_chunks(monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_array_equal(chunked, whole)
 
 
-def first_end(text: list[int], end: list[int], least: int) -> int:
-    """New tokens of a text [prompt of 2, new ones] up to its end, all where there is none."""
-    for at in range(least, len(text) - 1):
-        if text[: at + 2][-len(end) :] == end:
-            return at
-    return len(text) - 2
-
-
-@pytest.mark.parametrize("kind", ["gpt", "recurrent"])
-def test_a_text_ends_behind_its_end_and_not_too_early(kind: str) -> None:
-    model, params, _ = built(kind)
-    prompts = [prompt(2), prompt(2, seed=1), prompt(2, seed=2)]
-    make = functools.partial(generate, model, params, prompts, max_tokens=60, seed=3)
-    free = [[*p.tolist(), *new.tolist()] for p, new in zip(prompts, make(), strict=True)]
-    # Tokens of the first row: an end that comes, the one of two tokens begins in the prompt too.
-    for end in ([free[0][6]], free[0][1:3], free[0][9:12]):
-        plain = make(end=tuple(end))
-        for row, new in enumerate(plain):
-            assert new.tolist() == free[row][2 : 2 + first_end(free[row], end, 1)]
-        assert len(plain[0]) < 60
-        for least in (len(plain[0]) + 1, 60):  # one more than where the first row ended
-            for row, new in enumerate(make(end=tuple(end), min_tokens=least)):
-                assert least <= len(new) <= 60
-                text = [*prompts[row].tolist(), *new.tolist()]
-                assert first_end(text, end, 1) == len(new)
-    with pytest.raises(UserError, match="--min_tokens=61: allowed are up to --max_tokens, 60"):
-        make(end=(1,), min_tokens=61)
-    with pytest.raises(UserError, match="--min_tokens=1: is only for --end=TEXT"):
-        make(min_tokens=1)
-
-
 @pytest.mark.parametrize("max_tokens", [1, 2, 50, 100])
 def test_tokens_are_handed_on_as_they_come(max_tokens: int) -> None:
     _, params, decoder = built("recurrent")

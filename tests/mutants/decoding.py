@@ -8,7 +8,8 @@ from tests.mutants.mutant import Mutant
 
 SCORER, SCORING = "evaluation.scoring:Scorer", "evaluation.test_scoring"
 TRANSLATING = "evaluation.test_translate"
-BEAM, DECODER = "evaluation.test_beam", "evaluation.test_decoding"
+BEAM, TEXTS = "evaluation.test_beam", "evaluation.test_texts"
+WRITTEN = f"{TEXTS}:test_a_text_ends_where_it_contains_its_end"
 TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
 DECODING = {
     "a beam does not reorder its carry": Mutant(
@@ -72,12 +73,28 @@ DECODING = {
     ),
     "a text may end one token too early": Mutant(
         *("evaluation.sampling:forbid_end", "(index + 1 < least)", "(index + 2 < least)"),
-        *(f"{DECODER}:test_a_text_ends_behind_its_end_and_not_too_early", ("recurrent",)),
+        *(f"{TEXTS}:test_generation_ends_there_and_not_too_early", ("bpe",)),
     ),
     "an end may not begin in the prompt": Mutant(
-        "evaluation.decoding:_Request._cut",
-        *("np.concatenate([self._tails, ", "np.concatenate([self._tails * 0 - 1, "),
-        *(f"{DECODER}:test_a_text_ends_behind_its_end_and_not_too_early", ("recurrent",)),
+        *("evaluation.texts:Texts.__init__", "self._tail(prompt) for", "'' for"),
+        *(WRITTEN, ("character",)),
+    ),
+    "an end is sought within each token alone": Mutant(
+        *("evaluation.texts:Texts._cut", "whole = before + text", "whole = text"),
+        *(WRITTEN, ("word",)),
+    ),
+    "what a token has behind the end is written": Mutant(
+        *("evaluation.texts:Texts._cut", "return text if at < 0 else", "return text if True else"),
+        f"{TEXTS}:test_what_a_token_has_behind_the_end_is_not_written",
+    ),
+    "half a character behind the end is written": Mutant(
+        *("evaluation.texts:Texts.finish", "~self.ended", "self.ended | True"),
+        f"{TEXTS}:test_half_a_character_behind_the_end_is_not_written",
+    ),
+    "words at the beginning of a line have a space before them": Mutant(
+        "evaluation.texts:end_table",
+        *("np.where(np.array([*at_start, True])[:, None], starting, within)", "within"),
+        f"{TEXTS}:test_words_stand_behind_a_space_but_not_at_the_beginning_of_a_line",
     ),
     "a translation may have <bos> in it": Mutant(
         *("evaluation.beam:_continuations", "(token != settings.never) & ", ""),
