@@ -57,7 +57,7 @@ def run(arguments: Arguments) -> int:
     beam = beam_flags.read_beam(asked, config)
     images = config.data.kind == "images"
     given = find_images(asked.input) if images else find_lines(asked.input)
-    output = check_output(asked.output)
+    output = check_output(asked.output, asked.input)
     program.set_up_jax(config)
     from seqmodels.evaluation.predict import make_predictor
     from seqmodels.evaluation.run import load_run
@@ -149,14 +149,19 @@ def find_images(pattern: str | None) -> Given:
     return ((str(file), str(file)) for file in files)
 
 
-def check_output(name: str | None) -> Path | None:
-    """The file to write; raises UserError where it could not be."""
+def check_output(name: str | None, pattern: str) -> Path | None:
+    """The file to write; raises UserError where it could not be, or is one of the inputs."""
     if name is None:
         return None
     path = Path(name).expanduser()
     if path.is_dir() or not path.parent.is_dir():
         what = "is a directory" if path.is_dir() else f"{path.parent} is no directory"
         raise UserError(f"--output={name}: {what}")
+    from seqmodels.data.datasets.text_file import find_files
+
+    folder = pattern == "-" or Path(pattern).expanduser().is_dir()
+    if path.exists() and not folder and any(map(path.samefile, find_files("--input", pattern))):
+        raise UserError(f"--output={name}: is one of the inputs")
     return path
 
 

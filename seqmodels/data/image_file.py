@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -29,17 +30,21 @@ def read_image(path: Path, image: ImageInput) -> UInt8[np.ndarray, "H W C"]:
     if image.channels not in _MODES:
         raise UserError(f"the run reads {image.channels} channels; of a file 1 or 3 can be read")
     try:
-        with Image.open(path) as opened:
+        # A warning about a damaged tag tells no file; what matters is raised.
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
             if opened.mode.startswith(_DEEP):  # Pillow would clip them at 255
                 raise UserError(
                     f"has more than 8 bits a channel (mode {opened.mode}); save it in 8"
                 )
             picture = opened.convert(_MODES[image.channels])
+    except UserError:
+        raise
     except UnidentifiedImageError:
         raise UserError("is no image that Pillow knows") from None
-    # Damaged PNG files raise SyntaxError.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    # A damaged file raises what its reader stumbles over: SyntaxError, struct.error, EOFError ..
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"cannot be read ({' '.join(reason.split())})") from None
     size = (image.width, image.height)
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.BILINEAR)

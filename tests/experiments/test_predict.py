@@ -86,6 +86,14 @@ def test_bad_lines_are_named(
     assert [p.name for p in tmp_path.iterdir()] == ["lines.txt"]
 
 
+def test_an_input_is_not_overwritten(door: FrontDoor, trained: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, "main\n")
+    for pattern in (path, tmp_path / "*.txt"):
+        words = ("predict", f"--workdir={trained}", f"--input={pattern}", f"--output={path}")
+        assert f"--output={path}: is one of the inputs" in door(*words).line
+    assert path.read_text() == "main\n"
+
+
 @pytest.mark.parametrize(
     ("flag", "told"),
     [
