@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+import hashlib
 from typing import Any
 
 from absl import flags
@@ -24,8 +24,11 @@ by sacrebleu.
 
 With --choices a language model answers questions instead: by the answer that is most likely behind
 the prompt. Each line of the file is {"prompt": text, "choices": [text, ..], "answer": number from
-0}; --num_shots of them are shown, with their answers, before each of the others.
+0}; --num_shots of them are shown, with their answers, before each of the others. Nothing of data is
+read then, and of evaluation only batch_size may be overridden.
 """
+CHOICES_FIELD = "evaluation.batch_size"
+"""The one field of the config that --choices obeys."""
 
 
 def define(values: flags.FlagValues) -> None:
@@ -79,10 +82,17 @@ def choose(arguments: Arguments, step: str | int) -> int:
     for name in ("split", "distributed"):
         if asked[name].present:
             raise UserError(f"--{name}={asked[name].value}: has no meaning with --choices")
+    for name, text in arguments.overrides:
+        if name != CHOICES_FIELD:
+            raise UserError(
+                f"--config.{name}={text}: has no meaning with --choices; {CHOICES_FIELD} may be set"
+            )
     from seqmodels.data.choices import read_questions
+    from seqmodels.data.datasets.text_file import find_file
 
-    path = Path(asked.choices).expanduser()
+    path = find_file("--choices", asked.choices)
     questions = read_questions(path, asked.num_shots)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     program.set_up_jax(config)
     from seqmodels.evaluation.choices import evaluate_choices
     from seqmodels.evaluation.evaluate import write_result
@@ -91,7 +101,9 @@ def choose(arguments: Arguments, step: str | int) -> int:
     run = load_run(workdir, step)
     found = evaluate_choices(run, questions, config.evaluation.batch_size)
     shots = f"-{asked.num_shots}shots" if asked.num_shots else ""
-    result = {"step": run.step, "split": f"choices-{path.stem}{shots}", "choices": str(path)}
+    # Files of one name, and one that was changed, ask other questions.
+    name = f"choices-{path.stem}-{digest[:8]}{shots}"
+    result = {"step": run.step, "split": name, "choices": str(path), "sha256": digest}
     result |= {"num_shots": asked.num_shots, **found}
     program.answer(arguments, result, choices_table(result))
     written = write_result(workdir, result)

@@ -55,7 +55,7 @@ def read_questions(path: Path, num_shots: int = 0) -> list[Question]:
 def _parse(where: str, line: str) -> Question:
     try:
         values: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: no JSON: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: must be an object with {', '.join(FIELDS)}")
@@ -69,6 +69,8 @@ def _parse(where: str, line: str) -> Question:
     texts = isinstance(choices, list) and all(isinstance(c, str) and c for c in choices)
     if not texts or len(choices) < 2:
         raise UserError(f"{where}: choices={choices!r}: must be two texts or more, none empty")
+    if len(set(choices)) < len(choices):
+        raise UserError(f"{where}: choices={choices!r}: two of them are the same")
     if type(answer) is not int or not 0 <= answer < len(choices):
         last = len(choices) - 1
         raise UserError(f"{where}: answer={answer!r}: must be a number from 0 to {last}")

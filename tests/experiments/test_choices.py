@@ -23,17 +23,26 @@ def test_questions_are_answered(door: FrontDoor, copy_of_trained: Path, tmp_path
     found = door(*words, "--json").json
     assert found["num_questions"] == 2
     assert found["accuracy"] == found["chance"] == found["baseline"]["accuracy"] == 0.5
-    name = f"choices-asked-{found['step']}.json"
-    assert json.loads((copy_of_trained / "evaluations" / name).read_text()) == found
-    told = door(*words).err
+    folder = copy_of_trained / "evaluations"
+    name = f"{found['split']}-{found['step']}.json"
+    assert name.startswith("choices-asked-")
+    assert json.loads((folder / name).read_text()) == found
+    told = door(*words, "--config.evaluation.batch_size=1").err
     assert "2 questions" in told and "no prompt" in told and "chance" in told
+    assert [path.name for path in folder.iterdir()] == [name]
+    ask(tmp_path, answer=1)  # other questions in a file of that name
+    assert door(*words, "--json").json["accuracy"] != found["accuracy"]
+    assert len(list(folder.iterdir())) == 2 and json.loads((folder / name).read_text()) == found
 
 
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
         ("--choices={}", "asked.jsonl, line 2: answer=5: must be a number from 0 to 1"),
-        ("--choices=none.jsonl", "none.jsonl: cannot read (No such file or directory)"),
+        ("--choices=none.jsonl", "--choices=none.jsonl: no such file"),
+        ("--choices=", "--choices= names no file"),
+        ("--choices={} --config.data.path=x", "--config.data.path=x: has no meaning with --choi"),
+        ("--choices={} --config.evaluation.context=carry", "; evaluation.batch_size may be set"),
         ("--choices={} --split=test", "--split=test: has no meaning with --choices"),
         ("--num_shots=1", "--num_shots: is only for --choices=FILE"),
         ("--choice={}", "evaluate has no such flag; did you mean 'choices'?"),
