@@ -25,7 +25,7 @@ class Problem:
     """What is wrong with a tune.
 
     Attributes:
-      kind: header, syntax, repeat (signs of repeats), bar (length) or empty.
+      kind: header, syntax, repeat (signs of repeats, or too many), bar (length) or empty.
       line: of the file, from 1.
       tune: its number and title.
       text: what.

@@ -16,6 +16,7 @@ from seqmodels.data.abc_notation import (
     cut_tunes,
     split_fields,
 )
+from seqmodels.data.abc_repeats import MOST_MINUTES, unfold
 
 _LENGTH = r"\d*(?:/+\d*)?"  # one way to match: in chords it is repeated
 _PITCH = r"(?:\^{1,2}|_{1,2}|=)?[A-Ga-g][,']*"
@@ -43,7 +44,6 @@ _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MIDDLE_C = 60
 _LONGEST = Fraction(64)  # whole notes: what is longer is a slip of the pen
 _MOST_BARS = 100  # of one rest
-_MOST_MINUTES = 60  # of a tune, without its repeats
 _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
@@ -106,6 +106,10 @@ class _Reader:
         for kind, check in (("repeat", check_repeats), ("bar", check_bars)):
             for line, what in check(self._tune):
                 self._tune.complain(kind, line, what)
+        try:
+            unfold(self._tune.bars)
+        except ValueError as error:
+            self._tune.complain("repeat", self._tune.line, str(error))
         self._tune.problems.sort(key=lambda problem: problem.line)
         return self._tune
 
@@ -201,8 +205,8 @@ class _Reader:
         if not 0 < length <= _LONGEST:
             raise ValueError(f"a length of {length} whole notes")
         minutes = self._minutes + length / (self._tempo or abc_keys.DEFAULT_TEMPO)
-        if minutes > _MOST_MINUTES:
-            raise ValueError(f"the tune would last longer than {_MOST_MINUTES} minutes")
+        if minutes > MOST_MINUTES:
+            raise ValueError(f"the tune would last longer than {MOST_MINUTES} minutes")
         self._minutes = minutes
         self._factor = Fraction(1)
         pitches = tuple(sorted({self._pitch(*_parts(name)) for name in names}))

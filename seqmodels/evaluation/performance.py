@@ -6,10 +6,10 @@ import dataclasses
 from fractions import Fraction
 
 from seqmodels.data.abc_keys import DEFAULT_TEMPO
-from seqmodels.data.abc_notation import Bar, Tune
+from seqmodels.data.abc_notation import Tune
+from seqmodels.data.abc_repeats import unfold
 
 _SECONDS = 60
-_MOST_BARS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,50 +46,12 @@ class Performance:
     tempos: list[tuple[Fraction, Fraction]]
 
 
-def unfold(bars: list[Bar]) -> list[Bar]:
-    """Returns the bars in the order in which they are played.
-
-    A repeat goes back to the repeat sign, the double bar line or the end of a repeat before it,
-    else to the beginning. Endings are played in the rounds that they are numbered for.
-    """
-    played: list[Bar] = []
-    start, turn, at = 0, 1, 0
-    while at < len(bars) and len(played) < _MOST_BARS:
-        bar = bars[at]
-        if at != start and _begins_section(bars, at):
-            start, turn = at, 1
-        if bar.endings and turn not in bar.endings:
-            at += 1
-            continue
-        played.append(bar)
-        at += 1
-        if bar.right.startswith(":") and turn < _rounds(bars, start, at):
-            at, turn = start, turn + 1
-    return played
-
-
-def _begins_section(bars: list[Bar], at: int) -> bool:
-    """Whether a repeat that comes would go back to a bar, and no further."""
-    bar, before = bars[at], bars[at - 1]
-    if bar.opens:
-        return False
-    if before.endings and not bar.endings:
-        return True
-    return not bar.endings and (bar.left != "|" or before.right != "|")
-
-
-def _rounds(bars: list[Bar], start: int, end: int) -> int:
-    """How often a section is played: as many times as it has endings, else twice."""
-    numbers = {number for bar in bars[start:end] for number in bar.endings}
-    for bar in bars[end:]:
-        if not bar.endings:
-            break
-        numbers |= bar.endings
-    return max(numbers, default=2)
-
-
 def perform(tune: Tune) -> Performance:
-    """Plays a tune; one without notes is silent and takes no time."""
+    """Plays a tune; one without notes is silent and takes no time.
+
+    Raises:
+      ValueError: it would last too long; such a tune does not parse.
+    """
     at, seconds = Fraction(0), 0.0
     tempo, tempos = DEFAULT_TEMPO, [(Fraction(0), DEFAULT_TEMPO)]
     sounds: list[Sound] = []

@@ -168,6 +168,14 @@ def test_bars_that_are_full() -> None:
             "Z99|" * 9 + "\n" + "Z99|" * 10,
             "line 7, tune 1 'Test': 'Z99': the tune would last longer",
         ),
+        (
+            "|:" + "Z99|" * 10 + "C8:|",
+            "line 1, tune 1 'Test': with its repeats the tune would have",
+        ),
+        (
+            "L:1/256\n" + "|:C|1-999 C:|" * 6,
+            "line 1, tune 1 'Test': with its repeats the tune would",
+        ),
         ("Q:1/4=3\nC8|", "line 6, tune 1 'Test': Q: no tempo: '1/4=3': must be 4 to 4000 crotch"),
         ("Q:1/4=4001\nC8|", "line 6, tune 1 'Test': Q: no tempo: '1/4=4001': must be 4 to 4000"),
         ("C8|[V:2]C8|", "line 6, tune 1 'Test': V: several voices (V:) are not read"),

@@ -19,7 +19,7 @@ MUSIC = {
         f"{ABC}:test_an_accidental_lasts_a_bar_in_its_octave",
     ),
     "a tune may last for ever": Mutant(
-        *(f"{READER}._add", "minutes > _MOST_MINUTES", "False"),
+        *(f"{READER}._add", "minutes > MOST_MINUTES", "False"),
         *(f"{ABC}:test_problems", ("Z99|" * 19, "'Z99': the tune would last longer")),
     ),
     "a tempo may be slower than MIDI has": Mutant(
@@ -45,8 +45,16 @@ MUSIC = {
         "data.test_tunes:test_what_is_no_abc_is_refused",
     ),
     "a repeat is played once": Mutant(
-        *("evaluation.performance:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
+        *("data.abc_repeats:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
         *("evaluation.test_music:test_a_wav_is_as_long_as_the_tune", ("|:C8|D8:|", lambda p: p)),
+    ),
+    "repeats may last for ever": Mutant(
+        *("data.abc_repeats:unfold", "minutes > MOST_MINUTES", "False"),
+        *(f"{ABC}:test_problems", ("|:" + "Z99|" * 10 + "C8:|", "line 1, tune 1 'Test': with its")),
+    ),
+    "bars may be without number": Mutant(
+        *("data.abc_repeats:unfold", "len(played) == MOST_BARS", "False"),
+        *(f"{ABC}:test_problems", ("L:1/256\n" + "|:C|1-999 C:|" * 6, "more than 10,000 bars")),
     ),
     "a copy may run over the end of a tune": Mutant(
         *("evaluation.copying:copied", '"\\0".join', '"".join'),
