@@ -25,7 +25,7 @@ DOC = """Goes on from a prompt, or from a file; needs nothing but the work direc
 
 The text comes on stdout while it is made, everything else on stderr. It is also written, with its
 settings, into samples/ of the work directory. With --beam_size the most probable texts up to --end
-are searched for; they come when they are found.
+are searched for; the best comes as far as it is certain, the others when they are found.
 """
 _OF_DRAWS = ("temperature", "top_k", "top_p", "seed")
 
@@ -104,14 +104,21 @@ def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
 
 
 def search(beam: Beam, arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
-    """Finds the most probable texts; without --json they are printed, with their probabilities."""
+    """Finds the most probable texts; without --json each is printed, and its probability.
+
+    Of the best every token comes as soon as all that may still be the best agree on it.
+    """
     from seqmodels.evaluation.likely_text import find_likely_texts
 
-    found = find_likely_texts(opened, prompt, end, beam)
-    if not arguments.flags.json:
+    printer = None if arguments.flags.json else Printer(prompt, 1)
+    tell = None if printer is None else functools.partial(printer, 0)
+    found = find_likely_texts(opened, prompt, end, beam, tell)
+    if printer is not None:
+        printer.finish()
         for number, one in enumerate(found, 1):
+            if number > 1:
+                print(one.text, flush=True)
             program.say(f"--- {number}: log p {one.log_probability:.4f}")
-            print(one.text, flush=True)
     names = ("texts", "log_probabilities", "scores")
     rows = zip(*((one.text, one.log_probability, one.score) for one in found), strict=True)
     made = {name: list(row) for name, row in zip(names, rows, strict=True)}

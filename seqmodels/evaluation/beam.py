@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,10 @@ from seqmodels.evaluation.prefill import Prompts, Reader, choose_capacity, posit
 from seqmodels.types import Carry, Params
 
 _WIDTH_STEP = 64  # room for tokens is a multiple, so that few programs are compiled
+_BLOCK = 8  # steps between two looks of the host
 _LEAST_ATTENTION = 1e-9  # a source token that nothing looked at costs log of this, not infinity
+
+TokenCallback = Callable[[np.ndarray], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,27 +137,31 @@ def _advance(model: Any, params: Params, settings: _Settings, state: _State) -> 
     return _State(state.step + 1, carry, logits, tokens, totals, ended)
 
 
-def _search(
-    model: Any,
-    params: Params,
-    carry: Carry,
-    logits: Float[Array, "B V"],
-    settings: _Settings,
-    size: int,
-    width: int,
-) -> _Ended:
-    """Searches behind a carry; the loop ends when every row is done, or at the greatest length."""
+def _begin(carry: Carry, logits: Float[Array, "B V"], size: int, width: int) -> _State:
+    """One hypothesis a row, without a token."""
     batch = len(logits)
     tokens = jnp.zeros((batch, size, width), jnp.int32)
     nothing = jnp.full((batch, size), -jnp.inf, jnp.float32)
     ended = _Ended(tokens, jnp.zeros((batch, size), jnp.int32), nothing, nothing)
     # All rows of a beam are alike at first: one counts.
     totals = nothing.at[:, 0].set(0.0)
-    state = _State(jnp.int32(0), _spread(carry, size), _spread(logits, size), tokens, totals, ended)
+    return _State(jnp.int32(0), _spread(carry, size), _spread(logits, size), tokens, totals, ended)
+
+
+def _search(
+    model: Any, params: Params, settings: _Settings, state: _State, until: Int[Array, ""]
+) -> tuple[_State, Array]:
+    """Searches up to the step `until`; tells whether anything may still come.
+
+    Nothing does when every row is done, and at the greatest length.
+    """
     goes_on = lambda s: (s.step <= settings.max_tokens) & jnp.any(s.totals > -jnp.inf)
-    return jax.lax.while_loop(
-        goes_on, functools.partial(_advance, model, params, settings), state
-    ).ended
+    state = jax.lax.while_loop(
+        lambda s: goes_on(s) & (s.step < until),
+        functools.partial(_advance, model, params, settings),
+        state,
+    )
+    return state, goes_on(state)
 
 
 def _cover(
@@ -195,7 +203,8 @@ class BeamSearch:
         self._reader = Reader(model)
         bind = lambda function: functools.partial(function, model)
         self._encode = jax.jit(bind(_encode))
-        self._search = jax.jit(bind(_search), static_argnums=(4, 5))
+        self._begin = jax.jit(_begin, static_argnums=(2, 3))
+        self._search = jax.jit(bind(_search), donate_argnums=2)
         self._cover = jax.jit(bind(_cover))
 
     def __call__(
@@ -207,6 +216,7 @@ class BeamSearch:
         beam: Beam,
         source: tuple[np.ndarray, np.ndarray] | None = None,
         never: int = -1,
+        on_settled: TokenCallback | None = None,
     ) -> list[list[Hypothesis]]:
         """Finds the best texts behind each prompt.
 
@@ -216,6 +226,8 @@ class BeamSearch:
           end: the token that ends a text.
           source: tokens and segment ids [B, S], of a model with an encoder.
           never: a token that no text has, such as <bos>; -1 = none.
+          on_settled: called with tokens [n] of the first row's best text, in their order, as soon
+            as all that may still become the best begin with them.
 
         Returns:
           Of each row up to `beam.num_best` hypotheses, at least one, best first.
@@ -224,11 +236,13 @@ class BeamSearch:
           UserError: prompt and max_tokens need more positions than the model has, or it aligns
             nothing that a coverage penalty could ask for.
           RunFailure: no text has a finite probability.
-          ValueError: a coverage penalty, and a prompt of several tokens.
+          ValueError: a coverage penalty, and a prompt of several tokens or `on_settled`.
         """
         check_beam(self._model, beam, max(len(p) for p in prompts))
         if beam.coverage_penalty and any(len(p) != 1 for p in prompts):
             raise ValueError("a coverage penalty is for prompts of one token: texts begun anew")
+        if beam.coverage_penalty and on_settled is not None:
+            raise ValueError("with a coverage penalty no text is settled before all are there")
         needed = max(len(p) for p in prompts) + beam.max_tokens
         capacity = choose_capacity(needed, self._limit)
         memory = None if source is None else self._encode(params, *source)
@@ -243,7 +257,8 @@ class BeamSearch:
             np.int32(beam.max_tokens),
         )
         width = -(-(beam.max_tokens + 1) // _WIDTH_STEP) * _WIDTH_STEP
-        ended = self._search(params, carry, logits, settings, beam.size, width)
+        state = self._begin(carry, logits, beam.size, width)
+        ended = self._finish(params, settings, state, on_settled)
         if covers:
             first = np.array([p[-1:] for p in prompts], np.int32)[:, None]
             first = np.repeat(first, beam.size, axis=1)
@@ -251,6 +266,39 @@ class BeamSearch:
             weight = np.float32(beam.coverage_penalty)
             ended = self._cover(params, memory, inputs, ended, weight)
         return _collect(jax.device_get(ended), beam.num_best)
+
+    def _finish(
+        self, params: Params, settings: _Settings, state: _State, on_settled: TokenCallback | None
+    ) -> _Ended:
+        """Searches to the end; looks up now and then where somebody wants to know."""
+        block = int(settings.max_tokens) + 1 if on_settled is None else _BLOCK
+        step, told, goes_on = 0, 0, True
+        while goes_on:
+            step += block
+            state, goes_on = self._search(params, settings, state, np.int32(step))
+            if on_settled is not None:
+                settled = _settled(jax.device_get(state._replace(carry=None, logits=None)))
+                if len(settled) > told:
+                    on_settled(settled[told:])
+                told = len(settled)
+        return state.ended
+
+
+def _settled(state: Any) -> np.ndarray:
+    """What the best text of the first row begins with, whichever it will be.
+
+    It is the best of those that ended, or goes on from one that lives.
+    """
+    live = np.flatnonzero(np.isfinite(state.totals[0]))
+    texts = [state.tokens[0, k, : state.step] for k in live]
+    if np.isfinite(state.ended.scores[0, 0]):
+        texts.append(state.ended.tokens[0, 0, : state.ended.lengths[0, 0]])
+    shortest = min(map(len, texts), default=0)
+    if not shortest:
+        return np.zeros(0, np.int32)
+    parts = np.stack([text[:shortest] for text in texts])
+    alike = (parts == parts[:1]).all(axis=0)
+    return parts[0, : np.cumprod(alike).sum()]
 
 
 def _encode(model: Any, params: Params, source: Array, segment_ids: Array) -> Any:

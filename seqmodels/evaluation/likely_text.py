@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,11 +28,18 @@ class LikelyText:
     score: float
 
 
-def find_likely_texts(run: Run, prompt: str, end: str, beam: Beam) -> list[LikelyText]:
+def find_likely_texts(
+    run: Run,
+    prompt: str,
+    end: str,
+    beam: Beam,
+    on_text: Callable[[str], None] | None = None,
+) -> list[LikelyText]:
     """Searches for what goes on from a prompt, up to the next `end`; best first.
 
     Args:
       end: one token of the run's tokenizer. It does not count among beam.max_tokens.
+      on_text: called with pieces of the best text behind its prompt, as soon as they are certain.
 
     Raises:
       UserError: the run writes no text, `end` is not one token, or see `BeamSearch`.
@@ -44,10 +52,22 @@ def find_likely_texts(run: Run, prompt: str, end: str, beam: Beam) -> list[Likel
             "search needs one"
         )
     tokens = encode_prompt(tokenizer, prompt)
-    (found,) = BeamSearch(run.model)(run.params, [tokens], end=int(ends[0]), beam=beam)
+    best, told = tokenizer.decode_stream(tokens), prompt
+
+    def tell(new: np.ndarray) -> None:
+        nonlocal told
+        text = best.feed(new)
+        told += text
+        if text and on_text is not None:
+            on_text(text)
+
+    how = {"end": int(ends[0]), "beam": beam, "on_settled": None if on_text is None else tell}
+    (found,) = BeamSearch(run.model)(run.params, [tokens], **how)
     texts = []
     for one in found:
         stream = tokenizer.decode_stream(tokens)
         text = prompt + stream.feed(np.concatenate([one.tokens, ends])) + stream.flush()
         texts.append(LikelyText(text, one.log_probability, one.score))
+    if on_text is not None:
+        on_text(texts[0].text.removeprefix(told))
     return texts

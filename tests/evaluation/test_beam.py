@@ -225,6 +225,25 @@ def test_the_search_stops_when_nothing_can_improve() -> None:
         assert count(dataclasses.replace(wide, length_penalty=3.0)) > 2
 
 
+@pytest.mark.parametrize("least", [0, 40])
+def test_what_is_settled_is_told_before_the_search_ends(least: int) -> None:
+    told: list[np.ndarray] = []
+    early = 0
+    for seed in range(4):
+        it = built("recurrent", seed)
+        beam = Beam(3, 2, length_penalty=1.5, min_tokens=least, max_tokens=60)
+        search = functools.partial(it.search, it.params, [np.zeros(1, np.int32)], end=END)
+        told.clear()
+        (found,) = search(beam=beam, on_settled=told.append)
+        check_same(found, search(beam=beam)[0])
+        assert [t for new in told for t in new.tolist()] == found[0].tokens.tolist()
+        early += len(told) > 1
+    assert early or not least
+    covering, align = Beam(coverage_penalty=0.1), built("seq2seq")
+    with pytest.raises(ValueError, match="no text is settled"):
+        align.search(None, [np.zeros(1, np.int32)], end=END, beam=covering, on_settled=told.append)
+
+
 def test_coverage_prefers_what_looks_at_all_of_the_source() -> None:
     it = built("seq2seq")
     source = it.source(2, 4)

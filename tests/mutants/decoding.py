@@ -26,6 +26,15 @@ DECODING = {
         *("_penalty(settings.max_tokens + 1, settings)", "_penalty(state.step + 1, settings)"),
         f"{BEAM}:test_the_search_stops_when_nothing_can_improve",
     ),
+    "what is settled forgets those that ended": Mutant(
+        "evaluation.beam:_settled",
+        *("if np.isfinite(state.ended.scores[0, 0])", "if not live.size"),
+        *(f"{BEAM}:test_what_is_settled_is_told_before_the_search_ends", (0,)),
+    ),
+    "what one hypothesis says is settled": Mutant(
+        *("evaluation.beam:_settled", "(parts == parts[:1]).all(", "(parts == parts[:1]).any("),
+        *(f"{BEAM}:test_what_is_settled_is_told_before_the_search_ends", (40,)),
+    ),
     "the end comes before the least length": Mutant(
         "evaluation.beam:_continuations",
         *("state.step >= settings.min_tokens", "state.step >= 0"),
