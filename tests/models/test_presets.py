@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
+import flax.linen as nn
 import jax
+import optax
 import pytest
 
 from seqmodels.config.files import load_config
@@ -50,6 +53,21 @@ music_lab: the lab's own count."""
 def test_a_preset_has_its_published_size(reference: str) -> None:
     vocab_size, expected = PUBLISHED[reference]
     assert count(abstract(reference, language(vocab_size))) == expected
+
+
+def test_the_lab_s_model_knows_nothing_untrained() -> None:
+    """4.42 nats, which the lab prints before training."""
+    model = build_model(load_config("music_lab").model, language(83))
+    params = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))
+    inputs, targets = jax.random.randint(jax.random.key(1), (2, 4, 32), 0, 83)
+    logits = model.apply({"params": params}, inputs, train=False, method=read)
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+    assert f"{losses.mean():.2f}" == f"{math.log(83):.2f}" == "4.42"
+
+
+def read(model: Any, inputs: jax.Array, *, train: bool) -> jax.Array:
+    features, _ = model(inputs, memory=None, train=train)
+    return model.readout(features)
 
 
 @pytest.mark.parametrize("variant, expected", [("base", 109_482_240), ("large", 335_141_888)])
