@@ -17,6 +17,7 @@ from fractions import Fraction
 
 TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
 """Where a tune begins."""
+_LONGEST_NAME = 60  # without line feeds a whole file is the number of its first tune
 _FIELD = re.compile(r"([A-Za-z]):(.*)")
 
 
@@ -107,7 +108,8 @@ class Tune:
     @property
     def name(self) -> str:
         """The number and the title, for a person."""
-        return f"tune {self.number or '?'}" + (f" {self.title!r}" if self.title else "")
+        title = f" {self.title[:_LONGEST_NAME]!r}" if self.title else ""
+        return f"tune {self.number[:_LONGEST_NAME] or '?'}{title}"
 
     @property
     def parses(self) -> bool:

@@ -123,7 +123,7 @@ class _Reader:
                 case "X":
                     tune.number = content
                     if not content.isdecimal():
-                        raise ValueError(f"no number: {content!r}")
+                        raise ValueError(f"no number: {content[:20]!r}")
                 case "T":
                     tune.title = tune.title or content
                 case "M":

@@ -140,6 +140,7 @@ class LabelledData:
         tokenizer = read_tokenizer(data) if encoding is None else encoding.tokenizer
         entry = store.open_entry(texts, data, tokenizer, cache)
         found = _open_classes(texts, cache, entry)
+        fresh = encoding is None
         if encoding is None:
             names = _choose_names(found, data.name)
             encoding = TextLabels(entry.tokenizer, names, data.class_token)
@@ -148,6 +149,8 @@ class LabelledData:
             labels = _number(found.splits[name], encoding.names, name, source)
             splits[name], said = _keep(split, labels, name, data, encoding, source)
             notes += said
+        if fresh:
+            _refuse_untrained(splits["train"], encoding.names, data)
         for note in notes:
             _log.warning("%s: %s", data.name, note)
         digest = hashlib.sha256(f"{entry.fingerprint} {encoding.names}".encode())
@@ -261,6 +264,18 @@ def _choose_names(found: _Classes, data_name: str) -> tuple[str, ...]:
             f"{next(iter(trained))!r}; there must be two classes or more"
         )
     return names
+
+
+def _refuse_untrained(
+    train: LabelledSplit, names: tuple[str, ...], config: LabelledTextDataConfig
+) -> None:
+    """Raises UserError where all examples of a class were left out."""
+    absent = np.setdiff1d(np.arange(len(names)), train.labels)
+    if len(absent):
+        raise UserError(
+            f"data.max_length={config.max_length}: all examples of class {names[absent[0]]!r} in "
+            "the train split are longer and left out; data.cut_long=true keeps their first tokens"
+        )
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -281,6 +281,6 @@ def _keep(
     side = next(side for side in SIDES if lengths[side][first] > most[side])
     longest = int(lengths[side].max())
     raise UserError(
-        f"data.max_{side}_length={most[side]}: {source.name(name, first)} has "
+        f"data.max_{side}_length={most[side]}: the {side} of {source.name(name, first)} has "
         f"{int(lengths[side][first])} tokens; the longest of the {name} split has {longest}"
     )

@@ -36,8 +36,10 @@ def read_samples(path: Path) -> tuple[list[Tune], int]:
         tunes, unfinished = read_tunes(text), 0
     else:
         try:
-            texts = [str(one) for one in json.loads(text)["texts"]]
-        except (ValueError, KeyError, TypeError):
+            texts = json.loads(text)["texts"]
+            if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise UserError(f"{path}: not what `generate` writes: no list `texts`") from None
         whole = [text[: _end_of_last(text)] for text in texts]
         unfinished = sum(one != text for one, text in zip(whole, texts, strict=True))

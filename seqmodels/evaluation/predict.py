@@ -59,10 +59,14 @@ def make_predictor(run: Run, beam: Beam | None, batch_size: int) -> Predictor:
 
 
 class TranslationPredictor:
-    """{"source", "translations": [{"text", "score", "log_probability"}, ..], best first}."""
+    """{"source", "translations": [{"text", "score", "log_probability"}, ..], best first}.
+
+    num_unknown of the source as of `LinePredictor`.
+    """
 
     def __init__(self, run: Run, beam: Beam, batch_size: int) -> None:
         self._translator, self.batch_size = Translator(run, beam, batch_size), batch_size
+        self._unknown = run.encoding.source.unknown_id
 
     def encode(self, given: str) -> np.ndarray:
         """Tokens of a source."""
@@ -70,9 +74,14 @@ class TranslationPredictor:
 
     def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:
         """Translates."""
+        found = self._translator(encoded)
         return [
-            {"source": source, "translations": [vars(found) for found in best]}
-            for source, best in zip(given, self._translator(encoded), strict=True)
+            {
+                "source": source,
+                "translations": [vars(one) for one in best],
+                **_count_unknown(tokens, self._unknown),
+            }
+            for source, tokens, best in zip(given, encoded, found, strict=True)
         ]
 
 

@@ -197,6 +197,8 @@ def test_headers() -> None:
     assert lines("X:1\nT:A\nK:C\nC8|\n") == ["line 1, tune 1 'A': has no M: (metre)"]
     assert "line 1, tune ?: has no X: (number) and T: (title)" in lines("M:4/4\nK:C\nC8|\n")
     assert lines("X:1\nT:A\nM:4/4\nC8|\n") == ["line 4, tune 1 'A': music before K: ('C8|')"]
+    found = lines(f"X:1\r{'K:C' * 400}")
+    assert "has no T: (title)" in found[-1] and all(len(line) < 200 for line in found)
     assert "line 1, tune a: X: no number: 'a'" in lines("X:a\nT:A\nM:4/4\nK:C\nC8|\n")
 
 

@@ -183,7 +183,7 @@ def test_prepare_that_fails_is_one_line(
     class Offline:
         def download_and_prepare(self, **kwargs: Any) -> None:
             print("Downloading ...")
-            raise ConnectionError("no route\nto host")
+            raise ConnectionError("no route\nto host Available datasets:\n- a\n- b")
 
     monkeypatch.setattr(tfds, "builder", lambda *args, **kwargs: Offline())
     with pytest.raises(UserError) as raised:
@@ -192,6 +192,11 @@ def test_prepare_that_fails_is_one_line(
         "data.name=tfds:wiki40b: TFDS cannot prepare it (ConnectionError: no route to host)"
     )
     assert capsys.readouterr() == ("", "Downloading ...\n")
+    info = tmp_path / "wiki40" / "1.0.0" / "dataset_info.json"
+    info.parent.mkdir(parents=True)
+    info.write_text("{}")
+    with pytest.raises(UserError, match=r"to host\); did you mean 'wiki40', which is in /"):
+        Catalog.prepare(experiment(name="tfds:wiki40b", tfds_data_dir=str(tmp_path)).data)
 
 
 def test_prepare_leaves_alone_what_is_prepared(root: Path, name: str) -> None:

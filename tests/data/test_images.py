@@ -187,14 +187,7 @@ def test_files_that_cannot_be_read_are_told_in_a_line(tmp_path: Path) -> None:
         path = tmp_path / "a.tif"
         Image.fromarray(np.full((8, 8), 40_000, dtype)).save(path)
         assert mistake(1) == f"has more than 8 bits a channel (mode {mode}); save it in 8"
-    # A reader that raises what is no OSError, and each file cut short.
-    path = tmp_path / "a.dds"
     picture = Image.fromarray(noise[:8, :8])
-    picture.save(path)
-    content = bytearray(path.read_bytes())
-    content[80:84] = bytes(4)  # flags of the pixel format
-    path.write_bytes(content)
-    assert mistake() == "cannot be read (Unknown pixel format flags 0)"
     for ending in ("png", "jpg", "gif", "bmp", "webp", "tif"):
         path = tmp_path / f"a.{ending}"
         picture.save(path)
@@ -202,6 +195,19 @@ def test_files_that_cannot_be_read_are_told_in_a_line(tmp_path: Path) -> None:
         for size in (0, 12, len(content) // 2):
             path.write_bytes(content[:size])
             assert mistake().startswith(("cannot be read (", "is no image that Pillow knows"))
+
+
+def test_an_image_that_its_reader_does_not_know_is_told(tmp_path: Path) -> None:
+    """Pillow raises NotImplementedError then, as other readers do struct.error and EOFError."""
+    path = tmp_path / "a.dds"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[80:84] = bytes(4)  # flags of the pixel format
+    path.write_bytes(content)
+    with pytest.raises(Exception) as raised:
+        read_image(path, ImageInput(8, 8, 3))
+    assert raised.type is UserError
+    assert str(raised.value) == "cannot be read (Unknown pixel format flags 0)"
 
 
 def test_a_damaged_tag_of_an_image_that_can_be_read_is_no_matter(tmp_path: Path) -> None:

@@ -223,6 +223,9 @@ def test_long_texts_are_left_out_refused_or_cut(tmp_path: Path) -> None:
     data = load(max_length=3, **settings)
     assert len(data.splits["train"].kept) == 18
     assert "22 of 40 texts of the train split are longer" in " ".join(data.notes)
+    write(tmp_path, "train.tsv", [*TEXTS, ("a b c d", "long")])
+    assert "max_length=3: all examples of class 'long'" in mistake(max_length=3, **settings)
+    assert load(max_length=3, cut_long=True, **settings).encoding.names == ("long", "x", "y", "z")
 
 
 def test_classes_are_the_training_split_s(tmp_path: Path) -> None:
@@ -263,7 +266,7 @@ BAD = {
     "an empty field": (b"text,label\na,x\n,y\n", "line 3: column 'text' is empty"),
     "too few fields": (b"text,label\na,x\nb\n", "line 3: 1 fields, where the first line has 2"),
     "no such column": (b"sentence,label\na,x\n", "data.text_column=text: "),
-    "twice": (b"text,text,label\na,b,x\n", "has it twice"),
+    "twice": (b"text,text,label\na,b,x\n", "bad.csv has 2 columns of that name"),
     "latin1": (b"text,label\na,x\ncaf\xe9,y\n", "line 3: not UTF-8: byte 0xe9"),
     "utf-16": ("text,label".encode("utf-16"), "not UTF-8 but UTF-16"),
     "a quote that does not end": (b'text,label\na,x\n"b,y\n', "line 3: unexpected end of data"),

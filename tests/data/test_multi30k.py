@@ -141,14 +141,15 @@ def test_lower_words(text: str) -> None:
     assert bring(text, TextForm.WRITTEN) == text
 
 
-def test_another_rule_of_words_is_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_rule_of_words_is_another_fingerprint() -> None:
     """Else the token store would go on with words that were cut by the old one."""
     source = Dates.source(PairsDataConfig())
     find = lambda form: pair_source.Formed(source, form).fingerprint()
     before = [find(form) for form in TextForm]
     assert before == [find(form) for form in TextForm]
-    monkeypatch.setattr(pair_source, "_WORD_OR_MARK", re.compile(r"\S+"))
-    same = [old == find(form) for old, form in zip(before, TextForm, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair_source, "_WORD_OR_MARK", re.compile(r"\S+"))
+        same = [old == find(form) for old, form in zip(before, TextForm, strict=True)]
     assert same == [True, False]
 
 

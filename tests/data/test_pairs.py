@@ -18,6 +18,7 @@ from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.transformers import TransformerConfig
 from seqmodels.data.datasets import dates
 from seqmodels.data.datasets.dates import Dates, split_days, write
+from seqmodels.data.datasets.parallel_text import ParallelText
 from seqmodels.data.pair_tokenizer import read_pair_tokenizer
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
@@ -224,6 +225,24 @@ def test_bad_files_are_named_with_the_line(
     assert expected in str(raised.value) and "\n" not in str(raised.value)
 
 
+def test_sides_of_other_lengths_are_refused(tmp_path: Path) -> None:
+    """Whichever is the longer one, and whether one file is cut or each split has its own."""
+    short, long = tmp_path / "short", tmp_path / "long"
+    short.write_text("a\nb\n" * 10)
+    long.write_text("a\nb\n" * 10 + "c\n")
+    for source, target in ((short, long), (long, short)):
+        whole = {"source_path": str(source), "target_path": str(target)}
+        split = {f"{name}_{side}": str(short) for name in ("train", "validation") for side in whole}
+        split |= {f"validation_{side}": path for side, path in whole.items()}
+        for paths in (whole, split):
+            config = PairsDataConfig(name="parallel_text", **paths)
+            with pytest.raises(UserError) as raised:
+                ParallelText.source(config).pairs()
+            count = {short: 20, long: 21}
+            told = f"{source} has {count[source]} lines, {target} has {count[target]}: line i"
+            assert str(raised.value).startswith(told)
+
+
 def table(folder: Path, name: str, rows: Any) -> str:
     """Columns in another order than they are read in, and one more."""
     lines = ["id\ten\tde", *(f"{i}\t{target}\t{source}" for i, (source, target) in enumerate(rows))]
@@ -298,7 +317,7 @@ def test_long_pairs_are_left_out_or_refused(written: dict[str, Any], tmp_path: P
     for _ in range(2):  # the second time the token store spares reading the files
         with pytest.raises(UserError, match=r"max_source_length=40: .*source, line 20 has 41 tok"):
             load_data(experiment(max_source_length=40, **written))
-    with pytest.raises(UserError, match=r"max_target_length=6: .*source, line 19 has 7 .* has 7"):
+    with pytest.raises(UserError, match=r"=6: the target of .*source, line 19 has 7 .* has 7"):
         load_data(experiment(max_target_length=6, **written))
     for side in ("source", "target"):
         lines = (tmp_path / side).read_text().splitlines()

@@ -60,7 +60,7 @@ def test_the_split_of_a_tune_does_not_hang_on_the_order() -> None:
     one, other = bodies(deal_tunes(MANY, 0.1, 0.1)), bodies(deal_tunes(MANY[::-1], 0.1, 0.1))
     assert one == other
     assert set(deal_tunes(MANY, 0.1, 0.0)) == {"train", "validation"}
-    with pytest.raises(UserError, match="2 different tunes: too few to hold 2 of them out"):
+    with pytest.raises(UserError, match="test_fraction=0.1: 2 different tunes are too few to"):
         deal_tunes(MANY[:2], 0.1, 0.1)
 
 

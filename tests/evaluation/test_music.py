@@ -150,6 +150,9 @@ def test_samples_of_files(tmp_path: Path) -> None:
     for name, content, wanted in (
         ("b.json", '{"texts": ["X:1"]}', "has no tune, but for some that their text cuts off"),
         ("c.json", "[]", "not what `generate` writes"),
+        ("e.json", '{"texts": ["X:1", null]}', "not what `generate` writes"),
+        ("f.json", '{"texts": "X:1"}', "not what `generate` writes"),
+        ("g.json", "[" * 100_000, "not what `generate` writes"),
         ("d.abc", "words", "has no tune: no line begins with X:"),
     ):
         (tmp_path / name).write_text(content)

@@ -181,11 +181,12 @@ def test_predict_answers_every_input(door: FrontDoor, run: Path, tmp_path: Path)
         assert "2.png: is no image" in door(*words, f"--input={tmp_path}").line
         assert "--input=-: must be an image" in door(*words, "--input=-").line
         return
-    sources = ["3 Mar 1999", "12 May 2001", "1 Jan 1980"]
+    sources = ["3 Mar 1999", "12 May 2001", "1 Jan 1980", "§ § 1999"]
     (tmp_path / "in.txt").write_text("\n".join(sources) + "\n")
     flags = ("--beam_size=3", "--num_best=2", "--max_tokens=9", "--batch_size=2")
     answers = lines(door(*words, f"--input={tmp_path / 'in.txt'}", *flags))
     assert [a["source"] for a in answers] == sources
+    assert [a.get("num_unknown") for a in answers] == [None, None, None, 2]
     for answer in answers:
         first, second = answer["translations"]
         assert first["score"] >= second["score"] and first != second

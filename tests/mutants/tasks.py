@@ -85,6 +85,41 @@ TASKS = {
         *("data.datasets.pair_source:bring", "text.lower()", "text"),
         *(f"{MULTI30K}:test_lower_words", ("A man's hat.",)),
     ),
+    "the rule of words is not in the fingerprint": Mutant(
+        *("data.datasets.pair_source:Formed.fingerprint", " {_WORD_OR_MARK.pattern}", ""),
+        f"{MULTI30K}:test_another_rule_of_words_is_another_fingerprint",
+    ),
+    "the form of a text is not in the fingerprint": Mutant(
+        "data.datasets.pair_source:Formed.fingerprint",
+        *('return f"{found} {self._form} {_WORD_OR_MARK.pattern}"', "return found"),
+        f"{MULTI30K}:test_another_rule_of_words_is_another_fingerprint",
+    ),
+    "a blank line is a table's header": Mutant(
+        *("data.datasets.columns:_rows", "if row:", "if True:"),
+        *(f"{LABELLED}:test_bad_tables_are_named_with_the_line", (folder, "blank lines")),
+    ),
+    "a field may be empty": Mutant(
+        *("data.datasets.columns:read_columns", "if not text:", "if False:"),
+        *(f"{LABELLED}:test_bad_tables_are_named_with_the_line", (folder, "an empty field")),
+    ),
+    "a class may have all its examples left out": Mutant(
+        *("data.labelled:LabelledData.load", "if fresh:", "if False:"),
+        *(f"{LABELLED}:test_long_texts_are_left_out_refused_or_cut", (folder,)),
+    ),
+    "sides may differ in length": Mutant(
+        "data.datasets.parallel_text:_read_pair",
+        *("len(sources) != len(targets)", "False"),
+        *(f"{PAIRS}:test_sides_of_other_lengths_are_refused", (folder,)),
+    ),
+    "two answers may be the same": Mutant(
+        *("data.choices:_parse", "len(set(choices)) < len(choices)", "False"),
+        "data.test_choices:test_lines_that_are_no_questions_are_named",
+        (folder, {"prompt": "a", "choices": ["b", "b"], "answer": 0}, "two of them are the same"),
+    ),
+    "only what the system refuses is told of an image": Mutant(
+        *("data.image_file:read_image", "except Exception as error", "except OSError as error"),
+        *("data.test_images:test_an_image_that_its_reader_does_not_know_is_told", (folder,)),
+    ),
     "what is carried stays where it was taken": Mutant(
         *("data.datasets.stories:_World.find", "self.place[self.holder[what]]", "'park'"),
         f"{STORIES}:test_a_second_reader_answers_alike",

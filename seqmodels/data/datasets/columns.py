@@ -61,9 +61,10 @@ def read_columns(file: Path, wanted: Mapping[str, str]) -> Table:
     names = [name.strip() for name in header]
     places = []
     for field, name in wanted.items():
-        if names.count(name) != 1:
-            what = "has no such column" if name not in names else "has it twice"
-            raise UserError(f"{field}={name}: {file} {what}{suggest(name, names)}")
+        if name not in names:
+            raise UserError(f"{field}={name}: {file} has no such column{suggest(name, names)}")
+        if names.count(name) > 1:
+            raise UserError(f"{field}={name}: {file} has {names.count(name)} columns of that name")
         places.append(names.index(name))
     columns: tuple[list[str], ...] = tuple([] for _ in places)
     lines = []

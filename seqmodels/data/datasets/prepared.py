@@ -48,8 +48,13 @@ def prepare(config: InCatalog) -> None:
             builder.download_and_prepare(file_format="array_record")
     except Exception as error:
         # Anything may come out of a catalog builder: no network, no TensorFlow, no such name.
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST_REASON]
-        raise UserError(f"data.name={config.name}: TFDS cannot prepare it ({reason})") from None
+        said = str(error).partition("Available datasets:")[0]  # hundreds
+        reason = f"{type(error).__name__}: {' '.join(said.split())}"[:_LONGEST_REASON]
+        near = difflib.get_close_matches(name, prepared_names(root), n=1)
+        hint = f"; did you mean {near[0]!r}, which is in {root}?" if near else ""
+        raise UserError(
+            f"data.name={config.name}: TFDS cannot prepare it ({reason}){hint}"
+        ) from None
 
 
 class Prepared:

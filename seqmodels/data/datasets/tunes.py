@@ -31,7 +31,10 @@ def deal_tunes(tunes: list[str], validation: float, test: float) -> Documents:
     drawn = sorted(set(bodies), key=lambda body: hashlib.sha256(body.encode()).digest())
     sizes = [max(1, round(share * len(drawn))) if share else 0 for share in (validation, test)]
     if sum(sizes) >= len(drawn):
-        raise UserError(f"{len(drawn)} different tunes: too few to hold {sum(sizes)} of them out")
+        raise UserError(
+            f"data.validation_fraction={validation} and data.test_fraction={test}: {len(drawn)} "
+            f"different tunes are too few to hold {sum(sizes)} of them out"
+        )
     held = dict.fromkeys(drawn[: sizes[0]], SPLITS[1])
     held |= dict.fromkeys(drawn[sizes[0] : sum(sizes)], SPLITS[2])
     splits: Documents = {split: [] for split in SPLITS}
