@@ -44,7 +44,7 @@ def get_config(variant: str) -> ExperimentConfig:
             clip_norm=1.0,
         ),
         training=TrainingConfig(
-            num_steps=1500, log_every=50, evaluate_every=150, checkpoint_every=150
+            num_steps=700, log_every=50, evaluate_every=100, checkpoint_every=100
         ),
         evaluation=EvaluationConfig(sequence_length=256, batch_size=16, baseline_order=12),
     )
