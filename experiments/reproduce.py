@@ -35,7 +35,8 @@ ROOT = Path(__file__).parents[1]
 ORIGIN = "reproduce.json"
 RESULTS, PAGE = ROOT / "experiments" / "results", ROOT / "docs" / "results.md"
 PICTURE = "bleu_by_length.png"  # beside the page
-_TUNES = {"num_samples": 50, "max_tokens": 1000, "temperature": 1.0, "seed": 0}
+_TUNES = {"num_samples": 50, "max_tokens": 1000, "temperature": 0.5, "seed": 1}
+"""As the page of results tells. Not seed 0, with which the temperature was chosen."""
 
 
 def define(values: flags.FlagValues) -> None:

@@ -23,6 +23,9 @@ def test_the_page_is_what_the_results_make() -> None:
     results = read_results(reproduce.RESULTS)
     made = render_page(list(goals.GOALS.values()), results, reproduce.PICTURE)
     assert reproduce.PAGE.read_text(encoding="utf-8") == made, "launch.py reproduce --page"
+    settings = reproduce._TUNES
+    told = f"Tunes: {settings['num_samples']}, sampled at temperature {settings['temperature']}."
+    assert told in made
 
 
 def test_results_are_those_of_goals() -> None:
