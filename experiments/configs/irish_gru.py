@@ -5,8 +5,12 @@
     python launch.py music --workdir=runs/irish_gru
 
 Goal: <= 1.45 nats a character on tunes that were held out; of 50 sampled tunes >= 80 % parse and
-fill their bars.
-Not trained to its end yet: a run of three minutes beside other work came to step 41 only.
+fill their bars; none copied whole from the training split.
+Measured 2026-11-21 on one core of a shared Intel Xeon (AVX-512), jax 0.10.2, seed 0 (one run):
+1.104 nats on the test split, in 4 minutes; Kneser-Ney of order 12 has 1.327 there.
+Of 50 tunes 80 % parse and fill their bars at temperature 0.5 (seed 1 of the draws), of Kneser-Ney's
+22 %; none copied (4 %). Seed 0 of the draws: 26 % at temperature 1, 44 % at 0.8, 74 % at 0.6, 86 %
+at 0.5, by which the temperature was chosen. Of the data's own tunes 98 % are so.
 """
 
 from __future__ import annotations
