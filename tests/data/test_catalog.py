@@ -177,25 +177,44 @@ def test_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert data_dir(experiment(tfds_data_dir="elsewhere").data) == Path("elsewhere")
 
 
+CALL = "tfds.builder('wiki40b', data_dir=DIR).download_and_prepare(file_format='array_record')"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionError("no route\nto host"), "ConnectionError: no route to host"),
+        (ModuleNotFoundError("No module named 'tensorflow'"), "its builder needs TensorFlow"),
+        (
+            tfds.core.registered.DatasetNotFoundError("Available datasets: - abstract_reasoning"),
+            "it knows no such data set, or none that needs no TensorFlow",
+        ),
+    ],
+)
 def test_prepare_that_fails_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    reason: str,
 ) -> None:
     class Offline:
         def download_and_prepare(self, **kwargs: Any) -> None:
             print("Downloading ...")
-            raise ConnectionError("no route\nto host Available datasets:\n- a\n- b")
+            raise error
 
     monkeypatch.setattr(tfds, "builder", lambda *args, **kwargs: Offline())
     with pytest.raises(UserError) as raised:
         Catalog.prepare(experiment(name="tfds:wiki40b", tfds_data_dir=str(tmp_path)).data)
     assert str(raised.value) == (
-        "data.name=tfds:wiki40b: TFDS cannot prepare it (ConnectionError: no route to host)"
+        f"data.name=tfds:wiki40b: TFDS cannot prepare it here ({reason}); where it can, do {CALL}, "
+        "and name DIR by data.tfds_data_dir"
     )
     assert capsys.readouterr() == ("", "Downloading ...\n")
     info = tmp_path / "wiki40" / "1.0.0" / "dataset_info.json"
     info.parent.mkdir(parents=True)
     info.write_text("{}")
-    with pytest.raises(UserError, match=r"to host\); did you mean 'wiki40', which is in /"):
+    with pytest.raises(UserError, match=r"\); did you mean 'wiki40', which is in /"):
         Catalog.prepare(experiment(name="tfds:wiki40b", tfds_data_dir=str(tmp_path)).data)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import io
 import json
+import logging
 import os
 import re
 import sys
@@ -26,6 +28,7 @@ from seqmodels.config.labelled import LabelledTextDataConfig
 InCatalog = TextDataConfig | ImagesDataConfig | LabelledTextDataConfig | PairsDataConfig
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _LONGEST_REASON = 300
+_RETRIES = 5  # to reach a server, in some 6 seconds; TFDS's own go on for minutes
 _CHUNK = 4096  # examples read in one call: a call an example takes six times as long
 
 
@@ -39,22 +42,52 @@ def prepare(config: InCatalog) -> None:
     if _find_prepared(root, name) is not None:
         return
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import downloader
 
+    downloader.MAX_RETRIES = _RETRIES
     try:
         root.mkdir(parents=True, exist_ok=True)
-        # TFDS reports on stdout, which is for answers.
-        with filelock.FileLock(root / ".lock"), contextlib.redirect_stdout(sys.stderr):
-            builder = tfds.builder(name, data_dir=str(root))
-            builder.download_and_prepare(file_format="array_record")
+        with filelock.FileLock(root / ".lock"):
+            # A builder that needs TensorFlow tells so at length.
+            with contextlib.redirect_stdout(io.StringIO()):
+                builder = tfds.builder(name, data_dir=str(root))
+            # TFDS reports on stdout, which is for answers.
+            with contextlib.redirect_stdout(sys.stderr), _no_retries_told():
+                builder.download_and_prepare(file_format="array_record")
     except Exception as error:
-        # Anything may come out of a catalog builder: no network, no TensorFlow, no such name.
-        said = str(error).partition("Available datasets:")[0]  # hundreds
-        reason = f"{type(error).__name__}: {' '.join(said.split())}"[:_LONGEST_REASON]
+        # Anything may come out of a catalog builder.
+        line = f"data.name={config.name}: TFDS cannot prepare it here ({_reason(error)})"
         near = difflib.get_close_matches(name, prepared_names(root), n=1)
-        hint = f"; did you mean {near[0]!r}, which is in {root}?" if near else ""
-        raise UserError(
-            f"data.name={config.name}: TFDS cannot prepare it ({reason}){hint}"
-        ) from None
+        if near:
+            raise UserError(f"{line}; did you mean {near[0]!r}, which is in {root}?") from None
+        call = f"where it can, do {_call(name)}, and name DIR by data.tfds_data_dir"
+        raise UserError(f"{line}; {call}") from None
+
+
+@contextlib.contextmanager
+def _no_retries_told() -> Iterator[None]:
+    """Silences what each further try to reach a server is told with."""
+    logger = logging.getLogger("urllib3")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    """Why a catalog builder failed: mostly no network, no TensorFlow, or no such name."""
+    text, kind = " ".join(str(error).split()), type(error).__name__
+    if kind == "DatasetNotFoundError":  # tells of all that there are
+        return "it knows no such data set, or none that needs no TensorFlow"
+    if isinstance(error, ImportError) and "tensorflow" in text:
+        return "its builder needs TensorFlow"
+    return f"{kind}: {text}"[:_LONGEST_REASON]
+
+
+def _call(name: str) -> str:
+    return f"tfds.builder({name!r}, data_dir=DIR).download_and_prepare(file_format='array_record')"
 
 
 class Prepared:
@@ -223,5 +256,4 @@ def _explain_unprepared(root: Path, full_name: str) -> str:
     if near:
         return f"{line}; did you mean {' or '.join(f'{kind}:{found}' for found in near)}?"
     there = f" (prepared there: {', '.join(names)})" if names else " (nothing is prepared there)"
-    call = f"tfds.builder({name!r}, data_dir=DIR).download_and_prepare(file_format='array_record')"
-    return f"{line}{there}; `python launch.py prepare --config=...` tries to, or do {call}"
+    return f"{line}{there}; `python launch.py prepare --config=...` tries to, or do {_call(name)}"
