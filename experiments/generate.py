@@ -163,13 +163,10 @@ def read_prompt(asked: Any) -> str:
         return asked.prompt
     if asked["prompt"].present:
         raise UserError("--prompt and --prompt_file: give one of the two")
-    from seqmodels.data.datasets.text_file import find_file, read_file
+    from seqmodels.data.datasets.text_file import find_file, read_filled
 
     file = find_file("--prompt_file", asked.prompt_file)
-    text = read_file(file)
-    if not text:
-        raise UserError(f"{file}: is empty")
-    return text
+    return read_filled(file)
 
 
 @dataclasses.dataclass

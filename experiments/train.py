@@ -77,10 +77,10 @@ def start(config: ExperimentConfig, workdir: Path, *, profile: bool = False) -> 
     """
     from seqmodels.data.pipeline import load_data
     from seqmodels.training.loop import prepare, train
-    from seqmodels.training.workdir import imported_encoding
+    from seqmodels.training.workdir import kept_encoding
 
     # What may be wrong with the data or the devices is found before the directory is claimed.
-    data = load_data(config, imported_encoding(workdir, config))
+    data = load_data(config, kept_encoding(workdir, config))
     prepared = None if config.model.fitted else prepare(config, workdir, data)
     program.show_devices()
     return train(config, workdir, data, prepared, profile=profile)

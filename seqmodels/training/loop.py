@@ -31,7 +31,7 @@ from seqmodels.training.setup import Setup, set_up
 from seqmodels.training.shared_stop import make_stop_request
 from seqmodels.training.signals import StopRequest, stop_on_signals
 from seqmodels.training.state import TrainState
-from seqmodels.training.workdir import imported_encoding
+from seqmodels.training.workdir import kept_encoding
 from seqmodels.training.writers import METRICS, MetricsWriter, stops_early, values_of
 
 
@@ -75,7 +75,7 @@ def train(
       NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
     """
     require_tensorboard(config.training)
-    data = load_data(config, imported_encoding(workdir, config)) if data is None else data
+    data = load_data(config, kept_encoding(workdir, config)) if data is None else data
     find_split(data, "validation")  # not only after hours of training
     if prepared is None and not config.model.fitted:
         prepared = prepare(config, workdir, data)

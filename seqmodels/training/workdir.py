@@ -182,7 +182,7 @@ def find_start(
     return open_source(init_from, workdir)
 
 
-def imported_encoding(workdir: Path, config: ExperimentConfig) -> Any:
+def kept_encoding(workdir: Path, config: ExperimentConfig) -> Any:
     """The encoding there that the data do not make; None where they do.
 
     It came with imported parameters, or, by data.tokenizer=run, from another run, which a run that

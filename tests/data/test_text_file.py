@@ -118,11 +118,11 @@ def test_empty_files(files: Path) -> None:
 def test_binary_and_other_encodings_name_file_and_offset(files: Path) -> None:
     (files / "binary").write_bytes(b"abc\xff\x00\x00")
     assert mistake(path=str(files / "binary")) == (
-        f"{files / 'binary'}: binary, not text: NUL byte at offset 4"
+        f"{files / 'binary'}, line 1: binary, not text: NUL byte at offset 4"
     )
     (files / "latin").write_bytes("Zürich".encode("latin-1"))
     message = mistake(path=str(files / "latin"))
-    assert message.startswith(f"{files / 'latin'}: not UTF-8: byte 0xfc at offset 1 (")
+    assert message.startswith(f"{files / 'latin'}, line 1: not UTF-8: byte 0xfc at offset 1 (")
     assert "iconv -f LATIN1 -t UTF-8" in message
     (files / "utf16").write_text("text", encoding="utf-16")
     assert "not UTF-8 but UTF-16" in mistake(path=str(files / "utf16"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import threading
@@ -148,18 +149,18 @@ def test_own_files(tmp_path: Path) -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Serves, and what it serves at /irish.abc is what was published."""
+    """Serves, and what it serves at /right/irish.abc is what was published."""
     text = "".join(MANY)
-    monkeypatch.setattr(irish_abc, "SHA256", hashlib.sha256(text.encode()).hexdigest())
+    files = {"irish.abc": (len(text), hashlib.sha256(text.encode()).hexdigest())}
     splits = hash_documents(split_tunes(tunes_of(text, "")))
     monkeypatch.setattr(irish_abc, "SPLITS_HASH", splits)
     monkeypatch.delenv("SEQMODELS_DATA_DIR", raising=False)
     with Server() as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
-        monkeypatch.setattr(
-            irish_abc, "URLS", (serving.url("/other.abc"), serving.url("/irish.abc"))
-        )
+        urls = (serving.url("/other"), serving.url("/right"))
+        published = dataclasses.replace(irish_abc.IRISH_ABC, files=files, urls=urls)
+        monkeypatch.setattr(irish_abc, "IRISH_ABC", published)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         yield serving
         serving.shutdown()
@@ -171,12 +172,11 @@ def test_irish_abc_is_downloaded_once_and_verified(tmp_path: Path, server: Serve
     with pytest.raises(UserError, match=r"not here yet; `python launch.py prepare"):
         load_data(config)
     assert not server.agents
-    server.answers["/other.abc"] = b"X:1\nother"
-    with pytest.raises(
-        UserError, match=r"other.abc: is not the published irish.abc: 9 bytes of sha"
-    ):
+    server.answers["/other/irish.abc"] = b"X:1\nother"
+    told = r"other: irish.abc is not the published file: 9 bytes of sha.*abc_file reads other files"
+    with pytest.raises(UserError, match=told):
         prepare(config)
-    server.answers["/irish.abc"] = "".join(MANY).encode()
+    server.answers["/right/irish.abc"] = "".join(MANY).encode()
     asked = len(server.agents)
     summary = prepare(config)
     assert summary["splits"]["validation"]["documents"] == 10
@@ -192,7 +192,9 @@ def test_a_damaged_copy_of_irish_abc_is_made_again(tmp_path: Path, server: Serve
     (record,) = tmp_path.glob("cache/tfds/*/*/*/*-train.array_record-*")
     record.write_bytes(record.read_bytes().replace(b"K:D", b"K:E", 1))
     assert source.documents() == documents
-    with pytest.raises(UserError, match=r"no such file, and no folder with irish.abc"):
+    by_name = settings(tmp_path, name="irish_abc", path=str(tmp_path / "irish.abc"))
+    assert irish_abc.IrishABC.source(by_name.data, tmp_path / "other").documents() == documents
+    with pytest.raises(UserError, match=r"no such file, and no folder; .* irish_abc: irish.abc"):
         prepare(settings(tmp_path, name="irish_abc", path=str(tmp_path / "none")))
 
 

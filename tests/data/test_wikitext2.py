@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import http.server
@@ -42,10 +43,11 @@ CONTENTS = {split: "".join(texts).encode() for split, texts in ARTICLES.items()}
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The articles above are what was published, and no files are there."""
     sums = {
-        split: (NAMES[split], len(content), hashlib.sha256(content).hexdigest())
+        NAMES[split]: (len(content), hashlib.sha256(content).hexdigest())
         for split, content in CONTENTS.items()
     }
-    monkeypatch.setattr(wikitext2, "FILES", sums)
+    published = dataclasses.replace(wikitext2.WIKITEXT2, files=sums)
+    monkeypatch.setattr(wikitext2, "WIKITEXT2", published)
     monkeypatch.delenv("SEQMODELS_DATA_DIR", raising=False)
 
 
@@ -107,12 +109,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(small: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with Server() as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
         urls = (serving.url("/first.zip"), serving.url("/second.zip"))
-        monkeypatch.setattr(wikitext2, "URLS", urls)
+        published = dataclasses.replace(wikitext2.WIKITEXT2, urls=urls)
+        monkeypatch.setattr(wikitext2, "WIKITEXT2", published)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         yield serving
         serving.shutdown()
@@ -185,7 +188,8 @@ def test_what_is_not_the_published_text_is_refused(tmp_path: Path, server: Serve
     assert f"{NAMES['train']}.gz: cannot read (Compressed file ended" in mistake(config)
     (folder / f"{NAMES['train']}.gz").unlink()
     assert mistake(config) == (
-        f"data.path={folder}: has no wiki.train.tokens; it must hold WikiText-2's three files"
+        f"data.path={folder}: has no wiki.train.tokens; it must hold the files of wikitext2: "
+        + ", ".join(NAMES.values())
     )
     assert "is no folder" in mistake(settings(tmp_path, path=str(folder / "none")))
 

@@ -20,7 +20,7 @@ from seqmodels.data.words import WordTokenizer
 from seqmodels.training.workdir import (
     claim,
     claim_data,
-    imported_encoding,
+    kept_encoding,
     only_trainer,
     write_json,
 )
@@ -72,12 +72,12 @@ def test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer(tmp_path: Path
     )
     own.save(tmp_path / "tokenizer.json")
     config.data = LabelledTextDataConfig(tokenizer=TokenizerKind.RUN, tokenizer_path=str(other))
-    assert imported_encoding(tmp_path, config) is None  # begun anew: the other run's
+    assert kept_encoding(tmp_path, config) is None  # begun anew: the other run's
     (tmp_path / "checkpoints" / "20").mkdir(parents=True)
-    kept = imported_encoding(tmp_path, config)
+    kept = kept_encoding(tmp_path, config)
     assert kept is not None and kept.to_json() == own.to_json()
     config.data = LabelledTextDataConfig()
-    assert imported_encoding(tmp_path, config) is None
+    assert kept_encoding(tmp_path, config) is None
 
 
 def test_a_run_whose_kept_config_is_damaged_is_refused(tmp_path: Path) -> None:

@@ -9,12 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from seqmodels.config.errors import UserError, suggest
-from seqmodels.data.datasets.text_file import (
-    UTF16_MARKS,
-    conversion,
-    find_file,
-    open_or_explain,
-)
+from seqmodels.data.datasets.text_file import find_file, read_filled
 
 ENDINGS = {".csv": ",", ".tsv": "\t"}
 """By the ending of a file's name what stands between its fields."""
@@ -87,7 +82,7 @@ def read_columns(file: Path, wanted: Mapping[str, str]) -> Table:
 def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the first line of each row, from 1, and its fields; empty lines are passed over."""
     quoting = csv.QUOTE_NONE if file.suffix.lower() == ".tsv" else csv.QUOTE_MINIMAL
-    text = io.StringIO(read_text(file).removeprefix("\ufeff"), newline="")
+    text = io.StringIO(read_filled(file).removeprefix("\ufeff"), newline="")
     delimiter = ENDINGS[file.suffix.lower()]
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
     begin = 1
@@ -98,28 +93,3 @@ def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
             begin = reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{file}, line {begin}: {error}") from None
-
-
-def read_text(file: Path) -> str:
-    """Reads a UTF-8 file.
-
-    Raises:
-      UserError: it is empty, or names the line that is no text.
-    """
-    with open_or_explain(file) as stream:
-        content = stream.read()
-    if content.startswith(UTF16_MARKS):
-        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {conversion('UTF-16')}")
-    line_of = lambda offset: content.count(b"\n", 0, offset) + 1
-    nul = content.find(b"\0")
-    if nul >= 0:
-        raise UserError(f"{file}, line {line_of(nul)}: binary, not text: a NUL byte")
-    if not content:
-        raise UserError(f"{file}: is empty")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{file}, line {line_of(error.start)}: not UTF-8: byte 0x{content[error.start]:02x} "
-            f"({error.reason}); {conversion('LATIN1')}"
-        ) from None

@@ -9,6 +9,7 @@ import io
 import os
 import shutil
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +20,15 @@ from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.fetch import FAILURES, fetch
 from seqmodels.data.store import explain_cache_errors
 
-_FAILURES = (*FAILURES, tarfile.TarError, zlib.error, EOFError)
+_FAILURES = (
+    *FAILURES,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
 """What a connection and an archive may raise."""
 
 
@@ -30,14 +39,17 @@ class Published:
     Attributes:
       name: of the data set.
       files: of each file its bytes and its sha256, decompressed.
-      urls: a folder or a .tar.gz archive each; the first that gives the published files is used.
+      urls: a folder or an archive (.tar.gz, .zip) each; the first that gives the published files is
+        used.
       ending: what a file's name ends with in a folder of the web: .gz or nothing.
+      others: what reads files that are not the published ones, where something does.
     """
 
     name: str
     files: Mapping[str, tuple[int, str]]
     urls: tuple[str, ...]
     ending: str = ""
+    others: str = ""
 
     def only(self, names: Iterable[str]) -> Published:
         """Those of the files."""
@@ -51,16 +63,18 @@ class Published:
         """Returns the folder of the files; None where they are to be downloaded.
 
         That is data.path, else $SEQMODELS_DATA_DIR/data/NAME, else what `prepare` downloaded. A
-        file may be compressed by gzip, with .gz behind its name.
+        file may be compressed by gzip, with .gz behind its name. Where there is only one, data.path
+        may be that file, of any name.
 
         Raises:
           UserError: data.path lacks one of them.
         """
         if path is not None:
             folder = Path(path).expanduser()
-            missing = [name for name in self.files if _find_file(folder, name) is None]
+            missing = [name for name in self.files if self._find_file(folder, name) is None]
             if missing:
-                what = f"has no {' and no '.join(missing)}" if folder.is_dir() else "is no folder"
+                none = "no such file, and no folder" if len(self.files) == 1 else "is no folder"
+                what = f"has no {' and no '.join(missing)}" if folder.is_dir() else none
                 raise UserError(
                     f"data.path={path}: {what}; it must hold the files of {self.name}: "
                     f"{', '.join(self.files)}"
@@ -69,7 +83,7 @@ class Published:
         folders = [cache / "downloads" / self.name]
         if "SEQMODELS_DATA_DIR" in os.environ:
             folders.insert(0, Path(os.environ["SEQMODELS_DATA_DIR"]) / "data" / self.name)
-        complete = lambda folder: all(_find_file(folder, name) for name in self.files)
+        complete = lambda folder: all(self._find_file(folder, name) for name in self.files)
         return next(filter(complete, folders), None)
 
     def read(self, folder: Path | None) -> dict[str, bytes]:
@@ -85,13 +99,13 @@ class Published:
             )
         contents = {}
         for name in self.files:
-            path = _find_file(folder, name) or folder / name
+            path = self._find_file(folder, name) or folder / name
             try:
                 content = path.read_bytes()
                 contents[name] = gzip.decompress(content) if path.suffix == ".gz" else content
             except (OSError, EOFError, zlib.error) as error:
                 raise UserError(f"{path}: cannot read ({error})") from None
-        self._check(contents, str(folder))
+        self.check(contents, str(folder))
         return contents
 
     def prepare(self, path: str | None, cache: Path) -> None:
@@ -119,7 +133,7 @@ class Published:
         for url in self.urls:
             try:
                 found = self._fetch(url)
-                self._check(found, url)
+                self.check(found, url)
                 return found
             except UserError as error:
                 reasons.append(str(error))
@@ -133,6 +147,10 @@ class Published:
         )
 
     def _fetch(self, url: str) -> dict[str, bytes]:
+        if url.endswith(".zip"):
+            with zipfile.ZipFile(io.BytesIO(fetch(url))) as archive:
+                names = {Path(name).name: name for name in archive.namelist()}
+                return {name: archive.read(names[name]) for name in self.files}
         if not url.endswith(".tar.gz"):
             unpack = gzip.decompress if self.ending == ".gz" else bytes
             return {name: unpack(fetch(f"{url}/{name}{self.ending}")) for name in self.files}
@@ -141,16 +159,18 @@ class Published:
             opened = {name: archive.extractfile(members[name]) for name in self.files}
             return {name: file.read() for name, file in opened.items() if file is not None}
 
-    def _check(self, contents: Mapping[str, bytes], where: str) -> None:
+    def check(self, contents: Mapping[str, bytes], where: str) -> None:
+        """Raises UserError where a file is not the published one."""
+        hint = f"; {self.others} reads other files" if self.others else ""
         for name, (size, expected) in self.files.items():
             found = hashlib.sha256(contents[name]).hexdigest()
             if found != expected:
                 raise UserError(
                     f"{where}: {name} is not the published file: {len(contents[name])} bytes of "
-                    f"sha256 {found[:12]}.., not {size} of {expected[:12]}.."
+                    f"sha256 {found[:12]}.., not {size} of {expected[:12]}..{hint}"
                 )
 
-
-def _find_file(folder: Path, name: str) -> Path | None:
-    found = (folder / name, folder / f"{name}.gz")
-    return next((path for path in found if path.is_file()), None)
+    def _find_file(self, folder: Path, name: str) -> Path | None:
+        alone = (folder,) if len(self.files) == 1 else ()
+        found = (*alone, folder / name, folder / f"{name}.gz")
+        return next((path for path in found if path.is_file()), None)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.columns import read_text
 from seqmodels.data.datasets.pair_source import Pairs, PairSource
-from seqmodels.data.datasets.text_file import find_file, open_or_explain
+from seqmodels.data.datasets.text_file import find_file, open_or_explain, read_filled
 
 SPLITS = ("train", "validation", "test")
 
@@ -114,7 +113,7 @@ def read_lines(file: Path) -> list[str]:
     Raises:
       UserError: names the file and the line that is empty or no text.
     """
-    lines = read_text(file).removesuffix("\n").split("\n")
+    lines = read_filled(file).removesuffix("\n").split("\n")
     lines = [line.removesuffix("\r") for line in lines]
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -17,7 +17,7 @@ from seqmodels.data.datasets.source import Documents, TextSource
 
 SPLIT_FIELDS = {"train": "train_path", "validation": "validation_path", "test": "test_path"}
 _SPACE = re.compile(r"\s")
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class TextFile:
@@ -205,20 +205,31 @@ def read_file(file: Path) -> str:
     """Reads a UTF-8 file; raises UserError where it is none."""
     with open_or_explain(file) as stream:
         content = stream.read()
-    if content.startswith(UTF16_MARKS):
-        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {conversion('UTF-16')}")
+    if content.startswith(_UTF16_MARKS):
+        how = _conversion("UTF-16")
+        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {how}")
+    line_of = lambda offset: content.count(b"\n", 0, offset) + 1
     nul = content.find(b"\0")
     if nul >= 0:
-        raise UserError(f"{file}: binary, not text: NUL byte at offset {nul}")
+        where = f"{file}, line {line_of(nul)}"
+        raise UserError(f"{where}: binary, not text: NUL byte at offset {nul}")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{file}: not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start} "
-            f"({error.reason}); {conversion('LATIN1')}"
+            f"{file}, line {line_of(error.start)}: not UTF-8: byte 0x{content[error.start]:02x} at "
+            f"offset {error.start} ({error.reason}); {_conversion('LATIN1')}"
         ) from None
 
 
-def conversion(encoding: str) -> str:
+def read_filled(file: Path) -> str:
+    """Reads a UTF-8 file; raises UserError where it is none, or empty."""
+    text = read_file(file)
+    if not text:
+        raise UserError(f"{file}: is empty")
+    return text
+
+
+def _conversion(encoding: str) -> str:
     """How to make a file of another encoding UTF-8."""
     return f"convert it, for example: iconv -f {encoding} -t UTF-8 FILE > NEW_FILE"
