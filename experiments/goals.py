@@ -52,6 +52,7 @@ GOALS: dict[str, Goal] = {
         ),
         Goal("order_lstm", "order_lstm", "accuracy", 0.99),
         Goal("stories", "stories", "accuracy", None),
+        Goal("stories_lstm", "stories:lstm", "accuracy", None),
         Goal("wikitext2_bert", "wikitext2_bert", "accuracy", None),
         _fine_tuned("wikitext2_bert:sst2"),
         _fine_tuned("wikitext2_bert:sst2_from_nothing"),

@@ -7,8 +7,12 @@
 3 + 3 layers of 256, 8 heads, feed-forward part of 512, dropout 0.1, no tables shared (Vaswani et
 al., 2017). Goal: BLEU 36.5 on the 1,000 pairs of test 2016, greedy, on words in lower case: what a
 public tutorial series has for this model of 9.04M parameters, at a test perplexity of 5.32 under
-teacher forcing. Not run yet. Differs from it: sines for positions, a warm-up and a cosine instead
-of a constant rate. Shared: `_multi30k.py`.
+teacher forcing. Differs from it: sines for positions, a warm-up and a cosine instead of a constant
+rate. Shared: `_multi30k.py`.
+
+Measured 2026-11-21 on one core of a shared Intel Xeon (AVX-512), jax 0.10.2, seed 0 (one run), five
+of the ten epochs: --config.training.num_steps=1150 --config.optimizer.peak_lr=1e-3: BLEU 36.22,
+test perplexity 5.57, in 40 minutes; misses 36.5. A dictionary of words has 27.12.
 
 Variant `bpe`: English to German, byte pairs; 4 + 4 layers of 128, 4 heads, feed-forward part of
 256, dropout 0.3, label smoothing 0.1, one table for both sides and the logits. Goal: BLEU 41.0,
