@@ -16,14 +16,14 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
-from seqmodels.data.datasets.sentiment import SST2
+from seqmodels.data.datasets.sentiment import SST2, RottenTomatoes
 from seqmodels.data.labelled import LabelledData
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
 from seqmodels.data.text_labels import TextLabels, read_text_labels
 from seqmodels.data.words import WordTokenizer
 from seqmodels.types import ClassOutput, TokenInput
-from tests.data.helpers import data_root
+from tests.data.helpers import data_root, digest_of
 
 WORDS = ("a", "b", "c", "d")
 TEXTS = [(" ".join(WORDS[i % 4] for i in range(n % 7 + 1)), "xyz"[n % 3]) for n in range(40)]
@@ -336,6 +336,8 @@ def test_published_sets(tmp_path: Path) -> None:
         for data, name in zip(folds, ("validation", "test"), strict=True)
     ]
     assert texts[0] == texts[1]
+    config = LabelledTextDataConfig(name="rotten_tomatoes", fold=9)
+    assert digest_of(RottenTomatoes.source(config).read().splits) == "13f3135fcc03ea09"
     d = folds[0]
     splits = [{d.encoding.tokenizer.decode(t) for t in of(s)} for s in d.splits.values()]
     assert not splits[0] & splits[1] and not splits[0] & splits[2] and not splits[1] & splits[2]

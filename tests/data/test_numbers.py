@@ -11,6 +11,7 @@ from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.files import load_config
 from seqmodels.data.datasets import numbers
 from seqmodels.data.datasets.numbers import Numbers, split_numbers, write
+from tests.data.helpers import digest_of
 
 SPELT = {
     0: "zero",
@@ -67,6 +68,7 @@ def test_no_number_is_in_two_splits() -> None:
     assert all(found.min() >= 100 for name, found in splits.items() if name != "train")
     pairs = Numbers.source(PairsDataConfig()).pairs()
     assert {name: len(sources) for name, (sources, _) in pairs.items()} == numbers.NUM_PAIRS
+    assert digest_of(pairs) == "81e591951656f7e2"
     for one, other in itertools.combinations(pairs, 2):
         assert not set(pairs[one][1]) & set(pairs[other][1])
     for name, (sources, targets) in pairs.items():

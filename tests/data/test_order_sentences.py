@@ -11,6 +11,7 @@ from seqmodels.data import order
 from seqmodels.data.datasets import order_sentences
 from seqmodels.data.datasets.order_sentences import OrderSentences, split_words
 from seqmodels.tasks.naive_bayes import naive_bayes
+from tests.data.helpers import digest_of
 from tests.data.test_labelled import load
 
 
@@ -69,6 +70,7 @@ def test_no_pair_of_praise_and_blame_is_in_two_splits() -> None:
     assert len(set().union(*words.values())) == 64
     found = sentences()
     assert {name: len(texts) for name, (texts, _) in found.items()} == order_sentences.NUM_SENTENCES
+    assert digest_of(found) == "f1bc7c2c7adad4f3"
     trained = {word for text in found["train"][0] for word in text.split()}
     for name in ("validation", "test"):
         assert not set(found[name][0]) & set(found["train"][0])

@@ -23,6 +23,7 @@ from seqmodels.data.pair_tokenizer import read_pair_tokenizer
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
 from seqmodels.types import Batch, TokenInput, VocabOutput
+from tests.data.helpers import digest_of
 
 PAIRS = [(f"{'ab' * n}c", "x" * (n % 5 + 1) + "y") for n in range(1, 24)]
 
@@ -94,6 +95,7 @@ def test_no_date_is_in_two_splits() -> None:
     assert sorted(np.concatenate(list(days.values()))) == list(range(36_525))
     pairs = Dates.source(PairsDataConfig()).pairs()
     assert {name: len(sources) for name, (sources, _) in pairs.items()} == dates.NUM_PAIRS
+    assert digest_of(pairs) == "bb9fdbe6faa01a8b"
     for one, other in itertools.combinations(pairs, 2):
         assert not set(pairs[one][1]) & set(pairs[other][1])
     assert (pairs["train"][0][0], pairs["train"][1][0]) == (

@@ -18,6 +18,7 @@ from seqmodels.data.datasets import stories
 from seqmodels.data.datasets.stories import PLACES, Stories
 from seqmodels.data.pipeline import load_data
 from seqmodels.tasks.naive_bayes import naive_bayes
+from tests.data.helpers import digest_of
 
 
 def told(count: int = 1000) -> list[tuple[str, str]]:
@@ -71,6 +72,7 @@ def test_splits_and_questions() -> None:
     found = Stories.source(LabelledTextDataConfig()).read().splits
     texts = {split: of for split, (of, _) in found.items()}
     assert {split: len(of) for split, of in texts.items()} == stories.NUM_STORIES
+    assert digest_of(found) == "49c46a1128fcc972"
     for one, other in itertools.combinations(texts, 2):
         assert not set(texts[one]) & set(texts[other])
     things = sum("where is the " in text for text in texts["train"]) / len(texts["train"])

@@ -175,7 +175,7 @@ def greedy_text(it: Built, prompt: Any, most: int, source: Any, row: int) -> lis
     return text
 
 
-@pytest.mark.parametrize("kind", ["seq2seq", "transformer"])
+@pytest.mark.parametrize("kind", ["gpt", "recurrent", "seq2seq", "transformer"])
 def test_neighbours_and_padding_change_nothing(kind: str) -> None:
     it, beam = built(kind), Beam(3, 3, length_penalty=0.7, max_tokens=7)
     prompts = [np.array([0, 1, 1][: 1 + i % 3], np.int32) for i in range(6)]

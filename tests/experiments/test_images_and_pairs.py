@@ -17,6 +17,7 @@ import launch
 from seqmodels.data.datasets import dates, shapes
 from seqmodels.training.writers import read_rows
 from tests.experiments.conftest import Answer, FrontDoor
+from tests.tolerances import TOLERANCE
 
 TRAINING = {
     "data.batch_size": 4,
@@ -79,6 +80,10 @@ def test_evaluate_has_every_example_once(door: FrontDoor, run: Path) -> None:
     again = door("evaluate", f"--workdir={run}", *other).json
     names = ("bleu", "chrf", "exact_match", "by_source_length", "translation_baselines")
     assert {n: again[n] for n in names} == {n: found[n] for n in names}
+    assert again["num_targets"] == found["num_targets"]
+    for name in ("loss", "accuracy", "sequence_accuracy"):
+        np.testing.assert_allclose(again[name], found[name], **TOLERANCE["rounding"])
+    assert again["baseline"] == found["baseline"]
     assert sum(row["num_pairs"] for row in found["by_source_length"]) == 23
     assert found["bleu_signature"] in told and "word by word" in told
 

@@ -38,7 +38,7 @@ from seqmodels.training.loop import NonFiniteError, train
 from seqmodels.training.optimizers import make_schedule
 from seqmodels.training.writers import read_rows
 from tests.tolerances import TOLERANCE
-from tests.training.runs import make_setting
+from tests.training.runs import make_setting, rows_without_clock
 
 LSTM = RecurrentConfig(model_dim=8, hidden_dim=12)
 GPT = GPTConfig(num_layers=2, model_dim=12, num_heads=3, mlp_dim=20, max_length=16)
@@ -227,6 +227,29 @@ def test_early_stopping_saves_where_it_stops_and_stays_stopped(make: Make, tmp_p
         assert min(found[-2:]) >= min(found[:-2])
         with Checkpoints(tmp_path / "checkpoints") as checkpoints:
             assert checkpoints.steps()[-1] == 2 * len(found)
+
+
+@pytest.mark.hard
+def test_the_test_split_decides_nothing(make: Make, tmp_path: Path) -> None:
+    """Runs over data that differ in the test split alone are the same, to where they stop."""
+    paths = {f"data__{name}_path": str(tmp_path / name) for name in ("train", "validation", "test")}
+    (tmp_path / "train").write_text("salt and serial numbers " * 40)
+    (tmp_path / "validation").write_text("serial numbers and salt " * 8)
+    made = []
+    for number, text in enumerate(
+        ("salt and serial numbers " * 8, "QUITE OTHER: \u00e9\u4e2d " * 9)
+    ):
+        (tmp_path / "test").write_text(text)
+        config = make(data__path=None, **paths, optimizer__peak_lr=3.0, training__num_steps=20)
+        config.training.evaluate_every, config.training.checkpoint_every = 2, 20
+        config.training.early_stopping_patience = 1
+        workdir = tmp_path / f"run{number}"
+        assert train(config, workdir) == 0
+        made.append((rows_without_clock(workdir), (workdir / "tokenizer.json").read_text()))
+    assert made[0] == made[1]
+    assert made[0][0][-1]["step"] < 20
+    prints = [(tmp_path / f"run{n}" / "data.json").read_text() for n in range(2)]
+    assert prints[0] != prints[1]
 
 
 BATCHINGS = [
