@@ -47,6 +47,8 @@ def run(arguments: Arguments) -> int:
     if asked.output is None and asked.workdir is None:
         raise UserError("--output=DIR is required with --input")
     output = Path(asked.output or arguments.workdir / "music").expanduser()
+    if asked.input is not None:
+        _keep_input(Path(asked.input).expanduser(), output)
     if asked.render:
         from seqmodels.evaluation.sound import require_symusic
 
@@ -68,6 +70,14 @@ def run(arguments: Arguments) -> int:
     lines += [*shown, f"{len(values['rendered'])} tunes played; written to {output}"]
     program.answer(arguments, values, "\n".join(lines))
     return program.DONE
+
+
+def _keep_input(path: Path, output: Path) -> None:
+    """Raises UserError where a file that is written would be the one that is read."""
+    numbered = path.stem.isdecimal() and path.suffix == ".abc"  # as a tune that is played
+    same_folder = path.resolve().parent == output.resolve()
+    if same_folder and (numbered or path.name == "music.json"):
+        raise UserError(f"--output={output}: {path} would be written over; name another folder")
 
 
 def _read(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]:

@@ -31,4 +31,9 @@ def test_mistakes(door: FrontDoor, tmp_path: Path, trained: Path) -> None:
     words = [f"--input={tmp_path / 'a.abc'}", f"--output={tmp_path / 'out'}"]
     assert "not UTF-8: byte 0xe9 at offset 4" in door("music", *words).line
     assert not (tmp_path / "out").exists()
+    (tmp_path / "001.abc").write_text(TUNE.format(2, "C8|") + TUNE.format(1, "D8|"))
+    before = (tmp_path / "001.abc").read_bytes()
+    words = [f"--input={tmp_path / '001.abc'}", f"--output={tmp_path / 'x' / '..'}"]
+    assert "001.abc would be written over; name another" in door("music", *words).line
+    assert (tmp_path / "001.abc").read_bytes() == before
     assert "text_file has no tunes in ABC" in door("music", f"--workdir={trained}").line
