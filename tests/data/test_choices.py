@@ -52,3 +52,21 @@ def test_lines_that_are_no_questions_are_named(tmp_path: Path, line: object, tol
     with pytest.raises(UserError) as caught:
         read_questions(write(tmp_path, GOOD, line, GOOD))
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\ncaf\xe9\n", "asked.jsonl, line 2: not UTF-8: byte 0xe9"),
+        (b"\n\0\n", "asked.jsonl, line 2: binary, not text: a NUL byte"),
+        (None, "asked.jsonl: not UTF-8 but UTF-16"),
+    ],
+)
+def test_files_of_another_encoding_are_told(
+    tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    path, line = tmp_path / "asked.jsonl", json.dumps(GOOD)
+    path.write_bytes(line.encode("utf-16") if content is None else line.encode() + content)
+    with pytest.raises(UserError) as caught:
+        read_questions(path)
+    assert told in str(caught.value)
