@@ -58,7 +58,7 @@ def test_lines_that_are_no_questions_are_named(tmp_path: Path, line: object, tol
     ("content", "told"),
     [
         (b"\ncaf\xe9\n", "asked.jsonl, line 2: not UTF-8: byte 0xe9"),
-        (b"\n\0\n", "asked.jsonl, line 2: binary, not text: a NUL byte"),
+        (b"\n\0\n", "asked.jsonl, line 2: binary, not text"),
         (None, "asked.jsonl: not UTF-8 but UTF-16"),
     ],
 )
