@@ -134,6 +134,8 @@ def table(result: dict[str, Any], unit: str) -> Any:
     if "translation_baselines" not in result:
         return likelihood_table(result, unit)
     note = f"{result['bleu_signature']}; beam {result['beam_size']}"
+    if result["bleu"] is None:
+        note = f"no BLEU, which counts four words in a row: no target has so many; {note}"
     return Group(likelihood_table(result, unit), *translation_tables(result), note)
 
 
@@ -143,16 +145,20 @@ def translation_tables(result: dict[str, Any]) -> list[Any]:
 
     scores = Table("", "BLEU", "chrF", "exact match", title="translations")
     for row in (*result["translation_baselines"], {**result, "model": "this run"}):
-        shown = (f"{row['bleu']:.2f}", f"{row['chrf']:.2f}", f"{row['exact_match']:.4f}")
+        shown = (_bleu(row), f"{row['chrf']:.2f}", f"{row['exact_match']:.4f}")
         scores.add_row(row["model"], *shown)
     lengths = Table("source tokens", "pairs", "BLEU", "exact match", title="by source length")
     for row in result["by_source_length"]:
-        shown = (f"{row['num_pairs']:,}", f"{row['bleu']:.2f}", f"{row['exact_match']:.4f}")
+        shown = (f"{row['num_pairs']:,}", _bleu(row), f"{row['exact_match']:.4f}")
         lengths.add_row(f"{row['shortest']} to {row['longest']}", *shown)
     for table in (scores, lengths):
         for column in table.columns[1:]:
             column.justify = "right"
     return [scores, lengths]
+
+
+def _bleu(row: dict[str, Any]) -> str:
+    return "-" if row["bleu"] is None else f"{row['bleu']:.2f}"
 
 
 def likelihood_table(result: dict[str, Any], unit: str) -> Any:

@@ -19,7 +19,9 @@ def score_texts(
 
     Returns:
       bleu and chrf from 0 to 100 (sacrebleu; Papineni et al., 2002; Popovic, 2015), exact_match
-      (share of equal texts), and the signatures that say how the first two were counted.
+      (share of equal texts), and the signatures that say how the first two were counted. bleu is
+      None where no text that is wanted has four words, the most that it counts in a row: it would
+      be 0 whatever was found.
     """
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
@@ -28,10 +30,12 @@ def score_texts(
     tokenize = config.bleu_tokenizer.sacrebleu_name
     bleu = BLEU(lowercase=config.lowercase, tokenize=tokenize, force=True)
     chrf = CHRF(lowercase=config.lowercase)
+    score = bleu.corpus_score(found, [wanted]).score
     alike = str.lower if config.lowercase else str
+    has_four = any(len(bleu.tokenizer(text).split()) >= bleu.max_ngram_order for text in wanted)
     equal = sum(alike(f) == alike(w) for f, w in zip(found, wanted, strict=True))
     return {
-        "bleu": bleu.corpus_score(found, [wanted]).score,
+        "bleu": score if has_four else None,
         "chrf": chrf.corpus_score(found, [wanted]).score,
         "exact_match": equal / len(wanted),
         "bleu_signature": str(bleu.get_signature()),

@@ -37,6 +37,19 @@ def test_scores_are_sacrebleu_s_own(tokenizer: BleuTokenizer, lowercase: bool) -
     assert ("case:lc" in scores["bleu_signature"]) == lowercase
 
 
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_without_four_words_there_is_no_bleu(lowercase: bool) -> None:
+    words, letters = (
+        EvaluationConfig(bleu_tokenizer=tokenizer, lowercase=lowercase)
+        for tokenizer in (BleuTokenizer.WMT, BleuTokenizer.CHAR)
+    )
+    numbers = ["42007", "7"]
+    scores = score_texts(numbers, numbers, words)
+    assert scores["bleu"] is None and scores["chrf"] == 100 and scores["exact_match"] == 1
+    assert score_texts(["1"], ["1 two, 3"], words)["bleu"] == 0  # the comma is the fourth
+    assert score_texts(numbers, numbers, letters)["bleu"] > 99  # five letters
+
+
 def test_exact_match_looks_at_case_as_asked() -> None:
     for lowercase, share in ((False, 0.5), (True, 1.0)):
         config = EvaluationConfig(lowercase=lowercase)

@@ -63,6 +63,12 @@ DECODING = {
         *("(len(others) - 1) + last)", "(len(others) - 1))"),
         "evaluation.test_text_metrics:test_word_by_word",
     ),
+    "words that punctuation parts are one": Mutant(
+        "evaluation.text_metrics:score_texts",
+        *("len(bleu.tokenizer(text).split())", "len(text.split())"),
+        "evaluation.test_text_metrics:test_without_four_words_there_is_no_bleu",
+        (False,),
+    ),
     "BLEU forgets the case it was asked for": Mutant(
         "evaluation.text_metrics:score_texts",
         *("BLEU(lowercase=config.lowercase, ", "BLEU("),
