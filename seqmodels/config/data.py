@@ -193,7 +193,8 @@ class PairsDataConfig(DataConfig):
         `tfds_pairs:NAME` (of a translation its languages).
       tfds_data_dir, train_split, validation_split, test_split: `tfds_pairs:NAME`: as for text.
       source_path, target_path: `parallel_text`: two UTF-8 files, line i of one is the translation
-        of line i of the other; split by fraction (the last part is held out).
+        of line i of the other; split by fraction (the last part is held out, and what is in it is
+        left out of the parts before).
       train_source_path .. test_target_path: `parallel_text`: two files a split, instead.
       validation_fraction, test_fraction: shares of path, or of the lines of source_path, that are
         held out.

@@ -255,6 +255,27 @@ def table(folder: Path, name: str, rows: Any) -> str:
 COLUMNS: dict[str, Any] = {"name": "pairs_file", "source_column": "de", "target_column": "en"}
 
 
+def test_a_pair_that_comes_again_is_in_one_split(tmp_path: Path) -> None:
+    lines = ["a", "b", "c", "d", "e", "b", "f", "f", "c", "d"]  # 6, 2 and 2 of them
+    for name in ("source", "target"):
+        (tmp_path / name).write_text("".join(line + "\n" for line in lines))
+    config = PairsDataConfig(
+        name="parallel_text",
+        source_path=str(tmp_path / "source"),
+        target_path=str(tmp_path / "target"),
+        validation_fraction=0.2,
+        test_fraction=0.2,
+    )
+    source = ParallelText.source(config)
+    assert source.name("train", 2).endswith("source, line 5")
+    found = {split: sources for split, (sources, _) in source.pairs().items()}
+    assert found == {"train": ["a", "b", "e", "b"], "validation": ["f", "f"], "test": ["c", "d"]}
+    for name in ("source", "target"):
+        (tmp_path / name).write_text("a\nb\na\nb\n" * 5)
+    with pytest.raises(UserError, match="each pair of the train split comes again"):
+        ParallelText.source(config).pairs()
+
+
 def test_tables_with_named_columns(tmp_path: Path) -> None:
     files: dict[str, Any] = {
         "train_path": table(tmp_path, "train.tsv", PAIRS),

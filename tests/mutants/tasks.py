@@ -106,6 +106,10 @@ TASKS = {
         *("data.labelled:LabelledData.load", "if fresh:", "if False:"),
         *(f"{LABELLED}:test_long_texts_are_left_out_refused_or_cut", (folder,)),
     ),
+    "what is held out may be trained on too": Mutant(
+        *("data.datasets.parallel_text:_ParallelText._cut", "pairs[row] not in later", "True"),
+        *(f"{PAIRS}:test_a_pair_that_comes_again_is_in_one_split", (folder,)),
+    ),
     "sides may differ in length": Mutant(
         "data.datasets.parallel_text:_read_pair",
         *("len(sources) != len(targets)", "False"),

@@ -52,10 +52,10 @@ class _ParallelText:
         }
         shown = [f"{source} -> {target}" for source, target in self._files.values()]
         self.description = ", ".join(shown)
-        self._firsts: dict[str, int] = dict.fromkeys(SPLITS, 0)
+        self._rows: dict[str, list[int]] = {}
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(repr(self._fractions if self._whole else None).encode())
+        digest = hashlib.sha256(repr((self._fractions, 1) if self._whole else None).encode())
         for split, files in self._files.items():
             for file in files:
                 with open_or_explain(file) as stream:
@@ -68,7 +68,7 @@ class _ParallelText:
         return self._cut(*found[""]) if self._whole else found
 
     def _cut(self, sources: list[str], targets: list[str]) -> Pairs:
-        """Train comes first, test last."""
+        """Train comes first, test last; of pairs that come again the last part alone has them."""
         total = len(sources)
         validation, test = (int(total * fraction) for fraction in self._fractions)
         if not validation:
@@ -77,18 +77,27 @@ class _ParallelText:
                 "for validation"
             )
         bounds = [0, total - validation - test, total - test, total]
-        self._firsts = dict(zip(SPLITS, bounds, strict=False))
-        cut = {
-            split: (sources[first:end], targets[first:end])
-            for split, first, end in zip(SPLITS, bounds, bounds[1:], strict=False)
+        pairs, later = list(zip(sources, targets, strict=True)), set()
+        for split, first, end in reversed(list(zip(SPLITS, bounds, bounds[1:], strict=False))):
+            self._rows[split] = [row for row in range(first, end) if pairs[row] not in later]
+            later.update(pairs[first:end])
+        for split in ("train", "validation"):
+            if not self._rows[split]:
+                raise UserError(
+                    f"data.source_path={self._files[''][0]}: each pair of the {split} split comes "
+                    "again in what is held out behind it"
+                )
+        return {
+            split: ([sources[row] for row in rows], [targets[row] for row in rows])
+            for split, rows in self._rows.items()
+            if rows
         }
-        return {split: both for split, both in cut.items() if both[0]}
 
     def name(self, split: str, index: int) -> str:
-        if self._whole:
-            self.pairs()  # the token store may have spared it: where does a split start?
+        if self._whole and not self._rows:
+            self.pairs()  # the token store has spared it: which lines are of a split?
         source, _ = self._files["" if self._whole else split]
-        return f"{source}, line {self._firsts[split] + index + 1}"
+        return f"{source}, line {(self._rows[split][index] if self._whole else index) + 1}"
 
 
 def _find(field: str, path: str | None) -> Path:
