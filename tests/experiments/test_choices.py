@@ -71,7 +71,7 @@ def test_a_file_is_gone_on_from(door: FrontDoor, copy_of_trained: Path, tmp_path
     assert found["texts"] == door(*words, f"--prompt={prompt}").json["texts"]
     assert "give one of the two" in door(*words, f"--prompt_file={path}", "--prompt=a").line
     path.write_bytes(b"ma\xe9")
-    assert "text.txt: not UTF-8: byte 0xe9 at" in door(*words, f"--prompt_file={path}").line
+    assert "text.txt, line 1: not UTF-8: byte 0xe9 at" in door(*words, f"--prompt_file={path}").line
     path.write_text("")
     assert "text.txt: is empty" in door(*words, f"--prompt_file={path}").line
     assert "no such file" in door(*words, "--prompt_file=text.tx").line
