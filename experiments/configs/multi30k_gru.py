@@ -6,8 +6,13 @@
 
 One layer of 512, dropout 0.5, the encoder's last output as an input of every step and of the output
 (Cho et al., 2014). Goal: BLEU 20.6 on the 1,000 pairs of test 2016, greedy, on words in lower case:
-what a public tutorial series has for this model, and less than `multi30k_bahdanau`. Not run yet.
+what a public tutorial series has for this model, and less than `multi30k_bahdanau`.
 Shared: `_multi30k.py`.
+
+Measured 2026-11-22 on one core of a shared Intel Xeon (AVX-512), jax 0.10.2, seed 0 (one run), at
+half the width for five of the ten epochs: --config.model.hidden_dim=256
+--config.model.dropout_rate=0.3 --config.optimizer.peak_lr=2e-3 --config.training.num_steps=1150:
+BLEU 15.84, test perplexity 12.12, in 18 minutes; misses 20.6. A dictionary of words has 27.12.
 """
 
 from __future__ import annotations
