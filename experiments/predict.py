@@ -134,19 +134,25 @@ def find_images(pattern: str | None) -> Given:
     Raises:
       UserError: none is named, or none is there.
     """
-    from seqmodels.data.datasets.text_file import find_files
     from seqmodels.data.image_file import SUFFIXES
 
     if pattern is None or pattern == "-":
         raise UserError(f"--input={pattern or ''}: must be an image, a folder of images or a glob")
+    files = input_files(pattern)
+    if not files:
+        raise UserError(f"--input={pattern}: no image in it: {', '.join(SUFFIXES)}")
+    return ((str(file), str(file)) for file in files)
+
+
+def input_files(pattern: str) -> list[Path]:
+    """The images of a folder and all below it, or the files of a glob; UserError without any."""
+    from seqmodels.data.datasets.text_file import find_files
+    from seqmodels.data.image_file import SUFFIXES
+
     folder = Path(pattern).expanduser()
     if folder.is_dir():
-        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-        if not files:
-            raise UserError(f"--input={pattern}: no image in it: {', '.join(SUFFIXES)}")
-    else:
-        files = find_files("--input", pattern)
-    return ((str(file), str(file)) for file in files)
+        return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    return find_files("--input", pattern)
 
 
 def check_output(name: str | None, pattern: str) -> Path | None:
@@ -157,10 +163,7 @@ def check_output(name: str | None, pattern: str) -> Path | None:
     if path.is_dir() or not path.parent.is_dir():
         what = "is a directory" if path.is_dir() else f"{path.parent} is no directory"
         raise UserError(f"--output={name}: {what}")
-    from seqmodels.data.datasets.text_file import find_files
-
-    folder = pattern == "-" or Path(pattern).expanduser().is_dir()
-    if path.exists() and not folder and any(map(path.samefile, find_files("--input", pattern))):
+    if path.exists() and pattern != "-" and any(map(path.samefile, input_files(pattern))):
         raise UserError(f"--output={name}: is one of the inputs")
     return path
 

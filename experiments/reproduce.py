@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 from seqmodels.evaluation.figure import make_length_figure, save_figure
 from seqmodels.evaluation.goals import Goal, Measure, bleu_by_length, read_results, render_page
+from seqmodels.evaluation.opening import read_config
 
 DOC = """Trains a config, measures what it came to, and says whether the goal is met.
 
@@ -69,11 +71,16 @@ def run(arguments: Arguments) -> int:
     for number in range(asked.num_seeds):
         seed = number if asked.num_seeds > 1 else config.training.seed
         one = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=seed))
+        steps = [(one, folder / f"seed{seed}")]
         if goal.after:
-            one = begin_after(goal, one, folder.parent / goal.after / f"seed{seed}")
-        status = train(one, folder / f"seed{seed}")
-        if status:
-            return status
+            earlier = folder.parent / goal.after / f"seed{seed}"
+            one = begin_after(goal, one, earlier, [name for name, _ in arguments.overrides])
+            # One that was stopped is gone on with.
+            steps = [(read_config(earlier), earlier), (one, folder / f"seed{seed}")]
+        for made, workdir in steps:
+            status = train(made, workdir)
+            if status:
+                return status
         found.append(measure(goal, one, folder / f"seed{seed}"))
     values, seconds = [figure.value for figure in found], sum(figure.seconds for figure in found)
     summary = goal.summarize(values, found[0].baseline, seconds)
@@ -85,12 +92,17 @@ def run(arguments: Arguments) -> int:
     return program.DONE
 
 
-def begin_after(goal: Goal, config: ExperimentConfig, earlier: Path) -> ExperimentConfig:
+def begin_after(
+    goal: Goal, config: ExperimentConfig, earlier: Path, overridden: Sequence[str] = ()
+) -> ExperimentConfig:
     """Returns the config with an earlier run's tokenizer, and its parameters if it begins with any.
 
     Raises:
-      UserError: the run is not there.
+      UserError: the run is not there, or one of `overridden` fields names another.
     """
+    for name in ("data.tokenizer_path", "training.init_from"):
+        if name in overridden:
+            raise UserError(f"--config.{name}: {goal.name} takes that of {goal.after}'s run")
     if not earlier.exists():
         raise UserError(
             f"{earlier}: does not exist, and {goal.name} begins with what is there: "

@@ -2,7 +2,7 @@
 
     python launch.py prepare --config=irish_gru      # downloads irish.abc where it is not there
     python launch.py train --config=irish_gru --workdir=runs/irish_gru
-    python launch.py music --workdir=runs/irish_gru
+    python launch.py music --workdir=runs/irish_gru --temperature=0.5 --seed=1
 
 Goal: <= 1.45 nats a character on tunes that were held out; of 50 sampled tunes >= 80 % parse and
 fill their bars; none copied whole from the training split.

@@ -1,8 +1,10 @@
 """SST-2, sentence polarity: a BiLSTM with attention pooling, trained on phrases or sentences.
 
-    python launch.py prepare --config=sst2_bilstm:sentences
-    python launch.py train --config=sst2_bilstm --workdir=runs/sst2_bilstm
+    python launch.py train --config=sst2_bilstm --config.data.tfds_data_dir=DIR \
+        --workdir=runs/sst2_bilstm
     python launch.py evaluate --workdir=runs/sst2_bilstm
+    python launch.py prepare --config=sst2_bilstm:sentences
+    python launch.py train --config=sst2_bilstm:sentences --workdir=runs/sst2_sentences
 
 `phrases` is GLUE's form (67,349 phrases and sentences; its test split has no classes), which TFDS
 prepares where TensorFlow is, and `data.tfds_data_dir` names the folder of; `sentences` has

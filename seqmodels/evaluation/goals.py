@@ -184,7 +184,9 @@ def _note(name: str, result: dict[str, Any]) -> str:
     changed = f"; with `{overrides}`" if overrides else ""
     first = result["runs"][0]
     trained = {"commit": None, **first["measured"], **first}
+    measured = first["measured"]["commit"]
+    later = f", measured with {measured}" if measured not in (None, trained["commit"]) else ""
     return (
         f"* `{name}`: {trained['date']}, {trained['hardware']}, {trained['versions']}, commit "
-        f"{trained['commit'] or 'unknown'}{changed}\n"
+        f"{trained['commit'] or 'unknown'}{later}{changed}\n"
     )

@@ -21,7 +21,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pairs import PairData
 from seqmodels.data.pipeline import Data, load_data, make_task, read_encoding
-from seqmodels.data.tokenizers import Tokenizer
+from seqmodels.data.tokenizers import ByteTokenizer, Tokenizer
 from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.decoding import Decoder
 from seqmodels.evaluation.evaluate import Evaluator, Progress
@@ -272,8 +272,8 @@ def check_end(tokenizer: Tokenizer, end: str, min_tokens: int, max_tokens: int) 
     Raises:
       UserError: see above.
     """
-    if tokenizer.lossless:
-        tokenizer.encode(end)  # tells of symbols that the tokenizer cannot write
+    # Tells of symbols that the tokenizer, or UTF-8, cannot write.
+    (tokenizer if tokenizer.lossless else ByteTokenizer()).encode(end)
     if min_tokens < 0:
         raise UserError(f"--min_tokens={min_tokens}: allowed are 0 and above")
     if min_tokens and not end:

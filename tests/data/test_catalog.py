@@ -214,7 +214,7 @@ def test_prepare_that_fails_is_one_line(
     info = tmp_path / "wiki40" / "1.0.0" / "dataset_info.json"
     info.parent.mkdir(parents=True)
     info.write_text("{}")
-    with pytest.raises(UserError, match=r"\); did you mean 'wiki40', which is in /"):
+    with pytest.raises(UserError, match=r"data_dir; or did you mean 'wiki40', which is in /"):
         Catalog.prepare(experiment(name="tfds:wiki40b", tfds_data_dir=str(tmp_path)).data)
 
 

@@ -256,7 +256,7 @@ COLUMNS: dict[str, Any] = {"name": "pairs_file", "source_column": "de", "target_
 
 
 def test_a_pair_that_comes_again_is_in_one_split(tmp_path: Path) -> None:
-    lines = ["a", "b", "c", "d", "e", "b", "f", "f", "c", "d"]  # 6, 2 and 2 of them
+    lines = ["a", "b", "C", "d", "e", "b", "f", "f", "c", " d"]  # 6, 2 and 2 of them
     for name in ("source", "target"):
         (tmp_path / name).write_text("".join(line + "\n" for line in lines))
     config = PairsDataConfig(
@@ -269,7 +269,7 @@ def test_a_pair_that_comes_again_is_in_one_split(tmp_path: Path) -> None:
     source = ParallelText.source(config)
     assert source.name("train", 2).endswith("source, line 5")
     found = {split: sources for split, (sources, _) in source.pairs().items()}
-    assert found == {"train": ["a", "b", "e", "b"], "validation": ["f", "f"], "test": ["c", "d"]}
+    assert found == {"train": ["a", "b", "e", "b"], "validation": ["f", "f"], "test": ["c", " d"]}
     for name in ("source", "target"):
         (tmp_path / name).write_text("a\nb\na\nb\n" * 5)
     with pytest.raises(UserError, match="each pair of the train split comes again"):

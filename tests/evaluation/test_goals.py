@@ -53,7 +53,8 @@ def test_the_page_has_every_goal(tmp_path: Path) -> None:
         "",
         "## How they were run",
         "",
-        "* `tunes`: 2026-01-02, 1 x cpu, jax 9, commit unknown; with `--config.model.num_layers=1`",
+        "* `tunes`: 2026-01-02, 1 x cpu, jax 9, commit unknown, measured "
+        "with abc; with `--config.model.num_layers=1`",
     ]
     (tmp_path / "german.json").write_text("{")
     with pytest.raises(UserError, match=r"german.json: cannot be read"):

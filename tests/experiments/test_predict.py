@@ -92,6 +92,10 @@ def test_an_input_is_not_overwritten(door: FrontDoor, trained: Path, tmp_path: P
         words = ("predict", f"--workdir={trained}", f"--input={pattern}", f"--output={path}")
         assert f"--output={path}: is one of the inputs" in door(*words).line
     assert path.read_text() == "main\n"
+    picture = tmp_path / "a.png"
+    picture.touch()
+    words = ("predict", f"--workdir={trained}", f"--input={tmp_path}", f"--output={picture}")
+    assert f"--output={picture}: is one of the inputs" in door(*words).line
 
 
 @pytest.mark.parametrize(

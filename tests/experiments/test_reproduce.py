@@ -104,6 +104,8 @@ def test_a_goal_begins_with_what_an_earlier_run_left(tmp_path: Path, variant: st
     with pytest.raises(UserError, match="does not exist, .* reproduce wikitext2_bert first"):
         reproduce.begin_after(goal, config, earlier)
     earlier.mkdir(parents=True)
+    with pytest.raises(UserError, match="init_from: .* takes that of wikitext2_bert's run"):
+        reproduce.begin_after(goal, config, earlier, ["training.init_from"])
     made = reproduce.begin_after(goal, config, earlier)
     assert isinstance(made.data, LabelledTextDataConfig)
     assert made.data.tokenizer_path == str(earlier)

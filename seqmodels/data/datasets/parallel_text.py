@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
-from seqmodels.config.data import PairsDataConfig
+from seqmodels.config.data import PairsDataConfig, TextForm
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.pair_source import Pairs, PairSource
+from seqmodels.data.datasets.pair_source import Pairs, PairSource, bring
 from seqmodels.data.datasets.text_file import find_file, open_or_explain, read_filled
 
+_log = logging.getLogger(__name__)
 SPLITS = ("train", "validation", "test")
 
 
@@ -68,7 +70,10 @@ class _ParallelText:
         return self._cut(*found[""]) if self._whole else found
 
     def _cut(self, sources: list[str], targets: list[str]) -> Pairs:
-        """Train comes first, test last; of pairs that come again the last part alone has them."""
+        """Train comes first, test last; the last part alone has a pair that comes again.
+
+        Pairs are the same that differ in capitals and spaces only, in any form.
+        """
         total = len(sources)
         validation, test = (int(total * fraction) for fraction in self._fractions)
         if not validation:
@@ -77,10 +82,20 @@ class _ParallelText:
                 "for validation"
             )
         bounds = [0, total - validation - test, total - test, total]
-        pairs, later = list(zip(sources, targets, strict=True)), set()
+        alike = [
+            [bring(text, TextForm.LOWER_WORDS) for text in side] for side in (sources, targets)
+        ]
+        pairs = list(zip(*alike, strict=True))
+        later: set[tuple[str, ...]] = set()
         for split, first, end in reversed(list(zip(SPLITS, bounds, bounds[1:], strict=False))):
             self._rows[split] = [row for row in range(first, end) if pairs[row] not in later]
             later.update(pairs[first:end])
+        left_out = total - sum(map(len, self._rows.values()))
+        if left_out:
+            _log.warning(
+                "%s: %d of %d pairs come again in what is held out behind them and are left out",
+                *(self.description, left_out, total),
+            )
         for split in ("train", "validation"):
             if not self._rows[split]:
                 raise UserError(

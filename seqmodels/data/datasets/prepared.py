@@ -57,11 +57,10 @@ def prepare(config: InCatalog) -> None:
     except Exception as error:
         # Anything may come out of a catalog builder.
         line = f"data.name={config.name}: TFDS cannot prepare it here ({_reason(error)})"
-        near = difflib.get_close_matches(name, prepared_names(root), n=1)
-        if near:
-            raise UserError(f"{line}; did you mean {near[0]!r}, which is in {root}?") from None
         call = f"where it can, do {_call(name)}, and name DIR by data.tfds_data_dir"
-        raise UserError(f"{line}; {call}") from None
+        near = difflib.get_close_matches(name, prepared_names(root), n=1)
+        meant = f"; or did you mean {near[0]!r}, which is in {root}?" if near else ""
+        raise UserError(f"{line}; {call}{meant}") from None
 
 
 @contextlib.contextmanager

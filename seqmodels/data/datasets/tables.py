@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from seqmodels.config.data import PairsDataConfig
+from seqmodels.config.data import PairsDataConfig, TextForm
 from seqmodels.config.errors import UserError
 from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data.datasets.columns import Table, find_table, read_columns
+from seqmodels.data.datasets.pair_source import bring
 from seqmodels.data.datasets.source import share
 from seqmodels.data.datasets.text_file import open_or_explain
 
@@ -46,7 +47,7 @@ class Tables:
 
     def fingerprint(self) -> str:
         """Returns a hash of the files' content and of all that decides how they are read."""
-        how = (self._fractions if self._whole else None, list(self._columns.values()))
+        how = ((self._fractions, 1) if self._whole else None, list(self._columns.values()))
         digest = hashlib.sha256(repr(how).encode())
         for split, file in self._files.items():
             with open_or_explain(file) as stream:
@@ -77,11 +78,11 @@ class Tables:
         return f"{file}, line {table.lines[row]}"
 
     def _deal(self, table: Table) -> dict[str, list[int]]:
-        """The rows of each split."""
+        """The rows of each split; capitals and spaces do not count, whatever the form."""
         validation, test = self._fractions
         dealt: dict[str, list[int]] = {split: [] for split in SPLITS}
         for row, text in enumerate(table.columns[0]):
-            lot = share(text)
+            lot = share(bring(text, TextForm.LOWER_WORDS))
             held = "validation" if lot < validation else "test"
             dealt[held if lot < validation + test else "train"].append(row)
         total = len(table.lines)
