@@ -6,7 +6,13 @@
 
 Encoder of 512 in both directions, decoder of 512 that is fed what it attended to, "general" scores,
 dropout 0.5 (Luong et al., 2015). No figure of this model in this protocol is known to us; to be
-compared with `multi30k_bahdanau`. Not run yet. Shared: `_multi30k.py`.
+compared with `multi30k_bahdanau`. Shared: `_multi30k.py`.
+
+Measured 2026-11-22 on one core of a shared Intel Xeon (AVX-512), jax 0.10.2, seed 0 (one run), at
+half the width for five of the ten epochs: --config.model.hidden_dim=256
+--config.model.dropout_rate=0.3 --config.optimizer.peak_lr=2e-3 --config.training.num_steps=1150:
+BLEU 26.69, test perplexity 9.94, in 26 minutes, where `multi30k_bahdanau` has
+34.38 and a dictionary of words 27.12.
 """
 
 from __future__ import annotations
