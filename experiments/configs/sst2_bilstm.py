@@ -14,7 +14,8 @@ attention, trained on phrases). The recipe is chosen on that split, so this is n
 
     multinomial naive Bayes of bigrams, validation: 80.16 % of phrases, 79.47 % of sentences
     bilstm, phrases, validation: 82.91 % (seed 0, one run, docs/results.md): misses the goal by one
-    sentence
+    sentence; in one epoch, --config.training.num_steps=1050, 83.03, 82.68 and 82.45 % with seeds 0,
+    1 and 2, mean 82.72, standard deviation 0.29
 
 Of `sentences` naive Bayes has 82.48 % of the 1,821 test sentences. As they were published, two of
 those are in the training split too, and none of the validation split.

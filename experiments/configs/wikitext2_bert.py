@@ -11,7 +11,13 @@
 unigram on the very same tokens. `sst2` begins with the parameters of runs/wikitext2_bert
 (--init_from=DIR names another run) and reads its tokenizer (--config.data.tokenizer_path=DIR); the
 last command is what it must beat. [CLS] begins as the mask did. WikiText-2 has capitals, SST-2 has
-none. Not run yet, neither; no figure of such a small model is known to us.
+none. No figure of such a small model is known to us.
+
+Measured 2026-11-22 on one core of a shared Intel Xeon (AVX-512), jax 0.10.2, seed 0 (one run each).
+A tenth of the training, --config.training.num_steps=1000: 16.5 % of the masked tokens of the test
+split, 6.06 nats, in 17 minutes; the unigram has 4.4 % and 6.62. SST-2, validation: 73.7 % behind
+it, 75.8 % from nothing; naive Bayes of bigrams has 81.0 %. So short a training teaches nothing that
+helps here; `default` has not been run to its end.
 """
 
 from __future__ import annotations
