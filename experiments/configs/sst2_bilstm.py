@@ -39,7 +39,7 @@ DATA = {
     "sentences": LabelledTextDataConfig(name="sst2"),
 }
 # Steps, and how many go by between two evaluations.
-STEPS = {"phrases": (3200, 400), "sentences": (540, 108)}
+STEPS = {"phrases": (1050, 210), "sentences": (540, 108)}
 
 
 def get_config(variant: str) -> ExperimentConfig:
@@ -52,7 +52,7 @@ def get_config(variant: str) -> ExperimentConfig:
         ),
         data=data,
         task=ClassificationConfig(),
-        optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=50),
+        optimizer=OptimizerConfig(peak_lr=2e-3, warmup_steps=50, weight_decay=0.1),
         training=TrainingConfig(
             num_steps=num_steps, log_every=50, evaluate_every=every, checkpoint_every=every
         ),
