@@ -52,7 +52,7 @@ def get_config(variant: str) -> ExperimentConfig:
         ),
         data=data,
         task=ClassificationConfig(),
-        optimizer=OptimizerConfig(peak_lr=2e-3, warmup_steps=50, weight_decay=0.1),
+        optimizer=OptimizerConfig(peak_lr=3e-3, warmup_steps=50, weight_decay=0.3),
         training=TrainingConfig(
             num_steps=num_steps, log_every=50, evaluate_every=every, checkpoint_every=every
         ),
