@@ -85,7 +85,7 @@ class _ParallelText:
         alike = [
             [bring(text, TextForm.LOWER_WORDS) for text in side] for side in (sources, targets)
         ]
-        pairs = list(zip(*alike, strict=True))
+        pairs = list(zip(*alike, strict=False))  # `_read_pair` has counted them
         later: set[tuple[str, ...]] = set()
         for split, first, end in reversed(list(zip(SPLITS, bounds, bounds[1:], strict=False))):
             self._rows[split] = [row for row in range(first, end) if pairs[row] not in later]
