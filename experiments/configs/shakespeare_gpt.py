@@ -14,8 +14,8 @@ Measured 2026-11-21 on two cores of a shared Intel Xeon (AVX-512), jax 0.10.2, P
 seed 0 1.7389 over random crops, in about 2 minutes. Without the two changes, that is with
 --config.model.position=learned --config.optimizer.peak_lr=1e-3, 1.9060 with seed 0, which misses
 1.88. Seed 0 again on one core, 2026-11-22: 1.756 (docs/results.md); why it is not 1.7395 was not
-looked into. Kneser-Ney of order 6: 1.5226. The recipe was chosen on the validation split. Variant `gpu`
-has not been run.
+looked into. Kneser-Ney of order 6: 1.5226. The recipe was chosen on the validation split. Variant
+`gpu` has not been run.
 Validation is nanoGPT's: TFDS validation and test joined, 111,540 characters.
 """
 
