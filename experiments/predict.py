@@ -129,19 +129,14 @@ def _lines_of_stdin() -> Given:
 
 
 def find_images(pattern: str | None) -> Given:
-    """The images of a folder and all below it, or the files of a glob.
+    """Where each image comes from, and its path; see `input_files`.
 
     Raises:
       UserError: none is named, or none is there.
     """
-    from seqmodels.data.image_file import SUFFIXES
-
     if pattern is None or pattern == "-":
         raise UserError(f"--input={pattern or ''}: must be an image, a folder of images or a glob")
-    files = input_files(pattern)
-    if not files:
-        raise UserError(f"--input={pattern}: no image in it: {', '.join(SUFFIXES)}")
-    return ((str(file), str(file)) for file in files)
+    return ((str(file), str(file)) for file in input_files(pattern))
 
 
 def input_files(pattern: str) -> list[Path]:
@@ -150,9 +145,12 @@ def input_files(pattern: str) -> list[Path]:
     from seqmodels.data.image_file import SUFFIXES
 
     folder = Path(pattern).expanduser()
-    if folder.is_dir():
-        return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    return find_files("--input", pattern)
+    if not folder.is_dir():
+        return find_files("--input", pattern)
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UserError(f"--input={pattern}: no image in it: {', '.join(SUFFIXES)}")
+    return files
 
 
 def check_output(name: str | None, pattern: str) -> Path | None:

@@ -71,13 +71,12 @@ def run(arguments: Arguments) -> int:
     for number in range(asked.num_seeds):
         seed = number if asked.num_seeds > 1 else config.training.seed
         one = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=seed))
-        steps = [(one, folder / f"seed{seed}")]
+        runs = []
         if goal.after:
             earlier = folder.parent / goal.after / f"seed{seed}"
             one = begin_after(goal, one, earlier, [name for name, _ in arguments.overrides])
-            # One that was stopped is gone on with.
-            steps = [(read_config(earlier), earlier), (one, folder / f"seed{seed}")]
-        for made, workdir in steps:
+            runs.append((read_config(earlier), earlier))  # gone on with, if it was stopped
+        for made, workdir in [*runs, (one, folder / f"seed{seed}")]:
             status = train(made, workdir)
             if status:
                 return status
