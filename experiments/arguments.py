@@ -21,7 +21,7 @@ from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.overrides import apply_overrides
 from seqmodels.config.serialization import describe_type, leaves, show_value
 from seqmodels.config.validate import validate
-from seqmodels.evaluation.opening import read_config
+from seqmodels.runs.opening import read_config
 
 HELP = ("help", "h", "helpshort", "helpfull")
 _FLAG = re.compile(r"--?([A-Za-z_][\w.]*)(?:=(.*))?", re.DOTALL)

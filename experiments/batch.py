@@ -56,7 +56,7 @@ def run(arguments: Arguments) -> int:
 
 def _load(arguments: Arguments) -> Any:
     from seqmodels.data.pipeline import load_data
-    from seqmodels.evaluation.run import open_data
+    from seqmodels.runs.run import open_data
 
     config = arguments.experiment
     if arguments.flags.workdir is None:

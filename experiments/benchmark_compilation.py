@@ -22,7 +22,7 @@ from seqmodels.benchmark.timing import interleave, ratio
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
 from seqmodels.config.models import ModelConfig
-from seqmodels.training.mesh import mesh_context
+from seqmodels.distributed.mesh import mesh_context
 from seqmodels.training.setup import set_up
 from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
 

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.benchmark.timing import interleave, ratio
-from seqmodels.evaluation.decoding import Decoder
-from seqmodels.evaluation.run import load_run
-from seqmodels.evaluation.sampling import Sampling
+from seqmodels.decoding.sampling import Sampling
+from seqmodels.decoding.unroll import Decoder
+from seqmodels.runs.run import load_run
 
 _PADDING = 64
 

@@ -25,10 +25,10 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 from seqmodels.data.pipeline import load_data
+from seqmodels.distributed.mesh import mesh_context
+from seqmodels.distributed.signals import StopRequest
 from seqmodels.training.feed import Feed
 from seqmodels.training.loop import Run, prepare
-from seqmodels.training.mesh import mesh_context
-from seqmodels.training.signals import StopRequest
 
 
 def measure(config: ExperimentConfig, steps: int, rounds: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from absl import flags
 
 from experiments.arguments import Arguments
 from seqmodels.config.errors import UserError
-from seqmodels.training.meeting import Meeting, find_meeting
+from seqmodels.distributed.rendezvous import Meeting, find_meeting
 
 _MANUAL = ("coordinator", "num_processes", "process_id")
 _TIMEOUTS = ("start_timeout", "heartbeat_timeout")
@@ -97,7 +97,7 @@ def join(arguments: Arguments) -> None:
     asked = arguments.flags
     if asked.distributed == "off":
         return
-    from seqmodels.training import membership
+    from seqmodels.distributed import lifecycle as membership
 
     timeouts = (asked.start_timeout, asked.heartbeat_timeout)
     if asked.distributed == "auto":

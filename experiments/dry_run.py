@@ -13,10 +13,10 @@ import jax
 from experiments import program
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import BatchSource, load_data
+from seqmodels.distributed.mesh import mesh_context
 from seqmodels.evaluation.rows import find_split
 from seqmodels.training.feed import Feed
 from seqmodels.training.initialize_from import find_source
-from seqmodels.training.mesh import mesh_context
 from seqmodels.training.setup import Setup, set_up
 
 

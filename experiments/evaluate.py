@@ -12,7 +12,7 @@ from experiments import distributed, program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
 from seqmodels.config.tasks import LanguageModelConfig
-from seqmodels.evaluation.opening import parse_step
+from seqmodels.runs.opening import parse_step
 
 DOC = """Evaluates a run on held-out data, beside its baseline.
 
@@ -52,9 +52,9 @@ def run(arguments: Arguments) -> int:
         raise UserError("--num_shots: is only for --choices=FILE")
     program.set_up_jax(config)
     distributed.join(arguments)
+    from seqmodels.distributed.processes import is_main
     from seqmodels.evaluation.evaluate import write_result
-    from seqmodels.evaluation.run import evaluate_run, load_run, open_data
-    from seqmodels.training.processes import is_main
+    from seqmodels.runs.run import evaluate_run, load_run, open_data
 
     run = dataclasses.replace(load_run(workdir, step), config=config)
     data = open_data(workdir, config, others=arguments.overrides_data)
@@ -96,7 +96,7 @@ def choose(arguments: Arguments, step: str | int) -> int:
     program.set_up_jax(config)
     from seqmodels.evaluation.choices import evaluate_choices
     from seqmodels.evaluation.evaluate import write_result
-    from seqmodels.evaluation.run import load_run
+    from seqmodels.runs.run import load_run
 
     run = load_run(workdir, step)
     found = evaluate_choices(run, questions, config.evaluation.batch_size)

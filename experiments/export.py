@@ -10,7 +10,7 @@ from absl import flags
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
-from seqmodels.evaluation.opening import parse_step, read_config
+from seqmodels.runs.opening import parse_step, read_config
 
 DOC = """Writes the weights of a run for Hugging Face or PyTorch.
 
@@ -48,8 +48,8 @@ def run(arguments: Arguments) -> int:
 
     form = find_format(config.model, asked.format)
     program.set_up_jax(config)
-    from seqmodels.evaluation.run import load_run
     from seqmodels.interop.exporting import export_run
+    from seqmodels.runs.run import load_run
 
     description = export_run(load_run(workdir, step), form, to)
     program.answer(arguments, description, _report(description))

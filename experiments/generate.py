@@ -16,10 +16,10 @@ from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.validate import MAX_SEED
-from seqmodels.evaluation.opening import parse_step
+from seqmodels.runs.opening import parse_step
 
 if TYPE_CHECKING:
-    from seqmodels.evaluation.run import Run
+    from seqmodels.runs.run import Run
 
 DOC = """Goes on from a prompt, or from a file; needs nothing but the work directory.
 
@@ -66,7 +66,7 @@ def run(arguments: Arguments) -> int:
         raise UserError(f"--min_tokens={asked.min_tokens}: is only for --end=TEXT")
     beam, prompt = read_beam(asked), read_prompt(asked)
     program.set_up_jax(config)
-    from seqmodels.evaluation.run import load_run
+    from seqmodels.runs.run import load_run
 
     opened = load_run(workdir, step)
     make = sample if beam is None else functools.partial(search, beam)
@@ -88,7 +88,7 @@ Made = tuple[dict[str, Any], dict[str, Any]]
 
 def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
     """Draws texts; without --json they are printed while they come."""
-    from seqmodels.evaluation.run import generate_text
+    from seqmodels.runs.run import generate_text
 
     asked = arguments.flags
     settings: dict[str, Any] = {
@@ -108,7 +108,7 @@ def search(beam: Beam, arguments: Arguments, opened: Run, prompt: str, end: str)
 
     Of the best every token comes as soon as all that may still be the best agree on it.
     """
-    from seqmodels.evaluation.likely_text import find_likely_texts
+    from seqmodels.decoding.likely_text import find_likely_texts
 
     printer = None if arguments.flags.json else Printer(prompt, 1)
     tell = None if printer is None else functools.partial(printer, 0)
@@ -207,7 +207,7 @@ def write_samples(workdir: Path, values: dict[str, Any], made: dict[str, Any]) -
     Raises:
       UserError: they cannot be written.
     """
-    from seqmodels.training.workdir import write_json
+    from seqmodels.runs.workdir import write_json
 
     folder = workdir / "samples"
     number = 1

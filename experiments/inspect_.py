@@ -29,17 +29,17 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.follow and arguments.flags.figure:
         raise UserError("--follow and --figure: give one of the two")
     if arguments.flags.figure:
-        from seqmodels.evaluation.figure import draw_loss
+        from seqmodels.runs.figures import draw_loss
 
         path = str(draw_loss(arguments.workdir))
         program.answer(arguments, {"figure": path}, path)
         return program.DONE
     if arguments.flags.follow:
-        from seqmodels.evaluation.follow_views import follow
+        from seqmodels.runs.follow_views import follow
 
         follow(arguments.workdir, arguments.experiment, as_json=arguments.flags.json)
         return program.DONE
-    from seqmodels.evaluation.inspect import describe, render
+    from seqmodels.runs.inspect import describe, render
 
     values = describe(arguments.workdir)
     program.answer(arguments, values, render(values))

@@ -12,7 +12,7 @@ from experiments.arguments import Arguments, Command
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.validate import MAX_SEED
-from seqmodels.evaluation.opening import parse_step, read_config
+from seqmodels.runs.opening import parse_step, read_config
 
 DOC = """Checks tunes in ABC and makes MIDI, WAV and a picture of them.
 
@@ -50,12 +50,12 @@ def run(arguments: Arguments) -> int:
     if asked.input is not None:
         _keep_input(Path(asked.input).expanduser(), output)
     if asked.render:
-        from seqmodels.evaluation.sound import require_symusic
+        from seqmodels.music.sound import require_symusic
 
         require_symusic()
     values, tunes, lines = _read(arguments) if asked.input is not None else _sample(arguments)
-    from seqmodels.evaluation.music import render_tunes
-    from seqmodels.training.workdir import write_json
+    from seqmodels.music.judge import render_tunes
+    from seqmodels.runs.workdir import write_json
 
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def _keep_input(path: Path, output: Path) -> None:
 
 
 def _read(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]:
-    from seqmodels.evaluation.music import judge, read_samples
+    from seqmodels.music.judge import judge, read_samples
 
     path = Path(arguments.flags.input).expanduser()
     tunes, unfinished = read_samples(path)
@@ -95,14 +95,14 @@ def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]
     if config.data.kind != TextDataConfig.kind:
         raise UserError(f"--workdir={workdir}: data.kind={config.data.kind} is no text")
     program.set_up_jax(config)
-    from seqmodels.evaluation import music
-    from seqmodels.evaluation.run import load_run, open_data
+    from seqmodels.evaluation.tunes import judge_run
+    from seqmodels.runs.run import load_run, open_data
 
     opened = load_run(workdir, step)
     settings = {
         name: getattr(asked, name) for name in ("num_samples", "max_tokens", "temperature", "seed")
     }
-    found, base, tunes = music.judge_run(opened, open_data(workdir, config), **settings)
+    found, base, tunes = judge_run(opened, open_data(workdir, config), **settings)
     values = {"step": opened.step, **settings, **found, "baseline": base}
     return values, tunes, [_line(f"{base['model']} baseline", base), _line("this run", found)]
 

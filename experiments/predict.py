@@ -16,7 +16,7 @@ from experiments import beam_flags, program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
 from seqmodels.config.tasks import ClassificationConfig, LanguageModelConfig, TranslationConfig
-from seqmodels.evaluation.opening import parse_step
+from seqmodels.runs.opening import parse_step
 
 if TYPE_CHECKING:
     from seqmodels.evaluation.predict import Predictor
@@ -60,7 +60,7 @@ def run(arguments: Arguments) -> int:
     output = check_output(asked.output, asked.input)
     program.set_up_jax(config)
     from seqmodels.evaluation.predict import make_predictor
-    from seqmodels.evaluation.run import load_run
+    from seqmodels.runs.run import load_run
 
     predictor = make_predictor(load_run(workdir, step), beam, asked.batch_size)
     inputs = encode(predictor, given)

@@ -19,8 +19,8 @@ from absl import flags
 from experiments.arguments import Arguments, Command, parse
 from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.training import membership
-from seqmodels.training.processes import is_main
+from seqmodels.distributed import lifecycle as membership
+from seqmodels.distributed.processes import is_main
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 _UNREAD = "nobody reads its output any longer"

@@ -22,9 +22,9 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
-from seqmodels.evaluation.figure import make_length_figure, save_figure
 from seqmodels.evaluation.goals import Goal, Measure, bleu_by_length, read_results, render_page
-from seqmodels.evaluation.opening import read_config
+from seqmodels.runs.figures import make_length_figure, save_figure
+from seqmodels.runs.opening import read_config
 
 DOC = """Trains a config, measures what it came to, and says whether the goal is met.
 
@@ -116,14 +116,14 @@ def train(config: ExperimentConfig, workdir: Path) -> int:
 
     Where the run was trained, and how long that took, stays in its directory.
     """
-    from seqmodels.training.workdir import find_start, refuse_other_run
+    from seqmodels.runs.workdir import find_start, refuse_other_run
 
     started = time.monotonic()
     find_start(config, workdir)
     refuse_other_run(workdir, config)
     program.set_up_jax(config)
-    from seqmodels.training.workdir import write_json
-    from seqmodels.training.writers import METRICS
+    from seqmodels.runs.rows import METRICS
+    from seqmodels.runs.workdir import write_json
 
     metrics = workdir / METRICS
     before = metrics.read_bytes() if metrics.exists() else b""
@@ -138,7 +138,7 @@ def train(config: ExperimentConfig, workdir: Path) -> int:
 
 def counted_seconds(workdir: Path) -> float:
     """The seconds of training that the rows of a run tell."""
-    from seqmodels.training.writers import METRICS, read_rows
+    from seqmodels.runs.rows import METRICS, read_rows
 
     return max((row.get("seconds", 0.0) for row in read_rows(workdir / METRICS)), default=0.0)
 
@@ -170,8 +170,8 @@ class Figure:
 
 def measure(goal: Goal, config: ExperimentConfig, workdir: Path) -> Figure:
     """Measures a run that is done."""
-    from seqmodels.evaluation.run import load_run, open_data
-    from seqmodels.training.writers import METRICS, read_rows
+    from seqmodels.runs.rows import METRICS, read_rows
+    from seqmodels.runs.run import load_run, open_data
 
     started = time.monotonic()
     origin = {"measured": describe_here(), **read_origin(workdir)}
@@ -182,13 +182,13 @@ def measure(goal: Goal, config: ExperimentConfig, workdir: Path) -> Figure:
         return Figure(rows[-1][goal.metric], None, trained, details)
     opened, data = load_run(workdir), open_data(workdir, config)
     if goal.measure is Measure.TUNES:
-        from seqmodels.evaluation.music import judge_run
+        from seqmodels.evaluation.tunes import judge_run
 
         found, base, _ = judge_run(opened, data, **_TUNES)
         baseline, details = base[goal.metric], {**details, **found, "baseline": base}
     else:
         from seqmodels.evaluation.evaluate import write_result
-        from seqmodels.evaluation.run import evaluate_run
+        from seqmodels.runs.run import evaluate_run
 
         found = evaluate_run(opened, data, goal.split)
         write_result(workdir, found)
@@ -271,7 +271,7 @@ def record(goal: Goal, result: dict[str, Any]) -> None:
     Raises:
       UserError: they cannot be written.
     """
-    from seqmodels.training.workdir import write_json
+    from seqmodels.runs.workdir import write_json
 
     path = RESULTS / f"{goal.name}.json"
     try:

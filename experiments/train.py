@@ -9,7 +9,7 @@ from absl import flags
 from experiments import distributed, program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.training.event_files import require_tensorboard
+from seqmodels.runs.event_files import require_tensorboard
 from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile
 
 DOC = """Trains the model of a config, or resumes the run that the work directory holds.
@@ -45,7 +45,7 @@ def define(values: flags.FlagValues) -> None:
 
 
 def run(arguments: Arguments) -> int:
-    from seqmodels.training.workdir import find_start, refuse_other_run
+    from seqmodels.runs.workdir import find_start, refuse_other_run
 
     config = arguments.experiment
     require_tensorboard(config.training)
@@ -76,8 +76,8 @@ def start(config: ExperimentConfig, workdir: Path, *, profile: bool = False) -> 
       The exit status.
     """
     from seqmodels.data.pipeline import load_data
+    from seqmodels.runs.workdir import kept_encoding
     from seqmodels.training.loop import prepare, train
-    from seqmodels.training.workdir import kept_encoding
 
     # What may be wrong with the data or the devices is found before the directory is claimed.
     data = load_data(config, kept_encoding(workdir, config))

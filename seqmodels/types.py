@@ -110,6 +110,30 @@ class Batch:
     source_segment_ids: Any = None
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All that a training step reads and writes (law 3).
+
+    Attributes:
+      step: optimizer steps done, int32 scalar.
+      params: the model's parameters, float32.
+      opt_state: optax's state; its moments are sharded like the parameters.
+      key: the run's random key; every use folds in the step, the micro-batch and the use.
+      log: (sum, weight) pairs gathered since the last logged step.
+      carry: the model's carry where it runs on over batches (streams), else None.
+      ema: moving average of the parameters where one is kept, else None.
+    """
+
+    step: Any
+    params: Any
+    opt_state: Any
+    key: Any
+    log: Any
+    carry: Any = None
+    ema: Any = None
+
+
 Metrics = dict[str, tuple[Any, Any]]
 """Named (sum, weight) pairs of scalars, or of arrays of one shape; they merge by addition, exactly,
 whatever the cut."""

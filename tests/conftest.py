@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -74,3 +75,23 @@ def no_thread_is_left() -> Iterator[None]:
     left = [t for t in threading.enumerate() if t not in before and not t.daemon]
     left = [t for t in left if t.is_alive() and not t.name.startswith(_LASTING)]
     assert not left, left
+
+
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+_compilations: list[str] = []
+_listens: list[bool] = []
+
+
+def _listen(event: str, _: float, **kwargs: Any) -> None:
+    if event == _COMPILED:
+        _compilations.append(str(kwargs))
+
+
+@pytest.fixture
+def compilations() -> Iterator[list[str]]:
+    """Every compilation since the fixture was asked for, those found in the cache on disk too."""
+    if not _listens:
+        jax.monitoring.register_event_duration_secs_listener(_listen)
+        _listens.append(True)
+    _compilations.clear()
+    yield _compilations

@@ -16,8 +16,8 @@ from seqmodels.data.pipeline import Data, TextData, cache_directory, make_task
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.evaluation.rows import find_split
 from seqmodels.models.build import build_model
+from seqmodels.runs.workdir import write_json
 from seqmodels.tasks.language_model import LanguageModel
-from seqmodels.training.workdir import write_json
 from seqmodels.types import Batch, Carry, Metrics, Params
 
 # Part of the key of a cached baseline; to be raised where counting or smoothing changes.

@@ -9,8 +9,8 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.choices import Question
-from seqmodels.evaluation.run import Run
-from seqmodels.evaluation.scoring import Scorer
+from seqmodels.decoding.scoring import Scorer
+from seqmodels.runs.run import Run
 
 
 def evaluate_choices(run: Run, questions: Sequence[Question], batch_size: int) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from seqmodels.config.errors import UserError
 from seqmodels.config.training import EvaluationConfig
 from seqmodels.data.pipeline import Data
+from seqmodels.data.prefetcher import Ahead
+from seqmodels.distributed.mesh import batch_sharding
 from seqmodels.evaluation.rows import Rows, check_context, make_rows
-from seqmodels.training.ahead import Ahead
-from seqmodels.training.clock import wait_share
-from seqmodels.training.mesh import batch_sharding
-from seqmodels.training.workdir import write_json
+from seqmodels.runs.clock import wait_share
+from seqmodels.runs.workdir import write_json
 from seqmodels.types import Batch, Carry, Metrics, Params
 
 Progress = Callable[[int, int], None]

@@ -16,9 +16,9 @@ from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.tasks import LanguageModelConfig, TranslationConfig
 from seqmodels.data.image_file import read_image
 from seqmodels.data.labels import normalize
-from seqmodels.evaluation.run import Run
-from seqmodels.evaluation.scoring import Scorer
+from seqmodels.decoding.scoring import Scorer
 from seqmodels.evaluation.translate import Translator
+from seqmodels.runs.run import Run
 from seqmodels.tasks.classification import classify_whole
 from seqmodels.types import Params
 

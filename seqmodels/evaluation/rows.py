@@ -11,8 +11,8 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
 from seqmodels.data.common import ExampleData
 from seqmodels.data.pipeline import Data, TextData, TokenSplit
+from seqmodels.decoding.prefill import position_limit
 from seqmodels.evaluation.contexts import make_batches, make_plan
-from seqmodels.evaluation.prefill import position_limit
 from seqmodels.types import Batch
 
 

@@ -14,11 +14,11 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.training import EvaluationConfig
 from seqmodels.data.datasets.pair_source import bring
 from seqmodels.data.pairs import PairData
-from seqmodels.evaluation.beam import BeamSearch, check_beam
+from seqmodels.decoding.beam import BeamSearch, check_beam
+from seqmodels.decoding.prefill import position_limit
 from seqmodels.evaluation.beam_settings import make_beam
-from seqmodels.evaluation.prefill import position_limit
-from seqmodels.evaluation.run import Run
 from seqmodels.evaluation.text_metrics import WordByWord, score_by_length, score_texts
+from seqmodels.runs.run import Run
 
 _LEAST_WIDTH = 8
 

@@ -10,13 +10,13 @@ import jax
 import numpy as np
 
 from seqmodels.data.huggingface import HuggingFaceTokenizer
-from seqmodels.evaluation.run import Run
-from seqmodels.evaluation.specs import spec_to_json
 from seqmodels.interop.directories import new_directory
 from seqmodels.interop.files import CONFIG, WEIGHTS, write_safetensors
 from seqmodels.interop.formats import Format
 from seqmodels.interop.tables import flatten
-from seqmodels.training.workdir import write_json
+from seqmodels.runs.run import Run
+from seqmodels.runs.specs import spec_to_json
+from seqmodels.runs.workdir import write_json
 
 
 def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:

@@ -16,15 +16,15 @@ from seqmodels.data.images import ImageData
 from seqmodels.data.labels import Labels
 from seqmodels.data.pipeline import load_data, make_task, text_config
 from seqmodels.data.tokenizers import ByteTokenizer, Tokenizer
-from seqmodels.evaluation.run import abstract_params
-from seqmodels.evaluation.specs import spec_from_json, spec_to_json
 from seqmodels.interop.directories import new_directory
 from seqmodels.interop.plan import Plan
 from seqmodels.interop.tables import Matched, flatten, nest
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
-from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.workdir import IMPORTED, SPEC, claim, write_json
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.run import abstract_params
+from seqmodels.runs.specs import spec_from_json, spec_to_json
+from seqmodels.runs.workdir import IMPORTED, SPEC, claim, write_json
 from seqmodels.types import ImageInput, Params
 
 

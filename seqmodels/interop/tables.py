@@ -115,7 +115,7 @@ class Conversion:
     Attributes:
       architecture: its name there.
       model, task: our configs.
-      spec: JSON of the `DataSpec` (`seqmodels.evaluation.specs`).
+      spec: JSON of the `DataSpec` (`seqmodels.runs.specs`).
       make_rules: the table of a model, which may be `model` with other settings; of all
         parameters that the file may hold.
       harmless: patterns of names of tensors that are no parameters.

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from seqmodels.training.ahead import Ahead
-from seqmodels.training.mesh import batch_sharding
+from seqmodels.data.prefetcher import Ahead
+from seqmodels.distributed.mesh import batch_sharding
 from seqmodels.types import Batch
 
 

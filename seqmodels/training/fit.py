@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import TextData
 from seqmodels.evaluation.evaluate import Evaluator
-from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.progress import TrainingProgress
-from seqmodels.training.seals import SealState
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.progress import TrainingProgress
+from seqmodels.runs.rows import METRICS, MetricsWriter
+from seqmodels.runs.seals import SealState
 from seqmodels.training.setup import build
-from seqmodels.training.state import TrainState
-from seqmodels.training.writers import METRICS, MetricsWriter
+from seqmodels.types import TrainState
 
 
 def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:

@@ -14,9 +14,9 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.data.text_labels import TextLabels, read_any_tokenizer
 from seqmodels.data.tokenizers import Tokenizer
-from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.paths import flat, nested
-from seqmodels.training.workdir import find_start, write_json
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.paths import flat, nested
+from seqmodels.runs.workdir import find_start, write_json
 from seqmodels.types import Params
 
 RECORD = "init_from.json"

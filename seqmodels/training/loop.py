@@ -12,27 +12,27 @@ import numpy as np
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import Data, TextData, load_data
+from seqmodels.distributed.mesh import mesh_context
+from seqmodels.distributed.processes import decide, is_main
+from seqmodels.distributed.signals import StopRequest, stop_on_signals
+from seqmodels.distributed.stop import make_stop_request
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.evaluation.rows import find_split
-from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.clock import Clock
-from seqmodels.training.event_files import require_tensorboard
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.clock import Clock
+from seqmodels.runs.event_files import require_tensorboard
+from seqmodels.runs.hold import hold
+from seqmodels.runs.paths import flat
+from seqmodels.runs.progress import TrainingProgress
+from seqmodels.runs.rows import METRICS, MetricsWriter, stops_early, values_of
+from seqmodels.runs.workdir import kept_encoding
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
-from seqmodels.training.hold import hold
 from seqmodels.training.initialize_from import RECORD, Source, find_source
-from seqmodels.training.mesh import mesh_context
 from seqmodels.training.metrics import means
-from seqmodels.training.paths import flat
-from seqmodels.training.processes import decide, is_main
 from seqmodels.training.profile import Profile, traced_steps
-from seqmodels.training.progress import TrainingProgress
 from seqmodels.training.setup import Setup, set_up
-from seqmodels.training.shared_stop import make_stop_request
-from seqmodels.training.signals import StopRequest, stop_on_signals
-from seqmodels.training.state import TrainState
-from seqmodels.training.workdir import kept_encoding
-from seqmodels.training.writers import METRICS, MetricsWriter, stops_early, values_of
+from seqmodels.types import TrainState
 
 
 class NonFiniteError(RunFailure):

@@ -10,7 +10,7 @@ import optax
 
 from seqmodels.config.finetuning import Parts, parse_parts
 from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
-from seqmodels.training.paths import map_paths
+from seqmodels.runs.paths import map_paths
 
 
 def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:

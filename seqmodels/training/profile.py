@@ -11,8 +11,8 @@ from typing import Any
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.training import TrainingConfig
-from seqmodels.training.clock import Clock
-from seqmodels.training.workdir import saved_steps
+from seqmodels.runs.clock import Clock
+from seqmodels.runs.workdir import saved_steps
 
 WARM_UP, TRACED = 10, 10
 """Steps of a process that are not traced, for the first ones compile; and steps that are."""

@@ -13,19 +13,18 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import Parts, parse_parts
 from seqmodels.data.pipeline import make_task
+from seqmodels.distributed.mesh import make_mesh
 from seqmodels.models.build import build_model
+from seqmodels.runs.paths import flat
 from seqmodels.training import optimizers
-from seqmodels.training.mesh import make_mesh
-from seqmodels.training.paths import flat
 from seqmodels.training.state import (
     Initial,
-    TrainState,
     abstract_state,
     create_state,
     make_initial,
 )
 from seqmodels.training.step import make_call, make_train_step
-from seqmodels.types import DataSpec
+from seqmodels.types import DataSpec, TrainState
 
 
 @dataclasses.dataclass(frozen=True)

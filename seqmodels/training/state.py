@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -12,34 +11,10 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from seqmodels.distributed.mesh import BATCH_AXES, mesh_context, shardings_of, unboxed
 from seqmodels.models.initialize import init_params
-from seqmodels.training.mesh import BATCH_AXES, mesh_context, shardings_of, unboxed
-from seqmodels.training.paths import replaced
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class TrainState:
-    """All that a training step reads and writes (law 3).
-
-    Attributes:
-      step: optimizer steps done, int32 scalar.
-      params: the model's parameters, float32.
-      opt_state: optax's state; its moments are sharded like the parameters.
-      key: the run's random key; every use folds in the step, the micro-batch and the use.
-      log: (sum, weight) pairs gathered since the last logged step.
-      carry: the model's carry where it runs on over batches (streams), else None.
-      ema: moving average of the parameters where one is kept, else None.
-    """
-
-    step: Any
-    params: Any
-    opt_state: Any
-    key: Any
-    log: Any
-    carry: Any = None
-    ema: Any = None
-
+from seqmodels.runs.paths import replaced
+from seqmodels.types import TrainState
 
 Initial = Callable[[jax.Array, dict[str, jax.Array]], TrainState]
 """The first state, its parameters still boxed, of a key and of the parameters by path that are

@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from seqmodels.runs.paths import map_paths
 from seqmodels.training.metrics import merge
-from seqmodels.training.paths import map_paths
-from seqmodels.training.state import TrainState
-from seqmodels.types import Batch, Carry, Metrics, Params
+from seqmodels.types import Batch, Carry, Metrics, Params, TrainState
 
 StepFunction = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Any]]]
 Gradients = Callable[[Params, Batch, Carry, jax.Array], tuple[Params, jax.Array, Metrics, Carry]]

@@ -16,8 +16,8 @@ from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.serialization import from_json, to_json
 from seqmodels.config.validate import validate
+from seqmodels.distributed.mesh import mesh_context
 from seqmodels.models.build import build_model
-from seqmodels.training.mesh import mesh_context
 from seqmodels.training.setup import set_up
 from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput, TokenInput, VocabOutput
 

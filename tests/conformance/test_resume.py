@@ -58,10 +58,10 @@ from seqmodels.config.transformers import (
 )
 from seqmodels.config.validate import validate
 from seqmodels.data.pipeline import load_data
-from seqmodels.evaluation.run import load_run
 from seqmodels.registry import MODELS
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.run import load_run
 from seqmodels.training import loop
-from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.loop import train
 from seqmodels.training.setup import set_up
 from tests.training.runs import make_setting, rows_without_clock

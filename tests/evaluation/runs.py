@@ -18,9 +18,9 @@ from seqmodels.data.common import make_task
 from seqmodels.data.pair_tokenizer import PairTokenizer
 from seqmodels.data.text_labels import TextLabels
 from seqmodels.data.tokenizers import CharacterTokenizer, Tokenizer
-from seqmodels.evaluation.run import Run
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
+from seqmodels.runs.run import Run
 
 
 def make_run(model: ModelConfig, symbols: str, unknown_symbols: bool = False) -> Run:

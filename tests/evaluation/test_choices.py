@@ -12,8 +12,8 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.models import NgramConfig
 from seqmodels.data.choices import Question
 from seqmodels.evaluation.choices import evaluate_choices
-from seqmodels.evaluation.run import Run
 from seqmodels.models.ngram import fit_ngram
+from seqmodels.runs.run import Run
 from tests.evaluation.runs import make_run
 from tests.tolerances import TOLERANCE
 

@@ -210,7 +210,7 @@ def test_results_under_overrides_go_elsewhere(tmp_path: Path) -> None:
 def mesh_losses() -> None:
     """Runs in a process with 8 devices: losses on one, and on a mesh of data x fsdp."""
     from seqmodels.config.training import TrainingConfig
-    from seqmodels.training.mesh import make_mesh, mesh_context, shardings_of
+    from seqmodels.distributed.mesh import make_mesh, mesh_context, shardings_of
 
     for kind, context in [("gpt", "window"), ("recurrent", "carry")]:
         model, params = built(kind)

@@ -25,11 +25,11 @@ from seqmodels.config.training import EvaluationConfig, TrainingConfig
 from seqmodels.config.transformers import TransformerConfig
 from seqmodels.data.datasets import dates, shapes
 from seqmodels.data.pipeline import load_data, make_task
+from seqmodels.distributed.mesh import make_mesh, mesh_context, shardings_of
 from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
-from seqmodels.training.mesh import make_mesh, mesh_context, shardings_of
 from tests.tolerances import TOLERANCE
 
 NUMBER = 23

@@ -21,8 +21,8 @@ from seqmodels.data.datasets.pair_source import Pairs
 from seqmodels.data.pairs import PairData, PairSplit
 from seqmodels.data.store import TokenSplit
 from seqmodels.evaluation.beam_settings import make_beam
-from seqmodels.evaluation.run import Run
 from seqmodels.evaluation.translate import Translator, evaluate_translations, translate_split
+from seqmodels.runs.run import Run
 from tests.evaluation.runs import make_pair_run, make_run
 from tests.tolerances import TOLERANCE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import demo, program
-from seqmodels.training.writers import read_rows
+from seqmodels.runs.rows import read_rows
 from tests.experiments.conftest import Small
 
 SHRUNK = """

@@ -15,7 +15,7 @@ from PIL import Image
 
 import launch
 from seqmodels.data.datasets import dates, shapes
-from seqmodels.training.writers import read_rows
+from seqmodels.runs.rows import read_rows
 from tests.experiments.conftest import Answer, FrontDoor
 from tests.tolerances import TOLERANCE
 

@@ -30,8 +30,8 @@ import launch
 from experiments import program
 from seqmodels.data import store, text
 from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.training import loop
-from seqmodels.training.checkpoints import Checkpoints
 
 WIDTH = 256  # of the file: one write, which a reader and a kill see whole
 # Files made in a phase: where they are.

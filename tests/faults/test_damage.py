@@ -14,9 +14,9 @@ import pytest
 
 import launch
 from seqmodels.config.errors import UserError
-from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.seals import SEAL
-from seqmodels.training.state import TrainState
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.seals import SEAL
+from seqmodels.types import TrainState
 from tests.faults.figures import record
 from tests.training.runs import NUM_STEPS, Setting, assert_same_run, make_abstract, raw
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from seqmodels.training.writers import read_rows
+from seqmodels.runs.rows import read_rows
 from tests.faults.figures import record
 from tests.faults.places import small_disk
 from tests.faults.test_signals import sealed

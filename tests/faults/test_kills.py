@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from seqmodels.training.writers import read_rows
+from seqmodels.runs.rows import read_rows
 from tests.faults.figures import record
 from tests.faults.watching import start
 from tests.training.runs import assert_same_run, make_setting

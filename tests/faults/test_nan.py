@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.training.writers import read_rows
+from seqmodels.runs.rows import read_rows
 from tests.faults.figures import record
 from tests.faults.test_signals import sealed
 from tests.faults.watching import complaint, start

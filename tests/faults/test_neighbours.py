@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.evaluation.inspect import describe
-from seqmodels.evaluation.run import load_run
+from seqmodels.runs.inspect import describe
+from seqmodels.runs.run import load_run
 from tests.faults.figures import record
 from tests.faults.test_damage import call
 from tests.faults.watching import Watched, complaint, prepare_command, start

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.seals import SealState
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.seals import SealState
 from tests.faults.figures import record
 from tests.faults.watching import start
 from tests.training.runs import Setting, assert_same_run

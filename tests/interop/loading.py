@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.config.overrides import apply_overrides
-from seqmodels.evaluation.specs import spec_from_json
 from seqmodels.interop.files import Tensors, write_safetensors
 from seqmodels.interop.importing import read_params
 from seqmodels.interop.plan import Plan, plan_import
 from seqmodels.models.build import build_model
+from seqmodels.runs.specs import spec_from_json
 
 
 @dataclasses.dataclass

@@ -244,7 +244,7 @@ def test_the_front_door_answers_without_jax(words: list[str], expected: str) -> 
 KILLED = """
 import os, signal, sys
 import launch
-from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.runs.checkpoints import Checkpoints
 save = Checkpoints.save_params
 def kill(self, *words, **more):
     save(self, *words, **more)

@@ -20,12 +20,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.config.training import TrainingConfig
 from seqmodels.config.transformers import GPTConfig
-from seqmodels.evaluation.sampling import Sampling, choose, row_keys
+from seqmodels.decoding.sampling import Sampling, choose, row_keys
+from seqmodels.distributed.mesh import BATCH_AXES, make_mesh, mesh_context, shardings_of, unboxed
 from seqmodels.layers.embedding import Head, TokenEmbedding
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.ops.losses import most_likely, softmax_cross_entropy
-from seqmodels.training.mesh import BATCH_AXES, make_mesh, mesh_context, shardings_of, unboxed
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
 from tests.mutants.mutant import become_mutant
 from tests.training import hlo

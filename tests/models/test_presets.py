@@ -13,9 +13,9 @@ import pytest
 
 from seqmodels.config.files import load_config
 from seqmodels.config.transformers import AarenConfig
+from seqmodels.distributed.mesh import unboxed
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
-from seqmodels.training.mesh import unboxed
 from seqmodels.types import ClassOutput, DataSpec, ImageInput, TokenInput, VocabOutput
 
 

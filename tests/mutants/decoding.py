@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from seqmodels.config.training import BleuTokenizer
-from tests.evaluation.test_scoring import RECURRENT
+from tests.decoding.test_scoring import RECURRENT
 from tests.mutants.mutant import Mutant
 
-SCORER, SCORING = "evaluation.scoring:Scorer", "evaluation.test_scoring"
+SCORER, SCORING = "decoding.scoring:Scorer", "decoding.test_scoring"
 TRANSLATING = "evaluation.test_translate"
-BEAM, TEXTS = "evaluation.test_beam", "evaluation.test_texts"
+BEAM, TEXTS = "decoding.test_beam", "decoding.test_text_ends"
 WRITTEN = f"{TEXTS}:test_a_text_ends_where_it_contains_its_end"
 TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
 DECODING = {
     "a beam does not reorder its carry": Mutant(
-        *("evaluation.beam:_advance", "lambda x: x[rows]", "lambda x: x"),
+        *("decoding.beam:_advance", "lambda x: x[rows]", "lambda x: x"),
         *(TREE, ("recurrent", 0.0)),
     ),
     "the length of a hypothesis leaves out its end": Mutant(
-        "evaluation.beam:_advance",
+        "decoding.beam:_advance",
         *("totals / _penalty(state.step + 1, settings)", "totals / _penalty(state.step, settings)"),
         *(TREE, ("recurrent", 1.2)),
     ),
     "a search stops where something can still improve": Mutant(
-        "evaluation.beam:_advance",
+        "decoding.beam:_advance",
         *("_penalty(settings.max_tokens + 1, settings)", "_penalty(state.step + 1, settings)"),
         f"{BEAM}:test_the_search_stops_when_nothing_can_improve",
     ),
     "what is settled forgets those that ended": Mutant(
-        "evaluation.beam:_settled",
+        "decoding.beam:_settled",
         *("if np.isfinite(state.ended.scores[0, 0])", "if not live.size"),
         *(f"{BEAM}:test_what_is_settled_is_told_before_the_search_ends", (0,)),
     ),
     "what one hypothesis says is settled": Mutant(
-        *("evaluation.beam:_settled", "(parts == parts[:1]).all(", "(parts == parts[:1]).any("),
+        *("decoding.beam:_settled", "(parts == parts[:1]).all(", "(parts == parts[:1]).any("),
         *(f"{BEAM}:test_what_is_settled_is_told_before_the_search_ends", (40,)),
     ),
     "the end comes before the least length": Mutant(
-        "evaluation.beam:_continuations",
+        "decoding.beam:_continuations",
         *("state.step >= settings.min_tokens", "state.step >= 0"),
         *(f"{BEAM}:test_hypotheses_keep_to_their_lengths",),
     ),
@@ -87,32 +87,36 @@ DECODING = {
         (lambda folder: folder,),
     ),
     "a text may end one token too early": Mutant(
-        *("evaluation.sampling:forbid_end", "(index + 1 < least)", "(index + 2 < least)"),
+        *("decoding.sampling:forbid_end", "(index + 1 < least)", "(index + 2 < least)"),
         *(f"{TEXTS}:test_generation_ends_there_and_not_too_early", ("bpe",)),
     ),
     "an end may not begin in the prompt": Mutant(
-        *("evaluation.texts:Texts.__init__", "self._tail(prompt) for", "'' for"),
+        *("decoding.text_ends:Texts.__init__", "self._tail(prompt) for", "'' for"),
         *(WRITTEN, ("character",)),
     ),
     "an end is sought within each token alone": Mutant(
-        *("evaluation.texts:Texts._cut", "whole = before + text", "whole = text"),
+        *("decoding.text_ends:Texts._cut", "whole = before + text", "whole = text"),
         *(WRITTEN, ("word",)),
     ),
     "what a token has behind the end is written": Mutant(
-        *("evaluation.texts:Texts._cut", "return text if at < 0 else", "return text if True else"),
+        *(
+            "decoding.text_ends:Texts._cut",
+            "return text if at < 0 else",
+            "return text if True else",
+        ),
         f"{TEXTS}:test_what_a_token_has_behind_the_end_is_not_written",
     ),
     "half a character behind the end is written": Mutant(
-        *("evaluation.texts:Texts.finish", "~self.ended", "self.ended | True"),
+        *("decoding.text_ends:Texts.finish", "~self.ended", "self.ended | True"),
         f"{TEXTS}:test_half_a_character_behind_the_end_is_not_written",
     ),
     "words at the beginning of a line have a space before them": Mutant(
-        "evaluation.texts:end_table",
+        "decoding.text_ends:end_table",
         *("np.where(np.array([*at_start, True])[:, None], starting, within)", "within"),
         f"{TEXTS}:test_words_stand_behind_a_space_but_not_at_the_beginning_of_a_line",
     ),
     "a translation may have <bos> in it": Mutant(
-        *("evaluation.beam:_continuations", "(token != settings.never) & ", ""),
+        *("decoding.beam:_continuations", "(token != settings.never) & ", ""),
         f"{TRANSLATING}:test_the_log_probability_is_that_of_the_translation_and_its_end",
     ),
     "a goal must be passed": Mutant(
@@ -134,8 +138,8 @@ DECODING = {
         f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
     ),
     "a text that was found lacks its end": Mutant(
-        "evaluation.likely_text:find_likely_texts",
+        "decoding.likely_text:find_likely_texts",
         *("np.concatenate([one.tokens, ends])", "np.asarray(one.tokens)"),
-        "evaluation.test_likely_text:test_a_text_is_as_probable_as_it_says",
+        "decoding.test_likely_text:test_a_text_is_as_probable_as_it_says",
     ),
 }

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tests.mutants.foundation import saved
 from tests.mutants.mutant import Mutant
+from tests.runs.test_checkpoints import save_steps
 from tests.training.runs import make_setting
-from tests.training.test_checkpoints import save_steps
 from tests.training.test_loop import make_over
 
-CHECKPOINTS, WORKDIR = "training.test_checkpoints", "training.test_workdir"
+CHECKPOINTS, WORKDIR = "runs.test_checkpoints", "runs.test_workdir"
 
 
 def three(folder: Path) -> Path:
@@ -25,26 +25,26 @@ def same(folder: Path) -> Path:
 
 FAULTS = {
     "a damaged checkpoint is used": Mutant(
-        "training.checkpoints:Checkpoints._first_usable",
+        "runs.checkpoints:Checkpoints._first_usable",
         *("if state is SealState.DAMAGED:", "if False:"),
         f"{CHECKPOINTS}:test_any_damaged_file_is_detected_and_the_step_before_used",
         (saved, "flipped"),
     ),
     "a strange file beside the sealed ones is not seen": Mutant(
-        *("training.seals:check_seal", "{**expected, **found}", "expected"),
+        *("runs.seals:check_seal", "{**expected, **found}", "expected"),
         f"{CHECKPOINTS}:test_a_strange_file_is_damage",
         (saved,),
     ),
     "checkpoints after the one that is used stay": Mutant(
-        *("training.checkpoints:Checkpoints.delete_after", "if s > step", "if False"),
+        *("runs.checkpoints:Checkpoints.delete_after", "if s > step", "if False"),
         *(f"{CHECKPOINTS}:test_resuming_drops_later_steps", (three,)),
     ),
     "nobody takes the lock": Mutant(
-        *("training.workdir:only_trainer", "lock.acquire(poll_interval=0.01)", "pass"),
+        *("runs.workdir:only_trainer", "lock.acquire(poll_interval=0.01)", "pass"),
         *(f"{WORKDIR}:test_one_after_the_other_may_train_in_a_directory", (same,)),
     ),
     "a damaged row is left out": Mutant(
-        *("training.writers:_rows", "if step >= last_step:", "if True:"),
+        *("runs.rows:_rows", "if step >= last_step:", "if True:"),
         *(f"{WORKDIR}:test_a_damaged_row_is_refused_where_a_checkpoint_vouches_for_it", (same,)),
     ),
     "a step that is not finite is saved": Mutant(
@@ -53,20 +53,24 @@ FAULTS = {
         (lambda folder: make_over(make_setting(folder).folder), lambda folder: folder / "run"),
     ),
     "a second Ctrl-C is one more request": Mutant(
-        *("training.signals:stop_on_signals", "if again:", "if False:"),
-        "training.test_signals:test_a_ctrl_c_after_a_request_interrupts",
+        *("distributed.signals:stop_on_signals", "if again:", "if False:"),
+        "distributed.test_signals:test_a_ctrl_c_after_a_request_interrupts",
         (signal.SIGINT,),
     ),
     "a Ctrl-C counts once its line is written": Mutant(
-        *("training.signals:stop_on_signals", "request.signal is not None, number", "False, None"),
-        "training.test_signals:test_a_ctrl_c_that_answers_the_line_interrupts",
+        *(
+            "distributed.signals:stop_on_signals",
+            "request.signal is not None, number",
+            "False, None",
+        ),
+        "distributed.test_signals:test_a_ctrl_c_that_answers_the_line_interrupts",
     ),
     "what the disk said is looked for in the last error alone": Mutant(
         *("config.errors:find_problem", "this.__cause__, this.__context__, ", ""),
         "config.test_errors:test_what_the_disk_said_is_found_where_it_was_hidden",
     ),
     "damaged metrics of a checkpoint are left in its way": Mutant(
-        "training.checkpoints:Checkpoints._remove_unreadable_metrics",
+        "runs.checkpoints:Checkpoints._remove_unreadable_metrics",
         *("is None", "is False"),
         *(f"{CHECKPOINTS}:test_damaged_metrics_hinder_nobody", (saved, "{")),
     ),

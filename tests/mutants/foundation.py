@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqmodels.config.data import Batching
 from tests.mutants.mutant import Mutant
-from tests.training.test_checkpoints import save_steps
+from tests.runs.test_checkpoints import save_steps
 
 
 def saved(folder: Path) -> Path:
@@ -80,8 +80,8 @@ FOUNDATION = {
         *("conformance.test_evaluation:test_evaluation_drops_nothing", ("recurrent",)),
     ),
     "the seal compares nothing": Mutant(
-        *("training.seals:check_seal", "expected.get(name) != found.get(name)", "False"),
-        "training.test_checkpoints:test_any_damaged_file_is_detected_and_the_step_before_used",
+        *("runs.seals:check_seal", "expected.get(name) != found.get(name)", "False"),
+        "runs.test_checkpoints:test_any_damaged_file_is_detected_and_the_step_before_used",
         (saved, "flipped"),
     ),
     "every epoch has the same order": Mutant(
@@ -90,8 +90,8 @@ FOUNDATION = {
         "data.test_sources:test_packed_documents_change_their_neighbours_and_their_turn",
     ),
     "a resumed run keeps later rows": Mutant(
-        *("training.writers:_rows", "if step > last_step", "if False"),
-        "training.test_workdir:test_resuming_cuts_later_rows_and_a_torn_line",
+        *("runs.rows:_rows", "if step > last_step", "if False"),
+        "runs.test_workdir:test_resuming_cuts_later_rows_and_a_torn_line",
         (lambda folder: folder,),
     ),
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-READER, ABC = "data.abc_reader:_Reader", "data.test_abc"
+READER, ABC = "music.abc_reader:_Reader", "music.test_abc"
 SHORT = ("C8|C7|C8|", "line 6, tune 1 'Test': bar 2 has 7/8 of 1")
 
 MUSIC = {
     "a bar may be short anywhere": Mutant(
-        "data.abc_notation:check_bars",
+        "music.abc_notation:check_bars",
         *("bar.length > bar.metre or not at_edge", "bar.length > bar.metre"),
         *(f"{ABC}:test_problems", SHORT),
     ),
@@ -23,7 +23,7 @@ MUSIC = {
         *(f"{ABC}:test_problems", ("Z99|" * 19, "'Z99': the tune would last longer")),
     ),
     "a tempo may be slower than MIDI has": Mutant(
-        *("data.abc_keys:parse_tempo", "_SLOWEST <= tempo", "0 < tempo"),
+        *("music.abc_keys:parse_tempo", "_SLOWEST <= tempo", "0 < tempo"),
         *(f"{ABC}:test_problems", ("Q:1/4=3\nC8|", "Q: no tempo: '1/4=3': must be 4 to")),
     ),
     "a tie forgets the accidental": Mutant(
@@ -45,23 +45,23 @@ MUSIC = {
         "data.test_tunes:test_what_is_no_abc_is_refused",
     ),
     "a repeat is played once": Mutant(
-        *("data.abc_repeats:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
-        *("evaluation.test_music:test_a_wav_is_as_long_as_the_tune", ("|:C8|D8:|", lambda p: p)),
+        *("music.abc_repeats:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
+        *("music.test_judge:test_a_wav_is_as_long_as_the_tune", ("|:C8|D8:|", lambda p: p)),
     ),
     "repeats may last for ever": Mutant(
-        *("data.abc_repeats:unfold", "minutes > MOST_MINUTES", "False"),
+        *("music.abc_repeats:unfold", "minutes > MOST_MINUTES", "False"),
         *(f"{ABC}:test_problems", ("|:" + "Z99|" * 10 + "C8:|", "line 1, tune 1 'Test': with its")),
     ),
     "bars may be without number": Mutant(
-        *("data.abc_repeats:unfold", "len(played) == MOST_BARS", "False"),
+        *("music.abc_repeats:unfold", "len(played) == MOST_BARS", "False"),
         *(f"{ABC}:test_problems", ("L:1/256\n" + "|:C|1-999 C:|" * 6, "more than 10,000 bars")),
     ),
     "a copy may run over the end of a tune": Mutant(
-        *("evaluation.copying:copied", '"\\0".join', '"".join'),
-        "evaluation.test_music:test_copies",
+        *("music.copying:copied", '"\\0".join', '"".join'),
+        "music.test_judge:test_copies",
     ),
     "an unfinished tune counts as whole": Mutant(
-        *("evaluation.music:first_tune", "if not ends:", "if False:"),
-        "evaluation.test_music:test_judging",
+        *("music.judge:first_tune", "if not ends:", "if False:"),
+        "music.test_judge:test_judging",
     ),
 }

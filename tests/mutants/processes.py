@@ -11,7 +11,7 @@ from pathlib import Path
 from seqmodels.config.errors import UserError
 from tests.mutants.mutant import Mutant
 
-TESTS = "training.test_processes"
+TESTS = "distributed.test_processes"
 
 
 def folder(path: Path) -> Path:
@@ -20,24 +20,24 @@ def folder(path: Path) -> Path:
 
 PROCESSES = {
     "every process writes rows": Mutant(
-        *("training.writers:MetricsWriter.__init__", "if is_main()", "if True"),
+        *("runs.rows:MetricsWriter.__init__", "if is_main()", "if True"),
         *(f"{TESTS}:test_process_1_writes_no_row_and_knows_them", (folder,)),
     ),
     "every process seals": Mutant(
-        *("training.checkpoints:Checkpoints._save", "if is_main()", "if True"),
+        *("runs.checkpoints:Checkpoints._save", "if is_main()", "if True"),
         *(f"{TESTS}:test_process_1_seals_nothing", (folder,)),
     ),
     "each process resumes where it likes": Mutant(
-        "training.checkpoints:Checkpoints._first_usable",
+        "runs.checkpoints:Checkpoints._first_usable",
         *("decide(lambda: self._candidates(which))", "self._candidates(which)"),
         *(f"{TESTS}:test_process_1_resumes_where_process_0_says", (folder,)),
     ),
     "what process 0 finds wrong is its own": Mutant(
-        *("training.processes:Group.decide", 'if "line" in answer', "if False"),
+        *("distributed.processes:Group.decide", 'if "line" in answer', "if False"),
         *(f"{TESTS}:test_what_process_0_finds_wrong_is_raised_in_all", (lambda folder: UserError,)),
     ),
     "each process stops at its own step": Mutant(
-        *("training.shared_stop:SharedStopRequest._answer", "self._last + self._stride"),
+        *("distributed.stop:SharedStopRequest._answer", "self._last + self._stride"),
         "self._last",
         f"{TESTS}:test_who_is_a_call_behind_stops_at_the_same_step",
     ),
@@ -51,12 +51,12 @@ PROCESSES = {
         f"{TESTS}:test_a_process_makes_the_rows_of_its_devices_alone",
     ),
     "a process may train on other data": Mutant(
-        *("training.hold:_compare", 'own["fingerprint"] != first["fingerprint"]', "False"),
+        *("runs.hold:_compare", 'own["fingerprint"] != first["fingerprint"]', "False"),
         f"{TESTS}:test_processes_of_two_runs_are_refused",
         (folder, {"data": "b"}, "process 1 has other data"),
     ),
     "a save that failed in one process waits for the others": Mutant(
-        *("training.checkpoints:Checkpoints.check", "failed or ", "False or "),
+        *("runs.checkpoints:Checkpoints.check", "failed or ", "False or "),
         *(f"{TESTS}:test_a_save_that_failed_here_is_told_before_the_others_come", (folder,)),
     ),
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from seqmodels.config.experiment import ExperimentConfig
-from tests.evaluation.test_follow import short_config
 from tests.mutants.mutant import Mutant
+from tests.runs.test_follow import short_config
 from tests.training.test_input_wait import make_config
 
 
@@ -25,36 +25,36 @@ def here(folder: Path) -> Path:
 
 
 WAIT, PROFILE = "training.test_input_wait", "training.test_profile"
-EVENTS, FOLLOW = "training.test_event_files", "evaluation.test_follow"
+EVENTS, FOLLOW = "runs.test_event_files", "runs.test_follow"
 CUT = f"{FOLLOW}:test_what_a_resumed_run_does_again_is_told"
 SEEING = {
     "what the devices work counts as waiting for input": Mutant(
-        "training.ahead:Ahead.take",
+        "data.prefetcher:Ahead.take",
         "jax.block_until_ready(busy)\n        idle_since = time.monotonic()",
         "idle_since = time.monotonic()\n        jax.block_until_ready(busy)",
         f"{WAIT}:test_only_the_time_in_which_the_devices_are_idle_is_waiting",
     ),
     "waiting for input counts in every later row": Mutant(
-        *("training.clock:Clock.lap", "waited - self._lap_waited", "waited"),
+        *("runs.clock:Clock.lap", "waited - self._lap_waited", "waited"),
         f"{WAIT}:test_rows_tell_the_share_of_the_time_spent_waiting",
         (small, here, 1, 3, 0.25),
     ),
     "evaluations count as training time": Mutant(
-        *("training.clock:Clock.stopped", "self._lap_started += spent", "pass"),
+        *("runs.clock:Clock.stopped", "self._lap_started += spent", "pass"),
         f"{WAIT}:test_the_clock_of_the_rows_does_not_count_what_is_stopped",
     ),
     "the batch ahead serves any step": Mutant(
-        *("training.ahead:Ahead.take", " or started[0] != number", ""),
+        *("data.prefetcher:Ahead.take", " or started[0] != number", ""),
         f"{WAIT}:test_another_thing_than_the_one_ahead_is_made_on_the_spot",
     ),
     "a resumed run has events twice": Mutant(
-        "training.event_files:EventFiles.__init__",
+        "runs.event_files:EventFiles.__init__",
         *("path.unlink()", "path.rename(f'{path}.before')"),
         *(f"{EVENTS}:test_a_resumed_run_has_no_step_twice", (here,)),
     ),
     "event files begin when they are asked for": Mutant(
         *(
-            "training.writers:MetricsWriter._open",
+            "runs.rows:MetricsWriter._open",
             "EventFiles(self._folder, self.rows)",
             "EventFiles(self._folder, [])",
         ),
@@ -65,24 +65,24 @@ SEEING = {
         f"{PROFILE}:test_whole_calls_are_traced",
     ),
     "a file in the place of another is not noticed": Mutant(
-        *("evaluation.follow:RowFile._was_replaced", "not os.path.samestat(own, there) or "),
+        *("runs.follow:RowFile._was_replaced", "not os.path.samestat(own, there) or "),
         *("", CUT, (followed, here)),
     ),
     "rows that were cut stay in sight": Mutant(
-        *("evaluation.follow:watch", "kept = _common(rows, new)", "kept = len(rows)"),
+        *("runs.follow:watch", "kept = _common(rows, new)", "kept = len(rows)"),
         *(CUT, (followed, here)),
     ),
     "a run is done before it has saved": Mutant(
-        *("evaluation.follow:watch", "ended and not trains", "ended"),
+        *("runs.follow:watch", "ended and not trains", "ended"),
         f"{FOLLOW}:test_a_run_is_done_when_its_last_step_is_evaluated_and_its_trainer_gone",
         (followed, here),
     ),
     "a look passes for a trainer": Mutant(
-        *("training.workdir:has_trainer", "fcntl.LOCK_SH", "fcntl.LOCK_EX"),
+        *("runs.workdir:has_trainer", "fcntl.LOCK_SH", "fcntl.LOCK_EX"),
         *(f"{FOLLOW}:test_looking_for_a_trainer_holds_none_back", (here,)),
     ),
     "a look holds a trainer back": Mutant(
-        *("training.workdir:only_trainer", "timeout=0.5", "timeout=0"),
+        *("runs.workdir:only_trainer", "timeout=0.5", "timeout=0"),
         *(f"{FOLLOW}:test_looking_for_a_trainer_holds_none_back", (here,)),
     ),
 }

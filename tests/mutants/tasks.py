@@ -81,8 +81,8 @@ TASKS = {
         ("multi30k_lstm", "evaluation.coverage_penalty=0.5", "gives no weights of"),
     ),
     "a run goes on by another run's tokenizer": Mutant(
-        *("training.workdir:kept_encoding", "(imported or other_run)", "imported"),
-        "training.test_workdir:test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer",
+        *("runs.workdir:kept_encoding", "(imported or other_run)", "imported"),
+        "runs.test_workdir:test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer",
         (folder,),
     ),
     "words keep their capitals": Mutant(

@@ -19,8 +19,8 @@ from seqmodels.config.training import EvaluationConfig, OptimizerConfig, Trainin
 from seqmodels.config.transformers import GPTConfig
 from seqmodels.config.validate import validate
 from seqmodels.data.pipeline import load_data
-from seqmodels.training.checkpoints import Checkpoints
-from seqmodels.training.paths import flat
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.paths import flat
 from seqmodels.training.setup import set_up
 
 LSTM = RecurrentConfig(model_dim=6, hidden_dim=8)

@@ -10,11 +10,11 @@ import numpy as np
 
 from seqmodels.config.data import TokenizerKind
 from seqmodels.data.pipeline import load_data
-from seqmodels.evaluation.run import load_run
+from seqmodels.distributed.mesh import mesh_context
+from seqmodels.runs.paths import flat
+from seqmodels.runs.run import load_run
 from seqmodels.training.feed import Feed
 from seqmodels.training.initialize_from import find_source
-from seqmodels.training.mesh import mesh_context
-from seqmodels.training.paths import flat
 from seqmodels.training.setup import set_up
 from tests.training.finetuning import GPT, make_config
 

@@ -18,12 +18,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqmodels.evaluation.opening import read_config
-from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.opening import read_config
+from seqmodels.runs.rows import WALL_CLOCK_FIELDS, read_rows
 from seqmodels.training.setup import set_up
-from seqmodels.training.state import TrainState
-from seqmodels.training.writers import WALL_CLOCK_FIELDS, read_rows
-from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from seqmodels.types import DataSpec, TokenInput, TrainState, VocabOutput
 
 ROOT = Path(__file__).parents[2]
 NUM_STEPS = 240

@@ -24,14 +24,14 @@ from seqmodels.data.pipeline import load_data
 from seqmodels.data.text_labels import TextLabels
 from seqmodels.data.words import WordTokenizer
 from seqmodels.evaluation.evaluate import Evaluator
-from seqmodels.evaluation.inspect import describe
-from seqmodels.evaluation.run import evaluate_run, load_run
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.inspect import describe
+from seqmodels.runs.paths import flat
+from seqmodels.runs.run import evaluate_run, load_run
 from seqmodels.training import loop
-from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.initialize_from import _notes, compare, find_source
 from seqmodels.training.loop import train
 from seqmodels.training.optimizers import make_optimizer
-from seqmodels.training.paths import flat
 from seqmodels.training.setup import set_up
 from tests.tolerances import TOLERANCE
 from tests.training.finetuning import LSTM, MODELS, last_state, make_config, write_texts

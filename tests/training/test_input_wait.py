@@ -18,12 +18,14 @@ from seqmodels.config.models import NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext, TrainingConfig
+from seqmodels.data import prefetcher as ahead
+from seqmodels.data.prefetcher import Ahead
 from seqmodels.evaluation import evaluate
-from seqmodels.training import ahead, clock, feed
-from seqmodels.training.ahead import Ahead
-from seqmodels.training.clock import Clock
+from seqmodels.runs import clock
+from seqmodels.runs.clock import Clock
+from seqmodels.runs.rows import read_rows
+from seqmodels.training import feed
 from seqmodels.training.loop import train
-from seqmodels.training.writers import read_rows
 from tests.training.runs import make_setting
 
 

@@ -31,12 +31,12 @@ from seqmodels.config.training import (
 )
 from seqmodels.config.transformers import GPTConfig
 from seqmodels.config.validate import validate
-from seqmodels.evaluation.run import load_run
+from seqmodels.runs.checkpoints import Checkpoints
+from seqmodels.runs.rows import read_rows
+from seqmodels.runs.run import load_run
 from seqmodels.training import loop
-from seqmodels.training.checkpoints import Checkpoints
 from seqmodels.training.loop import NonFiniteError, train
 from seqmodels.training.optimizers import make_schedule
-from seqmodels.training.writers import read_rows
 from tests.tolerances import TOLERANCE
 from tests.training.runs import make_setting, rows_without_clock
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.training.checkpoints import Checkpoints
+from seqmodels.runs.checkpoints import Checkpoints
 from tests.training.runs import NUM_STEPS, Setting, assert_same_run, make_setting, wait_for_step
 
 

@@ -13,19 +13,18 @@ import pytest
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import OptimizerConfig, TrainingConfig
+from seqmodels.distributed.mesh import make_mesh, mesh_context
 from seqmodels.models.build import build_model
 from seqmodels.tasks.language_model import LanguageModel
-from seqmodels.training.mesh import make_mesh, mesh_context
 from seqmodels.training.metrics import means
 from seqmodels.training.optimizers import make_optimizer
 from seqmodels.training.state import (
-    TrainState,
     abstract_state,
     create_state,
     make_initial,
 )
 from seqmodels.training.step import make_call, make_train_step
-from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
+from seqmodels.types import Batch, DataSpec, TokenInput, TrainState, VocabOutput
 from tests.tolerances import TOLERANCE
 
 B, T, V = 4, 5, 11

@@ -15,12 +15,12 @@ from collections import Counter
 from pathlib import Path
 
 from seqmodels.config.data import TextDataConfig
-from seqmodels.data.abc_notation import body_of
 from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText
 from seqmodels.data.datasets.origin import Published
 from seqmodels.data.datasets.source import Documents, TextSource, hash_documents
 from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
+from seqmodels.music.abc_notation import body_of
 
 _FILE = "irish.abc"
 _PLACE = "introtodeeplearning/master/mitdeeplearning/data"

@@ -6,10 +6,10 @@ import hashlib
 import logging
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.abc_notation import Problem, body_of, cut_tunes
-from seqmodels.data.abc_reader import read_tunes
 from seqmodels.data.datasets.built import SPLITS
 from seqmodels.data.datasets.source import Documents
+from seqmodels.music.abc_notation import Problem, body_of, cut_tunes
+from seqmodels.music.abc_reader import read_tunes
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,71 @@
+"""Tunes that a run writes, judged beside those of an n-gram."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from seqmodels.config.errors import UserError
+from seqmodels.music.abc_notation import Tune, cut_tunes
+from seqmodels.music.judge import first_tune, judge
+
+PROMPT = "\n\nX:"
+"""What each sample goes on from: as in a book of tunes, behind a blank line."""
+TUNE_END = "\n\n"
+
+
+def sample_texts(
+    run: Any, number: int, max_tokens: int, temperature: float, seed: int
+) -> list[str]:
+    """Has a run write texts behind PROMPT; its blank line is no part of them."""
+    from seqmodels.runs.run import generate_text
+
+    made = generate_text(
+        run,
+        [PROMPT],
+        num_samples=number,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        end=TUNE_END,
+        seed=seed,
+        on_notice=lambda line: None,
+    )
+    return [text.lstrip("\n") for text in made.texts]
+
+
+def judge_run(
+    run: Any, data: Any, *, num_samples: int, max_tokens: int, temperature: float, seed: int
+) -> tuple[dict[str, Any], dict[str, Any], list[Tune]]:
+    """Has a run write tunes, and the n-gram of `baseline_run` as many.
+
+    Returns:
+      What `judge` says of the run, and of the n-gram (its model and order too); the run's tunes.
+
+    Raises:
+      UserError: its data have no tunes.
+    """
+    training = training_tunes(data)
+    if not training:
+        name = run.config.data.name
+        raise UserError(f"--workdir={run.workdir}: {name} has no tunes in ABC")
+    settings = (num_samples, max_tokens, temperature, seed)
+    sample = lambda one: [first_tune(text) for text in sample_texts(one, *settings)]
+    base = baseline_run(run, data)
+    named = {"model": base.config.model.kind, "order": run.config.evaluation.baseline_order}
+    tunes = sample(run)
+    return judge(tunes, training), {**named, **judge(sample(base), training)}, tunes
+
+
+def baseline_run(run: Any, data: Any) -> Any:
+    """The Kneser-Ney n-gram of evaluation.baseline_order, counted on the run's training split."""
+    from seqmodels.evaluation.baseline import count_ngram
+
+    model, params = count_ngram(data, run.config.evaluation.baseline_order)
+    config = dataclasses.replace(run.config, model=model.config)
+    return dataclasses.replace(run, model=model, params=params, config=config)
+
+
+def training_tunes(data: Any) -> list[str]:
+    """The tunes of the training split, as text."""
+    text = data.tokenizer.decode(data.splits["train"].tokens)
+    return [part for _, part in cut_tunes(text)]

@@ -1,0 +1,77 @@
+"""Pictures of runs: losses, and BLEU by the length of what is translated. Imports no jax."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seqmodels.config.errors import UserError
+from seqmodels.runs.rows import METRICS, read_rows
+
+
+def draw_loss(workdir: Path) -> Path:
+    """Draws the losses of a run over its steps to `figures/loss.png`; returns the path.
+
+    Raises:
+      UserError: there are no rows yet, or it cannot be written.
+    """
+    rows = read_rows(workdir / METRICS)
+    if not rows:
+        raise UserError(f"--workdir={workdir}: no metrics yet, nothing to draw")
+    return save_figure(make_figure(rows, str(workdir)), workdir / "figures" / "loss.png")
+
+
+def save_figure(figure: Any, path: Path) -> Path:
+    """Writes a figure, in a folder that is made if need be; returns the path.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(exist_ok=True)
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    return path
+
+
+def make_figure(rows: list[dict[str, Any]], title: str) -> Any:
+    """A figure of the loss of each split over the steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for split, marker in (("train", ""), ("validation", "o")):
+        points = [(row["step"], row["loss"]) for row in rows if row["split"] == split]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker=marker, label=split)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss (nats per target)")
+    axes.set_title(title, parse_math=False)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def make_length_figure(curves: dict[str, list[dict[str, Any]]]) -> Any:
+    """A figure of BLEU over the length of the source.
+
+    A state of fixed size has to hold the whole source: without attention, scores fall with its
+    length (Bahdanau et al., 2015, figure 2).
+
+    Args:
+      curves: by name, the parts of a split as `score_by_length` makes them.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for name, parts in curves.items():
+        middles = [(part["shortest"] + part["longest"]) / 2 for part in parts]
+        axes.plot(middles, [part["bleu"] for part in parts], marker="o", label=name)
+    axes.set_xlabel("source tokens (middle of each part)")
+    axes.set_ylabel("BLEU")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure

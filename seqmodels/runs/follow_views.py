@@ -1,0 +1,187 @@
+"""What `inspect --follow` shows of a run: a live view, lines, or JSON. Imports no jax."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.runs.follow import Update, planned_steps, seconds_left, watch
+from seqmodels.runs.progress import pace, row_line
+
+EVERY = 1.0
+"""Seconds between two looks."""
+_BLOCKS, _WIDTH = "▁▂▃▄▅▆▇█", 48
+
+
+class View(Protocol):
+    """Shows one update after the other."""
+
+    def show(self, update: Update) -> None:
+        """Shows what is new."""
+        ...
+
+    def close(self) -> None:
+        """Ends the show."""
+        ...
+
+
+def follow(
+    workdir: Path,
+    config: ExperimentConfig,
+    *,
+    as_json: bool,
+    wait: Callable[[], None] = lambda: time.sleep(EVERY),
+) -> None:
+    """Shows a run until it is done.
+
+    Args:
+      as_json: print one JSON line a row on stdout, and what else there is to say on stderr.
+      wait: returns when it is time to look again.
+
+    Raises:
+      UserError: see `watch`.
+    """
+    console = Console(stderr=True)
+    view: View = LineView(console, workdir, config, as_json)
+    if console.is_terminal and not as_json:
+        view = LiveView(console, workdir, config)
+    with contextlib.closing(view), contextlib.closing(watch(workdir, config)) as updates:
+        for update in updates:
+            view.show(update)
+            if update.done:
+                return
+            wait()
+
+
+class LineView:
+    """A line a row, and one for each thing that happens to the run.
+
+    Of the rows that are there at the beginning only the newest are shown; as JSON, all.
+    """
+
+    def __init__(
+        self, console: Console, workdir: Path, config: ExperimentConfig, as_json: bool
+    ) -> None:
+        self._console, self._workdir, self._config = console, workdir, config
+        self._as_json = as_json
+        self._before: Update | None = None
+
+    def show(self, update: Update) -> None:
+        before, self._before = self._before, update
+        if update.cut_after is not None:
+            self._say(f"resumed: what came after step {update.cut_after} is done again")
+        rows = update.new if before is not None or self._as_json else _newest(update.rows)
+        for row in rows:
+            self._show_row(row, update)
+        if before is not None and (new := [s for s in update.saved if s not in before.saved]):
+            self._say(f"saved: step {', '.join(map(str, new))}")
+        if before is None or (before.trains, before.done) != (update.trains, update.done):
+            self._say(status(update, self._workdir, self._config))
+
+    def close(self) -> None:
+        """Leaves nothing behind."""
+
+    def _show_row(self, row: dict[str, Any], update: Update) -> None:
+        if self._as_json:
+            print(json.dumps(row), flush=True)
+            return
+        num_steps = planned_steps(self._config)
+        past = [other for other in update.rows if other["step"] <= row["step"]]
+        self._say(row_line(self._config.model.kind, row, num_steps, seconds_left(past, num_steps)))
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class LiveView:
+    """A picture of the run, drawn over and over on a terminal."""
+
+    def __init__(self, console: Console, workdir: Path, config: ExperimentConfig) -> None:
+        self._workdir, self._config = workdir, config
+        self._live = Live(console=console, auto_refresh=False)
+        self._live.start()
+
+    def show(self, update: Update) -> None:
+        self._live.update(draw(update, self._workdir, self._config), refresh=True)
+
+    def close(self) -> None:
+        """Leaves the last picture and gives the terminal back."""
+        self._live.stop()
+
+
+def draw(update: Update, workdir: Path, config: ExperimentConfig) -> RenderableType:
+    """The picture of a run: how far it is, its losses and their curves, what is saved."""
+    rows, num_steps = update.rows, planned_steps(config)
+    step = rows[-1]["step"] if rows else 0
+    bar, facts = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
+    left = seconds_left(rows, num_steps)
+    time_left = "" if left is None else f"{datetime.timedelta(seconds=round(left))} left"
+    bar.add_row(
+        ProgressBar(total=num_steps, completed=step, width=_WIDTH),
+        f"step {step:,} of {num_steps:,}",
+        time_left,
+    )
+    for split in ("train", "validation"):
+        if own := [row for row in rows if row["split"] == split]:
+            loss = f"loss {own[-1]['loss']:.4f}"
+            facts.add_row(split, loss, f"step {own[-1]['step']:,}", pace(own[-1]))
+            facts.add_row("", curve([row["loss"] for row in own], _WIDTH))
+    title = Text(f"{workdir}: {config.model.kind}", style="bold")
+    parts: list[RenderableType] = [title, bar, facts]
+    if any(row["split"] == "validation" for row in rows):
+        parts.append(Text(f"best {_best(rows, config.training.best_metric)}"))
+    if update.saved:
+        parts.append(Text("saved: step " + ", ".join(f"{step:,}" for step in update.saved)))
+    return Group(*parts, Text(status(update, workdir, config)))
+
+
+def status(update: Update, workdir: Path, config: ExperimentConfig) -> str:
+    """Whether the run is done, goes on, or has been left."""
+    if update.done:
+        best = _best(update.rows, config.training.best_metric)
+        return f"done: step {update.rows[-1]['step']} of {planned_steps(config)}; best {best}"
+    if update.trains:
+        return "training" if update.rows else "training; no metrics yet"
+    if not any(update.saved):
+        return "no process trains here, and nothing is saved"
+    return (
+        f"no process trains here; python launch.py train --workdir={workdir} goes on from step "
+        f"{update.saved[-1]}"
+    )
+
+
+def _best(rows: list[dict[str, Any]], metric: str) -> str:
+    own = [row for row in rows if row["split"] == "validation"]
+    best = min(own, key=lambda row: row[metric])
+    return f"validation {metric} {best[metric]:.4f} at step {best['step']:,}"
+
+
+def _newest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last row of each split, in their order."""
+    last = {row["split"]: row for row in rows}
+    return [row for row in rows if row is last[row["split"]]]
+
+
+def curve(values: list[float], width: int) -> str:
+    """Values as a row of blocks, the highest the tallest; many neighbours share one."""
+    count = min(len(values), width)
+    if count < 2:
+        return ""
+    cuts = [len(values) * n // count for n in range(count + 1)]
+    means = [statistics.fmean(values[a:b]) for a, b in itertools.pairwise(cuts)]
+    low, span = min(means), max(max(means) - min(means), 1e-9)
+    return "".join(_BLOCKS[int((mean - low) / span * (len(_BLOCKS) - 1) + 0.5)] for mean in means)

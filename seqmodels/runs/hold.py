@@ -1,0 +1,71 @@
+"""A run takes hold of its work directory, in one process or in several. Imports no jax."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.serialization import from_json, to_json
+from seqmodels.distributed import processes
+from seqmodels.runs.workdir import claim, claim_data, fixed_differences, only_trainer
+
+_MARK = ".mark"
+_LOOKS, _LOOK_S = 50, 0.1  # a file system may take a while to show what another machine wrote
+
+
+@contextlib.contextmanager
+def hold(workdir: Path, config: ExperimentConfig, data: Any) -> Iterator[None]:
+    """Makes the work directory that of this run and its data, and keeps other runs away.
+
+    Of several processes process 0 does so; the others compare what they are about to do.
+
+    Raises:
+      UserError: see `only_trainer`, `claim` and `claim_data`; or a process has another config,
+        other data or another file system than process 0.
+    """
+    group = processes.current()
+    fingerprint = data.description()["fingerprint"]
+    with contextlib.ExitStack() as stack:
+
+        def take() -> dict[str, Any]:
+            stack.enter_context(only_trainer(workdir))
+            claim(workdir, config)
+            claim_data(workdir, data.description())
+            data.encoding.save(workdir / data.encoding_file)
+            mark = secrets.token_hex(8)
+            if group.count > 1:
+                (workdir / _MARK).write_text(mark)
+                stack.callback((workdir / _MARK).unlink, missing_ok=True)
+            return {"config": to_json(config), "fingerprint": fingerprint, "mark": mark}
+
+        first = group.decide(take)
+        own = {"config": to_json(config), "fingerprint": fingerprint}
+        problems = group.exchange(_compare(workdir, own, first) if group.count > 1 else None)
+        for index, problem in enumerate(problems):
+            if problem is not None:
+                raise UserError(f"process {index} {problem}")
+        yield
+
+
+def _compare(workdir: Path, own: dict[str, Any], first: dict[str, Any]) -> str | None:
+    """What keeps this process from being part of the run of process 0."""
+    changed = fixed_differences(from_json(first["config"]), from_json(own["config"]))
+    if changed:
+        return f"has another config than process 0, differing in {'; '.join(changed)}"
+    if own["fingerprint"] != first["fingerprint"]:
+        return (
+            "has other data than process 0: fingerprint "
+            f"{first['fingerprint'][:12]} -> {own['fingerprint'][:12]}"
+        )
+    for _ in range(_LOOKS):
+        with contextlib.suppress(OSError):
+            if (workdir / _MARK).read_text() == first["mark"]:
+                return None
+        time.sleep(_LOOK_S)
+    return f"does not see what process 0 writes to --workdir={workdir}: they must share it"

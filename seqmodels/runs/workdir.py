@@ -1,0 +1,247 @@
+"""A work directory belongs to one run: its config, its data, its tokenizer. Imports no jax."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seqmodels.config.data import TokenizerKind
+from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.finetuning import resolve_source
+from seqmodels.config.serialization import differences, from_json, to_json
+from seqmodels.runs.opening import open_source, read_json
+
+_log = logging.getLogger(__name__)
+
+_PATHS = (
+    *("path", "train_path", "validation_path", "test_path"),
+    *("source_path", "target_path", "train_source_path", "train_target_path"),
+    *("validation_source_path", "validation_target_path", "test_source_path", "test_target_path"),
+    *("tokenizer_path", "tfds_data_dir", "cache_dir"),
+)
+
+# Where a run finds things (what it finds there has a fingerprint), on what devices it runs, and who
+# looks on.
+MAY_CHANGE: tuple[str, ...] = (
+    *(f"data.{field}" for field in _PATHS),
+    "training.mesh_data",
+    "training.mesh_fsdp",
+    "training.mesh_tensor",
+    "training.tensorboard",
+)
+
+LOCK = ".lock"
+IMPORTED, SPEC = "imported.json", "spec.json"
+"""Files of runs whose parameters came from elsewhere: where they came from; what the model reads
+and puts out, where that is no text of its tokenizer."""
+
+# What imported parameters were made for. All else may change until the run's first step.
+_IMPORTED_KEEP = ("model.", "task.kind", "data.kind", "data.tokenizer", "data.vocab_size")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w") as f:
+        json.dump(value, f, indent=1, ensure_ascii=False)
+        f.write("\n")
+        f.flush()
+        os.fsync(f.fileno())
+    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def only_trainer(workdir: Path) -> Iterator[None]:
+    """Holds the work directory against other processes; the lock dies with its process.
+
+    Raises:
+      UserError: another process trains there, or the directory cannot be written.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        # Long enough to outlast a look of `has_trainer`.
+        lock = FileLock(workdir / LOCK, timeout=0.5)
+        lock.acquire(poll_interval=0.01)
+    except Timeout:
+        raise UserError(f"--workdir={workdir}: another process is training there") from None
+    except OSError as error:
+        raise UserError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def has_trainer(workdir: Path) -> bool:
+    """Whether a process trains there now; keeps none from starting, and changes nothing."""
+    import fcntl  # of Unix
+
+    try:
+        file = os.open(workdir / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:  # no such locks there
+        return False
+    finally:
+        os.close(file)  # and with it the lock
+    return False
+
+
+def fixed_differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
+    """The lines of `differences` about fields that a run keeps from its first step to its last."""
+    return [line for line in differences(old, new) if line.partition(":")[0] not in MAY_CHANGE]
+
+
+def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
+    """Compares with the run that is there; writes nothing.
+
+    Raises:
+      UserError: the directory holds checkpoints of another run; names the fields that differ.
+    """
+    if not has_checkpoints(workdir):
+        return
+    path = workdir / "config.json"
+    if not path.exists():
+        raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
+    changed = fixed_differences(from_json(read_json(path)), _resolved(config))
+    if not has_steps(workdir):
+        changed = [line for line in changed if line.startswith(_IMPORTED_KEEP)]
+    if changed:
+        raise UserError(
+            f"--workdir={workdir} holds a run of another config, differing in " + "; ".join(changed)
+        )
+
+
+def claim(workdir: Path, config: ExperimentConfig) -> None:
+    """Writes the config of the run, paths made absolute so that it is found from anywhere.
+
+    Raises:
+      UserError: see `refuse_other_run`.
+    """
+    refuse_other_run(workdir, config)
+    write_json(workdir / "config.json", to_json(_resolved(config)))
+
+
+def _resolved(config: ExperimentConfig) -> ExperimentConfig:
+    values = to_json(config)
+    for field in _PATHS:
+        if values["data"].get(field) is not None:
+            path = os.path.expanduser(values["data"][field])
+            values["data"][field] = os.path.abspath(path)
+    if values["training"]["init_from"] is not None:
+        values["training"]["init_from"] = resolve_source(values["training"]["init_from"])
+    return from_json(values)
+
+
+def saved_steps(workdir: Path) -> list[int]:
+    """The steps of the checkpoints there, in order; 0 holds parameters that were imported."""
+    names = (path.name for path in (workdir / "checkpoints").glob("*"))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def has_checkpoints(workdir: Path) -> bool:
+    """Whether a run has saved anything there; one that has not can be begun anew."""
+    return bool(saved_steps(workdir))
+
+
+def has_steps(workdir: Path) -> bool:
+    """Whether a run has saved a step of its own."""
+    return any(saved_steps(workdir))
+
+
+def find_start(
+    config: ExperimentConfig, workdir: Path | None
+) -> tuple[Path, str | int, ExperimentConfig] | None:
+    """Directory, step and config of the run that a new run starts from; reads no checkpoint.
+
+    Returns:
+      None where `training.init_from` is none, or the run has steps, and so parameters, of its own.
+
+    Raises:
+      UserError: see `open_source`; or the directory holds imported parameters to start with.
+    """
+    init_from = config.training.init_from
+    if init_from is None or (workdir is not None and has_steps(workdir)):
+        return None
+    if workdir is not None and has_checkpoints(workdir):
+        raise UserError(
+            f"--init_from={init_from}: --workdir={workdir} holds imported parameters to start with"
+        )
+    return open_source(init_from, workdir)
+
+
+def kept_encoding(workdir: Path, config: ExperimentConfig) -> Any:
+    """The encoding there that the data do not make; None where they do.
+
+    It came with imported parameters, or, by data.tokenizer=run, from another run, which a run that
+    goes on no longer needs.
+
+    Raises:
+      UserError: it is damaged, or the parameters are of a model that no task feeds.
+    """
+    imported = (workdir / IMPORTED).is_file()
+    other_run = getattr(config.data, "tokenizer", None) is TokenizerKind.RUN
+    if not has_checkpoints(workdir) or not (imported or other_run):
+        return None
+    from seqmodels.data.pipeline import read_encoding
+
+    refuse_other_outputs(workdir)
+    return read_encoding(config, workdir)
+
+
+def refuse_other_outputs(workdir: Path) -> None:
+    """Refuses a run whose model no data set and task here can feed.
+
+    Raises:
+      UserError: names what the model reads and puts out.
+    """
+    path = workdir / SPEC
+    if path.is_file():
+        spec = read_json(path)
+        reads, writes = (
+            ", ".join(f"{name}={value}" for name, value in spec[part].items())
+            for part in ("inputs", "outputs")
+        )
+        raise UserError(
+            f"--workdir={workdir}: no task here goes with a model of inputs ({reads}) and outputs "
+            f"({writes}); seqmodels.load_run gives model and parameters"
+        )
+
+
+def claim_data(workdir: Path, description: dict[str, Any]) -> None:
+    """Keeps what the run was trained on, or compares with it.
+
+    Args:
+      description: the fingerprint of the tokenised data and figures for a person.
+
+    Raises:
+      UserError: the run in `workdir` was trained on other data, or what it kept is damaged.
+    """
+    path = workdir / "data.json"
+    if not path.exists() or not has_steps(workdir):
+        if has_steps(workdir):
+            _log.warning("%s is gone: whether these are the data of the run is not known", path)
+        write_json(path, description)
+        return
+    kept = read_json(path)
+    if "fingerprint" not in kept:
+        raise UserError(f"{path}: cannot be read: it has no fingerprint")
+    if kept["fingerprint"] != description["fingerprint"]:
+        changed = [k for k in description if k != "fingerprint" and kept.get(k) != description[k]]
+        raise UserError(
+            f"--workdir={workdir} was trained on other data: fingerprint "
+            f"{kept['fingerprint'][:12]} -> {description['fingerprint'][:12]}"
+            + "".join(f"; {k} {kept.get(k)} -> {description[k]}" for k in changed)
+        )

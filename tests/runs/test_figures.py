@@ -1,0 +1,41 @@
+"""`inspect --figure` draws what metrics.jsonl holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seqmodels.config.errors import UserError
+from seqmodels.runs.figures import draw_loss, make_figure, make_length_figure
+from tests.runs.test_follow import row
+
+ROWS = [row(2), row(4), row(4, "validation", 1.5), row(6), row(8), row(8, "validation", 1.25)]
+
+
+def test_the_curves_are_the_rows() -> None:
+    (axes,) = make_figure(ROWS, "a $ run").axes
+    curves = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    assert curves == {
+        "train": [[2, 2.0], [4, 1.0], [6, 4 / 6], [8, 0.5]],
+        "validation": [[4, 1.5], [8, 1.25]],
+    }
+
+
+def test_it_is_written_where_it_says(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no metrics yet"):
+        draw_loss(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in ROWS))
+    assert draw_loss(tmp_path) == tmp_path / "figures" / "loss.png"
+    assert (tmp_path / "figures" / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_scores_stand_over_the_middle_of_their_part() -> None:
+    def part(shortest: int, longest: int, bleu: float) -> dict[str, float]:
+        return {"shortest": shortest, "longest": longest, "bleu": bleu}
+
+    curves = {"one": [part(3, 9, 40.0), part(10, 30, 20.0)], "other": [part(3, 9, 41.0)]}
+    (axes,) = make_length_figure(curves).axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    assert drawn == {"one": [[6, 40.0], [20, 20.0]], "other": [[6, 41.0]]}

@@ -1,0 +1,176 @@
+"""metrics.jsonl and the work directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seqmodels.config.data import TokenizerKind
+from seqmodels.config.errors import RunFailure, UserError
+from seqmodels.config.files import load_config
+from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.serialization import to_json
+from seqmodels.data.text_labels import TextLabels
+from seqmodels.data.words import WordTokenizer
+from seqmodels.runs.rows import MetricsWriter, read_rows
+from seqmodels.runs.workdir import (
+    claim,
+    claim_data,
+    kept_encoding,
+    only_trainer,
+    write_json,
+)
+from tests.training.runs import files_end_at
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_resuming_cuts_later_rows_and_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    rows = [{"step": s, "split": "train", "loss": 1.0 / s} for s in range(1, 6)]
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows) + '{"step": 6, "spl')
+    assert read_rows(path) == rows
+    writer = MetricsWriter(path, last_step=3)
+    writer.write(rows[3])
+    writer.close()
+    assert read_rows(path) == rows[:4]
+
+
+def test_a_damaged_row_is_refused_where_a_checkpoint_vouches_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"step": s, "split": "train"}) for s in range(1, 6)]
+    for damaged in ('{"step": 3, "sp', "\0\0\0", "[]", '{"split": "train"}'):
+        path.write_text("\n".join([*lines[:2], damaged, *lines[3:]]) + "\n")
+        before = path.read_bytes()
+        for read in (read_rows, lambda path: MetricsWriter(path, last_step=3)):
+            with pytest.raises(UserError, match=r"metrics.jsonl: line 3 is damaged \(.*mend it or"):
+                read(path)
+        assert path.read_bytes() == before
+        # Behind the checkpoint it is written again, as all that follows.
+        MetricsWriter(path, last_step=2).close()
+        assert [row["step"] for row in read_rows(path)] == [1, 2]
+
+
+@pytest.mark.parametrize("content", ['{"fingerpr', "[]", "{}", "\udcff"])
+def test_what_a_run_kept_of_its_data_may_be_damaged(tmp_path: Path, content: str) -> None:
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    (tmp_path / "data.json").write_text(content, errors="surrogateescape")
+    with pytest.raises(UserError, match=r"data.json: cannot be read: "):
+        claim_data(tmp_path, {"fingerprint": "a" * 64})
+
+
+def test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer(tmp_path: Path) -> None:
+    config = load_config("order_lstm")
+    own, other = (
+        TextLabels(WordTokenizer(["a"]), ("no", "yes"), class_token=False),
+        tmp_path / "gone",
+    )
+    own.save(tmp_path / "tokenizer.json")
+    config.data = LabelledTextDataConfig(tokenizer=TokenizerKind.RUN, tokenizer_path=str(other))
+    assert kept_encoding(tmp_path, config) is None  # begun anew: the other run's
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    kept = kept_encoding(tmp_path, config)
+    assert kept is not None and kept.to_json() == own.to_json()
+    config.data = LabelledTextDataConfig()
+    assert kept_encoding(tmp_path, config) is None
+
+
+def test_a_run_whose_kept_config_is_damaged_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config.json: cannot be read: "):
+        claim(tmp_path, load_config("demo_lstm"))
+
+
+def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
+    row = {"step": 1, "split": "train", "note": "x" * 100_000}
+    writer = MetricsWriter(tmp_path / "metrics.jsonl", last_step=0)
+    for step in range(1, 11):
+        writer.write({**row, "step": step})
+    with files_end_at(1 << 20), pytest.raises(RunFailure) as error:
+        writer.write({**row, "step": 11})
+    writer.close()
+    assert str(error.value).startswith(f"{tmp_path / 'metrics.jsonl'} cannot be written: File too")
+    assert "\n" not in str(error.value)
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows] == list(range(1, 11))
+    MetricsWriter(tmp_path / "metrics.jsonl", last_step=99).close()
+    assert read_rows(tmp_path / "metrics.jsonl") == rows
+
+
+def test_a_run_that_saved_nothing_can_be_begun_anew(tmp_path: Path) -> None:
+    config = load_config("demo_lstm")
+    claim(tmp_path, config)
+    config.model.hidden_dim = 7
+    claim(tmp_path, config)
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    claim(tmp_path, config)
+    with pytest.raises(UserError, match=r"another config.*model.hidden_dim: 7 -> 256"):
+        claim(tmp_path, load_config("demo_lstm"))
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(UserError, match=r"checkpoints but no config.json"):
+        claim(tmp_path, config)
+
+
+def test_paths_are_kept_absolute_and_may_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    config = load_config("demo_lstm")
+    config.data.name, config.data.path = "text_file", "texts/*.txt"
+    write_json(tmp_path / "config.json", to_json(config))
+    claim(tmp_path, config)
+    kept = json.loads((tmp_path / "config.json").read_text())["data"]["path"]
+    assert kept == str(tmp_path / "texts" / "*.txt")
+    config.data.path = "elsewhere/*.txt"
+    claim(tmp_path, config)
+
+
+def test_one_process_trains_in_a_directory(tmp_path: Path) -> None:
+    code = "import sys, pathlib, time; from seqmodels.runs.workdir import only_trainer\n"
+    code += (
+        "with only_trainer(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert holder.stdout is not None
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="another process is training"), only_trainer(tmp_path):
+            pass
+        holder.kill()
+    with only_trainer(tmp_path):  # a dead process holds nothing
+        pass
+
+
+def test_one_after_the_other_may_train_in_a_directory(tmp_path: Path) -> None:
+    refused = pytest.raises(UserError, match="another process is training")
+    with only_trainer(tmp_path), refused, only_trainer(tmp_path):
+        pass
+    with only_trainer(tmp_path):
+        pass
+
+
+def test_other_data_are_refused_naming_what_differs(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})
+    claim_data(tmp_path, {"fingerprint": "a" * 64, "vocab_size": 65})
+    with pytest.raises(UserError, match=r"other data.*vocab_size 65 -> 66"):
+        claim_data(tmp_path, {"fingerprint": "b" * 64, "vocab_size": 66})
+    assert json.loads((tmp_path / "data.json").read_text())["vocab_size"] == 65
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert {p.name for p in tmp_path.iterdir()} - {f".x.json.{os.getpid()}.tmp"} == {"x.json"}

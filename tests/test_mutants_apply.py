@@ -1,0 +1,17 @@
+"""Every mutant still finds its line, and its test; `make test-hard` runs them."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import find, mutated
+from tests.mutants.test_mutants import MUTANTS
+
+
+def test_every_mutant_changes_one_place_and_names_a_test() -> None:
+    stale = []
+    for name, mutant in MUTANTS.items():
+        try:
+            mutated(mutant.function, mutant.old, mutant.new)
+            find(f"tests.{mutant.test}")
+        except Exception as error:
+            stale.append(f"{name}: {error!r}")
+    assert not stale, "\n".join(stale)
