@@ -25,6 +25,25 @@ class Entry:
     summary: str
 
 
+@dataclasses.dataclass(frozen=True)
+class DatasetEntry:
+    """One registered data set.
+
+    Attributes:
+      implementation: 'module:Class' of what opens it.
+      summary: one line for `launch.py list`.
+      columns: names of its columns; None where they are those of the user's files or of a catalog.
+      options: the optional fields of `DataConfig` that it reads.
+      argument: what may follow the name after a colon: NAME must, [SIZE] may.
+    """
+
+    implementation: str
+    summary: str
+    columns: tuple[str, ...] | None
+    options: tuple[str, ...] = ()
+    argument: str = ""
+
+
 MODELS: dict[str, Entry] = {
     "ngram": Entry(
         "seqmodels.models.ngram:Ngram",
@@ -108,6 +127,52 @@ TASKS: dict[str, Entry] = {
         "seqmodels.tasks.translation:Translation",
         "seqmodels.config.tasks:TranslationConfig",
         "a target sequence from a source sequence, with teacher forcing",
+    ),
+    "tagging": Entry(
+        "seqmodels.tasks.tagging:Tagging",
+        "seqmodels.config.tasks:TaggingConfig",
+        "a label for each step of a sequence",
+    ),
+}
+
+FEATURES: dict[str, Entry] = {
+    "tokens": Entry(
+        "seqmodels.data.features.tokens:Tokens",
+        "seqmodels.config.features:TokensConfig",
+        "a text as tokens",
+    ),
+    "label": Entry(
+        "seqmodels.data.features.label:Label",
+        "seqmodels.config.features:LabelConfig",
+        "one class per row",
+    ),
+    "tags": Entry(
+        "seqmodels.data.features.tags:Tags",
+        "seqmodels.config.features:TagsConfig",
+        "a label for each step",
+    ),
+    "image": Entry(
+        "seqmodels.data.features.image:Image",
+        "seqmodels.config.features:ImageConfig",
+        "an image",
+    ),
+    "values": Entry(
+        "seqmodels.data.features.values:Values",
+        "seqmodels.config.features:ValuesConfig",
+        "a series of real values",
+    ),
+}
+
+DATA: dict[str, Entry] = {
+    "text": Entry(
+        "seqmodels.data.text:TextData",
+        "seqmodels.config.data:TextDataConfig",
+        "a stream of text",
+    ),
+    "examples": Entry(
+        "seqmodels.data.example_data:ExampleData",
+        "seqmodels.config.data:ExamplesDataConfig",
+        "whole examples, one feature per role",
     ),
 }
 

@@ -99,6 +99,8 @@ class Batch:
       token_types: [B, T] int32, which of the sentences of a document a token belongs to; None = 0.
       source: what an encoder reads, tokens [B, S], values [B, S, D] or images; None without one.
       source_segment_ids: [B, S] int32, like segment_ids; document n looks at source n.
+      target_segment_ids: [B, U] int32, like segment_ids, where the targets have a length U of their
+        own (targets and loss_weights are [B, U]); None where they are aligned with the inputs.
     """
 
     inputs: Any
@@ -108,6 +110,7 @@ class Batch:
     token_types: Any = None
     source: Any = None
     source_segment_ids: Any = None
+    target_segment_ids: Any = None
 
 
 @jax.tree_util.register_dataclass

@@ -1,4 +1,4 @@
-"""Typed settings of the data: where it comes from, how it is tokenised, how it is batched."""
+"""Typed settings of the data: where columns come from, and how they become batches."""
 
 from __future__ import annotations
 
@@ -7,42 +7,26 @@ import enum
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from seqmodels import registry
+from seqmodels.config.errors import suggest
+from seqmodels.config.features import FeatureConfig, TokenizerKind, TokenizerSettings
+
 MAX_SHAPES = 8
-"""Most shapes that batches may have: each is compiled by itself."""
-
-
-class TokenizerKind(enum.StrEnum):
-    """What a token is. The last two are read; the others are made from the training split only.
-
-    character: a Unicode code point.
-    byte: a byte of UTF-8.
-    word: what stands between white space; a line feed is <eos>.
-    bpe: a string of bytes; data.vocab_size of them are learned.
-    huggingface: what a tokenizer of the `tokenizers` library says.
-    run: what it is for another run.
-    """
-
-    CHARACTER = "character"
-    BYTE = "byte"
-    WORD = "word"
-    BPE = "bpe"
-    HUGGINGFACE = "huggingface"
-    RUN = "run"
-
-
-_READ = (TokenizerKind.HUGGINGFACE, TokenizerKind.RUN)
-_SIZED = {TokenizerKind.WORD: 3, TokenizerKind.BPE: 256, TokenizerKind.HUGGINGFACE: 1}
-"""Tokenizers that take data.vocab_size, and its least: <unk>, <eos> and a word; all bytes."""
+"""The most shapes that batches may have: each is compiled by itself."""
+NUM_FOLDS = 10
+_OWN_FILES = ("path", "train_path", "validation_path", "test_path")
+_OPTIONS = (*_OWN_FILES, "fold", "tfds_data_dir")
+"""Fields that only some data sets read; the registry says which."""
 
 
 class Batching(enum.StrEnum):
     """How a batch is cut from the token store.
 
-    crops: rows start at random tokens, drawn anew for each step (nanoGPT).
+    crops: rows start at random tokens, drawn for each step (nanoGPT).
     windows: the split is cut into windows; each epoch shuffles them.
     streams: batch_size contiguous streams; the model's carry runs on from step to step.
     packed: whole documents packed into rows, told apart by segment ids.
-    buckets: one document a row, padded to the smallest of at most 8 lengths.
+    buckets: one document per row, padded to the smallest of at most 8 lengths.
     """
 
     CROPS = "crops"
@@ -54,320 +38,288 @@ class Batching(enum.StrEnum):
 
 @dataclasses.dataclass
 class DataConfig:
-    """Base of all data configs.
+    """Base of all data configs: where the columns come from.
 
     Attributes:
-      name: a name of the registry's DATASETS, of the same kind.
+      name: a name of the registry's DATASETS, for some with an argument: `tfds:glue/sst2`.
       batch_size: global, over all devices and micro-batches.
-      cache_dir: what is made of the data once; none = $SEQMODELS_CACHE_DIR, else
+      cache_dir: directory for what is made of the data once; none = $SEQMODELS_CACHE_DIR, else
         ~/.cache/seqmodels.
+      path: your own files (`python launch.py list` names the data sets that read it), cut into
+        splits by the two fractions; for a published data set the folder of its files.
+      train_path, validation_path, test_path: your own files, one path per split, instead of `path`.
+        Without validation_path, validation_fraction is cut from the training files.
+      validation_fraction, test_fraction: shares of your own files to hold out.
+      fold: for a data set without a published split: the tenth to test on, 0 to 9; the next one is
+        the validation split.
+      tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
+        exists, else TFDS's own default.
+      train_split, validation_split, test_split: `tfds:NAME`: TFDS split expressions, such as
+        'train[:90%]' or 'validation+test'; test_split may be none.
     """
 
     kind: ClassVar[str] = ""
-    readers: ClassVar[dict[str, tuple[str, ...]]] = {}
-    """Data set -> those of the fields of `paths` that it reads."""
     name: str = ""
     batch_size: int = 32
     cache_dir: str | None = None
-
-    def paths(self) -> dict[str, str | None]:
-        """The fields that name files of the user's."""
-        return {}
-
-    def path_problems(self) -> Iterator[tuple[str, str]]:
-        """Yields (field, what is allowed) where files are named that the data set does not read."""
-        for field, path in self.paths().items():
-            readers = [name for name, fields in self.readers.items() if field in fields]
-            if path is not None and self.name not in readers:
-                yield field, f"is only for data.name={' or '.join(readers)}, not {self.name}"
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Yields (field, what is allowed) where fields of the data do not go together."""
-        yield from ()
-
-
-@dataclasses.dataclass
-class TextDataConfig(DataConfig):
-    """Text for language modelling.
-
-    Attributes:
-      name: a name of the registry's DATASETS (`python_docs`, `text_file`) or `tfds:NAME`.
-      path: `text_file`: a UTF-8 file or a glob, split by fraction (the last part is held out).
-        `abc_file`: the same, split by tune. `wikitext2`, `irish_abc`: the folder of its files.
-      train_path, validation_path, test_path: `text_file`, `abc_file`: a file or glob each, instead
-        of path.
-      validation_fraction, test_fraction: shares of `path` that are held out.
-      tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
-        exists, else TFDS's own default.
-      feature: `tfds:NAME`: name of the text feature; of several, separated by commas, a document is
-        the texts of an example, a line each.
-      train_split, validation_split, test_split: TFDS split expressions, such as 'validation+test';
-        test_split may be none.
-      tokenizer: see `TokenizerKind`.
-      tokenizer_path: huggingface: a folder with tokenizer.json, vocab.json and merges.txt, or
-        vocab.txt; or such a file. run: a work directory.
-      vocab_size: word: most tokens, <unk> and <eos> among them, the most frequent words stay; none
-        = all words. bpe: tokens that are learned. huggingface: size of the model's vocabulary where
-        its table has more rows than the tokenizer has tokens; none = those of the tokenizer.
-      min_count: word: words that the training split has fewer times are <unk>.
-      unknown_symbols: character tokenizer: keep a symbol <unk> for characters that the training
-        split lacks; without it such a character in held-out text is an error.
-      batching, sequence_length: how rows are cut; a row has sequence_length targets.
-    """
-
-    kind: ClassVar[str] = "text"
-    readers: ClassVar[dict[str, tuple[str, ...]]] = {
-        "text_file": ("path", "train_path", "validation_path", "test_path"),
-        "abc_file": ("path", "train_path", "validation_path", "test_path"),
-        "wikitext2": ("path",),
-        "irish_abc": ("path",),
-    }
-    name: str = "python_docs"
     path: str | None = None
     train_path: str | None = None
     validation_path: str | None = None
     test_path: str | None = None
     validation_fraction: float = 0.05
     test_fraction: float = 0.05
+    fold: int = 0
     tfds_data_dir: str | None = None
-    feature: str = "text"
     train_split: str = "train"
     validation_split: str = "validation"
     test_split: str | None = "test"
-    tokenizer: TokenizerKind = TokenizerKind.CHARACTER
-    tokenizer_path: str | None = None
-    vocab_size: int | None = None
-    min_count: int = 1
-    unknown_symbols: bool = True
+
+    @property
+    def dataset(self) -> str:
+        """The name in the registry, without the argument."""
+        return self.name.partition(":")[0]
+
+    @property
+    def has_context(self) -> bool:
+        """Whether evaluation.context chooses what a model sees before a target."""
+        return False
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether the model's carry runs on from batch to batch."""
+        return False
+
+    def roles(self) -> dict[str, str]:
+        """Role (inputs, targets, source) -> kind of its feature."""
+        return {}
+
+    def word(self, role: str) -> str:
+        """What a model reads in a role, in the words of `DataSpec`."""
+        raise NotImplementedError
+
+    def given(self, role: str) -> str:
+        """What `predict` is given for a role: a `line` or a `file`."""
+        return "line"
+
+    def columns(self) -> dict[str, str]:
+        """Field of the config -> name of the column that it asks for."""
+        return {}
+
+    def lengths(self) -> dict[str, int]:
+        """Fields that bound the length of a sequence, with their values."""
+        return {}
+
+    def varying_shapes(self) -> str | None:
+        """The setting by which batches differ in shape; None where all have one."""
+        return None
+
+    def whole_words(self) -> bool:
+        """Whether a text must not be cut within a word."""
+        return False
+
+    def tokenizers(self) -> dict[str, TokenizerSettings]:
+        """Section of the data config (empty for the config itself) -> settings of its tokenizer."""
+        return {}
+
+    def paths(self) -> tuple[str, ...]:
+        """Dotted names, within the config, of all fields that name files or directories."""
+        sections = [f"{name}." if name else "" for name in self.tokenizers()]
+        tokenizers = [f"{section}tokenizer_path" for section in sections]
+        return (*_OWN_FILES, "tfds_data_dir", "cache_dir", *tokenizers)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yields (field, allowed values) where fields of the data do not go together."""
+        entry = registry.DATASETS[self.dataset]
+        yield from self._name_problems(entry)
+        yield from self._option_problems(entry)
+        yield from self._column_problems(entry)
+        if self.fold >= NUM_FOLDS:
+            yield "fold", f"must be from 0 to {NUM_FOLDS - 1}"
+        if self.validation_fraction + self.test_fraction >= 1:
+            yield (
+                "validation_fraction",
+                f"with data.test_fraction={self.test_fraction} leaves nothing to train on; their "
+                "sum must be less than 1",
+            )
+        if "train_path" in entry.options:
+            yield from self._file_problems()
+
+    def _name_problems(self, entry: registry.DatasetEntry) -> Iterator[tuple[str, str]]:
+        argument = self.name.partition(":")[2]
+        if entry.argument == "NAME" and not argument:
+            yield "name", f"must name a data set: {self.dataset}:NAME"
+        elif not entry.argument and ":" in self.name:
+            yield "name", f"must be {self.dataset}, without a colon"
+
+    def _option_problems(self, entry: registry.DatasetEntry) -> Iterator[tuple[str, str]]:
+        for option in _OPTIONS:
+            default = type(self).__dataclass_fields__[option].default
+            if option not in entry.options and getattr(self, option) != default:
+                readers = [n for n, e in registry.DATASETS.items() if option in e.options]
+                yield option, f"is only for data.name={' or '.join(readers)}, not {self.name}"
+
+    def _column_problems(self, entry: registry.DatasetEntry) -> Iterator[tuple[str, str]]:
+        columns = self.columns()
+        for field, column in columns.items():
+            if not column:
+                yield field, "must be the name of a column"
+            elif entry.columns is not None and column not in entry.columns:
+                has = " and ".join(entry.columns)
+                near = suggest(column, entry.columns)
+                near = near if "did you mean" in near else ""
+                yield field, f"is not a column of {self.dataset}, which has {has}{near}"
+        for field, column in list(columns.items())[1:]:
+            first = next(other for other in columns if columns[other] == column)
+            if first != field:
+                yield field, f"must be another column than data.{first}"
+
+    def _file_problems(self) -> Iterator[tuple[str, str]]:
+        """Whether the paths name files to cut, or files for each split."""
+        parts = {name: getattr(self, name) for name in _OWN_FILES[1:]}
+        given = [name for name, path in parts.items() if path is not None]
+        held_out = "train_path with validation_path or test_path"
+        for name in _OWN_FILES:
+            if getattr(self, name) == "":
+                yield name, "must be a path, or none"
+        if self.path is not None and given:
+            yield given[0], "and data.path: give one of the two"
+        elif self.path is None and self.train_path is None:
+            yield "path", f"data.name={self.name} needs your files here, or in data.{held_out}"
+        elif self.path is None and self.validation_path is None and self.test_path is None:
+            yield "validation_path", "must be a path, or data.test_path, next to data.train_path"
+        elif self.validation_path is None and self.validation_fraction == 0:
+            beside = "path" if self.path is not None else "train_path"
+            yield "validation_fraction", f"must be above 0 with data.{beside}"
+
+
+@dataclasses.dataclass
+class TextDataConfig(DataConfig, TokenizerSettings):
+    """Text for language modelling: the documents of a column, one after the other.
+
+    Attributes:
+      feature: name of the column. `tfds:NAME`: of several features, separated by commas, a document
+        is the texts of an example, one per line.
+      batching, sequence_length: how rows are cut; a row has sequence_length targets.
+    """
+
+    kind: ClassVar[str] = "text"
+    name: str = "python_docs"
+    feature: str = "text"
     batching: Batching = Batching.CROPS
     sequence_length: int = 128
 
-    def paths(self) -> dict[str, str | None]:
-        """The fields that name files of the user's."""
-        return {
-            "path": self.path,
-            "train_path": self.train_path,
-            "validation_path": self.validation_path,
-            "test_path": self.test_path,
-        }
+    @property
+    def has_context(self) -> bool:
+        return True
+
+    @property
+    def carries_state(self) -> bool:
+        return self.batching is Batching.STREAMS
+
+    def roles(self) -> dict[str, str]:
+        """One stream of tokens, which are inputs and targets."""
+        return {"inputs": "text"}
+
+    def word(self, role: str) -> str:
+        """Tokens."""
+        return "tokens"
+
+    def columns(self) -> dict[str, str]:
+        """The column of documents."""
+        return {"feature": self.feature}
+
+    def lengths(self) -> dict[str, int]:
+        """The number of targets in a row."""
+        return {"sequence_length": self.sequence_length}
+
+    def varying_shapes(self) -> str | None:
+        """Buckets have a width each."""
+        return "data.batching=buckets" if self.batching is Batching.BUCKETS else None
+
+    def whole_words(self) -> bool:
+        """Words are not cut where they are the tokens."""
+        return self.tokenizer is TokenizerKind.WORD
+
+    def tokenizers(self) -> dict[str, TokenizerSettings]:
+        """The one tokenizer."""
+        return {"": self}
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from self.path_problems()
-        yield from fraction_problems(self)
-        yield from tokenizer_problems(self)
+        yield from super().problems()
+        yield from TokenizerSettings.problems(self)
+        if self.tokenizer is TokenizerKind.SHARED:
+            yield "tokenizer", "shared is only for the source of examples"
         if not all(name.strip() for name in self.feature.split(",")):
             yield (
                 "feature",
                 "must be the name of a text feature, or of several, as in question,answer",
             )
-        yield from tokenizer_path_problems(self)
-
-
-class TextForm(enum.StrEnum):
-    """written: as it is. lower_words: in lower case, words and marks set apart by a space."""
-
-    WRITTEN = "written"
-    LOWER_WORDS = "lower_words"
-
-
-class Language(enum.StrEnum):
-    """Of Multi30k."""
-
-    EN = "en"
-    DE = "de"
-    FR = "fr"
 
 
 @dataclasses.dataclass
-class PairsDataConfig(DataConfig):
-    """Pairs of texts: a source, and the target that it is to become.
+class ExamplesDataConfig(DataConfig):
+    """Whole examples, one per row: each role is a feature of one column.
 
     Attributes:
-      name: `dates`, `numbers` (both made up), `multi30k`, `parallel_text`, `pairs_file`
-        or `tfds_pairs:NAME`.
-      path: `pairs_file`: a CSV or TSV file (by its ending) whose first line names the columns;
-        split by a hash of the source. `multi30k`: the folder of its files.
-      source_language, target_language: `multi30k`: its direction.
-      train_path, validation_path, test_path: `pairs_file`: a file each, instead of path.
-      source_column, target_column: the two sides: columns of `pairs_file`, text features of
-        `tfds_pairs:NAME` (of a translation its languages).
-      tfds_data_dir, train_split, validation_split, test_split: `tfds_pairs:NAME`: as for text.
-      source_path, target_path: `parallel_text`: two UTF-8 files, line i of one is the translation
-        of line i of the other; split by fraction (the last part is held out, and what is in it is
-        left out of the parts before).
-      train_source_path .. test_target_path: `parallel_text`: two files a split, instead.
-      validation_fraction, test_fraction: shares of path, or of the lines of source_path, that are
-        held out.
-      tokenizer, vocab_size, min_count: as for text, but for huggingface and run; of each
-        vocabulary. Lines have no line feed, so <eos> is the target's end alone.
-      unknown_symbols: character tokenizer: keep a symbol <unk> for what the training split lacks.
-      form: what is made of the texts before they are tokenised.
-      shared_vocabulary: one vocabulary for both sides, or one a side.
-      max_source_length, max_target_length: in tokens; the target's <eos> counts. Longer pairs of
-        the training split are left out, held-out ones are refused.
+      inputs, targets, source: features; which ones, the task decides.
       max_shapes: batches are padded to that many shapes at most; each is compiled once.
     """
 
-    kind: ClassVar[str] = "pairs"
-    readers: ClassVar[dict[str, tuple[str, ...]]] = {
-        "parallel_text": (
-            "source_path",
-            "target_path",
-            *(
-                f"{split}_{side}_path"
-                for split in ("train", "validation", "test")
-                for side in ("source", "target")
-            ),
-        ),
-        "pairs_file": ("path", "train_path", "validation_path", "test_path"),
-        "multi30k": ("path",),
-    }
+    kind: ClassVar[str] = "examples"
     name: str = "dates"
-    path: str | None = None
-    source_language: Language = Language.DE
-    target_language: Language = Language.EN
-    train_path: str | None = None
-    validation_path: str | None = None
-    test_path: str | None = None
-    source_column: str = "source"
-    target_column: str = "target"
-    tfds_data_dir: str | None = None
-    train_split: str = "train"
-    validation_split: str = "validation"
-    test_split: str | None = "test"
-    source_path: str | None = None
-    target_path: str | None = None
-    train_source_path: str | None = None
-    train_target_path: str | None = None
-    validation_source_path: str | None = None
-    validation_target_path: str | None = None
-    test_source_path: str | None = None
-    test_target_path: str | None = None
-    validation_fraction: float = 0.05
-    test_fraction: float = 0.05
-    tokenizer: TokenizerKind = TokenizerKind.CHARACTER
-    vocab_size: int | None = None
-    min_count: int = 1
-    unknown_symbols: bool = True
-    form: TextForm = TextForm.WRITTEN
-    shared_vocabulary: bool = True
-    max_source_length: int = 64
-    max_target_length: int = 64
+    source: FeatureConfig | None = None
+    inputs: FeatureConfig | None = None
+    targets: FeatureConfig | None = None
     max_shapes: int = 8
 
-    def paths(self) -> dict[str, str | None]:
-        """The fields that name files of the user's."""
+    def features(self) -> dict[str, FeatureConfig]:
+        """The features by role, the source first."""
+        named = {"source": self.source, "inputs": self.inputs, "targets": self.targets}
+        return {role: feature for role, feature in named.items() if feature is not None}
+
+    def roles(self) -> dict[str, str]:
+        """Role -> kind of its feature."""
+        return {role: feature.kind for role, feature in self.features().items()}
+
+    def word(self, role: str) -> str:
+        """What a model reads of the feature of a role."""
+        return self.features()[role].word
+
+    def given(self, role: str) -> str:
+        """What `predict` is given for the feature of a role."""
+        return self.features()[role].given
+
+    def columns(self) -> dict[str, str]:
+        """The column of each feature."""
+        return {f"{role}.column": feature.column for role, feature in self.features().items()}
+
+    def lengths(self) -> dict[str, int]:
+        """The bounds of all features."""
         return {
-            "path": self.path,
-            "train_path": self.train_path,
-            "validation_path": self.validation_path,
-            "test_path": self.test_path,
-            "source_path": self.source_path,
-            "target_path": self.target_path,
-            "train_source_path": self.train_source_path,
-            "train_target_path": self.train_target_path,
-            "validation_source_path": self.validation_source_path,
-            "validation_target_path": self.validation_target_path,
-            "test_source_path": self.test_source_path,
-            "test_target_path": self.test_target_path,
+            f"{role}.{field}": length
+            for role, feature in self.features().items()
+            for field, length in feature.lengths().items()
         }
 
+    def varying_shapes(self) -> str | None:
+        """Rows of different lengths make batches of several shapes."""
+        varies = any(feature.varies for feature in self.features().values())
+        return f"data.max_shapes={self.max_shapes}" if varies and self.max_shapes > 1 else None
+
+    def tokenizers(self) -> dict[str, Any]:
+        """Those of all features of tokens."""
+        found = self.features().items()
+        return {role: feature for role, feature in found if isinstance(feature, TokenizerSettings)}
+
     def problems(self) -> Iterator[tuple[str, str]]:
-        if self.tokenizer in _READ:
-            others = ", ".join(kind for kind in TokenizerKind if kind not in _READ)
-            yield "tokenizer", f"must be one of {others} for data of kind pairs"
-        else:
-            yield from tokenizer_problems(self)
-        yield from fraction_problems(self)
+        yield from super().problems()
+        for role, feature in self.features().items():
+            for field, allowed in feature.problems():
+                yield f"{role}.{field}", allowed
         if self.max_shapes > MAX_SHAPES:
             yield "max_shapes", f"must be at most {MAX_SHAPES}"
-        if self.name in ("tfds_pairs", "tfds_pairs:"):
-            yield "name", "must name a data set: tfds_pairs:NAME"
-        if self.source_column == self.target_column:
-            yield "target_column", "must be another one than data.source_column"
-        if self.source_language is self.target_language:
-            yield "target_language", "must be another one than data.source_language"
-        yield from self.path_problems()
-        if self.name == "pairs_file":
-            yield from table_problems(self)
-        elif self.name == "parallel_text":
-            yield from self._file_problems()
-
-    def _file_problems(self) -> Iterator[tuple[str, str]]:
-        paths = {name: self.paths()[name] for name in self.readers["parallel_text"]}
-        given = [name for name, path in paths.items() if path is not None]
-        whole = self.source_path is not None
-        if not whole and self.train_source_path is None:
-            yield (
-                "source_path",
-                "data.name=parallel_text needs a file here, or in data.train_source_path and "
-                "data.validation_source_path",
-            )
-            return
-        needed = ["source"] if whole else ["train_source", "validation_source"]
-        needed = [f"{start}_path" for start in needed]
-        needed += [name.replace("source", "target") for name in needed]
-        for name in needed:
-            if paths[name] is None:
-                yield name, "must be a file"
-        for name in given:
-            if whole != (name in ("source_path", "target_path")):
-                yield name, f"and data.{needed[0]}: give one of the two"
-        if (self.test_source_path is None) != (self.test_target_path is None):
-            yield "test_source_path", "and data.test_target_path: give both or none"
-        if whole and self.validation_fraction == 0:
-            yield "validation_fraction", "must be above 0 with data.source_path"
-
-
-def fraction_problems(config: Any) -> Iterator[tuple[str, str]]:
-    """What is held out must leave something to train on."""
-    if config.validation_fraction + config.test_fraction >= 1:
-        yield (
-            "validation_fraction",
-            f"with data.test_fraction={config.test_fraction} leaves nothing to train on; their "
-            "sum must be less than 1",
-        )
-
-
-def table_problems(config: Any) -> Iterator[tuple[str, str]]:
-    """Whether the paths of a data set of tables name one file, or a file a split."""
-    parts = ("train_path", "validation_path", "test_path")
-    paths = config.paths()
-    given = [name for name in parts if paths[name] is not None]
-    if config.path is not None and given:
-        yield given[0], "and data.path: give one of the two"
-    elif config.path is not None and config.validation_fraction == 0:
-        yield "validation_fraction", "must be above 0 with data.path"
-    elif config.path is None and config.train_path is None:
-        yield (
-            "path",
-            f"data.name={config.name} needs a .csv or .tsv file here, or in data.train_path and "
-            "data.validation_path",
-        )
-    elif config.path is None and config.validation_path is None:
-        yield "validation_path", "must be a file beside data.train_path"
-
-
-def tokenizer_problems(config: Any) -> Iterator[tuple[str, str]]:
-    """What does not go with the tokenizer of a data config."""
-    kind, size = config.tokenizer, config.vocab_size
-    if size is not None and kind not in _SIZED:
-        yield "vocab_size", f"is only for data.tokenizer={' or '.join(_SIZED)}, not {kind}"
-    elif size is not None and size < _SIZED[kind]:
-        yield "vocab_size", f"must be {_SIZED[kind]} or more with data.tokenizer={kind}"
-    elif size is None and kind is TokenizerKind.BPE:
-        yield "vocab_size", "must be how many tokens data.tokenizer=bpe is to learn, such as 8192"
-    if config.min_count != 1 and kind is not TokenizerKind.WORD:
-        yield "min_count", f"is only for data.tokenizer=word, not {kind}"
-    if not config.unknown_symbols and kind is TokenizerKind.WORD:
-        yield "unknown_symbols", "must be true with data.tokenizer=word, which has <unk>"
-
-
-def tokenizer_path_problems(config: Any) -> Iterator[tuple[str, str]]:
-    """Whether a tokenizer that is read has a place, and no other one has."""
-    kind, path = config.tokenizer, config.tokenizer_path
-    if kind not in _READ and path is not None:
-        yield "tokenizer_path", f"is only for data.tokenizer={' or '.join(_READ)}, not {kind}"
-    elif kind in _READ and not path:
-        what = "a work directory" if kind is TokenizerKind.RUN else "a folder or a file"
-        yield "tokenizer_path", f"data.tokenizer={kind} needs {what} here"
+        for role, settings in self.tokenizers().items():
+            if settings.tokenizer is TokenizerKind.SHARED and (
+                role != "source" or "targets" not in self.tokenizers()
+            ):
+                yield f"{role}.tokenizer", "shared is only for a source next to targets of tokens"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from seqmodels.config.errors import UserError
+from seqmodels.config.training import EvaluationConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,3 +53,39 @@ class Beam:
             raise UserError(
                 f"--min_tokens={self.min_tokens}: allowed are up to --max_tokens, {self.max_tokens}"
             )
+
+
+def make_beam(
+    evaluation: EvaluationConfig,
+    max_length: int,
+    *,
+    beam_size: int | None = None,
+    num_best: int = 1,
+    length_penalty: float | None = None,
+    coverage_penalty: float | None = None,
+    min_tokens: int = 0,
+    max_tokens: int | None = None,
+) -> Beam:
+    """Returns the beam search of a run; arguments that are None come from its config.
+
+    Args:
+      evaluation: of the run.
+      max_length: the most tokens of a target, <eos> included: data.targets.max_length.
+
+    Raises:
+      UserError: numbers that do not go together, or max_tokens above max_length - 1.
+    """
+    most = max_length - 1
+    if max_tokens is not None and max_tokens > most:
+        raise UserError(
+            f"--max_tokens={max_tokens}: allowed are up to {most}: with <eos> the run's "
+            f"data.targets.max_length, {max_length}"
+        )
+    return Beam(
+        evaluation.beam_size if beam_size is None else beam_size,
+        num_best,
+        evaluation.length_penalty if length_penalty is None else length_penalty,
+        evaluation.coverage_penalty if coverage_penalty is None else coverage_penalty,
+        min_tokens,
+        most if max_tokens is None else max_tokens,
+    )

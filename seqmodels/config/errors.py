@@ -51,3 +51,12 @@ def suggest(name: str, choices: Iterable[str]) -> str:
     choices = list(choices)
     near = difflib.get_close_matches(name, choices, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; one of: {', '.join(choices)}"
+
+
+_SPELLED = ("lru", "lstm", "mlp", "ngram", "rnn", "rnn_relu")
+"""Names spoken with a vowel first, letter by letter."""
+
+
+def an(word: str) -> str:
+    """A word with its indefinite article, by the way it is spoken: an lstm, an ngram, a gru."""
+    return f"an {word}" if word[:1] in "aeio" or word in _SPELLED else f"a {word}"

@@ -73,6 +73,8 @@ def _find(config: ExperimentConfig, name: str, variants: Iterable[str]) -> tuple
         if part not in types:
             near = _suggest(config, name, owner)
             raise UserError(f"--config.{name}: {_describe(owner, before)}{near}")
+        if getattr(owner, part) is None and dataclasses.is_dataclass(optional_of(types[part])):
+            raise UserError(f"--config.{name}: {_no_section(owner, '.'.join(parts[: depth + 1]))}")
         if not dataclasses.is_dataclass(getattr(owner, part)):
             if depth + 1 < len(parts):
                 raise UserError(f"--config.{name}: {'.'.join(parts[: depth + 1])} is no section")
@@ -83,6 +85,12 @@ def _find(config: ExperimentConfig, name: str, variants: Iterable[str]) -> tuple
         f"{next(iter(field_types(type(owner))))}=...), or choose another config or variant: "
         + ", ".join(variants)
     )
+
+
+def _no_section(owner: Any, path: str) -> str:
+    """Says that an optional section is none, and which ones are not."""
+    there = [name for name in field_types(type(owner)) if dataclasses.is_dataclass(vars(owner)[name])]
+    return f"this config has no {path}; it has {' and '.join(there)}"
 
 
 def _describe(owner: Any, path: str) -> str:

@@ -14,6 +14,7 @@ from seqmodels import registry
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import FeatureConfig
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.tasks import TaskConfig
 
@@ -27,7 +28,8 @@ def _kinds(base: type) -> dict[str, type]:
     tables = {
         ModelConfig: registry.MODELS,
         TaskConfig: registry.TASKS,
-        DataConfig: registry.DATASETS,
+        DataConfig: registry.DATA,
+        FeatureConfig: registry.FEATURES,
     }
     classes = [registry.resolve(entry.config) for entry in tables.get(base, {}).values()]
     return {cls.kind: cls for cls in classes}
@@ -63,7 +65,7 @@ def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
         value = getattr(config, name)
         if dataclasses.is_dataclass(value):
             yield from leaves(value, f"{prefix}{name}.")
-        else:
+        elif value is not None or not dataclasses.is_dataclass(optional_of(kind)):
             yield f"{prefix}{name}", kind, value
 
 
@@ -112,13 +114,16 @@ def _build(base: Any, values: Any, path: str) -> Any:
     for name in fields:
         if name not in values:
             raise UserError(f"config: {prefix}{name} is missing")
-    built = {
-        name: _build(kind, values[name], prefix + name)
-        if dataclasses.is_dataclass(kind)
-        else _value(kind, values[name], prefix + name)
-        for name, kind in fields.items()
-    }
+    built = {name: _field(kind, values[name], prefix + name) for name, kind in fields.items()}
     return cls(**built)
+
+
+def _field(kind: Any, value: Any, path: str) -> Any:
+    """A section, one that may be none, or a value."""
+    inner = optional_of(kind)
+    if dataclasses.is_dataclass(inner or kind):
+        return None if inner is not None and value is None else _build(inner or kind, value, path)
+    return _value(kind, value, path)
 
 
 def _value(kind: Any, value: Any, path: str) -> Any:

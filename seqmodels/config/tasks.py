@@ -1,10 +1,68 @@
-"""Typed settings of the tasks: forward, loss and metrics of one kind of problem."""
+"""Typed settings of the tasks, and what each of them declares about its problem."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from seqmodels.config.decoding import Beam, make_beam
+from seqmodels.config.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from seqmodels.config.experiment import ExperimentConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A figure of a split that the task reports.
+
+    Attributes:
+      name: its key in rows and results.
+      unit: what it is measured in.
+      lower_is_better: its direction.
+      shown: whether tables show it.
+      further: whether `Task.evaluate_more` finds it, not the loss.
+    """
+
+    name: str
+    unit: str
+    lower_is_better: bool = True
+    shown: bool = True
+    further: bool = False
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether a value is better than another; NaN never is."""
+        return value < other if self.lower_is_better else value > other
+
+    @property
+    def worst(self) -> float:
+        """A value that every finite one is better than."""
+        return float("inf") if self.lower_is_better else float("-inf")
+
+
+@dataclasses.dataclass(frozen=True)
+class AnswerFlag:
+    """A flag of `predict` that a task understands.
+
+    Attributes:
+      name: as typed.
+      type: int or float.
+      default: its value where it is not given.
+      least: its least value.
+      text: help.
+    """
+
+    name: str
+    type: type[int] | type[float]
+    default: int | float | None
+    least: int
+    text: str
+
+
+LOSS = Metric("loss", "nats per target")
+PERPLEXITY = Metric("perplexity", "per target")
+ACCURACY = Metric("accuracy", "share of targets", lower_is_better=False)
 
 
 @dataclasses.dataclass
@@ -13,19 +71,52 @@ class TaskConfig:
 
     Class attributes:
       kind: name in the registry.
-      reads: kinds of data that it goes with.
-      causal: True: the model must not see what stands behind a token; False: it must; None: either.
-      best_metrics: metrics of a validation split of which lower is better.
+      roles: role (inputs, targets, source) -> kinds of features that it may have.
+      outputs: what the model puts out, in the words of `DataSpec`: vocab, classes or values.
+      causal: True: the model must not see what comes after a token; False: it must; None: either.
+      metrics: the figures of a split, the loss first.
+      answers: the role that `predict` is given; None where the task has no answers.
+      answer_flags: flags of `predict` that are for this task.
+      noun: the plural of what it answers with, for messages.
     """
 
     kind: ClassVar[str] = ""
-    reads: ClassVar[tuple[str, ...]] = ("text",)
+    roles: ClassVar[dict[str, tuple[str, ...]]] = {}
+    outputs: ClassVar[str] = "vocab"
     causal: ClassVar[bool | None] = None
-    best_metrics: ClassVar[tuple[str, ...]] = ("loss", "perplexity")
+    metrics: ClassVar[tuple[Metric, ...]] = (LOSS,)
+    answers: ClassVar[str | None] = None
+    answer_flags: ClassVar[tuple[AnswerFlag, ...]] = ()
+    noun: ClassVar[str] = "answers"
+
+    def metric(self, name: str) -> Metric:
+        """The declaration of a metric.
+
+        Raises:
+          UserError: the task has none of that name.
+        """
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        names = [metric.name for metric in self.metrics]
+        raise UserError(f"task.kind={self.kind} has no metric {name!r}{suggest(name, names)}")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yields (field, what is allowed) where fields of the task do not go together."""
+        """Yields (field, allowed values) where fields of the task do not go together."""
         yield from ()
+
+    def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:
+        """Yields (field with its section, allowed values) where other sections conflict with it."""
+        yield from ()
+
+    def answer_settings(self, config: ExperimentConfig, flags: dict[str, Any]) -> Any:
+        """How `predict` is to answer, by the flags of `answer_flags`.
+
+        Raises:
+          UserError: flags that do not go together.
+        """
+        del config, flags
+        return None
 
 
 @dataclasses.dataclass
@@ -34,9 +125,26 @@ class LanguageModelConfig(TaskConfig):
     uniform distribution in training; evaluation never smooths."""
 
     kind: ClassVar[str] = "language_model"
+    roles: ClassVar[dict[str, tuple[str, ...]]] = {"inputs": ("text",)}
     causal: ClassVar[bool | None] = True
-    best_metrics: ClassVar[tuple[str, ...]] = ("loss", "perplexity", "bits_per_byte")
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        LOSS,
+        Metric("bits_per_byte", "bits per byte of UTF-8"),
+        PERPLEXITY,
+        dataclasses.replace(ACCURACY, shown=False),
+    )
+    answers: ClassVar[str | None] = "inputs"
     label_smoothing: float = 0.0
+
+    def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:
+        """bits_per_byte as the best metric needs a tokenizer that loses nothing."""
+        lossless = all(settings.is_lossless for settings in config.data.tokenizers().values())
+        if config.training.best_metric == "bits_per_byte" and not lossless:
+            yield (
+                "training.best_metric",
+                "needs a tokenizer that loses nothing: data.tokenizer=byte or bpe, or character "
+                "with data.unknown_symbols=false",
+            )
 
 
 @dataclasses.dataclass
@@ -45,7 +153,9 @@ class MaskedLanguageModelConfig(TaskConfig):
     `mask_share` become the mask token, `random_share` a random one, and the others stay."""
 
     kind: ClassVar[str] = "masked_language_model"
+    roles: ClassVar[dict[str, tuple[str, ...]]] = {"inputs": ("text",)}
     causal: ClassVar[bool | None] = False
+    metrics: ClassVar[tuple[Metric, ...]] = (LOSS, ACCURACY, PERPLEXITY)
     mask_rate: float = 0.15
     mask_share: float = 0.8
     random_share: float = 0.1
@@ -61,8 +171,19 @@ class ClassificationConfig(TaskConfig):
     `LanguageModelConfig`."""
 
     kind: ClassVar[str] = "classification"
-    reads: ClassVar[tuple[str, ...]] = ("images", "labelled")
-    best_metrics: ClassVar[tuple[str, ...]] = ("loss",)
+    roles: ClassVar[dict[str, tuple[str, ...]]] = {
+        "inputs": ("tokens", "image", "values"),
+        "targets": ("label",),
+    }
+    outputs: ClassVar[str] = "classes"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        LOSS,
+        ACCURACY,
+        Metric("f1", "mean over classes", lower_is_better=False),
+        Metric("f1_binary", "of the second class", lower_is_better=False, shown=False),
+        Metric("calibration_error", "share"),
+    )
+    answers: ClassVar[str | None] = "inputs"
     label_smoothing: float = 0.0
 
 
@@ -72,6 +193,79 @@ class TranslationConfig(TaskConfig):
     as in `LanguageModelConfig`."""
 
     kind: ClassVar[str] = "translation"
-    reads: ClassVar[tuple[str, ...]] = ("pairs",)
+    roles: ClassVar[dict[str, tuple[str, ...]]] = {
+        "source": ("tokens", "image", "values"),
+        "targets": ("tokens",),
+    }
     causal: ClassVar[bool | None] = True
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        LOSS,
+        ACCURACY,
+        Metric("sequence_accuracy", "share of targets, teacher forced", lower_is_better=False),
+        PERPLEXITY,
+        Metric("bleu", "0 to 100", lower_is_better=False, further=True),
+        Metric("chrf", "0 to 100", lower_is_better=False, further=True),
+        Metric("exact_match", "share of targets", lower_is_better=False, further=True),
+    )
+    answers: ClassVar[str | None] = "source"
+    answer_flags: ClassVar[tuple[AnswerFlag, ...]] = (
+        AnswerFlag(
+            "beam_size",
+            int,
+            None,
+            1,
+            "hypotheses of a translation; 1 is greedy; none = the run's evaluation.beam_size",
+        ),
+        AnswerFlag("num_best", int, 1, 1, "translations of each source"),
+        AnswerFlag(
+            "length_penalty",
+            float,
+            None,
+            0,
+            "of translations; none = the run's evaluation.length_penalty",
+        ),
+        AnswerFlag(
+            "coverage_penalty",
+            float,
+            None,
+            0,
+            "of parts of the source that were not read; none = the run's "
+            "evaluation.coverage_penalty",
+        ),
+        AnswerFlag("min_tokens", int, 0, 0, "fewest tokens of a translation"),
+        AnswerFlag(
+            "max_tokens",
+            int,
+            None,
+            1,
+            "most tokens of a translation; none = data.targets.max_length without <eos>",
+        ),
+    )
+    noun: ClassVar[str] = "translations"
+    label_smoothing: float = 0.0
+
+    def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:
+        """A coverage penalty needs the weights of an attention."""
+        model = config.model
+        if config.evaluation.coverage_penalty and not model.aligns:
+            allowed = f"must be 0: this {model.kind} gives no weights of attention to the source"
+            yield "evaluation.coverage_penalty", allowed
+
+    def answer_settings(self, config: ExperimentConfig, flags: dict[str, Any]) -> Beam:
+        """The beam search of the run; flags that are None keep its evaluation settings."""
+        return make_beam(config.evaluation, config.data.lengths()["targets.max_length"], **flags)
+
+
+@dataclasses.dataclass
+class TaggingConfig(TaskConfig):
+    """A label for each step of a sequence. `label_smoothing` as in `LanguageModelConfig`."""
+
+    kind: ClassVar[str] = "tagging"
+    roles: ClassVar[dict[str, tuple[str, ...]]] = {
+        "inputs": ("tokens", "values"),
+        "targets": ("tags",),
+    }
+    outputs: ClassVar[str] = "classes"
+    metrics: ClassVar[tuple[Metric, ...]] = (LOSS, ACCURACY)
+    answers: ClassVar[str | None] = "inputs"
     label_smoothing: float = 0.0

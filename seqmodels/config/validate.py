@@ -11,17 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from seqmodels import registry
-from seqmodels.config.data import (
-    Batching,
-    DataConfig,
-    PairsDataConfig,
-    TextDataConfig,
-    TokenizerKind,
-)
-from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.data import DataConfig
+from seqmodels.config.errors import UserError, an, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import parse_source, part_problems
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.serialization import (
     describe_type,
@@ -33,9 +26,6 @@ from seqmodels.config.tasks import TaskConfig
 from seqmodels.config.training import EvaluationContext, OptimizerConfig, Schedule
 
 Problems = Iterator[str]
-
-BEST_METRICS = ("loss", "perplexity", "bits_per_byte")
-"""Metrics of a validation split of which lower is better."""
 
 MAX_SEED = 2**32 - 1
 """Of jax.random.key, which takes 32 bits."""
@@ -140,20 +130,56 @@ def _registered(config: ExperimentConfig) -> Problems:
     for section, kind, known in (
         ("model", config.model.kind, registry.MODELS),
         ("task", config.task.kind, registry.TASKS),
+        ("data", config.data.kind, registry.DATA),
     ):
         if kind not in known:
             yield f"config: {section}.kind={kind!r} is not known{suggest(kind, known)}"
     data = config.data
-    kinds = {n: registry.resolve(entry.config).kind for n, entry in registry.DATASETS.items()}
-    name = data.name.partition(":")[0]
-    if name not in kinds:
-        known = [f"{n}:NAME" if n in _CATALOGS else n for n, k in kinds.items() if k == data.kind]
-        yield problem("data.name", data.name, f"is not known{suggest(name, known)}")
-    elif kinds[name] != data.kind:
-        yield problem("data.name", data.name, f"is of kind {kinds[name]}, not {data.kind}")
+    if data.dataset not in registry.DATASETS:
+        entries = registry.DATASETS.items()
+        known = [f"{n}:NAME" if e.argument == "NAME" else n for n, e in entries]
+        yield problem("data.name", data.name, f"is not known{suggest(data.dataset, known)}")
 
 
-_CATALOGS = ("tfds", "tfds_images", "tfds_labelled", "tfds_pairs")
+def _roles(config: ExperimentConfig) -> Problems:
+    """The data have the features that the task needs, and the model reads them."""
+    task, model, data = config.task, config.model, config.data
+    found = data.roles()
+    right = set(found) == set(task.roles) and all(
+        found[role] in kinds for role, kinds in task.roles.items()
+    )
+    if not right:
+        needed = [f"{role} of {' or '.join(kinds)}" for role, kinds in task.roles.items()]
+        has = [f"{role} of {kind}" for role, kind in found.items()] or ["none"]
+        yield (
+            f"config: task.kind={task.kind} needs {' and '.join(needed)}; the data have "
+            f"{' and '.join(has)}"
+        )
+        return
+    if ("source" in found) != bool(model.source):
+        needs = "needs a model with an encoder" if "source" in found else "has no source"
+        yield f"config: task.kind={task.kind} {needs}, and model.kind={model.kind} " + (
+            "reads a source" if model.source else "has none"
+        )
+        return
+    read = "inputs" if "inputs" in found else "targets"
+    for word, known in (
+        (data.word(read), model.inputs),
+        (task.outputs, model.outputs),
+        *([(data.word("source"), model.source)] if model.source else []),
+    ):
+        if word not in known:
+            yield (
+                f"config: model.kind={model.kind} goes with {' or '.join(known)}, not with the "
+                f"{word} of this task and data"
+            )
+    if task.outputs != "vocab" and _values(config).get("model.tie_embeddings") is True:
+        allowed = f"must be false: the outputs are {task.outputs}"
+        yield problem("model.tie_embeddings", True, allowed)
+    if task.causal and not model.causal:
+        yield f"config: task.kind={task.kind} needs a causal model, not {model.kind}"
+    elif model.causal and task.causal is False:
+        yield f"config: task.kind={task.kind} needs a model that looks both ways, not {model.kind}"
 
 
 def _together(config: ExperimentConfig) -> Problems:
@@ -161,21 +187,18 @@ def _together(config: ExperimentConfig) -> Problems:
     for section in ("model", "data", "task"):
         for field, allowed in vars(config)[section].problems():
             yield problem(f"{section}.{field}", values[f"{section}.{field}"], allowed)
+    for field, allowed in config.task.conflicts(config):
+        yield problem(field, values[field], allowed)
 
 
 def _lengths(config: ExperimentConfig) -> Problems:
     if config.model.unbounded:
         return
-    longest = _values(config)["model.max_length"]
-    lengths, data = {}, config.data
-    if isinstance(data, TextDataConfig):
+    values = _values(config)
+    longest = values["model.max_length"]
+    lengths = {f"data.{field}": length for field, length in config.data.lengths().items()}
+    if config.data.has_context:
         lengths["evaluation.sequence_length"] = config.evaluation.sequence_length
-        lengths["data.sequence_length"] = data.sequence_length
-    elif isinstance(data, PairsDataConfig):
-        lengths["data.max_source_length"] = data.max_source_length
-        lengths["data.max_target_length"] = data.max_target_length
-    elif isinstance(data, LabelledTextDataConfig):
-        lengths["data.max_length"] = data.max_length
     for name, length in lengths.items():
         if length > longest:
             yield problem(name, length, f"must be at most model.max_length, {longest}")
@@ -183,63 +206,25 @@ def _lengths(config: ExperimentConfig) -> Problems:
 
 def _carries(config: ExperimentConfig) -> Problems:
     model, context = config.model, config.evaluation.context
-    if not isinstance(config.data, TextDataConfig):
+    if not config.data.has_context:
         if context is not EvaluationContext.WINDOW:
             allowed = f"is only for data of kind text, not {config.data.kind}; use window"
             yield problem("evaluation.context", context, allowed)
         return
     if model.unbounded and model.causal:
         return
-    why = f"needs a carry that runs on for ever; the cache of a {model.kind} is bounded"
+    why = f"needs a carry of constant size; the cache of {an(model.kind)} is bounded"
     others = "window or sliding"
     if not model.causal:
-        why, others = f"needs a carry; a {model.kind} looks both ways and has none", "window"
+        why, others = f"needs a carry; {an(model.kind)} looks both ways and has none", "window"
     if context is EvaluationContext.CARRY:
         yield problem("evaluation.context", "carry", f"{why}; use {others}")
     if context is EvaluationContext.SLIDING and not model.causal:
         # Half of a window would have no hidden token: not the task that was trained.
-        yield problem(
-            "evaluation.context", "sliding", f"a {model.kind} looks both ways; use window"
-        )
-    if config.data.batching is Batching.STREAMS:
+        allowed = f"{an(model.kind)} looks both ways; use window"
+        yield problem("evaluation.context", "sliding", allowed)
+    if config.data.carries_state:
         yield problem("data.batching", "streams", f"{why}; use crops, windows or packed")
-
-
-def _text(config: ExperimentConfig) -> Problems:
-    data = config.data
-    if not isinstance(data, TextDataConfig):
-        return
-    if data.name == "tfds" or data.name == "tfds:":
-        yield problem("data.name", data.name, "must name a data set: tfds:NAME")
-
-
-def _text_file(config: ExperimentConfig) -> Problems:
-    data = config.data
-    if not isinstance(data, TextDataConfig):
-        return
-    whole = data.path is not None
-    paths = {f"data.{name}": path for name, path in data.paths().items()}
-    parts = {name: path for name, path in paths.items() if name != "data.path"}
-    given = [name for name, path in parts.items() if path is not None]
-    if data.name not in ("text_file", "abc_file"):
-        return
-    for name, path in paths.items():
-        if path == "":
-            yield problem(name, "''", "must be a file or a glob, or none")
-    if whole and given:
-        yield problem(given[0], parts[given[0]], "and data.path: give one of the two")
-    elif not whole and data.train_path is None:
-        yield problem(
-            "data.path",
-            None,
-            f"data.name={data.name} needs a file or a glob here, or in data.train_path and "
-            "data.validation_path",
-        )
-    elif not whole and data.validation_path is None:
-        allowed = "must be a file or a glob beside data.train_path"
-        yield problem("data.validation_path", None, allowed)
-    elif whole and data.validation_fraction == 0:
-        yield problem("data.validation_fraction", 0.0, "must be above 0 with data.path")
 
 
 def _optimizer(config: ExperimentConfig) -> Problems:
@@ -276,12 +261,237 @@ def _finetuning(config: ExperimentConfig) -> Problems:
 
 
 def _steps(config: ExperimentConfig) -> Problems:
-    training, data = config.training, config.data
-    per_call, why = training.steps_per_call, None
-    if isinstance(data, TextDataConfig) and data.batching is Batching.BUCKETS:
-        why = "data.batching=buckets"
-    if isinstance(data, PairsDataConfig | LabelledTextDataConfig) and data.max_shapes > 1:
-        why = f"data.max_shapes={data.max_shapes}"
+    training = config.training
+    per_call, why = training.steps_per_call, config.data.varying_shapes()
+    if per_call > 1 and why:
+        allowed = f"must be 1 with {why}, whose batches differ in shape"
+        yield problem("training.steps_per_call", per_call, allowed)
+    multiples = {
+        "num_steps": training.num_steps,
+        "log_every": training.log_every,
+        "evaluate_every": training.evaluate_every,
+        "checkpoint_every": training.checkpoint_every,
+    }
+    for name, value in multiples.items():
+        if value % per_call:
+            lower, upper = value // per_call * per_call, -(-value // per_call) * per_call
+            yield problem(
+                f"training.{name}",
+                value,
+                f"must be a multiple of training.steps_per_call, {per_call}; near are "
+                + (f"{lower} and {upper}" if lower else f"{upper}"),
+            )
+
+
+def _batch(config: ExperimentConfig) -> Problems:
+    training, size = config.training, config.data.batch_size
+    product = (training.mesh_data or 1) * training.mesh_fsdp * training.accumulation_steps
+    if size % product:
+        yield problem(
+            "data.batch_size",
+            size,
+            "must be a multiple of training.mesh_data x mesh_fsdp x accumulation_steps, "
+            f"{training.mesh_data or 1} x {training.mesh_fsdp} x {training.accumulation_steps}"
+            f" = {product}",
+        )
+
+
+def _best_metric(config: ExperimentConfig) -> Problems:
+    name, names = config.training.best_metric, [metric.name for metric in config.task.metrics]
+    if name not in names:
+        allowed = f"is not a metric of task.kind={config.task.kind}{suggest(name, names)}"
+        yield problem("training.best_metric", name, allowed)
+
+
+_STAGES:
+        problems = [line for check in stage for line in check(config)]
+        if problems:
+            raise UserError("; and ".join(problems))
+
+
+def problem(name: str, value: Any, allowed: str) -> str:
+    """The line for one field."""
+    return f"--config.{name}={show_value(value)}: {allowed}"
+
+
+def _types(config: ExperimentConfig) -> Problems:
+    """Config files build dataclasses freely, so a wrong type may come from there too."""
+    for base, section, value in (
+        (ModelConfig, "model", config.model),
+        (DataConfig, "data", config.data),
+        (TaskConfig, "task", config.task),
+    ):
+        if not isinstance(value, base):
+            yield f"config: {section} must be a {base.__name__}, not {value!r}"
+            return
+    for name, kind, value in leaves(config):
+        inner = optional_of(kind)
+        if inner is not None and value is None:
+            continue
+        expected = inner or kind
+        if type(value) is not expected and not (expected is float and type(value) is int):
+            yield problem(name, value, f"must be {describe_type(kind)}")
+
+
+def _values(config: ExperimentConfig) -> dict[str, Any]:
+    """Field, with its section -> value."""
+    return {name: value for name, _, value in leaves(config)}
+
+
+def _numbers(config: ExperimentConfig) -> Problems:
+    for name, kind, value in leaves(config):
+        number, last = optional_of(kind) or kind, name.rpartition(".")[2]
+        if value is None:
+            continue
+        if number is int:
+            least = _LEAST.get(last, 1)
+            if value < least:
+                yield problem(name, value, f"must be {least} or more")
+            elif last in _MOST and value > _MOST[last]:
+                yield problem(name, value, f"must be at most {_MOST[last]}")
+        elif number is float:
+            allowed, accepts = _RANGES.get(last, _FINITE)
+            if not (math.isfinite(value) and accepts(value)):
+                yield problem(name, value, f"must be {allowed}")
+
+
+def _registered(config: ExperimentConfig) -> Problems:
+    for section, kind, known in (
+        ("model", config.model.kind, registry.MODELS),
+        ("task", config.task.kind, registry.TASKS),
+        ("data", config.data.kind, registry.DATA),
+    ):
+        if kind not in known:
+            yield f"config: {section}.kind={kind!r} is not known{suggest(kind, known)}"
+    data = config.data
+    if data.dataset not in registry.DATASETS:
+        entries = registry.DATASETS.items()
+        known = [f"{n}:NAME" if e.argument == "NAME" else n for n, e in entries]
+        yield problem("data.name", data.name, f"is not known{suggest(data.dataset, known)}")
+
+
+def _roles(config: ExperimentConfig) -> Problems:
+    """The data have the features that the task needs, and the model reads them."""
+    task, model, data = config.task, config.model, config.data
+    found = data.roles()
+    right = set(found) == set(task.roles) and all(
+        found[role] in kinds for role, kinds in task.roles.items()
+    )
+    if not right:
+        needed = [f"{role} of {' or '.join(kinds)}" for role, kinds in task.roles.items()]
+        has = [f"{role} of {kind}" for role, kind in found.items()] or ["none"]
+        yield (
+            f"config: task.kind={task.kind} needs {' and '.join(needed)}; the data have "
+            f"{' and '.join(has)}"
+        )
+        return
+    if ("source" in found) != bool(model.source):
+        needs = "needs a model with an encoder" if "source" in found else "has no source"
+        yield f"config: task.kind={task.kind} {needs}, and model.kind={model.kind} " + (
+            "reads a source" if model.source else "has none"
+        )
+        return
+    read = "inputs" if "inputs" in found else "targets"
+    for word, known in (
+        (data.word(read), model.inputs),
+        (task.outputs, model.outputs),
+        *([(data.word("source"), model.source)] if model.source else []),
+    ):
+        if word not in known:
+            yield (
+                f"config: model.kind={model.kind} goes with {' or '.join(known)}, not with the "
+                f"{word} of this task and data"
+            )
+    if task.outputs != "vocab" and _values(config).get("model.tie_embeddings") is True:
+        allowed = f"must be false: the outputs are {task.outputs}"
+        yield problem("model.tie_embeddings", True, allowed)
+    if task.causal and not model.causal:
+        yield f"config: task.kind={task.kind} needs a causal model, not {model.kind}"
+    elif model.causal and task.causal is False:
+        yield f"config: task.kind={task.kind} needs a model that looks both ways, not {model.kind}"
+
+
+def _together(config: ExperimentConfig) -> Problems:
+    values = _values(config)
+    for section in ("model", "data", "task"):
+        for field, allowed in vars(config)[section].problems():
+            yield problem(f"{section}.{field}", values[f"{section}.{field}"], allowed)
+    for field, allowed in config.task.conflicts(config):
+        yield problem(field, values[field], allowed)
+
+
+def _lengths(config: ExperimentConfig) -> Problems:
+    if config.model.unbounded:
+        return
+    values = _values(config)
+    longest = values["model.max_length"]
+    lengths = {f"data.{field}": length for field, length in config.data.lengths().items()}
+    if config.data.has_context:
+        lengths["evaluation.sequence_length"] = config.evaluation.sequence_length
+    for name, length in lengths.items():
+        if length > longest:
+            yield problem(name, length, f"must be at most model.max_length, {longest}")
+
+
+def _carries(config: ExperimentConfig) -> Problems:
+    model, context = config.model, config.evaluation.context
+    if not config.data.has_context:
+        if context is not EvaluationContext.WINDOW:
+            allowed = f"is only for data of kind text, not {config.data.kind}; use window"
+            yield problem("evaluation.context", context, allowed)
+        return
+    if model.unbounded and model.causal:
+        return
+    why = f"needs a carry of constant size; the cache of {an(model.kind)} is bounded"
+    others = "window or sliding"
+    if not model.causal:
+        why, others = f"needs a carry; {an(model.kind)} looks both ways and has none", "window"
+    if context is EvaluationContext.CARRY:
+        yield problem("evaluation.context", "carry", f"{why}; use {others}")
+    if context is EvaluationContext.SLIDING and not model.causal:
+        # Half of a window would have no hidden token: not the task that was trained.
+        allowed = f"{an(model.kind)} looks both ways; use window"
+        yield problem("evaluation.context", "sliding", allowed)
+    if config.data.carries_state:
+        yield problem("data.batching", "streams", f"{why}; use crops, windows or packed")
+
+
+def _optimizer(config: ExperimentConfig) -> Problems:
+    optimizer: OptimizerConfig = config.optimizer
+    if optimizer.warmup_steps > config.training.num_steps:
+        yield problem(
+            "optimizer.warmup_steps",
+            optimizer.warmup_steps,
+            f"must be at most training.num_steps, {config.training.num_steps}",
+        )
+    decays = optimizer.schedule in (Schedule.COSINE, Schedule.LINEAR)
+    if decays and optimizer.final_lr > optimizer.peak_lr:
+        yield problem(
+            "optimizer.final_lr",
+            optimizer.final_lr,
+            f"must be at most optimizer.peak_lr, {optimizer.peak_lr}",
+        )
+
+
+def _finetuning(config: ExperimentConfig) -> Problems:
+    values = _values(config)
+    for field, allowed in part_problems(config.optimizer.frozen, config.optimizer.lr_scales):
+        yield problem(f"optimizer.{field}", values[f"optimizer.{field}"], allowed)
+    init_from = config.training.init_from
+    if init_from is not None:
+        try:
+            parse_source(init_from)
+        except UserError as error:
+            yield problem("training.init_from", init_from, str(error))
+    if config.model.fitted:
+        for name in ("optimizer.frozen", "optimizer.lr_scales", "training.init_from"):
+            if values[name] is not None:
+                yield problem(name, values[name], f"a {config.model.kind} is fitted, not trained")
+
+
+def _steps(config: ExperimentConfig) -> Problems:
+    training = config.training
+    per_call, why = training.steps_per_call, config.data.varying_shapes()
     if per_call > 1 and why:
         allowed = f"must be 1 with {why}, whose batches differ in shape"
         yield problem("training.steps_per_call", per_call, allowed)
@@ -363,18 +573,16 @@ def _task(config: ExperimentConfig) -> Problems:
 
 _STAGES: tuple[tuple[Callable[[ExperimentConfig], Problems], ...], ...] = (
     (_types,),
-    (_numbers, _registered, _task),
+    (_numbers, _registered),
+    (_roles,),
     (
         _together,
         _lengths,
         _carries,
-        _text,
-        _text_file,
         _optimizer,
         _finetuning,
         _steps,
         _batch,
         _best_metric,
-        _coverage,
     ),
 )

@@ -1,0 +1,316 @@
+"""The protocols that the rooms exchange: model, feature, data, task, and the parts of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+
+from seqmodels.types import Batch, Carry, DataSpec, Input, Metrics, Params
+
+Column = Any
+"""Raw values of one column, one per row: a sequence, or an object with __len__ and read(rows)."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A linen module that obeys law 1: a function of a chunk and a carry.
+
+    Its methods, called by `apply`, are `initial_carry`, `__call__`, `readout` and, with an encoder,
+    `encode`.
+    """
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the data decide."""
+
+    @property
+    def config(self) -> Any:
+        """Hyper-parameters, a `ModelConfig`."""
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees only what comes before it, so that the model has a carry."""
+
+    @property
+    def init(self) -> Callable[..., Any]:
+        """Makes the variables."""
+
+    @property
+    def apply(self) -> Callable[..., Any]:
+        """Calls a method of the model with variables."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """The rows of a batch that one feature makes.
+
+    Attributes:
+      values: [b, ...]; a row without an example is zero.
+      segment_ids: [b, T] int32, 1 at a step and 0 at padding; None where there are no steps.
+      mask: [b] float32, 1 where a row has an example.
+    """
+
+    values: np.ndarray
+    segment_ids: np.ndarray | None
+    mask: np.ndarray
+
+
+@runtime_checkable
+class Feature(Protocol):
+    """A modality, fitted on the training split: what maps between raw values and arrays.
+
+    Attributes:
+      kind: its name in the registry.
+      given: what `predict` is given for it, a `line` of text or a `file`.
+    """
+
+    kind: str
+    given: str
+
+    @property
+    def input(self) -> Input:
+        """What a model reads of it. Raises TypeError where no model reads it."""
+
+    def open(self, source: Any) -> Any:
+        """Encodes a column of every split; see `data.features.feature.ColumnSource`."""
+
+    def read(self, given: str) -> Any:
+        """Encodes a line, or the file of that name, of the user's. Raises UserError."""
+
+    def batch(self, encoded: Sequence[Any], rows: int) -> Part:
+        """Rows of what `read` returned, padded to few different widths."""
+
+    def show(self, values: np.ndarray, segment_ids: np.ndarray | None) -> str:
+        """A row of a batch as text."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All that there is to it."""
+
+    def summary(self) -> str:
+        """The feature in a few words."""
+
+
+Features = Mapping[str, Feature]
+"""Role (inputs, targets, source) -> feature."""
+
+
+@runtime_checkable
+class BatchSource(Protocol):
+    """The batches of one split; a batch depends on the settings, the seed and its step alone.
+
+    Attributes:
+      batch_size: B, global.
+      batches_per_epoch: the same every epoch.
+      carries_state: row r of a batch continues where row r of the batch before it ended, so the
+        model's carry runs on from step to step.
+      shapes: every shape that a batch can have, at most 8: B and the lengths.
+    """
+
+    batch_size: int
+    batches_per_epoch: int
+    carries_state: bool
+    shapes: tuple[tuple[int, ...], ...]
+
+    def position(self, step: int) -> tuple[int, int]:
+        """Returns epoch and index in it, both from 0; steps count from 1."""
+
+    def batch(self, step: int, rows: slice = slice(None)) -> Batch:
+        """Returns `rows` of the batch that turns state step - 1 into state step, in numpy."""
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """The rows of an evaluation, in batches.
+
+    Attributes:
+      num_batches: how many.
+      carries_state: a row may continue where it ended in the batch before.
+      num_bytes: UTF-8 bytes of the targets yielded so far; None where they are not known.
+      context: what a model sees before a target; None where that is not a matter of choice.
+    """
+
+    num_batches: int
+    carries_state: bool
+    num_bytes: float | None
+    context: str | None
+
+    def batches(self, multiple: int) -> Iterator[tuple[Batch, bool]]:
+        """Yields batches whose rows are a multiple of `multiple`, filled up with padding.
+
+        The second of a pair: whether the rows start here or continue from the batch before.
+        """
+
+
+@runtime_checkable
+class Data(Protocol):
+    """The data of an experiment, opened: columns, encoded by features, ready for batches."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the data decide about a model."""
+
+    @property
+    def features(self) -> Features:
+        """Made from the training split, or the run's."""
+
+    @property
+    def features_file(self) -> str:
+        """What a run calls the file that keeps its features."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all examples and the features."""
+
+    @property
+    def splits(self) -> Mapping[str, Any]:
+        """`train`, and `validation` and `test` where the data set has them."""
+
+    @property
+    def where(self) -> str:
+        """Where what was made of them is kept."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for the user about the data."""
+
+    def check_split(self, split: str) -> None:
+        """Raises UserError where there is no such split, or none with a target."""
+
+    def check_model(self, kind: str, limit: int | None, evaluation: Any) -> None:
+        """Raises UserError where a model of at most `limit` positions cannot be evaluated so."""
+
+    def batches(self, config: Any, split: str = "train") -> BatchSource:
+        """Returns the batches of a split, a function of the step (law 2)."""
+
+    def rows(self, split: str, evaluation: Any, seed: int) -> Rows:
+        """Returns the rows of an evaluation: every target of a split once."""
+
+    def save_features(self, path: Path) -> None:
+        """Writes the features to a file, whole or not at all."""
+
+    def summary(self) -> str:
+        """The features in a few words."""
+
+    def description(self) -> dict[str, Any]:
+        """What a run keeps of the data: `fingerprint`, `splits` (name -> what -> how many), ..."""
+
+
+Evaluate = Callable[..., dict[str, Any]]
+"""`evaluate(model, params, task=None, evaluation=None)` -> figures of the split in question."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A model that is evaluated on a split.
+
+    Attributes:
+      model, params: the model.
+      features: of the run.
+      data, split: what it is evaluated on.
+      config: of the experiment, an `ExperimentConfig`.
+      evaluate: the figures of other models, or of another task, on the same split.
+    """
+
+    model: Model
+    params: Params
+    features: Features
+    data: Data
+    split: str
+    config: Any
+    evaluate: Evaluate
+
+
+@runtime_checkable
+class Answerer(Protocol):
+    """Answers what a user gives, a batch at a time.
+
+    Attributes:
+      batch_size: the most inputs at once.
+    """
+
+    batch_size: int
+
+    def read(self, given: str) -> Any:
+        """Encodes a line, or the file of that name. Raises UserError where it cannot."""
+
+    def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:
+        """An answer, which JSON can hold, for each of up to batch_size inputs."""
+
+
+@runtime_checkable
+class Task(Protocol):
+    """One kind of problem: everything about it, before and after the loss.
+
+    `seqmodels.tasks.task.Task` has the defaults.
+    """
+
+    @property
+    def config(self) -> Any:
+        """Its settings and declarations, a `TaskConfig`."""
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the pairs of `forward` that training logs."""
+
+    def unit(self, features: Features) -> str:
+        """What a target is, in a word."""
+
+    def affixes(self, role: str) -> tuple[str, ...]:
+        """Tokens of its own that the feature of a role has after its vocabulary."""
+
+    def make_spec(self, features: Features) -> DataSpec:
+        """What the model reads and puts out."""
+
+    def make_batch(self, parts: Mapping[str, Part], features: Features) -> Batch:
+        """The batch of the rows that the features made."""
+
+    def make_source(self, source: BatchSource, features: Features, seed: int) -> BatchSource:
+        """The batches to train on."""
+
+    def make_rows(self, batch: Batch, first: int, features: Features, seed: int) -> Batch:
+        """The rows first, first + 1, .. of an evaluation."""
+
+    def show(self, batch: Batch, row: int, features: Features) -> str:
+        """A row as text."""
+
+    def forward(
+        self,
+        model: Model,
+        params: Params,
+        batch: Batch,
+        carry: Carry | None,
+        *,
+        train: bool,
+        key: jax.Array | None,
+    ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
+        """Summed loss, summed weights, metrics and the carry after the batch."""
+
+    def summarize(
+        self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
+    ) -> dict[str, Any]:
+        """The figures of the sums over a split."""
+
+    def baseline(self, trial: Trial) -> dict[str, Any]:
+        """The figures of what needs no training, on the same rows."""
+
+    def evaluate_more(self, trial: Trial) -> dict[str, Any]:
+        """What the loss does not say."""
+
+    def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
+        """A result for a person, to be printed by rich."""
+
+    def answerer(
+        self,
+        model: Model,
+        params: Params,
+        features: Features,
+        config: Any,
+        settings: Any,
+        batch_size: int,
+    ) -> Answerer:
+        """What answers a user's own inputs."""
