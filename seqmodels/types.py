@@ -13,9 +13,12 @@ Axes, named alike in annotations, einsums and comments:
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import os
+from collections import Counter
+from typing import Any, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +86,82 @@ class DataSpec:
     inputs: Input
     outputs: VocabOutput | ClassOutput | ValueOutput
     source: Input | None = None
+
+
+@runtime_checkable
+class TextStream(Protocol):
+    """A decoder for tokens that come a few at a time."""
+
+    def feed(self, ids: Any) -> str:
+        """Returns the characters that `ids` complete."""
+        ...
+
+    def flush(self) -> str:
+        """Returns what is left of an unfinished character: U+FFFD or nothing."""
+        ...
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """A map from text to tokens and back.
+
+    Attributes:
+      kind: `character`, `byte`, `word` or `huggingface`.
+      unit: noun for one token, such as "character".
+      vocab_size: V; tokens are 0..V-1.
+      byte_lengths: UTF-8 bytes that each token represents, [V]; 0 for the unknown symbol.
+      lossless: whether the byte_lengths add up to the bytes of a text without unknown symbols.
+      start: tokens that precede a text that a model is to continue, [N] int32; mostly none.
+      unknown_id: token for symbols outside the vocabulary, or None.
+      mask_id: token that replaces a hidden one, or None.
+    """
+
+    kind: str
+    unit: str
+    vocab_size: int
+    byte_lengths: np.ndarray
+    lossless: bool
+    unknown_id: int | None
+    mask_id: int | None
+
+    @property
+    def start(self) -> np.ndarray: ...
+
+    def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
+        """Returns tokens [N] int32.
+
+        Args:
+          text: any string.
+          unknown: map symbols outside the vocabulary to `unknown_id`, if there is one.
+
+        Raises:
+          UserError: the text has such symbols, and they are not mapped; the message names them.
+        """
+        ...
+
+    def count_unknown(self, text: str) -> Counter[str]:
+        """Counts the symbols of `text` that become `unknown_id`."""
+        ...
+
+    def decode(self, ids: Any) -> str:
+        """Returns the text of tokens [N]."""
+        ...
+
+    def decode_stream(self, after: Any = ()) -> TextStream:
+        """Returns a decoder for the tokens that follow the tokens `after`."""
+        ...
+
+    def pieces(self, *, starts_line: bool) -> list[bytes]:
+        """Returns the UTF-8 bytes that each token writes, [V], within a line or at its start."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a description that `data.tokenizers.tokenizer_from_json` reads."""
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `path`, completely or not at all."""
+        ...
 
 
 @jax.tree_util.register_dataclass

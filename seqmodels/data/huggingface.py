@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.tokenizers import ByteTokenizer, SavedTokenizer, TextStream, raise_unknown
+from seqmodels.data.tokenizers import ByteTokenizer, SavedTokenizer, raise_unknown
+from seqmodels.types import TextStream
 
 FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))
 """What a folder may hold, the first one counts: any tokenizer; byte-level BPE; WordPiece."""

@@ -9,8 +9,7 @@ from jaxtyping import UInt64
 
 from seqmodels.data import order
 from seqmodels.data.sources import BatchSource
-from seqmodels.data.tokenizers import Tokenizer
-from seqmodels.types import Batch
+from seqmodels.types import Batch, Tokenizer
 
 _NUM_DRAWS = 3  # a token: whether it is chosen, what it becomes, which random token
 

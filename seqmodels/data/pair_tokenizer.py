@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.tokenizers import SavedTokenizer, Tokenizer, tokenizer_from_json
-from seqmodels.types import TokenInput
+from seqmodels.data.tokenizers import SavedTokenizer, tokenizer_from_json
+from seqmodels.types import TokenInput, Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,8 +24,8 @@ from seqmodels.data.packing import Buckets, Packed
 from seqmodels.data.sources import BatchSource, Crops, Streams, Windows
 from seqmodels.data.store import TokenSplit
 from seqmodels.data.text_labels import read_any_tokenizer
-from seqmodels.data.tokenizers import Tokenizer, load_tokenizer
-from seqmodels.types import DataSpec
+from seqmodels.data.tokenizers import load_tokenizer
+from seqmodels.types import DataSpec, Tokenizer
 
 _SOURCES = {
     Batching.CROPS: Crops,

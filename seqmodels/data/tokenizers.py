@@ -8,11 +8,12 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn
 
 import numpy as np
 
 from seqmodels.config.errors import UserError
+from seqmodels.types import TextStream, Tokenizer
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _NUM_NAMED, _LONGEST_NAMED = 5, 40
@@ -46,74 +47,6 @@ def name_symbol(symbol: str) -> str:
         return repr(f"{symbol[:_LONGEST_NAMED]}..." if cut else symbol)
     code = f"U+{ord(symbol):04X}"
     return f"{symbol!r} ({code})" if symbol.isprintable() else code
-
-
-@runtime_checkable
-class TextStream(Protocol):
-    """Decodes tokens as they come."""
-
-    def feed(self, ids: Any) -> str:
-        """Returns the characters that `ids` complete."""
-        ...
-
-    def flush(self) -> str:
-        """Returns what an unfinished character leaves behind: U+FFFD or nothing."""
-        ...
-
-
-@runtime_checkable
-class Tokenizer(Protocol):
-    """Text to tokens and back.
-
-    Attributes:
-      kind: `character`, `byte`, `word` or `huggingface`.
-      unit: what a token stands for, in a word.
-      vocab_size: V; tokens are 0..V-1.
-      byte_lengths: UTF-8 bytes that each token stands for, [V]; 0 for the unknown symbol.
-      lossless: whether the byte_lengths add up to the bytes of a text without unknown symbols.
-      start: what is put before a text that the model is to go on from, [N] int32; mostly nothing.
-      unknown_id: token of symbols outside the vocabulary, None where there is none.
-      mask_id: token that stands for a hidden one, None where there is none.
-    """
-
-    kind: str
-    unit: str
-    vocab_size: int
-    byte_lengths: np.ndarray
-    lossless: bool
-    unknown_id: int | None
-    mask_id: int | None
-
-    @property
-    def start(self) -> np.ndarray: ...
-
-    def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
-        """Returns tokens [N] int32; raises `UnknownSymbols` unless `unknown` lets them through."""
-        ...
-
-    def count_unknown(self, text: str) -> collections.Counter[str]:
-        """How often each symbol occurs in `text` that becomes `unknown_id`."""
-        ...
-
-    def decode(self, ids: Any) -> str:
-        """Returns the text of tokens [N]."""
-        ...
-
-    def decode_stream(self, after: Any = ()) -> TextStream:
-        """Returns a decoder for tokens that come a few at a time, behind the tokens `after`."""
-        ...
-
-    def pieces(self, *, starts_line: bool) -> list[bytes]:
-        """Returns what each token writes, [V] in UTF-8, within a line or at its beginning."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns what `tokenizer_from_json` takes."""
-        ...
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes `path`, whole or not at all."""
-        ...
 
 
 class SavedTokenizer:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from seqmodels.data.tokenizers import SavedTokenizer, TextStream, raise_unknown
+from seqmodels.data.tokenizers import SavedTokenizer, raise_unknown
+from seqmodels.types import TextStream
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
 _MARKS = (UNKNOWN, END_OF_LINE)

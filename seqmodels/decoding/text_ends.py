@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from seqmodels.data.tokenizers import Tokenizer
+from seqmodels.types import Tokenizer
 
 
 class Texts:

@@ -15,7 +15,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.data.images import ImageData
 from seqmodels.data.labels import Labels
 from seqmodels.data.pipeline import load_data, make_task, text_config
-from seqmodels.data.tokenizers import ByteTokenizer, Tokenizer
+from seqmodels.data.tokenizers import ByteTokenizer
 from seqmodels.interop.directories import new_directory
 from seqmodels.interop.plan import Plan
 from seqmodels.interop.tables import Matched, flatten, nest
@@ -25,7 +25,7 @@ from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.run import abstract_params
 from seqmodels.runs.specs import spec_from_json, spec_to_json
 from seqmodels.runs.workdir import IMPORTED, SPEC, claim, write_json
-from seqmodels.types import ImageInput, Params
+from seqmodels.types import ImageInput, Params, Tokenizer
 
 
 def import_run(plan: Plan, workdir: Path) -> dict[str, Any]:

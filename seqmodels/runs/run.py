@@ -21,7 +21,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pairs import PairData
 from seqmodels.data.pipeline import Data, load_data, make_task, read_encoding
-from seqmodels.data.tokenizers import ByteTokenizer, Tokenizer
+from seqmodels.data.tokenizers import ByteTokenizer
 from seqmodels.decoding.sampling import Sampling
 from seqmodels.decoding.text_ends import Texts
 from seqmodels.decoding.unroll import Decoder
@@ -35,7 +35,7 @@ from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.opening import parse_step, read_config
 from seqmodels.runs.specs import spec_from_json
 from seqmodels.runs.workdir import SPEC, claim_data, has_checkpoints, refuse_other_outputs
-from seqmodels.types import DataSpec, Params
+from seqmodels.types import DataSpec, Params, Tokenizer
 
 _log = logging.getLogger(__name__)
 

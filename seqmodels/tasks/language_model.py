@@ -12,9 +12,17 @@ from jaxtyping import Array, Float, Integer
 
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.data.sources import BatchSource
-from seqmodels.data.tokenizers import Tokenizer
 from seqmodels.ops.losses import most_likely, softmax_cross_entropy
-from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, TokenInput, VocabOutput
+from seqmodels.types import (
+    Batch,
+    Carry,
+    DataSpec,
+    Metrics,
+    Params,
+    TokenInput,
+    Tokenizer,
+    VocabOutput,
+)
 
 
 class LanguageModel:

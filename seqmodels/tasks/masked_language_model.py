@@ -11,9 +11,17 @@ import numpy as np
 from seqmodels.config.tasks import MaskedLanguageModelConfig
 from seqmodels.data.masking import Masked, Masking, mask_token
 from seqmodels.data.sources import BatchSource
-from seqmodels.data.tokenizers import Tokenizer
 from seqmodels.tasks.language_model import documents, figures, score
-from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, TokenInput, VocabOutput
+from seqmodels.types import (
+    Batch,
+    Carry,
+    DataSpec,
+    Metrics,
+    Params,
+    TokenInput,
+    Tokenizer,
+    VocabOutput,
+)
 
 
 class MaskedLanguageModel:

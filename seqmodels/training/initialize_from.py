@@ -13,11 +13,10 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.data.text_labels import TextLabels, read_any_tokenizer
-from seqmodels.data.tokenizers import Tokenizer
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.paths import flat, nested
 from seqmodels.runs.workdir import find_start, write_json
-from seqmodels.types import Params
+from seqmodels.types import Params, Tokenizer
 
 RECORD = "init_from.json"
 _NAMED = 5

@@ -10,7 +10,8 @@ import pytest
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.huggingface import HuggingFaceTokenizer, open_tokenizer
-from seqmodels.data.tokenizers import Tokenizer, UnknownSymbols, load_tokenizer
+from seqmodels.data.tokenizers import UnknownSymbols, load_tokenizer
+from seqmodels.types import Tokenizer
 from tests.interop.conftest import byte_level
 
 TEXT = "the cat née 日本 😀\n\t and<|endoftext|>the dog"

@@ -14,8 +14,9 @@ from seqmodels.config.data import TokenizerKind
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data import store
 from seqmodels.data.pipeline import load_data
-from seqmodels.data.tokenizers import Tokenizer, UnknownSymbols, load_tokenizer, tokenizer_from_json
+from seqmodels.data.tokenizers import UnknownSymbols, load_tokenizer, tokenizer_from_json
 from seqmodels.data.words import WordTokenizer
+from seqmodels.types import Tokenizer
 from tests.data.helpers import CHINESE, experiment
 
 TEXT = " = Heading = \n \n the cat , the <unk> dog\tthe\u2028end . \n"

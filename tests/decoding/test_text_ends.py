@@ -13,10 +13,11 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.transformers import GPTConfig
 from seqmodels.data.huggingface import HuggingFaceTokenizer, train_byte_pairs
-from seqmodels.data.tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer
+from seqmodels.data.tokenizers import ByteTokenizer, CharacterTokenizer
 from seqmodels.data.words import WordTokenizer
 from seqmodels.decoding.text_ends import Texts, end_state, end_table
 from seqmodels.runs.run import GeneratedText, Run, generate_text
+from seqmodels.types import Tokenizer
 from tests.evaluation.runs import make_text_run
 
 GPT = GPTConfig(num_layers=1, model_dim=12, num_heads=3, mlp_dim=10, max_length=8)

@@ -17,10 +17,11 @@ from seqmodels.config.tasks import ClassificationConfig, LanguageModelConfig, Tr
 from seqmodels.data.common import make_task
 from seqmodels.data.pair_tokenizer import PairTokenizer
 from seqmodels.data.text_labels import TextLabels
-from seqmodels.data.tokenizers import CharacterTokenizer, Tokenizer
+from seqmodels.data.tokenizers import CharacterTokenizer
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.runs.run import Run
+from seqmodels.types import Tokenizer
 
 
 def make_run(model: ModelConfig, symbols: str, unknown_symbols: bool = False) -> Run:
