@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 
-from seqmodels.types import Batch, Carry, DataSpec, Input, Metrics, Params
+from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params
 
 Column = Any
 """Raw values of one column, one per row: a sequence, or an object with __len__ and read(rows)."""
@@ -64,35 +64,66 @@ class Part:
 class Feature(Protocol):
     """A modality, fitted on the training split: what maps between raw values and arrays.
 
+    `seqmodels.data.features.feature.FeatureBase` has the defaults.
+
     Attributes:
+      config: its settings, a `FeatureConfig`.
       kind: its name in the registry.
       given: what `predict` is given for it, a `line` of text or a `file`.
+      key: what an answer calls what it was given.
+      is_aligned: whether it has as many steps as the inputs.
     """
 
-    kind: str
-    given: str
+    config: Any
+    kind: ClassVar[str]
+    given: ClassVar[str]
+    key: ClassVar[str]
+    is_aligned: ClassVar[bool]
 
     @property
-    def input(self) -> Input:
-        """What a model reads of it. Raises TypeError where no model reads it."""
+    def input(self) -> Any:
+        """What a model reads of it, an `Input`. Raises TypeError where no model reads it."""
 
-    def open(self, source: Any) -> Any:
-        """Encodes a column of every split; see `data.features.feature.ColumnSource`."""
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, where it has some."""
+        ...
 
     def read(self, given: str) -> Any:
         """Encodes a line, or the file of that name, of the user's. Raises UserError."""
 
     def batch(self, encoded: Sequence[Any], rows: int) -> Part:
         """Rows of what `read` returned, padded to few different widths."""
+        ...
+
+    def facts(self, encoded: Any) -> dict[str, Any]:
+        """What an answer says about an input beside the answer."""
+        ...
+
+    def check(self, column: Any, split: str, field: str, locate: Callable[[int], str]) -> list[str]:
+        """Lines for the user about a column. Raises UserError where a row is at fault."""
+        ...
+
+    def check_kept(
+        self, column: Any, kept: np.ndarray, split: str, field: str, fresh: bool
+    ) -> list[str]:
+        """The same about the rows that are used; `fresh` where the feature was fitted on them."""
+        ...
 
     def show(self, values: np.ndarray, segment_ids: np.ndarray | None) -> str:
         """A row of a batch as text."""
+        ...
 
     def to_json(self) -> dict[str, Any]:
         """All that there is to it."""
+        ...
 
     def summary(self) -> str:
         """The feature in a few words."""
+        ...
+
+    def description(self) -> dict[str, Any]:
+        """What a run keeps of it for a person."""
+        ...
 
 
 Features = Mapping[str, Feature]

@@ -79,9 +79,8 @@ class DataConfig:
         """The name in the registry, without the argument."""
         return self.name.partition(":")[0]
 
-    @property
-    def has_context(self) -> bool:
-        """Whether evaluation.context chooses what a model sees before a target."""
+    def streams(self) -> bool:
+        """Whether a split is one stream of text, so that evaluation.context is a matter of choice."""
         return False
 
     @property
@@ -208,8 +207,8 @@ class TextDataConfig(DataConfig, TokenizerSettings):
     batching: Batching = Batching.CROPS
     sequence_length: int = 128
 
-    @property
-    def has_context(self) -> bool:
+    def streams(self) -> bool:
+        """A split is one stream."""
         return True
 
     @property

@@ -1,45 +1,101 @@
-"""Batches of whole examples (an image, a pair of texts), one a row."""
+"""Batches of whole examples, one per row, made of the columns that features encoded."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.packing import plan_buckets, ranges
-from seqmodels.data.store import TokenSplit
+from seqmodels.data.features.feature import PADDING, EncodedColumn
+from seqmodels.data.packing import choose_widths, plan_buckets
+from seqmodels.protocols import Part
 from seqmodels.types import Batch
 
-PADDING = -1
-"""Stands for a row without an example: weight 0."""
+MakeBatch = Callable[[Mapping[str, Part]], Batch]
 
 
-@runtime_checkable
-class Examples(Protocol):
-    """The examples of a split, put into groups; the batches of a group have one shape.
+@dataclasses.dataclass(frozen=True)
+class ExampleSplit:
+    """The examples of one split.
+
+    Attributes:
+      columns: by role.
+      kept: numbers of the rows that are used, [n].
+    """
+
+    columns: Mapping[str, EncodedColumn]
+    kept: np.ndarray
+
+    def lengths(self, role: str) -> np.ndarray | None:
+        """Steps of the rows that are used; None where they have none."""
+        lengths = self.columns[role].lengths
+        return None if lengths is None else lengths[self.kept]
+
+    def sizes(self) -> dict[str, int]:
+        """The number of examples, and what their columns count."""
+        sizes = {"examples": len(self.kept)}
+        found = {role: column.sizes(self.kept) for role, column in self.columns.items()}
+        names = [name for counts in found.values() for name in counts]
+        for role, counts in found.items():
+            for name, count in counts.items():
+                several = names.count(name) > 1
+                sizes[f"{role.removesuffix('s')}_{name}" if several else name] = count
+        return sizes
+
+
+class Examples:
+    """The examples of a split in groups of similar length; the batches of a group have one shape.
+
+    Args:
+      split: the columns.
+      make_batch: makes a batch of what the features make of its rows.
+      batch_size: the groups are chosen for it.
+      max_shapes: the most groups.
 
     Attributes:
       groups: numbers of the examples of each group; every example is in one.
     """
 
-    groups: list[np.ndarray]
+    def __init__(
+        self, split: ExampleSplit, make_batch: MakeBatch, batch_size: int, max_shapes: int
+    ) -> None:
+        self._split, self._make_batch = split, make_batch
+        found = {role: split.lengths(role) for role in split.columns}
+        lengths = {role: steps for role, steps in found.items() if steps is not None}
+        self.groups = [np.arange(len(split.kept))]
+        if lengths:
+            # Columns of equal lengths, as tags next to their tokens, count once.
+            total = sum(np.unique(np.stack(list(lengths.values())), axis=0))
+            widths = choose_widths(total, batch_size, max_shapes)
+            group = np.searchsorted(widths, total)
+            self.groups = [np.flatnonzero(group == i) for i in range(len(widths))]
+        self._widths = [
+            {role: int(steps[items].max()) for role, steps in lengths.items()}
+            for items in self.groups
+        ]
 
     def shape(self, group: int) -> tuple[int, ...]:
-        """What the axes of a batch of the group measure, the rows apart."""
-        ...
+        """The widths of a group: of the inputs, the targets and the source, as far as they vary."""
+        widths = self._widths[group]
+        return tuple(widths[role] for role in ("inputs", "targets", "source") if role in widths)
 
     def make(self, chosen: np.ndarray, group: int) -> Batch:
-        """Returns the examples `chosen` [b] of a group in numpy; -1 makes a row of padding."""
-        ...
+        """Returns the examples `chosen` [b] of a group in numpy; PADDING makes an empty row."""
+        real = chosen >= 0
+        rows = np.where(real, self._split.kept[np.maximum(chosen, 0)], PADDING)
+        widths = self._widths[group]
+        return self._make_batch(
+            {role: c.part(rows, widths.get(role)) for role, c in self._split.columns.items()}
+        )
 
 
 class ExampleSource:
-    """The batches to train on (see `sources.BatchSource`): every example once an epoch.
+    """The batches to train on (see `protocols.BatchSource`): every example once an epoch.
 
-    Each epoch deals the examples of a group out to ceil(n / B) batches and permutes all batches.
+    Each epoch splits the examples of a group into ceil(n / B) batches and permutes all batches.
 
     Args:
       examples: of the split.
@@ -101,7 +157,7 @@ class ExampleRows:
     def batches(self, multiple: int) -> Iterator[tuple[Batch, bool]]:
         """Yields batches whose rows are a multiple of `multiple`, filled up with padding.
 
-        The second of a pair is True: every row starts anew.
+        The second of a pair is True: every row starts here.
         """
         rows = -(-self._rows // multiple) * multiple
         for group, items in enumerate(self._examples.groups):
@@ -110,18 +166,3 @@ class ExampleRows:
                 part = items[first : first + self._rows]
                 chosen[: len(part)] = part
                 yield self._examples.make(chosen, group), True
-
-
-def lay(
-    tokens: TokenSplit,
-    at: np.ndarray,
-    lengths: np.ndarray,
-    rows: np.ndarray,
-    shape: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lays texts into rows from column 0 on; returns tokens and segments, int32 of `shape`."""
-    texts, segments = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    place = ranges(rows * shape[1], lengths)
-    texts.reshape(-1)[place] = tokens.tokens[ranges(tokens.offsets[at], lengths)]
-    segments.reshape(-1)[place] = 1
-    return texts, segments

@@ -1,0 +1,216 @@
+"""A column of a data set on its way to batches: where it comes from, and what a feature makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from seqmodels.data.datasets.dataset import Dataset, Splits
+from seqmodels.protocols import Feature, Part
+
+PADDING = -1
+"""The number of a row without an example: weight 0."""
+_LEAST_WIDTH = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnSource:
+    """A column of a data set.
+
+    Attributes:
+      dataset: where it comes from.
+      column: its name.
+      role: which it has in the data.
+      cache: directory for what is made of it.
+      read: returns all columns of all splits; kept, so that the data set is read once.
+    """
+
+    dataset: Dataset
+    column: str
+    role: str
+    cache: Path
+    read: Callable[[], Splits]
+
+    @property
+    def field(self) -> str:
+        """The field of the config that names it."""
+        return f"data.{self.role}.column={self.column}"
+
+    def fingerprint(self) -> str:
+        """A hash of all that decides the column; cheap."""
+        return f"{self.dataset.fingerprint()} {self.column}"
+
+    def splits(self) -> dict[str, Any]:
+        """The column of each split."""
+        return {split: columns[self.column] for split, columns in self.read().items()}
+
+
+@runtime_checkable
+class EncodedColumn(Protocol):
+    """A column of one split, as arrays.
+
+    Attributes:
+      lengths: steps of each row that a batch has, [n]; None where rows have no steps.
+      num_steps: the same before anything is added or cut.
+      unit: what a step is, in a word.
+    """
+
+    lengths: np.ndarray | None
+    num_steps: np.ndarray | None
+    unit: str
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        ...
+
+    def part(self, chosen: np.ndarray, width: int | None) -> Part:
+        """The rows `chosen` [b], padded to `width` steps; PADDING makes an empty row."""
+        ...
+
+    def content(self, kept: np.ndarray) -> list[np.ndarray]:
+        """All that decides the rows `kept`, to be hashed."""
+        ...
+
+    def sizes(self, kept: np.ndarray) -> dict[str, int]:
+        """What there is to count in the rows `kept`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A feature with its column of every split.
+
+    Attributes:
+      feature: fitted on the training split, or that of a run.
+      columns: by split.
+      digest: a hash of the content, or, where that is not kept in memory, of what decides it; empty
+        where `start` and the columns' `content` are to be hashed.
+      start: text of what the feature was fitted to.
+      notes: lines for the user.
+      where: where the arrays are kept.
+      is_whole: the digest is that of the data set, so that it covers the other columns too.
+    """
+
+    feature: Feature
+    columns: Mapping[str, EncodedColumn]
+    digest: str = ""
+    start: str = ""
+    notes: list[str] = dataclasses.field(default_factory=list)
+    where: str = ""
+    is_whole: bool = False
+
+
+class FeatureBase:
+    """Defaults of all features."""
+
+    kind: ClassVar[str] = ""
+    given: ClassVar[str] = "line"
+    key: ClassVar[str] = "text"
+    """What an answer calls what it was given."""
+
+    @classmethod
+    def open_all(
+        cls,
+        configs: Mapping[str, Any],
+        sources: Mapping[str, ColumnSource],
+        saved: Mapping[str, Any],
+        affixes: Mapping[str, tuple[str, ...]],
+    ) -> dict[str, Opened]:
+        """Opens the columns of all roles that are of this kind.
+
+        Args:
+          configs: settings by role.
+          sources: columns by role.
+          saved: features of a run by role, to be used instead of fitted ones; may be empty.
+          affixes: by role, tokens that the task adds after the vocabulary.
+        """
+        del affixes
+        return {
+            role: cls.open(config, sources[role], saved.get(role))
+            for role, config in configs.items()
+        }
+
+    @classmethod
+    def open(cls, config: Any, source: ColumnSource, saved: Any) -> Opened:
+        """Fits the feature on the training split unless `saved` has it, and encodes the column."""
+        raise NotImplementedError
+
+    @property
+    def input(self) -> Any:
+        """What a model reads of it."""
+        raise TypeError(f"no model reads a feature of kind {self.kind}")
+
+    is_aligned: ClassVar[bool] = False
+    """Whether it has as many steps as the inputs."""
+
+    def check(
+        self, column: Any, split: str, field: str, locate: Callable[[int], str]
+    ) -> list[str]:
+        """Lines for the user about a column.
+
+        Args:
+          field: the section of the config.
+          locate: says where a row comes from.
+
+        Raises:
+          UserError: a row is at fault.
+        """
+        del column, split, field, locate
+        return []
+
+    def check_kept(
+        self, column: Any, kept: np.ndarray, split: str, field: str, fresh: bool
+    ) -> list[str]:
+        """The same about the rows that are used; `fresh` where the feature was fitted on them."""
+        del column, kept, split, field, fresh
+        return []
+
+    def facts(self, encoded: Any) -> dict[str, Any]:
+        """What an answer says about an input beside the answer."""
+        del encoded
+        return {}
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, for features that have some."""
+        raise TypeError(f"a feature of kind {self.kind} has no classes")
+
+
+def power_of_two(length: int, limit: int | None = None) -> int:
+    """A width for `length` steps out of few different ones, at most `limit`."""
+    width = max(_LEAST_WIDTH, 1 << (length - 1).bit_length())
+    return width if limit is None else min(width, limit)
+
+
+def scatter_rows(
+    flat: np.ndarray, offsets: np.ndarray, lengths: np.ndarray, chosen: np.ndarray, width: int
+) -> np.ndarray:
+    """Rows of a ragged array side by side, [b, width, ...], zero where nothing is.
+
+    Args:
+      flat: all steps of all rows, [N, ...].
+      offsets: row i begins at flat[offsets[i]].
+      lengths: steps taken of each row, at most `width`.
+      chosen: row numbers [b]; PADDING makes an empty row.
+    """
+    rows = np.zeros((len(chosen), width, *flat.shape[1:]), flat.dtype)
+    real = np.flatnonzero(chosen >= 0)
+    at = chosen[real]
+    place = ranges(real * width, lengths[at])
+    rows.reshape(-1, *flat.shape[1:])[place] = flat[ranges(offsets[at], lengths[at])]
+    return rows
+
+
+def segments_of(lengths: np.ndarray, chosen: np.ndarray, width: int) -> np.ndarray:
+    """Segment ids [b, width] int32: 1 at the steps of a row, 0 at padding."""
+    steps = np.where(chosen >= 0, lengths[np.maximum(chosen, 0)], 0)
+    return (np.arange(width)[None] < steps[:, None]).astype(np.int32)
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Returns starts[i], starts[i] + 1, .., starts[i] + lengths[i] - 1 for all i, joined."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)

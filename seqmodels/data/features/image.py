@@ -1,0 +1,243 @@
+"""`image`: images of one size, with pixels from -1 to 1.
+
+Images that take time to decode are decoded once, and kept in the store, where all of them fit into
+4 GiB; of larger sets each batch decodes its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from seqmodels.config.errors import UserError
+from seqmodels.config.features import ImageConfig
+from seqmodels.data import store
+from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
+from seqmodels.data.image_file import read_image, resize, to_channels
+from seqmodels.protocols import Part
+from seqmodels.types import ImageInput
+
+MEAN, DEVIATION = 0.5, 0.5
+"""With these ViT was published: pixels in [-1, 1]."""
+MAX_ARRAY_BYTES = 4 << 30
+"""Of all splits together; more is decoded batch by batch."""
+_CHUNK = 256  # images decoded at once
+_SHADES = " .:-=+*#%@"
+_MOST_COLUMNS = 48
+
+
+class Image(FeatureBase):
+    """The form of the images.
+
+    Args:
+      config: size and channels.
+      image: what a model reads.
+    """
+
+    kind: ClassVar[str] = "image"
+    given: ClassVar[str] = "file"
+    key: ClassVar[str] = "file"
+
+    def __init__(self, config: ImageConfig, image: ImageInput) -> None:
+        self.config, self.image = config, image
+
+    @property
+    def input(self) -> ImageInput:
+        """Height, width and channels."""
+        return self.image
+
+    @classmethod
+    def open(cls, config: ImageConfig, source: ColumnSource, saved: Image | None) -> Opened:
+        """Finds the form of the images, and decodes them where that pays.
+
+        Raises:
+          UserError: an image cannot be read, has another size than the others, or the run was
+            trained on others.
+        """
+        splits = source.splits()
+        image = _find_form(config, splits["train"], source)
+        if saved is not None and saved.image != image:
+            raise UserError(
+                f"{source.field}: {describe(image)}; the run was trained on {describe(saved.image)}"
+            )
+        feature = cls(config, image)
+        as_stored = all(column.shape == dataclasses.astuple(image) for column in splits.values())
+        digest = source.dataset.fingerprint()
+        if not as_stored:
+            digest = hashlib.sha256(f"{digest} {dataclasses.astuple(image)}".encode()).hexdigest()
+        lazy = {split: EncodedImages(_Lazy(column, image)) for split, column in splits.items()}
+        size = math.prod(dataclasses.astuple(image)) * sum(map(len, splits.values()))
+        if size > MAX_ARRAY_BYTES or all(column.is_generated for column in splits.values()):
+            return Opened(feature, lazy, digest, is_whole=True)
+        where = store.place(source.cache, "images", [digest, source.column])
+        entry = store.open_arrays(
+            source.cache, where, lambda: ({n: _read_all(c.images) for n, c in lazy.items()}, {})
+        )
+        columns = {split: EncodedImages(_Stored(entry.arrays[split])) for split in splits}
+        return Opened(feature, columns, digest, where=str(where), is_whole=True)
+
+    def read(self, given: str) -> UInt8[np.ndarray, "H W C"]:
+        """Pixels of a file, resized; raises UserError where it is not an image."""
+        return read_image(Path(given), self.image)
+
+    def batch(self, encoded: Sequence[np.ndarray], rows: int) -> Part:
+        """Rows of pixels."""
+        pixels = np.zeros((rows, *encoded[0].shape), np.uint8)
+        pixels[: len(encoded)] = encoded
+        mask = (np.arange(rows) < len(encoded)).astype(np.float32)
+        return Part(normalize(pixels), None, mask)
+
+    def show(self, values: np.ndarray, segment_ids: np.ndarray | None) -> str:
+        """The image, drawn with characters."""
+        del segment_ids
+        return render(values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `from_json` takes."""
+        return {"kind": self.kind, "image": dataclasses.asdict(self.image)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], config: ImageConfig) -> Image:
+        """Builds what `to_json` wrote."""
+        return cls(config, ImageInput(**values["image"]))
+
+    def summary(self) -> str:
+        """The size."""
+        return describe(self.image)
+
+    def description(self) -> dict[str, Any]:
+        """What a run keeps of it for a person."""
+        return {"image": dataclasses.asdict(self.image)}
+
+
+class EncodedImages:
+    """The images of one split; see `feature.EncodedColumn`."""
+
+    lengths: np.ndarray | None = None
+    num_steps: np.ndarray | None = None
+    unit = "image"
+
+    def __init__(self, images: _Lazy | _Stored) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def part(self, chosen: np.ndarray, width: int | None) -> Part:
+        """Images [b, H, W, C] float32; an empty row is 0."""
+        del width
+        real = chosen >= 0
+        images = np.zeros((len(chosen), *self.images.shape), np.float32)
+        images[real] = normalize(self.images.read(chosen[real]))
+        return Part(images, None, real.astype(np.float32))
+
+    def content(self, kept: np.ndarray) -> list[np.ndarray]:
+        """Nothing: what decides the images is hashed."""
+        del kept
+        return []
+
+    def sizes(self, kept: np.ndarray) -> dict[str, int]:
+        """Nothing to count beside the rows."""
+        del kept
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stored:
+    """Images that were decoded."""
+
+    pixels: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.pixels.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def read(self, at: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n H W C"]:
+        return np.asarray(self.pixels[at])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Lazy:
+    """Images that are decoded, or drawn, when they are asked for."""
+
+    column: Any
+    image: ImageInput
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return dataclasses.astuple(self.image)
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    def read(self, at: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n H W C"]:
+        found = self.column.read(at)
+        if isinstance(found, np.ndarray) and found.shape[1:] == self.shape:
+            return found
+        height, width, channels = self.shape
+        return np.stack([resize(to_channels(one, channels), height, width) for one in found])
+
+
+def _find_form(config: ImageConfig, column: Any, source: ColumnSource) -> ImageInput:
+    """The size and channels of all images; those of the first where the column does not say."""
+    height, width, channels = column.shape
+    if config.size is not None:
+        height = width = config.size
+    elif height is None or width is None:
+        sizes = {found.shape[:2] for found in _sample(column)}
+        if len(sizes) > 1:
+            shown = " and ".join(f"{h} x {w}" for h, w in sorted(sizes)[:2])
+            raise UserError(
+                f"{source.field}: images differ in size ({shown}); data.{source.role}.size resizes "
+                "them"
+            )
+        ((height, width),) = sizes
+    return ImageInput(height, width, config.channels or channels)
+
+
+def _sample(column: Any) -> list[np.ndarray]:
+    """All images of a column, a chunk in memory at a time; their sizes are compared."""
+    return [
+        found[:, :, :1]
+        for first in range(0, len(column), _CHUNK)
+        for found in column.read(np.arange(first, min(first + _CHUNK, len(column))))
+    ]
+
+
+def _read_all(images: Any) -> UInt8[np.ndarray, "n H W C"]:
+    pixels = np.zeros((len(images), *images.shape), np.uint8)
+    for first in range(0, len(images), _CHUNK):
+        at = np.arange(first, min(first + _CHUNK, len(images)))
+        pixels[at] = images.read(at)
+    return pixels
+
+
+def describe(image: ImageInput) -> str:
+    """The size in words."""
+    return f"images of {image.height} x {image.width} x {image.channels}"
+
+
+def normalize(pixels: UInt8[np.ndarray, "b H W C"]) -> Float[np.ndarray, "b H W C"]:
+    """Bytes as float32: (x / 255 - mean) / deviation."""
+    return ((pixels.astype(np.float32) / 255.0) - MEAN) / DEVIATION
+
+
+def render(image: Float[np.ndarray, "H W C"]) -> str:
+    """An image of normalized values as characters, dark to bright; small enough for a terminal."""
+    gray = np.clip(image.mean(axis=-1) * DEVIATION + MEAN, 0.0, 1.0)
+    height, width = gray.shape
+    columns = min(width, _MOST_COLUMNS)
+    rows = max(1, round(columns * height / width / 2))  # a character is twice as high as wide
+    down, right = np.arange(rows) * height // rows, np.arange(columns) * width // columns
+    shades = np.rint(gray[down[:, None], right[None]] * (len(_SHADES) - 1)).astype(int)
+    return "\n".join("".join(_SHADES[shade] for shade in line) for line in shades)
