@@ -176,116 +176,134 @@ DATA: dict[str, Entry] = {
     ),
 }
 
-DATASETS: dict[str, Entry] = {
-    "python_docs": Entry(
+
+@dataclasses.dataclass(frozen=True)
+class DatasetEntry:
+    """A registered data set.
+
+    Attributes:
+      implementation: 'module:Class' of a `datasets.dataset.Dataset`.
+      summary: one line for `launch.py list`.
+      columns: names of its columns; None where the user or the catalog chooses them.
+      options: the optional fields of the data config that it reads.
+    """
+
+    implementation: str
+    summary: str
+    columns: tuple[str, ...] | None
+    options: tuple[str, ...] = ()
+
+
+_OWN_FILES = (
+    *("path", "train_path", "validation_path", "test_path"),
+    *("validation_fraction", "test_fraction"),
+)
+DATASETS: dict[str, DatasetEntry] = {
+    "python_docs": DatasetEntry(
         "seqmodels.data.datasets.python_docs:PythonDocs",
-        "seqmodels.config.data:TextDataConfig",
-        "built in: the language reference that every CPython carries",
+        "built in: the language reference that is part of every CPython",
+        ("text",),
     ),
-    "python_source": Entry(
+    "python_source": DatasetEntry(
         "seqmodels.data.datasets.python_source:PythonSource",
-        "seqmodels.config.data:TextDataConfig",
         "built in: the standard library's .py files, 11 million characters",
+        ("text",),
     ),
-    "text_file": Entry(
+    "text_file": DatasetEntry(
         "seqmodels.data.datasets.text_file:TextFile",
-        "seqmodels.config.data:TextDataConfig",
-        "your own UTF-8 files (data.path, or one path a split)",
+        "your own UTF-8 files (data.path, or one path per split)",
+        ("text",),
+        _OWN_FILES,
     ),
-    "wikitext2": Entry(
+    "wikitext2": DatasetEntry(
         "seqmodels.data.datasets.wikitext2:WikiText2",
-        "seqmodels.config.data:TextDataConfig",
         "WikiText-2, cut into words: data.path, or `prepare` downloads it",
+        ("text",),
+        ("path",),
     ),
-    "scales": Entry(
+    "scales": DatasetEntry(
         "seqmodels.data.datasets.scales:Scales",
-        "seqmodels.config.data:TextDataConfig",
-        "built in: scales and jigs in ABC, made by rule",
+        "built in: scales and jigs in ABC notation, made by rule",
+        ("text",),
     ),
-    "irish_abc": Entry(
+    "irish_abc": DatasetEntry(
         "seqmodels.data.datasets.irish_abc:IrishABC",
-        "seqmodels.config.data:TextDataConfig",
         "804 Irish tunes in ABC (MIT 6.S191): data.path, or `prepare` downloads it",
+        ("text",),
+        ("path",),
     ),
-    "abc_file": Entry(
+    "abc_file": DatasetEntry(
         "seqmodels.data.datasets.abc_file:ABCFile",
-        "seqmodels.config.data:TextDataConfig",
-        "your own ABC files, split by tune (data.path, or one path a split)",
+        "your own ABC files, split by tune (data.path, or one path per split)",
+        ("text",),
+        _OWN_FILES,
     ),
-    "tfds": Entry(
-        "seqmodels.data.datasets.catalog:Catalog",
-        "seqmodels.config.data:TextDataConfig",
-        "tfds:NAME, text of a TFDS catalog data set in array_record form",
-    ),
-    "shapes": Entry(
-        "seqmodels.data.datasets.shapes:Shapes",
-        "seqmodels.config.images:ImagesDataConfig",
-        "built in: circles, squares, triangles and crosses on noise",
-    ),
-    "tfds_images": Entry(
-        "seqmodels.data.datasets.catalog_images:CatalogImages",
-        "seqmodels.config.images:ImagesDataConfig",
-        "tfds_images:NAME, classified images of a TFDS catalog data set in array_record form",
-    ),
-    "dates": Entry(
+    "dates": DatasetEntry(
         "seqmodels.data.datasets.dates:Dates",
-        "seqmodels.config.data:PairsDataConfig",
-        "built in: written dates and what they are in ISO 8601",
+        "built in: written dates and the same dates in ISO 8601",
+        ("source", "target"),
     ),
-    "numbers": Entry(
+    "numbers": DatasetEntry(
         "seqmodels.data.datasets.numbers:Numbers",
-        "seqmodels.config.data:PairsDataConfig",
-        "built in: numbers in words and what they are in digits",
+        "built in: numbers in words and the same numbers in digits",
+        ("source", "target"),
     ),
-    "multi30k": Entry(
+    "multi30k": DatasetEntry(
         "seqmodels.data.datasets.multi30k:Multi30k",
-        "seqmodels.config.data:PairsDataConfig",
         "captions in English, German and French: data.path, or `prepare` downloads it",
+        ("en", "de", "fr"),
+        ("path",),
     ),
-    "parallel_text": Entry(
+    "parallel_text": DatasetEntry(
         "seqmodels.data.datasets.parallel_text:ParallelText",
-        "seqmodels.config.data:PairsDataConfig",
-        "your own pairs: two UTF-8 files, line by line",
+        "your own parallel texts, line by line: one UTF-8 file per column",
+        None,
+        _OWN_FILES,
     ),
-    "pairs_file": Entry(
-        "seqmodels.data.datasets.pairs_file:PairsFile",
-        "seqmodels.config.data:PairsDataConfig",
-        "your own pairs: CSV or TSV files with named columns",
-    ),
-    "tfds_pairs": Entry(
-        "seqmodels.data.datasets.catalog_pairs:CatalogPairs",
-        "seqmodels.config.data:PairsDataConfig",
-        "tfds_pairs:NAME, two texts of a TFDS catalog data set in array_record form",
-    ),
-    "order_sentences": Entry(
+    "order_sentences": DatasetEntry(
         "seqmodels.data.datasets.order_sentences:OrderSentences",
-        "seqmodels.config.labelled:LabelledTextDataConfig",
-        "built in: praise and blame that turn on order and negation",
+        "built in: praise and blame that depend on order and negation",
+        ("text", "label"),
     ),
-    "stories": Entry(
+    "stories": DatasetEntry(
         "seqmodels.data.datasets.stories:Stories",
-        "seqmodels.config.labelled:LabelledTextDataConfig",
-        "built in: little stories with a question, answered by a place",
+        "built in: short stories with a question whose answer is a place",
+        ("text", "label"),
     ),
-    "rotten_tomatoes": Entry(
+    "rotten_tomatoes": DatasetEntry(
         "seqmodels.data.datasets.sentiment:RottenTomatoes",
-        "seqmodels.config.labelled:LabelledTextDataConfig",
         "MR, sentences of film reviews: data.path, or `prepare` downloads it",
+        ("text", "label"),
+        ("path", "fold"),
     ),
-    "sst2": Entry(
+    "sst2": DatasetEntry(
         "seqmodels.data.datasets.sentiment:SST2",
-        "seqmodels.config.labelled:LabelledTextDataConfig",
         "SST-2, whole sentences of film reviews: data.path, or `prepare` downloads it",
+        ("text", "label"),
+        ("path",),
     ),
-    "labelled_file": Entry(
-        "seqmodels.data.datasets.labelled_file:LabelledFile",
-        "seqmodels.config.labelled:LabelledTextDataConfig",
-        "your own texts and their classes: CSV or TSV files with named columns",
+    "shapes": DatasetEntry(
+        "seqmodels.data.datasets.shapes:Shapes",
+        "built in: circles, squares, triangles and crosses on noise; shapes:SIZE",
+        ("image", "label"),
     ),
-    "tfds_labelled": Entry(
-        "seqmodels.data.datasets.catalog_labelled:CatalogLabelled",
-        "seqmodels.config.labelled:LabelledTextDataConfig",
-        "tfds_labelled:NAME, a text and a class of a TFDS catalog data set in array_record form",
+    "folder": DatasetEntry(
+        "seqmodels.data.datasets.folder:Folder",
+        "your own images, in one subfolder per class",
+        ("image", "label"),
+        _OWN_FILES,
+    ),
+    "table": DatasetEntry(
+        "seqmodels.data.datasets.table:Table",
+        "your own table: a CSV, TSV or JSONL file with named columns",
+        None,
+        _OWN_FILES,
+    ),
+    "tfds": DatasetEntry(
+        "seqmodels.data.datasets.catalog:Catalog",
+        "tfds:NAME, a TFDS catalog data set in array_record form",
+        None,
+        ("tfds_data_dir", "train_split", "validation_split", "test_split"),
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,24 +20,37 @@ _DEEP = ("I", "F")  # I;16, I;16B and so on too
 
 
 def read_image(path: Path, image: ImageInput) -> UInt8[np.ndarray, "H W C"]:
-    """Reads an image, resized (bilinear, whatever its proportions) and with the channels asked for.
+    """Reads an image, resized and with the channels asked for.
 
     Raises:
-      UserError: it cannot be read, is no image, has more than 8 bits a channel, or `image` has
-        channels that no file gives.
+      UserError: see `read_pixels`.
+    """
+    return resize(read_pixels(path, image.channels), image.height, image.width)
+
+
+def read_pixels(source: Path | IO[bytes], channels: int) -> UInt8[np.ndarray, "h w C"]:
+    """Reads an image at its own size, with the channels asked for.
+
+    Args:
+      source: a file, or its content.
+      channels: 1 for gray, 3 for colors.
+
+    Raises:
+      UserError: it cannot be read, is no image, has more than 8 bits a channel, or no file gives
+        that many channels. The message does not name the file.
     """
     from PIL import Image, UnidentifiedImageError
 
-    if image.channels not in _MODES:
-        raise UserError(f"the run reads {image.channels} channels; of a file 1 or 3 can be read")
+    if channels not in _MODES:
+        raise UserError(f"the run reads {channels} channels; of a file 1 or 3 can be read")
     try:
-        # A warning about a damaged tag tells no file; what matters is raised.
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
+        # A warning about a damaged tag does not name the file; what matters is raised.
+        with warnings.catch_warnings(action="ignore"), Image.open(source) as opened:
             if opened.mode.startswith(_DEEP):  # Pillow would clip them at 255
                 raise UserError(
                     f"has more than 8 bits a channel (mode {opened.mode}); save it in 8"
                 )
-            picture = opened.convert(_MODES[image.channels])
+            picture = opened.convert(_MODES[channels])
     except UserError:
         raise
     except UnidentifiedImageError:
@@ -45,7 +59,17 @@ def read_image(path: Path, image: ImageInput) -> UInt8[np.ndarray, "H W C"]:
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UserError(f"cannot be read ({' '.join(reason.split())})") from None
-    size = (image.width, image.height)
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(picture).reshape(image.height, image.width, image.channels)
+    return np.asarray(picture).reshape(picture.height, picture.width, channels)
+
+
+def resize(
+    pixels: UInt8[np.ndarray, "h w C"], height: int, width: int
+) -> UInt8[np.ndarray, "H W C"]:
+    """Returns an image of 1 or 3 channels at another size: bilinear, whatever its proportions."""
+    from PIL import Image
+
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(height, width, pixels.shape[2])

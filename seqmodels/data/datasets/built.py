@@ -1,4 +1,4 @@
-"""Texts that are at hand, as TFDS data sets in array_record form: no TensorFlow, no network."""
+"""Local texts as TFDS data sets in array_record form: no TensorFlow, no network."""
 
 from __future__ import annotations
 
@@ -12,24 +12,30 @@ from typing import Any, ClassVar
 import filelock
 import tensorflow_datasets as tfds
 
-from seqmodels.data.datasets.source import Documents, hash_documents, quiet
+from seqmodels.data.datasets.dataset import (
+    SPLITS,
+    BuiltInDataset,
+    Documents,
+    Splits,
+    hash_documents,
+)
+from seqmodels.data.datasets.prepared import quiet
 
-SPLITS = ("train", "validation", "test")
 MIN_PARAGRAPH = 60
-"""Characters from which a paragraph is long enough that to share it is to leak it."""
+"""Characters from which a paragraph is so long that sharing it between splits is a leak."""
 
 
 class BuiltText(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """One example a document, in order.
+    """One example per document, in order.
 
     Args:
-      documents: what it is made of.
-      key: a hash of them, which the name of the config carries: they may change from one Python to
+      documents: its content.
+      key: a hash of them, which is part of the config's name: they may change from one Python to
         the next. None = `hash_documents`.
 
     Attributes:
-      about: what it is, in a line.
-      unit: what a document is, in a word.
+      about: a line that describes it.
+      unit: a word for its documents.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -59,16 +65,16 @@ class BuiltText(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield index, {"text": text}
 
 
-class BuiltSource:
-    """A `TextSource` that builds its data set once, and again where it is damaged.
+class BuiltSource(BuiltInDataset):
+    """Documents as the column `text`, built as a TFDS data set once, and again where it is damaged.
 
     Args:
-      builder: which.
+      builder: of the TFDS data set.
       key: its fingerprint.
-      make: returns the documents to build it of.
-      is_right: whether documents that were read back are those.
+      make: returns the documents to build it from.
+      is_right: whether documents that were read back are the same.
       description: what and where, for a person.
-      data_dir: where data sets are prepared.
+      data_dir: directory of prepared data sets.
     """
 
     def __init__(
@@ -87,18 +93,22 @@ class BuiltSource:
         """Returns the key."""
         return self._key
 
+    def splits(self) -> Splits:
+        """Returns the documents of each split."""
+        return {split: {"text": texts} for split, texts in self.documents().items()}
+
     def documents(self) -> Documents:
-        """Returns what was built, building it first where it is not there, or damaged."""
+        """Returns the documents, building the data set first where it is missing or damaged."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self._data_dir / f"{self._builder.name}.lock"):
-            # Whatever a damaged file makes TFDS raise: the text can be had, so it is written again.
+            # Whatever TFDS raises for a damaged file: the text is here to be written again.
             with contextlib.suppress(Exception):
                 found = self._read()
                 if self._is_right(found):
                     return found
             documents = self._make()
             with quiet():
-                # One that saw the damaged data set would keep to what it saw.
+                # A builder that saw the damaged data set would keep what it saw.
                 shutil.rmtree(self._open(documents).data_path, ignore_errors=True)
                 builder = self._open(documents)
                 download = tfds.download.DownloadConfig(try_download_gcs=False)
@@ -128,7 +138,7 @@ def paragraphs(text: str) -> set[str]:
 def hold_out(
     texts: Mapping[str, str], wanted: Mapping[str, set[str]]
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Deals whole texts out to train, validation and test.
+    """Assigns whole texts to train, validation and test.
 
     A text that is to be held out but shares a paragraph with another split is trained on instead.
 

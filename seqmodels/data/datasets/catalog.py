@@ -1,87 +1,188 @@
-"""`tfds:NAME`: text of a TFDS catalog data set, prepared in array_record form."""
+"""`tfds:NAME`: features of a TFDS catalog data set, prepared in array_record form, as columns."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
+import functools
+import io
 from typing import Any
 
-from seqmodels.config.data import TextDataConfig
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.datasets import prepared
-from seqmodels.data.datasets.source import Documents, TextSource, quiet
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
+from seqmodels.data.datasets.prepared import Prepared, quiet
+from seqmodels.data.image_file import read_pixels
 
-_CHUNK = 4096  # examples read in one call
 
+class Catalog(BuiltInDataset):
+    """The examples of a split, in order. For NAME see `prepared`.
 
-class Catalog:
-    """The examples of a split, in order, are its documents. For NAME see `prepared`.
+    A column is a feature: text, a class or an image. Several text features separated by commas are
+    one column of texts with one line per feature. Where the texts of a split are one stream, a text
+    is kept exactly; otherwise white space around it is removed and it must not be empty.
 
-    With several features a document is their texts, a line each; with one it is that text, exactly.
+    Raises:
+      UserError: the data set is not prepared (the line says how to).
     """
 
-    @classmethod
-    def source(cls, config: TextDataConfig, cache: Path) -> TextSource:
-        """Returns the prepared data set that `config` names.
-
-        Raises:
-          UserError: it is not prepared (the line says how to).
-        """
-        del cache
-        return _CatalogSource(config)
+    def __init__(self, config: DataConfig) -> None:
+        self._columns, self._is_stream = config.columns(), config.streams()
+        self._set = Prepared(config)
+        self.description = f"{self._set.name} in {self._set.directory}"
 
     @classmethod
-    def prepare(cls, config: TextDataConfig) -> None:
+    def open(cls, config: DataConfig) -> Catalog:
+        return cls(config)
+
+    @classmethod
+    def prepare(cls, config: DataConfig) -> None:
         """Has TFDS download and prepare the data set unless it is there; see `prepared.prepare`."""
         prepared.prepare(config)
 
-
-class _CatalogSource:
-    def __init__(self, config: TextDataConfig) -> None:
-        self._feature = config.feature
-        self._names = [name.strip() for name in config.feature.split(",")]
-        self._set = prepared.Prepared(config)
-        self.description = f"{self._set.name} in {self._set.directory}"
-
     def fingerprint(self) -> str:
-        return self._set.fingerprint(self._names)
+        names = [_parts(name) for name in self._columns.values()]
+        return self._set.fingerprint([self._is_stream, names])
 
-    def documents(self) -> Documents:
+    def splits(self) -> Splits:
+        import tensorflow_datasets as tfds
+
+        for field, name in self._columns.items():
+            self._check(field, name)
+        # Only the images that are asked for are decoded, when they are read.
+        kind, skip = tfds.features.Image, tfds.decode.SkipDecoding()
+        images = {name: skip for name, of in self._features.items() if isinstance(of, kind)}
         with quiet():
-            builder = self._set.open()
-            self._check_features(builder.info.features)
-            examples = self._set.examples(builder)
-            return {split: self._read(*found) for split, found in examples.items()}
+            found = self._set.examples(self._builder, decoders=images or None)
+            return {split: self._read(*of) for split, of in found.items()}
 
-    def _check_features(self, features: Any) -> None:
-        from tensorflow_datasets.core.features import Text
+    def classes(self, column: str) -> tuple[str, ...] | None:
+        from tensorflow_datasets.core.features import ClassLabel
 
-        field, where = f"data.feature={self._feature}", self._set.name
-        # TFDS keeps no order of its own.
-        text = sorted(n for n, feature in features.items() if isinstance(feature, Text))
-        for name in self._names:
-            if name not in features:
-                choices = suggest(name, text) if text else ""
-                raise UserError(f"{field}: {where} has {', '.join(sorted(features))}{choices}")
-            if name not in text:
-                known = ", ".join(text) or "none"
-                raise UserError(f"{field}: {name} is not text; text in {where}: {known}")
+        feature = self._features.get(column)
+        return tuple(map(str, feature.names)) if isinstance(feature, ClassLabel) else None
 
-    def _read(self, field: str, examples: Any) -> list[str]:
-        texts = []
-        for first in range(0, len(examples), _CHUNK):
-            numbers = list(range(first, min(first + _CHUNK, len(examples))))
-            # One call a chunk: a call an example takes six times as long.
-            found = zip(numbers, examples.__getitems__(numbers), strict=True)
-            texts += [self._document(field, index, example) for index, example in found]
-        if not any(text.strip() for text in texts):
-            raise UserError(f"{field}: {self._set.name} has no text there")
-        return texts
+    def locate(self, split: str, row: int) -> str:
+        return f"example {row} of the {split} split of {self._set.name}"
 
-    def _document(self, field: str, index: int, example: Any) -> str:
-        try:
-            parts = [example[name].decode("utf-8") for name in self._names]
-        except UnicodeDecodeError as error:
+    @functools.cached_property
+    def _builder(self) -> Any:
+        with quiet():
+            return self._set.open()
+
+    @functools.cached_property
+    def _features(self) -> dict[str, Any]:
+        return dict(self._builder.info.features.items())
+
+    def _check(self, field: str, name: str) -> None:
+        """Raises UserError where a column is not in the data set, or of no kind that is read."""
+        from tensorflow_datasets.core.features import ClassLabel, Image, Text
+
+        only_text = self._is_stream or len(_parts(name)) > 1
+        kinds = (Text,) if only_text else (Text, ClassLabel, Image)
+        known = sorted(n for n, feature in self._features.items() if isinstance(feature, kinds))
+        where = self._set.name
+        for part in _parts(name):
+            if part not in self._features:
+                choices = suggest(part, known) if known else ""
+                found = ", ".join(sorted(self._features))
+                raise UserError(f"{field}={name}: {where} has {found}{choices}")
+            if part not in known:
+                what = "text" if only_text else "text, a class or an image"
+                raise UserError(
+                    f"{field}={name}: {part} is not {what}; {what} in {where}: "
+                    f"{', '.join(known) or 'none'}"
+                )
+
+    def _read(self, field: str, examples: Any) -> dict[str, Any]:
+        """The columns of a split, which `field` names."""
+        from tensorflow_datasets.core.features import ClassLabel, Image
+
+        if not len(examples):
+            raise UserError(f"{field}: {self._set.name} has no example there")
+        names = list(dict.fromkeys(self._columns.values()))
+        kinds = {name: self._features.get(name) for name in names}
+        images = [name for name in names if isinstance(kinds[name], Image)]
+        read = {
+            name: self._read_class if isinstance(kinds[name], ClassLabel) else self._read_text
+            for name in names
+            if name not in images
+        }
+        columns: dict[str, Any] = {name: [] for name in read}
+        for where, example in self._set.rows(field, examples) if read else ():
+            for name, column in columns.items():
+                column.append(read[name](example, name, where))
+        for name, column in columns.items():
+            if isinstance(kinds[name], ClassLabel):
+                columns[name] = np.array(column, np.int32)
+            elif not any(text.strip() for text in column):
+                raise UserError(f"{field}: {self._set.name} has no text there")
+        return columns | {name: self._open_images(field, name, examples) for name in images}
+
+    def _read_class(self, example: Any, name: str, where: str) -> int:
+        number = int(example[name])
+        if not 0 <= number < len(self._features[name].names):
             raise UserError(
-                f"{field}: example {index} of {self._set.name} is not UTF-8 at byte {error.start}"
-            ) from None
-        return parts[0] if len(parts) == 1 else "".join(f"{part}\n" for part in parts)
+                f"{where} has no class but {number}: a split without classes cannot be used "
+                "(data.test_split may be none)"
+            )
+        return number
+
+    def _read_text(self, example: Any, name: str, where: str) -> str:
+        texts = [prepared.read_text(example[part], where) for part in _parts(name)]
+        text = texts[0] if len(texts) == 1 else "".join(f"{text}\n" for text in texts)
+        if self._is_stream:
+            return text
+        if not text.strip():
+            raise UserError(f"{where} has no {name}")
+        return text.strip()
+
+    def _open_images(self, field: str, name: str, examples: Any) -> _Images:
+        feature = self._features[name]
+        height, width, channels = feature.shape
+        if channels is None:
+            channels = 3
+        if feature.np_dtype != np.uint8 or channels not in (1, 3):
+            raise UserError(
+                f"{field}: {name} of {self._set.name} has images of {channels} channels of "
+                f"{np.dtype(feature.np_dtype)}; 1 or 3 channels of uint8 can be read"
+            )
+        return _Images(examples, name, (height, width, channels), f"{field}: {self._set.name}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Images:
+    """Images that are decoded when they are read.
+
+    Attributes:
+      examples: of a split.
+      name: of the feature.
+      shape: height, width and channels; None where the data set does not state them.
+      where: for errors.
+    """
+
+    examples: Any
+    name: str
+    shape: tuple[int | None, int | None, int]
+    where: str
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def read(self, at: Int[np.ndarray, " n"]) -> list[UInt8[np.ndarray, "H W C"]]:
+        """Returns the images of these rows; raises UserError where one cannot be read."""
+        rows, images = at.tolist(), []
+        for row, example in zip(rows, self.examples.__getitems__(rows), strict=True):
+            try:
+                images.append(read_pixels(io.BytesIO(example[self.name]), self.shape[2]))
+            except UserError as error:
+                raise UserError(f"{self.where}, image {row}: {error}") from None
+        return images
+
+
+def _parts(name: str) -> list[str]:
+    """Features of a column."""
+    return [part.strip() for part in name.split(",")]

@@ -1,4 +1,4 @@
-"""`dates`: written dates and what they are in ISO 8601. Built in; reads no file."""
+"""`dates`: written dates and their ISO 8601 form. Built in; reads no file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import hashlib
 
 import numpy as np
 
-from seqmodels.config.data import PairsDataConfig
 from seqmodels.data import order
-from seqmodels.data.datasets.pair_source import Pairs, PairSource
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 
 FIRST, LAST = datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)
 """A year of two digits means the one in these hundred."""
@@ -37,40 +36,28 @@ _FORMATS = (
     "{year}/{number:02}/{day:02}",
     "{year}{number:02}{day:02}",
 )
-"""Unambiguous: slashes mean month first unless a year stands there, dots mean day first."""
+"""Unambiguous: slashes mean month first unless a year comes first, dots mean day first."""
 
 
-class Dates:
+class Dates(BuiltInDataset):
     """Pair i of a split is a function of i: a date of the split's, in one of sixteen formats.
 
-    A date belongs to one split, whatever its format: 5 of 100 to validation, 5 to test.
+    Columns: source, target. A date belongs to one split, whatever its format: 5 of 100 to
+    validation, 5 to test.
     """
 
-    @classmethod
-    def source(cls, config: PairsDataConfig) -> PairSource:
-        """Returns the three splits."""
-        del config
-        return _Dates()
-
-    @classmethod
-    def prepare(cls, config: PairsDataConfig) -> None:
-        """Nothing to download."""
-        del config
-
-
-class _Dates:
     description = "dates, made up"
 
     def fingerprint(self) -> str:
         rule = (FIRST, LAST, NUM_PAIRS, _MONTHS, _DAYS, _FORMATS, 1)
         return hashlib.sha256(repr(rule).encode()).hexdigest()
 
-    def pairs(self) -> Pairs:
+    def splits(self) -> Splits:
         days = split_days()
         return {split: _draw(split, days[split], count) for split, count in NUM_PAIRS.items()}
 
-    def name(self, split: str, index: int) -> str:
-        return f"{split} pair {index}"
+    def locate(self, split: str, row: int) -> str:
+        return f"{split} pair {row}"
 
 
 def split_days() -> dict[str, np.ndarray]:
@@ -84,13 +71,13 @@ def split_days() -> dict[str, np.ndarray]:
     }
 
 
-def _draw(split: str, days: np.ndarray, count: int) -> tuple[list[str], list[str]]:
+def _draw(split: str, days: np.ndarray, count: int) -> dict[str, list[str]]:
     draws = order.draw(0, f"dates of {split}", 0, 2 * count).reshape(count, 2)
     chosen = days[draws[:, 0] % np.uint64(len(days))].tolist()
     formats = (draws[:, 1] % np.uint64(len(_FORMATS))).tolist()
     dates = [FIRST + datetime.timedelta(days=day) for day in chosen]
     sources = [write(date, _FORMATS[f]) for date, f in zip(dates, formats, strict=True)]
-    return sources, [date.isoformat() for date in dates]
+    return {"source": sources, "target": [date.isoformat() for date in dates]}
 
 
 def write(date: datetime.date, form: str) -> str:

@@ -6,19 +6,18 @@ their notes; a tune with a character that no other tune has is trained on, so th
 split has all 83.
 
 The file is that of data.path, else of $SEQMODELS_DATA_DIR/data/irish_abc where that exists, else
-what `prepare` downloads. Wherever it comes from, it must be the published one.
+the one that `prepare` downloads. Wherever it comes from, it must be the published one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
-from seqmodels.config.data import TextDataConfig
+from seqmodels.config.data import DataConfig
 from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText
+from seqmodels.data.datasets.dataset import Documents, hash_documents
 from seqmodels.data.datasets.origin import Published
-from seqmodels.data.datasets.source import Documents, TextSource, hash_documents
 from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
 from seqmodels.music.abc_notation import body_of
 
@@ -41,19 +40,20 @@ SPLITS_HASH = "52af3ea90409c6676c89f5b56680994861d05d30e24676de905e2e85c2f4af05"
 
 
 class IrishABC(BuiltText):
-    """One example a tune, in the order of the file."""
+    """One example per tune, in the order of the file. Column: text."""
 
     name = "irish_abc"
     about = "Irish folk tunes in ABC notation, from MIT 6.S191."
     unit = "tunes"
 
     @classmethod
-    def source(cls, config: TextDataConfig, cache: Path) -> TextSource:
-        """Returns the data set, prepared under `cache`.
+    def open(cls, config: DataConfig) -> BuiltSource:
+        """Returns the data set, prepared in the cache.
 
         Raises:
-          UserError: data.path is not the file and no folder that has it.
+          UserError: data.path is neither the file nor a folder that has it.
         """
+        cache = cache_directory(config)
         folder = IRISH_ABC.find(config.path, cache)
         where = str(folder or IRISH_ABC.urls[0])
 
@@ -65,13 +65,13 @@ class IrishABC(BuiltText):
         return BuiltSource(cls, SPLITS_HASH, documents, is_right, where, cache / "tfds")
 
     @classmethod
-    def prepare(cls, config: TextDataConfig) -> None:
+    def prepare(cls, config: DataConfig) -> None:
         """Downloads the file unless it is there."""
         IRISH_ABC.prepare(config.path, cache_directory(config))
 
 
 def split_tunes(tunes: list[str]) -> Documents:
-    """Deals the tunes out; those that alone have a character are trained on."""
+    """Assigns tunes to splits; a tune with a character that no other has is trained on."""
     owners = Counter(symbol for tune in tunes for symbol in set(tune))
     rare = {symbol for symbol, count in owners.items() if count == 1}
     kept = {body_of(tune) for tune in tunes if not rare.isdisjoint(tune)}

@@ -1,19 +1,20 @@
 """`multi30k`: captions of photographs in English, German and French, aligned line by line.
 
-29,000, 1,014 and 1,000 pairs in each of the six directions: train, val and test_2016_flickr of task
+29,000, 1,014 and 1,000 captions in each language: train, val and test_2016_flickr of task
 1 (Elliott et al., 2016, W16-3210; French: Elliott et al., 2017, W17-4718). For research only, as
 Flickr30k. Line i of each language is the translation of line i of the others, so that a split is
-the same captions in every direction.
+the same captions in every language. Columns: en, de, fr.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from seqmodels.config.data import PairsDataConfig
+from seqmodels.config.data import DataConfig
+from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.common import cache_directory
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.origin import Published
-from seqmodels.data.datasets.pair_source import Pairs, PairSource
 
 FILES = {
     "train.en": (1_801_238, "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6"),
@@ -42,50 +43,62 @@ MULTI30K = Published(
     ending=".gz",
 )
 """Not tested against the server."""
+LANGUAGES = ("en", "de", "fr")
 _PARTS = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
 
 
-class Multi30k:
-    """Pairs of data.source_language and data.target_language; only their files are needed."""
+class Multi30k(BuiltInDataset):
+    """Captions in the languages that the config names; only their files are needed.
 
-    @classmethod
-    def source(cls, config: PairsDataConfig) -> PairSource:
-        """Returns the data set; raises UserError where data.path lacks its files."""
-        return _Multi30k(config)
+    Raises:
+      UserError: a column is not a language, or data.path lacks a file.
+    """
 
-    @classmethod
-    def prepare(cls, config: PairsDataConfig) -> None:
-        """Downloads the files unless they are there."""
-        _needed(config).prepare(config.path, cache_directory(config))
-
-
-def _needed(config: PairsDataConfig) -> Published:
-    languages = (config.source_language, config.target_language)
-    return MULTI30K.only(f"{part}.{language}" for part in _PARTS.values() for language in languages)
-
-
-class _Multi30k:
-    def __init__(self, config: PairsDataConfig) -> None:
-        self._languages = (config.source_language.value, config.target_language.value)
-        self._files = _needed(config)
+    def __init__(self, config: DataConfig) -> None:
+        self._languages = _languages(config)
+        self._files = _files(self._languages)
         self._folder = self._files.find(config.path, cache_directory(config))
         where = self._folder or ", ".join(MULTI30K.urls)
-        self.description = f"Multi30k, {' -> '.join(self._languages)}, of {where}"
+        self.description = f"Multi30k ({', '.join(self._languages)}) of {where}"
+
+    @classmethod
+    def open(cls, config: DataConfig) -> Multi30k:
+        return cls(config)
+
+    @classmethod
+    def prepare(cls, config: DataConfig) -> None:
+        """Downloads the files unless they are there."""
+        _files(_languages(config)).prepare(config.path, cache_directory(config))
 
     def fingerprint(self) -> str:
         text = f"{self._files.fingerprint()} {' '.join(self._languages)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def pairs(self) -> Pairs:
+    def splits(self) -> Splits:
         contents = self._files.read(self._folder)
-        splits = {}
-        for split, part in _PARTS.items():
-            source, target = (contents[f"{part}.{language}"] for language in self._languages)
-            splits[split] = (_lines(source), _lines(target))
-        return splits
+        return {
+            split: {
+                language: _lines(contents[f"{part}.{language}"]) for language in self._languages
+            }
+            for split, part in _PARTS.items()
+        }
 
-    def name(self, split: str, index: int) -> str:
-        return f"{_PARTS[split]}.{self._languages[0]}, line {index + 1}"
+    def locate(self, split: str, row: int) -> str:
+        return f"{_PARTS[split]}.{self._languages[0]}, line {row + 1}"
+
+
+def _languages(config: DataConfig) -> list[str]:
+    """Columns that the config names, each once, in its order."""
+    for field, name in config.columns().items():
+        if name not in LANGUAGES:
+            raise UserError(
+                f"{field}={name}: is not a language of Multi30k{suggest(name, LANGUAGES)}"
+            )
+    return list(dict.fromkeys(config.columns().values()))
+
+
+def _files(languages: list[str]) -> Published:
+    return MULTI30K.only(f"{part}.{language}" for part in _PARTS.values() for language in languages)
 
 
 def _lines(content: bytes) -> list[str]:

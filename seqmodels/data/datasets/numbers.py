@@ -1,4 +1,4 @@
-"""`numbers`: numbers in English words and what they are in digits. Built in; reads no file."""
+"""`numbers`: numbers in English words and in digits. Built in; reads no file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import hashlib
 
 import numpy as np
 
-from seqmodels.config.data import PairsDataConfig
 from seqmodels.data import order
-from seqmodels.data.datasets.pair_source import Pairs, PairSource
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 
 END = 1_000_000
 """Numbers are 0 to END - 1."""
@@ -23,38 +22,25 @@ _ALWAYS_TRAINED = 100
 """All other numbers are put together from those below."""
 
 
-class Numbers:
-    """Pair i of a split is a function of i: of a number of digits, each as likely, one number.
+class Numbers(BuiltInDataset):
+    """Pair i of a split is a function of i: a number of digits, all equally likely, then a number.
 
-    A number belongs to one split: 5 of 100 to validation, 5 to test, of those from 100 on. It may
-    come more than once: the held-out numbers of three digits are few.
+    Columns: source, target. A number belongs to one split: 5 of 100 to validation, 5 to test, of
+    those from 100 on. It may occur more than once: the held-out numbers of three digits are few.
     """
 
-    @classmethod
-    def source(cls, config: PairsDataConfig) -> PairSource:
-        """Returns the three splits."""
-        del config
-        return _Numbers()
-
-    @classmethod
-    def prepare(cls, config: PairsDataConfig) -> None:
-        """Nothing to download."""
-        del config
-
-
-class _Numbers:
     description = "numbers, made up"
 
     def fingerprint(self) -> str:
         rule = (END, NUM_PAIRS, _SMALL, _TENS, _ALWAYS_TRAINED, 1)
         return hashlib.sha256(repr(rule).encode()).hexdigest()
 
-    def pairs(self) -> Pairs:
+    def splits(self) -> Splits:
         numbers = split_numbers()
         return {split: _draw(split, numbers[split], count) for split, count in NUM_PAIRS.items()}
 
-    def name(self, split: str, index: int) -> str:
-        return f"{split} pair {index}"
+    def locate(self, split: str, row: int) -> str:
+        return f"{split} pair {row}"
 
 
 def split_numbers() -> dict[str, np.ndarray]:
@@ -68,7 +54,7 @@ def split_numbers() -> dict[str, np.ndarray]:
     }
 
 
-def _draw(split: str, numbers: np.ndarray, count: int) -> tuple[list[str], list[str]]:
+def _draw(split: str, numbers: np.ndarray, count: int) -> dict[str, list[str]]:
     draws = order.draw(0, f"numbers of {split}", 0, 2 * count).reshape(count, 2)
     powers = 10 ** np.arange(1, len(str(END - 1)) + 1)
     bounds = np.concatenate([[0], np.searchsorted(numbers, powers)])
@@ -76,18 +62,18 @@ def _draw(split: str, numbers: np.ndarray, count: int) -> tuple[list[str], list[
     length = lengths[(draws[:, 0] % np.uint64(len(lengths))).astype(np.int64)]
     first, size = bounds[length], np.diff(bounds)[length]
     chosen = numbers[first + (draws[:, 1] % size.astype(np.uint64)).astype(np.int64)].tolist()
-    return [write(number) for number in chosen], [str(number) for number in chosen]
+    return {"source": [write(n) for n in chosen], "target": [str(n) for n in chosen]}
 
 
 def write(number: int) -> str:
     """Writes a number below a million: "forty-two thousand one hundred and seven"."""
     if number >= 1000:
         rest = number % 1000
-        behind = "" if not rest else f" and {write(rest)}" if rest < 100 else f" {write(rest)}"
-        return f"{write(number // 1000)} thousand{behind}"
+        ending = "" if not rest else f" and {write(rest)}" if rest < 100 else f" {write(rest)}"
+        return f"{write(number // 1000)} thousand{ending}"
     if number >= 100:
-        behind = f" and {write(number % 100)}" if number % 100 else ""
-        return f"{_SMALL[number // 100]} hundred{behind}"
+        ending = f" and {write(number % 100)}" if number % 100 else ""
+        return f"{_SMALL[number // 100]} hundred{ending}"
     if number >= 20:
         ones = f"-{_SMALL[number % 10]}" if number % 10 else ""
         return _TENS[number // 10 - 2] + ones

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data import order
-from seqmodels.data.datasets.labelled_source import LabelledSource, LabelledTexts
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 
 CLASSES = ("negative", "positive")
 NUM_SENTENCES = {"train": 20_000, "validation": 1_000, "test": 1_000}
@@ -21,44 +20,33 @@ _ENDINGS = ("", "at all", "to my mind", "if you ask me")
 _NUM_DRAWS = 10
 
 
-class OrderSentences:
+class OrderSentences(BuiltInDataset):
     """Sentence i of a split is a function of i; 2i and 2i + 1 have the same words.
+
+    Columns: text, label.
 
     A sentence speaks of one thing twice, once with a word of praise and once with one of blame, and
     denies one of the two: "the plot was really good , and it was not all that dull at all".
     Its class is what is not denied, or the other one where, in an eighth of the sentences, a clause
     in front denies the whole.
 
-    Sentence 2i + 1 has the words of praise and blame exchanged, so that it means the opposite: what
-    sees words without their order is right half the time. Between "not" and the word that it denies
-    stands a degree, which the other word has too. So neither a word nor two neighbours tell
-    anything of the class by themselves, and no linear map of both does better than chance.
+    Sentence 2i + 1 has the words of praise and blame exchanged, so that it means the opposite: a
+    model that sees words without their order is right half the time. Between "not" and the word
+    that it denies there is a degree, which the other word has too. So neither a word nor two
+    neighbours by themselves depend on the class, and no linear map of both does better than chance.
 
     A pair of words of praise and blame belongs to one split: 5 of the 64 to validation, 5 to test.
     """
 
-    @classmethod
-    def source(cls, config: LabelledTextDataConfig) -> LabelledSource:
-        """Returns the three splits."""
-        del config
-        return _OrderSentences()
-
-    @classmethod
-    def prepare(cls, config: LabelledTextDataConfig) -> None:
-        """Nothing to download."""
-        del config
-
-
-class _OrderSentences:
     description = "sentences of order and negation, made up"
 
     def fingerprint(self) -> str:
         rule = (NUM_SENTENCES, _GOOD, _BAD, _THINGS, _DEGREES, _FLIPS, _PLAIN, _ENDINGS, 1)
         return hashlib.sha256(repr(rule).encode()).hexdigest()
 
-    def read(self) -> LabelledTexts:
+    def splits(self) -> Splits:
         words = split_words()
-        splits = {}
+        splits: Splits = {}
         for split, count in NUM_SENTENCES.items():
             draws = order.draw(0, f"sentences of {split}", 0, (count + 1) // 2 * _NUM_DRAWS)
             made = [
@@ -66,11 +54,15 @@ class _OrderSentences:
                 for numbers in draws.reshape(-1, _NUM_DRAWS)
                 for swap in (False, True)
             ][:count]
-            splits[split] = ([text for text, _ in made], [CLASSES[good] for _, good in made])
-        return LabelledTexts(CLASSES, splits)
+            labels = [CLASSES[good] for _, good in made]
+            splits[split] = {"text": [text for text, _ in made], "label": labels}
+        return splits
 
-    def name(self, split: str, index: int) -> str:
-        return f"{split} sentence {index}"
+    def classes(self, column: str) -> tuple[str, ...] | None:
+        return CLASSES if column == "label" else None
+
+    def locate(self, split: str, row: int) -> str:
+        return f"{split} sentence {row}"
 
 
 def split_words() -> dict[str, list[tuple[str, str]]]:
@@ -85,8 +77,8 @@ def write(words: list[tuple[str, str]], numbers: list[int], swap: bool) -> tuple
 
     Args:
       words: pairs to choose from.
-      numbers: what is chosen, `_NUM_DRAWS` of them.
-      swap: whether the words of praise and blame change their places.
+      numbers: `_NUM_DRAWS` numbers that make the choices.
+      swap: whether the words of praise and blame change places.
     """
     pick = lambda choices, number: choices[number % len(choices)]
     pair, thing = pick(words, numbers[0]), pick(_THINGS, numbers[1])

@@ -1,141 +1,140 @@
-"""`parallel_text`: the user's own pairs, two UTF-8 files; line i of one translates line i."""
+"""`parallel_text`: the user's own UTF-8 files, one per column; line i of each belongs together."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from pathlib import Path
 
-from seqmodels.config.data import PairsDataConfig, TextForm
+from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.pair_source import Pairs, PairSource, bring
+from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits
+from seqmodels.data.datasets.own_files import OwnFiles
 from seqmodels.data.datasets.text_file import find_file, open_or_explain, read_filled
+from seqmodels.data.text_form import lower_words
 
 _log = logging.getLogger(__name__)
-SPLITS = ("train", "validation", "test")
+_MARK = "{column}"
 
 
-class ParallelText:
-    """Lines end with a line feed, or with a carriage return and a line feed; neither is text."""
+class ParallelText(BuiltInDataset):
+    """Files whose paths contain {column}, which becomes the name of each wanted column.
 
-    @classmethod
-    def source(cls, config: PairsDataConfig) -> PairSource:
-        """Returns the files that `config` names.
+    Lines end with a line feed, or with a carriage return and a line feed; neither is text. Files
+    are cut by fractions, the last part is held out; or there are files for each split.
 
-        Raises:
-          UserError: a path leads nowhere, or to more than one file.
-        """
-        return _ParallelText(config)
+    Raises:
+      UserError: the fields contradict each other, or a path does not lead to one file per column.
+    """
 
-    @classmethod
-    def prepare(cls, config: PairsDataConfig) -> None:
-        """Nothing to download."""
-        del config
-
-
-class _ParallelText:
-    def __init__(self, config: PairsDataConfig) -> None:
-        self._fractions = (config.validation_fraction, config.test_fraction)
-        self._whole = config.source_path is not None
-        paths = {"": (config.source_path, config.target_path)}
-        if not self._whole:
-            paths = {
-                "train_": (config.train_source_path, config.train_target_path),
-                "validation_": (config.validation_source_path, config.validation_target_path),
-                "test_": (config.test_source_path, config.test_target_path),
-            }
+    def __init__(self, config: DataConfig) -> None:
+        what = f"UTF-8 files by a path with {_MARK}"
+        self._own = OwnFiles.of(config, what, needs_validation=True)
+        self._names = list(dict.fromkeys(config.columns().values()))
         self._files = {
-            start.removesuffix("_"): (
-                _find(f"{start}source_path", source),
-                _find(f"{start}target_path", target),
-            )
-            for start, (source, target) in paths.items()
-            if source is not None or target is not None
+            field: self._find(f"data.{field}", path) for field, path in self._own.paths.items()
         }
-        shown = [f"{source} -> {target}" for source, target in self._files.values()]
-        self.description = ", ".join(shown)
-        self._rows: dict[str, list[int]] = {}
+        self.description = ", ".join(self._own.paths.values())
+
+    @classmethod
+    def open(cls, config: DataConfig) -> ParallelText:
+        return cls(config)
+
+    def _find(self, field: str, path: str) -> dict[str, Path]:
+        """Returns the file of each column."""
+        if _MARK not in path:
+            raise UserError(
+                f"{field}={path}: must contain {_MARK}, which becomes the name of each column: "
+                f"{', '.join(self._names)}"
+            )
+        return {name: find_file(field, path.replace(_MARK, name)) for name in self._names}
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(repr((self._fractions, 1) if self._whole else None).encode())
-        for split, files in self._files.items():
-            for file in files:
+        digest = hashlib.sha256(repr((self._own.fractions, 1)).encode())
+        for field, files in self._files.items():
+            for name, file in files.items():
                 with open_or_explain(file) as stream:
                     digest.update(hashlib.file_digest(stream, "sha256").digest())
-            digest.update(split.encode())
+                digest.update(f"{field} {name}".encode())
         return digest.hexdigest()
 
-    def pairs(self) -> Pairs:
-        found = {split: _read_pair(*files) for split, files in self._files.items()}
-        return self._cut(*found[""]) if self._whole else found
-
-    def _cut(self, sources: list[str], targets: list[str]) -> Pairs:
-        """Train comes first, test last; the last part alone has a pair that comes again.
-
-        Pairs are the same that differ in capitals and spaces only, in any form.
-        """
-        total = len(sources)
-        validation, test = (int(total * fraction) for fraction in self._fractions)
-        if not validation:
-            raise UserError(
-                f"data.validation_fraction={self._fractions[0]}: of {total} pairs none is left "
-                "for validation"
-            )
-        bounds = [0, total - validation - test, total - test, total]
-        alike = [
-            [bring(text, TextForm.LOWER_WORDS) for text in side] for side in (sources, targets)
-        ]
-        pairs = list(zip(*alike, strict=False))  # `_read_pair` has counted them
-        later: set[tuple[str, ...]] = set()
-        for split, first, end in reversed(list(zip(SPLITS, bounds, bounds[1:], strict=False))):
-            self._rows[split] = [row for row in range(first, end) if pairs[row] not in later]
-            later.update(pairs[first:end])
-        left_out = total - sum(map(len, self._rows.values()))
-        if left_out:
-            _log.warning(
-                "%s: %d of %d pairs come again in what is held out behind them and are left out",
-                *(self.description, left_out, total),
-            )
-        for split in ("train", "validation"):
-            if not self._rows[split]:
-                raise UserError(
-                    f"data.source_path={self._files[''][0]}: each pair of the {split} split comes "
-                    "again in what is held out behind it"
-                )
+    def splits(self) -> Splits:
         return {
-            split: ([sources[row] for row in rows], [targets[row] for row in rows])
-            for split, rows in self._rows.items()
-            if rows
+            split: {name: [lines[row] for row in part.rows] for name, lines in part.columns.items()}
+            for split, part in self._arrange().items()
         }
 
-    def name(self, split: str, index: int) -> str:
-        if self._whole and not self._rows:
-            self.pairs()  # the token store has spared it: which lines are of a split?
-        source, _ = self._files["" if self._whole else split]
-        return f"{source}, line {(self._rows[split][index] if self._whole else index) + 1}"
+    def locate(self, split: str, row: int) -> str:
+        part = self._arrange()[split]
+        return f"{self._files[part.field][self._names[0]]}, line {part.rows[row] + 1}"
+
+    def _arrange(self) -> dict[str, _Part]:
+        return self._own.arrange({field: self._read(field) for field in self._files}, self._cut)
+
+    def _read(self, field: str) -> _Part:
+        """All lines of the files of a config field."""
+        files = self._files[field]
+        columns = {name: read_lines(file) for name, file in files.items()}
+        first, *others = self._names
+        count = len(columns[first])
+        for name in others:
+            if len(columns[name]) != count:
+                raise UserError(
+                    f"{files[first]} has {count} lines, {files[name]} has {len(columns[name])}: "
+                    "line i of one belongs to line i of the other"
+                )
+        return _Part(field, columns, list(range(count)))
+
+    def _cut(self, whole: _Part, validation: float, test: float) -> dict[str, _Part]:
+        """Train comes first, test last; a row that occurs again is kept in the last part alone.
+
+        Rows are equal if they differ only in capitals and spaces, whatever the form of the text.
+        """
+        total, path = len(whole.rows), self._own.paths[whole.field]
+        sizes = {"validation": int(total * validation), "test": int(total * test)}
+        if not sizes["validation"]:
+            raise UserError(
+                f"data.validation_fraction={validation}: of {total} rows none is left for "
+                "validation"
+            )
+        bounds = [0, total - sum(sizes.values()), total - sizes["test"], total]
+        columns = [list(map(lower_words, lines)) for lines in whole.columns.values()]
+        keys = list(zip(*columns, strict=True))
+        later: set[tuple[str, ...]] = set()
+        kept: dict[str, list[int]] = {}
+        for split, first, end in reversed(list(zip(SPLITS, bounds, bounds[1:], strict=False))):
+            kept[split] = [row for row in range(first, end) if keys[row] not in later]
+            later.update(keys[first:end])
+        left_out = total - sum(map(len, kept.values()))
+        if left_out:
+            _log.warning(
+                "%s: %d of %d rows occur again in what is held out after them and are left out",
+                *(path, left_out, total),
+            )
+        for split in ("train", "validation"):
+            if not kept[split]:
+                raise UserError(
+                    f"data.{whole.field}={path}: each row of the {split} split occurs again in "
+                    "what is held out after it"
+                )
+        return {s: dataclasses.replace(whole, rows=rows) for s, rows in kept.items() if rows}
 
 
-def _find(field: str, path: str | None) -> Path:
-    if path is None:
-        raise UserError(f"data.{field}=none: must be a file")
-    return find_file(f"data.{field}", path)
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """Rows of files that make a split; the files are those of a config field."""
 
-
-def _read_pair(source: Path, target: Path) -> tuple[list[str], list[str]]:
-    sources, targets = read_lines(source), read_lines(target)
-    if len(sources) != len(targets):
-        raise UserError(
-            f"{source} has {len(sources)} lines, {target} has {len(targets)}: line i of one must "
-            "be the translation of line i of the other"
-        )
-    return sources, targets
+    field: str
+    columns: dict[str, list[str]]
+    rows: list[int]
 
 
 def read_lines(file: Path) -> list[str]:
     """Reads the lines of a UTF-8 file.
 
     Raises:
-      UserError: names the file and the line that is empty or no text.
+      UserError: names the file and the line that is empty or not text.
     """
     lines = read_filled(file).removesuffix("\n").split("\n")
     lines = [line.removesuffix("\r") for line in lines]

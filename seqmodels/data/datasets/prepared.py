@@ -1,4 +1,4 @@
-"""TFDS catalog data sets that are prepared in array_record form, read without TensorFlow.
+"""TFDS catalog data sets prepared in array_record form, read without TensorFlow.
 
 NAME is `dataset`, `dataset/config`, or either with `:version`; the newest one without.
 """
@@ -20,19 +20,16 @@ from typing import Any
 
 import filelock
 
-from seqmodels.config.data import PairsDataConfig, TextDataConfig
+from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
-from seqmodels.config.images import ImagesDataConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
 
-InCatalog = TextDataConfig | ImagesDataConfig | LabelledTextDataConfig | PairsDataConfig
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _LONGEST_REASON = 300
-_RETRIES = 5  # to reach a server, in some 6 seconds; TFDS's own go on for minutes
+_RETRIES = 5  # to reach a server, in some 6 seconds; TFDS retries for minutes by default
 _CHUNK = 4096  # examples read in one call: a call an example takes six times as long
 
 
-def prepare(config: InCatalog) -> None:
+def prepare(config: DataConfig) -> None:
     """Has TFDS download and prepare the data set unless it is there.
 
     Raises:
@@ -48,14 +45,14 @@ def prepare(config: InCatalog) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(root / ".lock"):
-            # A builder that needs TensorFlow tells so at length.
+            # A builder that needs TensorFlow prints a long message.
             with contextlib.redirect_stdout(io.StringIO()):
                 builder = tfds.builder(name, data_dir=str(root))
             # TFDS reports on stdout, which is for answers.
-            with contextlib.redirect_stdout(sys.stderr), _no_retries_told():
+            with contextlib.redirect_stdout(sys.stderr), _silent_retries():
                 builder.download_and_prepare(file_format="array_record")
     except Exception as error:
-        # Anything may come out of a catalog builder.
+        # A catalog builder may raise anything.
         line = f"data.name={config.name}: TFDS cannot prepare it here ({_reason(error)})"
         call = f"where it can, do {_call(name)}, and name DIR by data.tfds_data_dir"
         near = difflib.get_close_matches(name, prepared_names(root), n=1)
@@ -64,8 +61,8 @@ def prepare(config: InCatalog) -> None:
 
 
 @contextlib.contextmanager
-def _no_retries_told() -> Iterator[None]:
-    """Silences what each further try to reach a server is told with."""
+def _silent_retries() -> Iterator[None]:
+    """Silences the warnings about further attempts to reach a server."""
     logger = logging.getLogger("urllib3")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -76,9 +73,9 @@ def _no_retries_told() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """Why a catalog builder failed: mostly no network, no TensorFlow, or no such name."""
+    """The reason of a builder's failure: mostly no network, no TensorFlow, or no such name."""
     text, kind = " ".join(str(error).split()), type(error).__name__
-    if kind == "DatasetNotFoundError":  # tells of all that there are
+    if kind == "DatasetNotFoundError":  # lists all that exist
         return "it knows no such data set, or none that needs no TensorFlow"
     if isinstance(error, ImportError) and "tensorflow" in text:
         return "its builder needs TensorFlow"
@@ -90,20 +87,20 @@ def _call(name: str) -> str:
 
 
 class Prepared:
-    """A data set on the disk; TFDS is imported only when it is read.
+    """A data set on disk; TFDS is imported only when it is read.
 
     Args:
       config: names it, as KIND:NAME.
 
     Attributes:
       name: NAME.
-      directory: where it is.
+      directory: of its files.
 
     Raises:
       UserError: it is not prepared (the line says how to).
     """
 
-    def __init__(self, config: InCatalog) -> None:
+    def __init__(self, config: DataConfig) -> None:
         self.name, root = _catalog_name(config), data_dir(config)
         directory = _find_prepared(root, self.name)
         if directory is None:
@@ -117,7 +114,7 @@ class Prepared:
 
     def fingerprint(self, settings: Any) -> str:
         """Returns a hash of the files, the splits and `settings` (JSON)."""
-        # The files, and not the examples: TFDS need not be imported while a store has them.
+        # Of the files, not the examples: while a store has them, TFDS need not be imported.
         digest = hashlib.sha256(json.dumps([self.name, settings, self._expressions]).encode())
         for file in sorted(self.directory.iterdir()):
             if file.is_file():
@@ -127,7 +124,7 @@ class Prepared:
         return digest.hexdigest()
 
     def open(self) -> Any:
-        """Returns the TFDS builder. Call it under `source.quiet`, and what follows too."""
+        """Returns the TFDS builder. Call it under `quiet`, and all that reads it too."""
         import tensorflow_datasets as tfds
 
         try:
@@ -136,7 +133,7 @@ class Prepared:
             raise UserError(f"{self.directory}: TFDS cannot read it ({error})") from None
 
     def examples(self, builder: Any, **options: Any) -> dict[str, tuple[str, Any]]:
-        """Returns for each split that the config names its field, for errors, and its examples.
+        """Returns the field, for errors, and the examples of each split that the config names.
 
         Args:
           options: of `builder.as_data_source`.
@@ -150,27 +147,8 @@ class Prepared:
             if expression is not None
         }
 
-    def check_feature(self, features: Any, field: str, name: str, kind: type, what: str) -> None:
-        """Raises UserError where the data set has no feature `name`, or one that is no `kind`.
-
-        Args:
-          features: of the builder.
-          field: of the config, which names it; what: a `kind`, for a person.
-        """
-        known = sorted(n for n, feature in features.items() if isinstance(feature, kind))
-        if name not in features:
-            raise UserError(
-                f"{field}={name}: {self.name} has {', '.join(sorted(features))}"
-                + (suggest(name, known) if known else "")
-            )
-        if name not in known:
-            raise UserError(
-                f"{field}={name}: is not {what}; of that kind {self.name} has "
-                f"{', '.join(known) or 'none'}"
-            )
-
     def rows(self, field: str, examples: Any) -> Iterator[tuple[str, Any]]:
-        """Yields where an example is, for errors, and the example, of what `examples` returned."""
+        """Yields the place of each example, for errors, and the example."""
         for first in range(0, len(examples), _CHUNK):
             numbers = list(range(first, min(first + _CHUNK, len(examples))))
             for index, example in zip(numbers, examples.__getitems__(numbers), strict=True):
@@ -195,22 +173,31 @@ class Prepared:
             raise UserError(f"{field}: TFDS does not take it ({reason})") from None
 
 
-def read_text(value: bytes, where: str, what: str = "text") -> str:
-    """Returns a text without the white space around it.
-
-    Raises:
-      UserError: nothing is left, or it is not UTF-8; `where` and `what` say of what.
-    """
+def read_text(value: bytes, where: str) -> str:
+    """Decodes a text; raises UserError, which says `where`, if it is not UTF-8."""
     try:
-        text = value.decode("utf-8").strip()
+        return value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{where} is not UTF-8 at byte {error.start}") from None
-    if not text:
-        raise UserError(f"{where} has no {what}")
-    return text
 
 
-def data_dir(config: InCatalog) -> Path:
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences TFDS: its routine warnings, its progress bars, and its reports on stdout."""
+    import tensorflow_datasets as tfds
+
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def data_dir(config: DataConfig) -> Path:
     """Returns data.tfds_data_dir, $SEQMODELS_DATA_DIR/tfds where it exists, or TFDS's own."""
     if config.tfds_data_dir is not None:
         return Path(config.tfds_data_dir).expanduser()
@@ -228,7 +215,7 @@ def prepared_names(root: Path) -> list[str]:
     return sorted({folder.parent.relative_to(root).as_posix() for folder in folders})
 
 
-def _catalog_name(config: InCatalog) -> str:
+def _catalog_name(config: DataConfig) -> str:
     kind, _, name = config.name.partition(":")
     if not re.fullmatch(r"[\w-]+(/[\w.-]+)?(:[\d.]+)?", name):
         raise UserError(

@@ -3,8 +3,8 @@
 `pydoc_data.topics` holds about 80 topics, half a million characters, and differs from one Python
 version to the next: the name of the builder's config carries a hash of the documents.
 
-Many topics repeat whole paragraphs of others ('attribute-access' stands word for word in
-'specialnames'), so a random split would test on text that was trained on. Held out are topics that
+Many topics repeat whole paragraphs of others ('attribute-access' is part of 'specialnames', word
+for word), so a random split would test on text that was trained on. Held out are topics that
 share no paragraph with any topic of another split.
 """
 
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
-from seqmodels.config.data import TextDataConfig
+from seqmodels.config.data import DataConfig
+from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText, hold_out
-from seqmodels.data.datasets.source import Documents, TextSource, hash_documents
+from seqmodels.data.datasets.dataset import Documents, hash_documents
 
 VALIDATION_TOPICS = (
     "assert",
@@ -49,10 +49,10 @@ _log = logging.getLogger(__name__)
 
 
 def split_topics(topics: Mapping[str, str]) -> Documents:
-    """Cuts topics into train, validation and test.
+    """Assigns topics to train, validation and test.
 
-    The held-out topics are fixed by name. Should a Python to come let one of them share a paragraph
-    with another split, it is trained on instead, and a warning says so.
+    The held-out topics are fixed by name. If one of them shares a paragraph with another split in a
+    later Python, it is trained on instead, and a warning says so.
 
     Returns:
       Documents by split, in the order of the topics' names.
@@ -65,20 +65,19 @@ def split_topics(topics: Mapping[str, str]) -> Documents:
 
 
 def _document(text: str) -> str:
-    # The blank line behind it keeps the next topic's heading apart in the stream.
+    # The blank line at its end separates it from the next topic's heading in the stream.
     return text.strip("\n") + "\n\n"
 
 
 class PythonDocs(BuiltText):
-    """One example a topic, in the order of the topics' names."""
+    """One example per topic, in the order of the topics' names. Column: text."""
 
     about = "The language reference that CPython carries for help()."
     unit = "topics"
 
     @classmethod
-    def source(cls, config: TextDataConfig, cache: Path) -> TextSource:
-        """Returns the corpus of the running Python, prepared under `cache`."""
-        del config
+    def open(cls, config: DataConfig) -> BuiltSource:
+        """Returns the corpus of the running Python, prepared in the cache."""
         from pydoc_data.topics import topics  # half a megabyte of text: read when asked for
 
         documents = split_topics(topics)
@@ -88,10 +87,10 @@ class PythonDocs(BuiltText):
             lambda: documents,
             documents.__eq__,
             "pydoc_data.topics of the running Python",
-            cache / "tfds",
+            cache_directory(config) / "tfds",
         )
 
     @classmethod
-    def prepare(cls, config: TextDataConfig) -> None:
-        """Nothing to download."""
+    def prepare(cls, config: DataConfig) -> None:
+        """Does nothing: there is nothing to download."""
         del config

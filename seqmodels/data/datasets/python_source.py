@@ -1,13 +1,13 @@
 """The larger built-in corpus: the standard library's own source, as a TFDS data set.
 
-Some 700 files, 11 million characters, of the Python that runs; another version has another text, so
-the name of the builder's config carries a hash of it. A document is a file. Left out are tests,
-caches, installed packages, what differs from machine to machine, files that are a copy of another
-or hold nothing, and `pydoc_data`, which is the corpus `python_docs`.
+Some 700 files, 11 million characters, of the running Python; another version has another text, so
+the name of the builder's config includes a hash of it. A document is a file. Left out are tests,
+caches, installed packages, files that differ from machine to machine, copies of other files, empty
+files, and `pydoc_data`, which is the corpus `python_docs`.
 
-A hash of a file's name decides whether it is held out, so that a file is in the same split with
-every version. Trained on instead are what shares a paragraph with another split, as functions that
-were copied do, and `encodings`, whose tables are all alike.
+A hash of a file's name decides whether it is held out, so that a file is in the same split in every
+version. Files that share a paragraph with another split, such as a copied function, are trained on
+instead, and so is `encodings`, whose tables are all similar.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from seqmodels.config.data import TextDataConfig
+from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.built import SPLITS, BuiltSource, BuiltText, hold_out
-from seqmodels.data.datasets.source import Documents, TextSource, hash_documents
+from seqmodels.data.common import cache_directory
+from seqmodels.data.datasets.built import BuiltSource, BuiltText, hold_out
+from seqmodels.data.datasets.dataset import SPLITS, Documents, hash_documents
 
 SKIPPED = (
     "__pycache__",
@@ -35,9 +36,9 @@ SKIPPED = (
     "test",
     "tests",
 )
-"""Folders that are left out, and with them those called config-.., for the linker's settings."""
+"""Folders that are left out, along with those called config-.., which hold linker settings."""
 ALIKE = ("encodings",)
-"""Folders whose files are much the same: all are trained on."""
+"""Folders whose files are nearly the same: all are trained on."""
 HELD_OUT = 0.08
 """Share of the files that are chosen for each of validation and test."""
 
@@ -75,7 +76,7 @@ def _find_files(root: Path) -> Iterator[str]:
 
 
 def split_files(texts: Mapping[str, str]) -> Documents:
-    """Cuts files into train, validation and test; see above.
+    """Assigns files to train, validation and test; see above.
 
     Returns:
       Documents by split, in the order of the files' names.
@@ -91,32 +92,31 @@ def split_files(texts: Mapping[str, str]) -> Documents:
 
 
 class PythonSource(BuiltText):
-    """One example a file, in the order of the files' names."""
+    """One example per file, in the order of the files' names. Column: text."""
 
     about = "The source of the standard library that CPython carries."
     unit = "files"
 
     @classmethod
-    def source(cls, config: TextDataConfig, cache: Path) -> TextSource:
-        """Returns the corpus of the running Python, prepared under `cache`.
+    def open(cls, config: DataConfig) -> BuiltSource:
+        """Returns the corpus of the running Python, prepared in the cache.
 
         Raises:
-          UserError: this Python carries no source.
+          UserError: this Python has no source files.
         """
-        del config
         root = Path(sysconfig.get_path("stdlib"))
         texts = read_library(root)
         if not texts:
             raise UserError(f"data.name=python_source: {root} holds no .py files")
-        # Of the files and not of the splits, which take longer to find: every start asks.
+        # Of the files and not of the splits, which take longer to find: every start computes it.
         rule = {"rule": [str(HELD_OUT), *ALIKE]}
         key = hash_documents(rule | {name: [text] for name, text in texts.items()})
         split = lambda: split_files(texts)
-        return BuiltSource(
-            cls, key, split, lambda found: found == split(), f"the files of {root}", cache / "tfds"
-        )
+        data_dir = cache_directory(config) / "tfds"
+        is_right = lambda found: found == split()
+        return BuiltSource(cls, key, split, is_right, f"the files of {root}", data_dir)
 
     @classmethod
-    def prepare(cls, config: TextDataConfig) -> None:
-        """Nothing to download."""
+    def prepare(cls, config: DataConfig) -> None:
+        """Does nothing: there is nothing to download."""
         del config

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from pathlib import Path
 
-from seqmodels.config.data import TextDataConfig
 from seqmodels.data import order
-from seqmodels.data.datasets.source import Documents, TextSource
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.tunes import deal_tunes
 
 NUM_TUNES = 1200
@@ -32,7 +30,7 @@ _FIGURES = {
     "in threes": (0, 1, 2),
     "in broken chords": (0, 2, 4),
 }
-"""What each degree of a scale becomes, in degrees above it."""
+"""The notes that replace each degree of a scale, in degrees above it."""
 _CHORDS = ((0, 3, 4, 0), (0, 5, 3, 4), (0, 4, 0, 4), (0, 3, 0, 4), (0, 6, 0, 4), (0, 1, 4, 0))
 """Roots of four bars, in degrees."""
 _JIGS = (
@@ -50,30 +48,18 @@ _LETTERS = "CDEFGAB"
 _LINE = 4  # bars
 
 
-class Scales:
-    """Tune i is a function of i."""
+class Scales(BuiltInDataset):
+    """Tune i is a function of i. Column: text, a tune per row."""
 
-    @classmethod
-    def source(cls, config: TextDataConfig, cache: Path) -> TextSource:
-        """Returns the three splits."""
-        del config, cache
-        return _Scales()
-
-    @classmethod
-    def prepare(cls, config: TextDataConfig) -> None:
-        """Nothing to download."""
-        del config
-
-
-class _Scales:
     description = "scales and jigs, made up"
 
     def fingerprint(self) -> str:
         rule = (NUM_TUNES, HELD_OUT, _KEYS, _FIGURES, _CHORDS, _JIGS, _LINE, 1)
         return hashlib.sha256(repr(rule).encode()).hexdigest()
 
-    def documents(self) -> Documents:
-        return deal_tunes(make_tunes(), HELD_OUT, HELD_OUT)
+    def splits(self) -> Splits:
+        dealt = deal_tunes(make_tunes(), HELD_OUT, HELD_OUT)
+        return {split: {"text": tunes} for split, tunes in dealt.items()}
 
 
 def make_tunes() -> list[str]:

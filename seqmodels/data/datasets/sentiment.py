@@ -1,20 +1,28 @@
 """Sentences of film reviews, negative or positive: Rotten Tomatoes (MR) and SST-2.
 
-SST-2's sentences are among the same snippets: what is trained on one must not be tested on the
-other.
+Columns: text, label. SST-2's sentences are among the same snippets: a model trained on one must not
+be tested on the other.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import ClassVar
 
-from seqmodels.config.labelled import NUM_FOLDS, LabelledTextDataConfig
+from seqmodels.config.data import DataConfig
 from seqmodels.data.common import cache_directory
-from seqmodels.data.datasets.labelled_source import LabelledSource, LabelledTexts
+from seqmodels.data.datasets.dataset import (
+    SPLITS,
+    BuiltInDataset,
+    Dataset,
+    Splits,
+    hash_fraction,
+)
 from seqmodels.data.datasets.origin import Published
-from seqmodels.data.datasets.source import share
 
 CLASSES = ("negative", "positive")
+NUM_FOLDS = 10
+"""Of Rotten Tomatoes; data.fold is from 0 to 9."""
 MR = Published(
     "rotten_tomatoes",
     {
@@ -59,81 +67,78 @@ _PARTS = {
 }
 
 
-class RottenTomatoes:
-    """10,662 sentences or snippets, one half of each class.
+class _Sentences(BuiltInDataset):
+    """Sentences of published files, with their classes."""
 
-    There is no published split. A hash of the sentence deals them out to ten folds: data.fold is
-    tested on, the next one is the validation split. So sentences that come twice are in one split.
+    files: ClassVar[Published]
+
+    def __init__(self, config: DataConfig) -> None:
+        self._folder = self.files.find(config.path, cache_directory(config))
+        self.description = f"{self.files.name} of {self._folder or ', '.join(self.files.urls)}"
+
+    @classmethod
+    def open(cls, config: DataConfig) -> Dataset:
+        """Returns the data set; raises UserError where data.path lacks its files."""
+        return cls(config)
+
+    @classmethod
+    def prepare(cls, config: DataConfig) -> None:
+        """Downloads the files unless they are there."""
+        cls.files.prepare(config.path, cache_directory(config))
+
+    def classes(self, column: str) -> tuple[str, ...] | None:
+        return CLASSES if column == "label" else None
+
+
+class RottenTomatoes(_Sentences):
+    """10,662 sentences or snippets, half of them of each class.
+
+    There is no published split. A hash of the sentence assigns it to one of ten folds: data.fold is
+    the test split, the next one is the validation split. So a sentence that occurs twice is in one
+    split.
     """
 
-    @classmethod
-    def source(cls, config: LabelledTextDataConfig) -> LabelledSource:
-        """Returns the data set; raises UserError where data.path lacks its files."""
-        return _RottenTomatoes(config)
+    files = MR
 
-    @classmethod
-    def prepare(cls, config: LabelledTextDataConfig) -> None:
-        """Downloads the files unless they are there."""
-        MR.prepare(config.path, cache_directory(config))
-
-
-class _RottenTomatoes:
-    def __init__(self, config: LabelledTextDataConfig) -> None:
+    def __init__(self, config: DataConfig) -> None:
+        super().__init__(config)
         self._fold = config.fold
-        self._folder = MR.find(config.path, cache_directory(config))
-        self.description = f"Rotten Tomatoes of {self._folder or ', '.join(MR.urls)}"
 
     def fingerprint(self) -> str:
         return hashlib.sha256(f"{MR.fingerprint()} {self._fold}".encode()).hexdigest()
 
-    def read(self) -> LabelledTexts:
+    def splits(self) -> Splits:
         contents = MR.read(self._folder)
-        splits: dict[str, tuple[list[str], list[str]]] = {
-            split: ([], []) for split in ("train", "validation", "test")
-        }
+        splits: Splits = {split: {"text": [], "label": []} for split in SPLITS}
         for name, label in zip(MR.files, CLASSES, strict=True):
             # At line feeds alone: 0x85, a line end of Unicode's, is an ellipsis here.
             for line in contents[name].decode("windows-1252").removesuffix("\n").split("\n"):
-                fold = (int(share(line) * NUM_FOLDS) - self._fold) % NUM_FOLDS
-                texts, labels = splits[{0: "test", 1: "validation"}.get(fold, "train")]
-                texts.append(line.strip())
-                labels.append(label)
-        return LabelledTexts(CLASSES, splits)
+                fold = (int(hash_fraction(line) * NUM_FOLDS) - self._fold) % NUM_FOLDS
+                split = splits[{0: "test", 1: "validation"}.get(fold, "train")]
+                split["text"].append(line.strip())
+                split["label"].append(label)
+        return splits
 
-    def name(self, split: str, index: int) -> str:
-        return f"{MR.name}, {split} sentence {index + 1}"
-
-
-class SST2:
-    """6,920, 872 and 1,821 whole sentences, as the files are named."""
-
-    @classmethod
-    def source(cls, config: LabelledTextDataConfig) -> LabelledSource:
-        """Returns the data set; raises UserError where data.path lacks its files."""
-        return _SST2(config)
-
-    @classmethod
-    def prepare(cls, config: LabelledTextDataConfig) -> None:
-        """Downloads the files unless they are there."""
-        STSA.prepare(config.path, cache_directory(config))
+    def locate(self, split: str, row: int) -> str:
+        return f"{MR.name}, {split} sentence {row + 1}"
 
 
-class _SST2:
-    def __init__(self, config: LabelledTextDataConfig) -> None:
-        self._folder = STSA.find(config.path, cache_directory(config))
-        self.description = f"SST-2 of {self._folder or ', '.join(STSA.urls)}"
+class SST2(_Sentences):
+    """6,920, 872 and 1,821 whole sentences, split as the files are named."""
+
+    files = STSA
 
     def fingerprint(self) -> str:
         return STSA.fingerprint()
 
-    def read(self) -> LabelledTexts:
+    def splits(self) -> Splits:
         contents = STSA.read(self._folder)
-        splits = {}
+        splits: Splits = {}
         for split, name in _PARTS.items():
             lines = contents[name].decode("utf-8").removesuffix("\n").split("\n")
             labels = [CLASSES[int(line[0])] for line in lines]
-            splits[split] = ([line[2:] for line in lines], labels)
-        return LabelledTexts(CLASSES, splits)
+            splits[split] = {"text": [line[2:] for line in lines], "label": labels}
+        return splits
 
-    def name(self, split: str, index: int) -> str:
-        return f"{_PARTS[split]}, line {index + 1}"
+    def locate(self, split: str, row: int) -> str:
+        return f"{_PARTS[split]}, line {row + 1}"

@@ -1,68 +1,93 @@
-"""`shapes`: circles, squares, triangles and crosses, drawn on noise. Built in; reads no file."""
+"""`shapes`: circles, squares, triangles and crosses, drawn on noise. Built in; reads no file.
+
+`shapes:224` draws images of 224 x 224 pixels; without a size they have 32 x 32.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt64
 
-from seqmodels.config.images import ImagesDataConfig
+from seqmodels.config.data import DataConfig
+from seqmodels.config.errors import UserError
 from seqmodels.data import order
-from seqmodels.data.datasets.image_source import ImageSet
-from seqmodels.types import ImageInput
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 
 CLASS_NAMES = ("circle", "square", "triangle", "cross")
-IMAGE_SIZE = 32
+IMAGE_SIZE, MIN_SIZE = 32, 8
 SPLITS = {
     "train": (0, 50_000),
     "validation": (50_000, 52_000),
     "test": (52_000, 54_000),
 }
-"""Numbers of the first image and of the one behind the last."""
+"""Number of the first image, and of the one after the last."""
 
 _NUM_DRAWS = 11  # of an image, the noise of its pixels apart
 _NOISE = 0.15
-_SAMPLE = 16  # images that the fingerprint looks at
+_SAMPLE = 16  # images whose pixels the fingerprint includes
 
 
-class Shapes:
-    """Image i is a function of i and of the size alone: made where it is needed, stored nowhere.
+class Shapes(BuiltInDataset):
+    """Image i is a function of i and of the size alone: made where it is needed, never stored.
 
-    Class i mod 4 in colour, anti-aliased, at a random place, size and angle, on a ground of another
-    brightness with noise. No transcendental function takes part, so that every machine draws the
-    same bytes.
+    Columns: image, label. A shape of class i mod 4 in colour, anti-aliased, at a random place, size
+    and angle, on a noisy ground of another brightness. No transcendental function takes part, so
+    that every machine draws the same bytes.
     """
 
-    @classmethod
-    def open(cls, config: ImagesDataConfig, cache: Path) -> ImageSet:
-        """Returns the three splits."""
-        del cache
-        size = config.image_size or IMAGE_SIZE
-        splits = {name: _Numbers(first, end, size) for name, (first, end) in SPLITS.items()}
-        digest = hashlib.sha256(repr((SPLITS, CLASS_NAMES, size)).encode())
-        digest.update(draw_shapes(np.arange(_SAMPLE), size).data)
-        image = ImageInput(size, size, 3)
-        return ImageSet(image, CLASS_NAMES, splits, digest.hexdigest(), "made up, kept nowhere")
+    description = "shapes, made up and never stored"
+
+    def __init__(self, size: int = IMAGE_SIZE) -> None:
+        self._size = size
 
     @classmethod
-    def prepare(cls, config: ImagesDataConfig) -> None:
-        """Nothing to download."""
-        del config
+    def open(cls, config: DataConfig) -> Shapes:
+        """Returns the data set; raises UserError where the size in data.name is not one."""
+        _, colon, size = config.name.partition(":")
+        if not colon:
+            return cls()
+        if not (size.isascii() and size.isdecimal() and int(size) >= MIN_SIZE):
+            raise UserError(
+                f"data.name={config.name}: must be shapes or shapes:SIZE, with a SIZE of "
+                f"{MIN_SIZE} or more pixels"
+            )
+        return cls(int(size))
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(repr((SPLITS, CLASS_NAMES, self._size)).encode())
+        digest.update(draw_shapes(np.arange(_SAMPLE), self._size).data)
+        return digest.hexdigest()
+
+    def splits(self) -> Splits:
+        return {
+            split: {
+                "image": _Drawn(first, end, self._size),
+                "label": (np.arange(first, end) % len(CLASS_NAMES)).astype(np.int32),
+            }
+            for split, (first, end) in SPLITS.items()
+        }
+
+    def classes(self, column: str) -> tuple[str, ...] | None:
+        return CLASS_NAMES if column == "label" else None
 
 
 @dataclasses.dataclass(frozen=True)
-class _Numbers:
+class _Drawn:
+    """Images `first` to `end` - 1, drawn when they are read."""
+
     first: int
     end: int
     size: int
 
-    @functools.cached_property
-    def labels(self) -> np.ndarray:
-        return (np.arange(self.first, self.end) % len(CLASS_NAMES)).astype(np.int32)
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (self.size, self.size, 3)
+
+    def __len__(self) -> int:
+        return self.end - self.first
 
     def read(self, at: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n H W C"]:
         return draw_shapes(self.first + at, self.size)

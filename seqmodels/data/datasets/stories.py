@@ -10,9 +10,8 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data import order
-from seqmodels.data.datasets.labelled_source import LabelledSource, LabelledTexts
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 
 PLACES = ("bathroom", "garden", "hallway", "kitchen", "office", "park")
 """The answers."""
@@ -28,52 +27,43 @@ _NUM_DRAWS = 9 + 4 * _MOST
 Pick = Callable[[Sequence[str]], str]
 
 
-class Stories:
+class Stories(BuiltInDataset):
     """Story i of a split is a function of i: five to nine sentences and a question.
 
         anna went to the park . anna took the key . ben moved to the office . anna walked to the
         kitchen . where is the key ?        kitchen
 
-    Of three people, one who is somewhere may take one of two things that lie there, or that nobody
-    has named yet, and drop what they have. A thing is where it lies, or where the one is who has
-    it. A little more than half of the questions are of a thing: the sentences of who took it and of
-    where they went decide them.
+    Columns: text, label. There are three people and two things. A person whose place is known may
+    take a thing that lies there or that has not been named yet, and may drop a thing that they
+    hold. A thing is where it lies, or where its holder is. A little more than half of the questions
+    ask for a thing: the sentences of who took it and of where they went decide them.
     """
 
-    @classmethod
-    def source(cls, config: LabelledTextDataConfig) -> LabelledSource:
-        """Returns the three splits."""
-        del config
-        return _Stories()
-
-    @classmethod
-    def prepare(cls, config: LabelledTextDataConfig) -> None:
-        """Nothing to download."""
-        del config
-
-
-class _Stories:
     description = "little stories, made up"
 
     def fingerprint(self) -> str:
         rule = (PLACES, NUM_STORIES, _PEOPLE, _THINGS, _GO, _TAKE, _DROP, _FEWEST, _MOST, 1)
         return hashlib.sha256(repr(rule).encode()).hexdigest()
 
-    def read(self) -> LabelledTexts:
-        splits = {}
+    def splits(self) -> Splits:
+        splits: Splits = {}
         for split, count in NUM_STORIES.items():
             draws = order.draw(0, f"stories of {split}", 0, count * _NUM_DRAWS)
-            told = [tell(iter(row.tolist())) for row in draws.reshape(count, _NUM_DRAWS)]
-            splits[split] = ([text for text, _ in told], [answer for _, answer in told])
-        return LabelledTexts(PLACES, splits)
+            made = [tell(iter(row.tolist())) for row in draws.reshape(count, _NUM_DRAWS)]
+            labels = [answer for _, answer in made]
+            splits[split] = {"text": [text for text, _ in made], "label": labels}
+        return splits
 
-    def name(self, split: str, index: int) -> str:
-        return f"{split} story {index}"
+    def classes(self, column: str) -> tuple[str, ...] | None:
+        return PLACES if column == "label" else None
+
+    def locate(self, split: str, row: int) -> str:
+        return f"{split} story {row}"
 
 
 @dataclasses.dataclass
 class _World:
-    """Where people are, who has a thing, and where a thing lies that nobody has."""
+    """Places of people, holders of things, and places of things that nobody holds."""
 
     people: list[str]
     things: list[str]
@@ -82,7 +72,7 @@ class _World:
     lying: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def find(self, what: str) -> str | None:
-        """The place of a person or a thing; None where the story does not tell."""
+        """The place of a person or a thing; None where the story does not say."""
         if what in self.holder:
             return self.place[self.holder[what]]
         return self.place.get(what, self.lying.get(what))

@@ -1,4 +1,4 @@
-"""The user's own UTF-8 files: one path or glob split by fraction, or one for each split."""
+"""`text_file`: the user's own UTF-8 files, one path or glob cut by fractions or one per split."""
 
 from __future__ import annotations
 
@@ -9,105 +9,63 @@ import io
 import itertools
 import re
 from pathlib import Path
-from typing import Any
 
-from seqmodels.config.data import TextDataConfig, TokenizerKind
+from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.source import Documents, TextSource
+from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Documents, Splits
+from seqmodels.data.datasets.own_files import OwnFiles
 
-SPLIT_FIELDS = {"train": "train_path", "validation": "validation_path", "test": "test_path"}
 _SPACE = re.compile(r"\s")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class TextFile:
-    """Text files; each is one document. Their text is kept exactly, line ends included."""
-
-    @classmethod
-    def source(cls, config: TextDataConfig, cache: Path) -> TextSource:
-        """Returns the files that `config` names.
-
-        Raises:
-          UserError: the fields contradict each other, or a path leads nowhere.
-        """
-        del cache
-        return TextFileSource(config)
-
-    @classmethod
-    def prepare(cls, config: TextDataConfig) -> None:
-        """Nothing to download."""
-        del config
-
-
-class TextFileSource:
-    """The files of a config.
+class TextFile(BuiltInDataset):
+    """Text files; each is a row of the column `text`, kept exactly, line ends included.
 
     Raises:
       UserError: the fields contradict each other, or a path leads nowhere.
     """
 
-    def __init__(self, config: TextDataConfig) -> None:
-        self._config = config
-        paths = {
-            "path": config.path,
-            "train_path": config.train_path,
-            "validation_path": config.validation_path,
-            "test_path": config.test_path,
+    def __init__(self, config: DataConfig) -> None:
+        self._own = OwnFiles.of(config, "a UTF-8 file")
+        self._whole_words = config.whole_words()
+        self._files = {
+            field: find_files(f"data.{field}", path) for field, path in self._own.paths.items()
         }
-        given = [name for name, path in paths.items() if path is not None]
-        if "path" in given and len(given) > 1:
-            raise UserError(f"data.path and data.{given[1]}: name the text by one or the other")
-        if "path" not in given:
-            for name in ("train_path", "validation_path"):
-                if name not in given:
-                    alternative = "data.path, or " if not given else ""
-                    raise UserError(
-                        f"data.name={config.name}: {alternative}data.{name} must name a UTF-8 file"
-                    )
-        _check_fractions(config)
-        self._files = {name: find_files(f"data.{name}", str(paths[name])) for name in given}
-        self.description = ", ".join(f"{name}={paths[name]}" for name in given)
+        self.description = ", ".join(f"{field}={path}" for field, path in self._own.paths.items())
+
+    @classmethod
+    def open(cls, config: DataConfig) -> TextFile:
+        return cls(config)
 
     def fingerprint(self) -> str:
-        how = self.rule() if "path" in self._files else None
+        fractions = self._own.fractions
+        how = None if fractions is None else (*fractions, *self.rule())
         digest = hashlib.sha256(repr(how).encode())
-        for name, files in self._files.items():
+        for field, files in self._files.items():
             for file in files:
                 with open_or_explain(file) as stream:
                     digest.update(hashlib.file_digest(stream, "sha256").digest())
-            digest.update(f"{name} {len(files)}".encode())
+            digest.update(f"{field} {len(files)}".encode())
         return digest.hexdigest()
 
-    def rule(self) -> tuple[Any, ...]:
-        """All that decides, beside the text, how data.path is cut."""
-        config = self._config
-        how = (config.validation_fraction, config.test_fraction)
-        return (*how, "words") if config.tokenizer is TokenizerKind.WORD else how
+    def rule(self) -> tuple[str, ...]:
+        """All that decides, apart from the text and the fractions, how text is cut."""
+        return ("words",) if self._whole_words else ()
+
+    def splits(self) -> Splits:
+        return {split: {"text": texts} for split, texts in self.documents().items()}
+
+    def documents(self) -> Documents:
+        """Returns the texts of each split."""
+        return self._own.arrange(self.texts(), self._cut)
 
     def texts(self) -> dict[str, list[str]]:
         """Reads the files of each field that names some."""
-        return {name: _read_files(name, files) for name, files in self._files.items()}
+        return {field: _read_files(field, files) for field, files in self._files.items()}
 
-    def documents(self) -> Documents:
-        texts = self.texts()
-        if "path" in texts:
-            config = self._config
-            fractions = (config.validation_fraction, config.test_fraction)
-            whole_words = config.tokenizer is TokenizerKind.WORD
-            return _split_by_fraction(texts["path"], *fractions, whole_words=whole_words)
-        return {split: texts[name] for split, name in SPLIT_FIELDS.items() if name in texts}
-
-
-def _check_fractions(config: TextDataConfig) -> None:
-    validation, test = config.validation_fraction, config.test_fraction
-    for name, value in (("validation_fraction", validation), ("test_fraction", test)):
-        if not 0 <= value < 1:
-            raise UserError(f"data.{name}={value}: must be at least 0 and less than 1")
-    if validation + test >= 1:
-        raise UserError(
-            f"data.validation_fraction={validation} and data.test_fraction={test}: together they "
-            "must be less than 1, or nothing is left to train on"
-        )
+    def _cut(self, texts: list[str], validation: float, test: float) -> Documents:
+        return _split_by_fraction(texts, validation, test, whole_words=self._whole_words)
 
 
 def _split_by_fraction(
@@ -115,15 +73,15 @@ def _split_by_fraction(
 ) -> Documents:
     """Cuts the concatenation of the documents by characters; train is first, test last.
 
-    With `whole_words` a cut that would fall into a word falls behind it.
+    With `whole_words` a cut that would fall into a word falls after it.
     """
     total = sum(map(len, texts))
     sizes = {"validation": int(total * validation), "test": int(total * test)}
     bounds = [0, total - sizes["validation"] - sizes["test"], total - sizes["test"], total]
     if whole_words:
-        bounds = [_behind_word(texts, bound) for bound in bounds]
+        bounds = [_after_word(texts, bound) for bound in bounds]
     splits: Documents = {}
-    for split, (first, end) in zip(SPLIT_FIELDS, itertools.pairwise(bounds), strict=True):
+    for split, (first, end) in zip(SPLITS, itertools.pairwise(bounds), strict=True):
         begin, parts = 0, []
         for text in texts:
             parts.append(text[max(0, first - begin) : max(0, end - begin)])
@@ -132,8 +90,8 @@ def _split_by_fraction(
     return {split: parts for split, parts in splits.items() if parts}
 
 
-def _behind_word(texts: list[str], bound: int) -> int:
-    """The first place from `bound` on that is at white space or between two documents."""
+def _after_word(texts: list[str], bound: int) -> int:
+    """The first position from `bound` on that is at white space or between two documents."""
     begin = 0
     for text in texts:
         if begin < bound < begin + len(text):
@@ -144,10 +102,10 @@ def _behind_word(texts: list[str], bound: int) -> int:
 
 
 def find_files(field: str, pattern: str) -> list[Path]:
-    """Returns the files that a path or a glob means, in alphabetical order.
+    """Returns the files that a path or a glob matches, in alphabetical order.
 
     Raises:
-      UserError: there is none; names the field and what is near.
+      UserError: there is none; names the field and the nearest name that exists.
     """
     if not pattern:
         raise UserError(f"{field}= names no file")
@@ -166,7 +124,7 @@ def find_files(field: str, pattern: str) -> list[Path]:
 
 
 def find_file(field: str, pattern: str) -> Path:
-    """Returns the one file that a path or a glob means; raises UserError where it is not one."""
+    """Returns the one file that a path or a glob matches; raises UserError if it is not one."""
     files = find_files(field, pattern)
     if len(files) > 1:
         raise UserError(f"{field}={pattern}: matches {len(files)} files; name one")
@@ -174,7 +132,7 @@ def find_file(field: str, pattern: str) -> Path:
 
 
 def _nearest(path: Path) -> str:
-    """Returns a hint at what does exist: the nearest name beside, or the deepest directory."""
+    """Returns a hint: the nearest name in the same directory, or the deepest one that exists."""
     folder = path.parent
     if not folder.is_dir():
         while not folder.is_dir():
@@ -186,7 +144,7 @@ def _nearest(path: Path) -> str:
 
 
 def open_or_explain(file: Path) -> io.BufferedReader:
-    """Opens a file to read bytes; raises UserError where that fails."""
+    """Opens a file to read bytes; raises UserError if that fails."""
     try:
         return open(file, "rb")
     except OSError as error:
@@ -202,7 +160,7 @@ def _read_files(field: str, files: list[Path]) -> list[str]:
 
 
 def read_file(file: Path) -> str:
-    """Reads a UTF-8 file; raises UserError where it is none."""
+    """Reads a UTF-8 file; raises UserError if it is not one."""
     with open_or_explain(file) as stream:
         content = stream.read()
     if content.startswith(_UTF16_MARKS):
@@ -223,7 +181,7 @@ def read_file(file: Path) -> str:
 
 
 def read_filled(file: Path) -> str:
-    """Reads a UTF-8 file; raises UserError where it is none, or empty."""
+    """Reads a UTF-8 file; raises UserError if it is not one, or empty."""
     text = read_file(file)
     if not text:
         raise UserError(f"{file}: is empty")
@@ -231,5 +189,5 @@ def read_filled(file: Path) -> str:
 
 
 def _conversion(encoding: str) -> str:
-    """How to make a file of another encoding UTF-8."""
+    """Advice on converting a file of another encoding to UTF-8."""
     return f"convert it, for example: iconv -f {encoding} -t UTF-8 FILE > NEW_FILE"

@@ -1,4 +1,4 @@
-"""What the data sets of ABC tunes have in common: a document is a tune."""
+"""Common parts of the data sets of ABC tunes: a document is a tune."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import hashlib
 import logging
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.built import SPLITS
-from seqmodels.data.datasets.source import Documents
+from seqmodels.data.datasets.dataset import SPLITS, Documents
 from seqmodels.music.abc_notation import Problem, body_of, cut_tunes
 from seqmodels.music.abc_reader import read_tunes
 
@@ -15,21 +14,21 @@ _log = logging.getLogger(__name__)
 
 
 def deal_tunes(tunes: list[str], validation: float, test: float) -> Documents:
-    """Deals tunes out to train, validation and test by a hash of their notes.
+    """Assigns tunes to train, validation and test by a hash of their notes.
 
     Tunes of the same notes are in one split, whatever their titles, numbers and layout. A held-out
-    split has its share of the bodies that differ, at least one where the share is above 0.
+    split has its fraction of the distinct bodies, at least one where the fraction is above 0.
 
     Args:
       tunes: in the order of the file, which each split keeps.
-      validation, test: shares.
+      validation, test: fractions.
 
     Raises:
       UserError: there are fewer tunes than splits.
     """
     bodies = [body_of(tune) for tune in tunes]
     drawn = sorted(set(bodies), key=lambda body: hashlib.sha256(body.encode()).digest())
-    sizes = [max(1, round(share * len(drawn))) if share else 0 for share in (validation, test)]
+    sizes = [max(1, round(part * len(drawn))) if part else 0 for part in (validation, test)]
     if sum(sizes) >= len(drawn):
         raise UserError(
             f"data.validation_fraction={validation} and data.test_fraction={test}: {len(drawn)} "
@@ -44,13 +43,14 @@ def deal_tunes(tunes: list[str], validation: float, test: float) -> Documents:
 
 
 def tunes_of(text: str, where: str, *, keep_broken: bool = False) -> list[str]:
-    """Cuts the text of a file into tunes, each with one blank line behind it.
+    """Cuts the text of a file into tunes, each followed by one blank line.
 
-    A warning tells how many tunes have bars that their metre does not fill (or do not parse), and
+    A warning reports how many tunes have bars that their metre does not fill (or do not parse), and
     the first of them; all stay as they are.
 
     Args:
-      text, where: of the file.
+      text: of the file.
+      where: its path, for messages.
       keep_broken: whether tunes that do not parse stay.
 
     Raises:

@@ -1,25 +1,25 @@
 """WikiText-2 (Merity et al., 2016, arXiv:1609.07843): 720 articles of Wikipedia, cut into words.
 
-Rare words are <unk> in the text already. With data.tokenizer=word 33,278 different tokens, <eos>
-among them, stand in rows of 2,088,628, 217,646 and 245,569: what the papers tell perplexities of.
-A document is an article; blank lines count as lines.
+Rare words are <unk> in the text already. With data.tokenizer=word there are 33,278 different
+tokens, <eos> among them, and the splits have 2,088,628, 217,646 and 245,569 tokens: the ones that
+published perplexities are of. A document is an article; blank lines count as lines.
 
 The files are those of the folder data.path, else of $SEQMODELS_DATA_DIR/data/wikitext2 where that
-exists, else what `prepare` downloads. Wherever they come from, they must be the published ones.
+exists, else those that `prepare` downloads. Wherever they come from, they must be the published
+ones.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
-from seqmodels.config.data import TextDataConfig
+from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText
+from seqmodels.data.datasets.dataset import Documents
 from seqmodels.data.datasets.origin import Published
-from seqmodels.data.datasets.source import Documents, TextSource
 
 _FILES = {
     "train": "wiki.train.tokens",
@@ -47,27 +47,28 @@ WIKITEXT2 = Published(
         "https://wikitext.smerity.com/wikitext-2-v1.zip",
     ),
 )
-"""The origin, which is said to refuse since 2024, and the mirror of one of the authors. Not tested
+"""The origin, which reportedly refuses since 2024, and the mirror of one of the authors. Not tested
 against the servers."""
 
 _ARTICLE = re.compile(r"(?:^|(?<=\n))(?= \n = (?!=)[^\n]*(?<!=) = \n \n)")
-"""Where an article begins: a blank line and a heading of the first order between blank lines."""
+"""The beginning of an article: a blank line, then a top-level heading between blank lines."""
 
 
 class WikiText2(BuiltText):
-    """One example an article, in the order of the files."""
+    """One example per article, in the order of the files. Column: text."""
 
     name = "wikitext2"
     about = "WikiText-2: articles of Wikipedia, cut into words; CC BY-SA 3.0."
     unit = "articles"
 
     @classmethod
-    def source(cls, config: TextDataConfig, cache: Path) -> TextSource:
-        """Returns the data set, prepared under `cache`.
+    def open(cls, config: DataConfig) -> BuiltSource:
+        """Returns the data set, prepared in the cache.
 
         Raises:
-          UserError: data.path is no folder with the three files.
+          UserError: data.path is not a folder with the three files.
         """
+        cache = cache_directory(config)
         folder = WIKITEXT2.find(config.path, cache)
         description = f"WikiText-2 of {folder or ', '.join(WIKITEXT2.urls)}"
         documents = lambda: cut_articles(WIKITEXT2.read(folder))
@@ -75,7 +76,7 @@ class WikiText2(BuiltText):
         return BuiltSource(cls, key, documents, _is_published, description, cache / "tfds")
 
     @classmethod
-    def prepare(cls, config: TextDataConfig) -> None:
+    def prepare(cls, config: DataConfig) -> None:
         """Downloads the files unless they are there."""
         WIKITEXT2.prepare(config.path, cache_directory(config))
 

@@ -1,0 +1,117 @@
+"""The interface of a data set: by split, columns of raw values."""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int
+
+from seqmodels.config.data import DataConfig
+
+Column = Any
+"""Values, one per row: a list of texts, of names of classes, or of numbers; an int array of the
+numbers of classes where `Dataset.classes` names them; or an `ImageColumn`."""
+Splits = dict[str, dict[str, Column]]
+"""Split name to column name to values; the columns of a split have the same length."""
+Documents = dict[str, list[str]]
+"""Split name to its documents, in order."""
+SPLITS = ("train", "validation", "test")
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A data set that can be read. Each class of the registry's DATASETS returns one by `open`.
+
+    Attributes:
+      description: what and where, for a person.
+    """
+
+    description: str
+
+    def fingerprint(self) -> str:
+        """Returns a hash of all that decides `splits()`; cheap: every start computes it."""
+        ...
+
+    def splits(self) -> Splits:
+        """Reads the columns. Raises UserError where the user can correct what is wrong."""
+        ...
+
+    def classes(self, column: str) -> tuple[str, ...] | None:
+        """Names of the classes in a column, in order; None = those of the training split."""
+        ...
+
+    def locate(self, split: str, row: int) -> str:
+        """Describes the place of a row for error messages: "reviews.csv, line 7"."""
+        ...
+
+
+class ImageColumn(Protocol):
+    """Images that can be read in any order.
+
+    Attributes:
+      shape: height, width and channels; None where images differ.
+    """
+
+    @property
+    def shape(self) -> tuple[int | None, int | None, int]: ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, at: Int[np.ndarray, " n"]) -> Sequence[np.ndarray]:
+        """Returns the images of these rows, uint8 [H, W, C] each: one array or a list."""
+        ...
+
+
+class BuiltInDataset(abc.ABC):
+    """Defaults of a data set that has no settings, no classes and nothing to download."""
+
+    description: str = ""
+
+    @classmethod
+    def open(cls, config: DataConfig) -> Dataset:
+        """Returns the data set that `config` names."""
+        del config
+        return cls()
+
+    @classmethod
+    def prepare(cls, config: DataConfig) -> None:
+        """Downloads what is missing; by default nothing is."""
+        del config
+
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """Returns a hash of all that decides `splits()`."""
+
+    @abc.abstractmethod
+    def splits(self) -> Splits:
+        """Returns the columns of each split."""
+
+    def classes(self, column: str) -> tuple[str, ...] | None:
+        """Names of the classes in a column; None = those of the training split."""
+        del column
+        return None
+
+    def locate(self, split: str, row: int) -> str:
+        """Describes the place of a row for error messages."""
+        return f"{split} example {row}"
+
+
+def hash_documents(documents: Mapping[str, Sequence[str]]) -> str:
+    """Returns a hash of the documents, their order and their splits."""
+    digest = hashlib.sha256()
+    for split, texts in documents.items():
+        digest.update(f"{split} {len(texts)}\n".encode())
+        for text in texts:
+            encoded = text.encode("utf-8", "surrogatepass")
+            digest.update(f"{len(encoded)}\n".encode() + encoded)
+    return digest.hexdigest()
+
+
+def hash_fraction(text: str) -> float:
+    """Returns a number in [0, 1) that depends on the text alone, to assign it to a split."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48

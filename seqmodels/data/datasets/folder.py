@@ -1,0 +1,126 @@
+"""`folder`: the user's own images, in one subfolder per class."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from seqmodels.config.data import DataConfig
+from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
+from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
+from seqmodels.data.datasets.text_file import open_or_explain
+from seqmodels.data.image_file import SUFFIXES, read_pixels
+
+
+class Folder(BuiltInDataset):
+    """Image files DIR/CLASS/NAME.png of one folder, or of a folder per split.
+
+    Columns: image, label. The classes are the subfolders of the training images, in alphabetical
+    order. One folder is assigned to splits by a hash of the files' content, so that copies of an
+    image are in one split.
+
+    Raises:
+      UserError: the fields contradict each other, or a folder or a class has no image.
+    """
+
+    def __init__(self, config: DataConfig) -> None:
+        what = "a folder with one subfolder of images per class"
+        self._own = OwnFiles.of(config, what, needs_validation=True)
+        self._files = {
+            field: _find_images(f"data.{field}", path) for field, path in self._own.paths.items()
+        }
+        self.description = ", ".join(self._own.paths.values())
+
+    @classmethod
+    def open(cls, config: DataConfig) -> Folder:
+        return cls(config)
+
+    @functools.cached_property
+    def _digests(self) -> dict[str, list[str]]:
+        """Hashes of the files' content, by config field."""
+        return {field: list(map(_digest, files)) for field, files in self._files.items()}
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(repr((self._own.fractions, 1)).encode())
+        for field, files in self._files.items():
+            for file, content in zip(files, self._digests[field], strict=True):
+                digest.update(f"{field} {file.parent.name}/{file.name} {content}\n".encode())
+        return digest.hexdigest()
+
+    def splits(self) -> Splits:
+        return {
+            split: {"image": ImageFiles(tuple(files)), "label": [f.parent.name for f in files]}
+            for split, files in self._arrange().items()
+        }
+
+    def classes(self, column: str) -> tuple[str, ...] | None:
+        files = self._files[self._own.train_field]
+        return tuple(sorted({file.parent.name for file in files})) if column == "label" else None
+
+    def locate(self, split: str, row: int) -> str:
+        return str(self._arrange()[split][row])
+
+    def _arrange(self) -> dict[str, list[Path]]:
+        """The files of each split."""
+
+        def cut(files: list[Path], validation: float, test: float) -> dict[str, list[Path]]:
+            dealt = deal_rows(self._digests[self._own.train_field], validation, test)
+            return {split: [files[row] for row in rows] for split, rows in dealt.items()}
+
+        return self._own.arrange(self._files, cut)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFiles:
+    """Images of any size that are decoded, in color, when they are read."""
+
+    paths: tuple[Path, ...]
+
+    @property
+    def shape(self) -> tuple[None, None, int]:
+        return (None, None, 3)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, at: Int[np.ndarray, " n"]) -> list[UInt8[np.ndarray, "H W C"]]:
+        """Returns the images of these rows; raises UserError where a file is not an image."""
+        return [self._read_file(self.paths[row]) for row in at.tolist()]
+
+    def _read_file(self, path: Path) -> UInt8[np.ndarray, "H W C"]:
+        try:
+            return read_pixels(path, 3)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+
+def _find_images(field: str, path: str) -> list[Path]:
+    """Returns the image files of the subfolders, sorted by class and name."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{field}={path}: is not a folder")
+    classes = sorted(sub for sub in folder.iterdir() if sub.is_dir() and sub.name[0] != ".")
+    if not classes:
+        raise UserError(f"{field}={path}: has no subfolder; it must have one of images per class")
+    found = []
+    for sub in classes:
+        files = sorted(file for file in sub.iterdir() if _is_image(file))
+        if not files:
+            raise UserError(f"{sub}: has no image ({', '.join(SUFFIXES)})")
+        found += files
+    return found
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and file.name[0] != "." and file.is_file()
+
+
+def _digest(file: Path) -> str:
+    with open_or_explain(file) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,218 @@
+"""`table`: the user's own tables in CSV, TSV or JSONL files, by their endings."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seqmodels.config.data import DataConfig
+from seqmodels.config.errors import UserError, suggest
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
+from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
+from seqmodels.data.datasets.text_file import find_file, open_or_explain, read_filled
+from seqmodels.data.text_form import lower_words
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+ENDINGS = (*_DELIMITERS, ".jsonl")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Some columns of a file.
+
+    Attributes:
+      columns: name -> values, by row.
+      lines: first line of each row, from 1.
+    """
+
+    columns: dict[str, list[Any]]
+    lines: list[int]
+
+
+class Table(BuiltInDataset):
+    """One file, assigned to splits by a hash of the first wanted column, or a file per split.
+
+    So rows whose first columns are equal are in one split; capitals and spaces do not count.
+
+    Raises:
+      UserError: the fields contradict each other, or a path does not lead to one such file.
+    """
+
+    def __init__(self, config: DataConfig) -> None:
+        what = f"a {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} file"
+        self._own = OwnFiles.of(config, what, needs_validation=True)
+        self._wanted = config.columns()
+        self._files = {
+            field: _find_table(f"data.{field}", path) for field, path in self._own.paths.items()
+        }
+        self.description = ", ".join(map(str, self._files.values()))
+
+    @classmethod
+    def open(cls, config: DataConfig) -> Table:
+        return cls(config)
+
+    def fingerprint(self) -> str:
+        how = (self._own.fractions, 1, list(self._wanted.values()))
+        digest = hashlib.sha256(repr(how).encode())
+        for field, file in self._files.items():
+            with open_or_explain(file) as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest.update(f"{field} {file.suffix} {content}".encode())
+        return digest.hexdigest()
+
+    def splits(self) -> Splits:
+        """Reads the wanted columns.
+
+        Raises:
+          UserError: names the file and line at fault, or a split that is left empty.
+        """
+        return {
+            split: {
+                name: [column[row] for row in part.rows]
+                for name, column in part.table.columns.items()
+            }
+            for split, part in self._arrange().items()
+        }
+
+    def locate(self, split: str, row: int) -> str:
+        part = self._arrange()[split]
+        return f"{part.file}, line {part.table.lines[part.rows[row]]}"
+
+    def _arrange(self) -> dict[str, _Part]:
+        tables = {field: read_table(file, self._wanted) for field, file in self._files.items()}
+        found = {
+            field: _Part(self._files[field], table, list(range(len(table.lines))))
+            for field, table in tables.items()
+        }
+        return self._own.arrange(found, _cut)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """Rows of a file that make a split."""
+
+    file: Path
+    table: Rows
+    rows: list[int]
+
+
+def _cut(whole: _Part, validation: float, test: float) -> dict[str, _Part]:
+    first = next(iter(whole.table.columns.values()))
+    keys = [lower_words(x if isinstance(x, str) else json.dumps(x)) for x in first]
+    dealt = deal_rows(keys, validation, test)
+    return {split: dataclasses.replace(whole, rows=rows) for split, rows in dealt.items()}
+
+
+def _find_table(field: str, path: str) -> Path:
+    file = find_file(field, path)
+    if file.suffix.lower() not in ENDINGS:
+        raise UserError(f"{field}={path}: must end with {' or '.join(ENDINGS)}")
+    return file
+
+
+def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
+    """Reads columns of a UTF-8 file.
+
+    The first line of .csv and .tsv files names the columns. A .csv file may have fields in double
+    quotes, with line feeds in them (RFC 4180); in a .tsv file a quote is a character like any
+    other. White space around a field is removed. Each line of a .jsonl file is an object; texts,
+    numbers and lists are kept as they are.
+
+    Args:
+      file: ends with one of ENDINGS.
+      wanted: field of the config -> name of the column.
+
+    Raises:
+      UserError: a column does not exist, or a line is at fault: too few or too many fields, an
+        empty value in a wanted column, not JSON.
+    """
+    if file.suffix.lower() == ".jsonl":
+        return _read_objects(file, wanted)
+    rows = _split_rows(file)
+    header = next((row for _, row in rows), None)
+    if header is None:
+        raise UserError(f"{file}: has no line with the names of its columns")
+    names = [name.strip() for name in header]
+    for field, name in wanted.items():
+        if name not in names:
+            raise UserError(f"{field}={name}: {file} has no such column{suggest(name, names)}")
+        if names.count(name) > 1:
+            raise UserError(f"{field}={name}: {file} has {names.count(name)} columns of that name")
+    places = {name: names.index(name) for name in wanted.values()}
+    table = Rows({name: [] for name in places}, [])
+    for line, row in rows:
+        if len(row) != len(names):
+            raise UserError(
+                f"{file}, line {line}: {len(row)} fields, where the first line has {len(names)}"
+            )
+        for name, place in places.items():
+            text = row[place].strip()
+            if not text:
+                raise UserError(f"{file}, line {line}: column {name!r} is empty")
+            table.columns[name].append(text)
+        table.lines.append(line)
+    if not table.lines:
+        raise UserError(f"{file}: has no line after the names of its columns")
+    return table
+
+
+def _split_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the first line of each row, from 1, and its fields; empty lines are skipped."""
+    quoting = csv.QUOTE_NONE if file.suffix.lower() == ".tsv" else csv.QUOTE_MINIMAL
+    text = io.StringIO(read_filled(file).removeprefix("\ufeff"), newline="")
+    delimiter = _DELIMITERS[file.suffix.lower()]
+    reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
+    begin = 1
+    try:
+        for row in reader:
+            if row:
+                yield begin, row
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{file}, line {begin}: {error}") from None
+
+
+def _read_objects(file: Path, wanted: Mapping[str, str]) -> Rows:
+    table = Rows({name: [] for name in wanted.values()}, [])
+    for number, line in enumerate(read_filled(file).removeprefix("\ufeff").split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{file}, line {number}"
+        values = _parse_object(line, where)
+        for field, name in wanted.items():
+            if name not in values:
+                raise UserError(f"{field}={name}: {where} has no such key{suggest(name, values)}")
+        for name, column in table.columns.items():
+            value = values[name]
+            if isinstance(value, bool) or not isinstance(value, str | int | float | list):
+                raise UserError(
+                    f"{where}: {name!r} is {json.dumps(value)[:40]}, not a text, a number or a list"
+                )
+            if value == [] or (isinstance(value, str) and not value.strip()):
+                raise UserError(f"{where}: {name!r} is empty")
+            column.append(value)
+        table.lines.append(number)
+    if not table.lines:
+        raise UserError(f"{file}: has no line with an object")
+    return table
+
+
+def _parse_object(line: str, where: str) -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise UserError(f"{where}: not JSON: {constant}")
+
+    try:
+        value = json.loads(line, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: not JSON: {error.msg} at character {error.colno}") from None
+    except (RecursionError, ValueError) as error:
+        raise UserError(f"{where}: not JSON that can be read ({error})") from None
+    if not isinstance(value, dict):
+        raise UserError(f'{where}: not a JSON object, such as {{"text": "good", "label": "yes"}}')
+    return value
