@@ -288,6 +288,11 @@ class Task(Protocol):
     def metric_names(self) -> tuple[str, ...]:
         """Names of the pairs of `forward` that training logs."""
 
+    @property
+    def rate_unit(self) -> str:
+        """What training counts per second, in a word."""
+        ...
+
     def unit(self, features: Features) -> str:
         """What a target is, in a word."""
 

@@ -73,3 +73,13 @@ def resize(
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     resized = picture.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized).reshape(height, width, pixels.shape[2])
+
+
+def to_channels(pixels: UInt8[np.ndarray, "h w c"], channels: int) -> UInt8[np.ndarray, "h w C"]:
+    """Returns an image in gray (1 channel) or in colors (3)."""
+    from PIL import Image
+
+    if pixels.shape[2] == channels:
+        return pixels
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return np.asarray(picture.convert(_MODES[channels])).reshape(*pixels.shape[:2], channels)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt64
 
 from seqmodels.data import order
-from seqmodels.data.sources import BatchSource
+from seqmodels.protocols import BatchSource
 from seqmodels.types import Batch, Tokenizer
 
 _NUM_DRAWS = 3  # a token: whether it is chosen, what it becomes, which random token

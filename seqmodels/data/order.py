@@ -31,7 +31,7 @@ def permutation(seed: int, purpose: str, index: int, size: int) -> np.ndarray:
     return np.argsort(draw(seed, purpose, index, size), kind="stable")
 
 
-def spread(order: np.ndarray, batch_size: int) -> np.ndarray:
+def deal(order: np.ndarray, batch_size: int) -> np.ndarray:
     """Deals items out to the fewest batches that hold them, as evenly as they go.
 
     Args:

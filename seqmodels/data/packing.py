@@ -14,8 +14,9 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.data import order
-from seqmodels.data.sources import Source
-from seqmodels.data.store import TokenSplit
+from seqmodels.data.ragged import ranges
+from seqmodels.data.sources import TokenSource
+from seqmodels.data.token_store import TokenSplit
 from seqmodels.types import Batch
 
 MAX_BUCKETS = 8
@@ -39,12 +40,6 @@ def cut_pieces(offsets: np.ndarray, sequence_length: int) -> tuple[np.ndarray, n
     starts = np.repeat(offsets[:-1], counts) + number * sequence_length
     lengths = np.minimum(np.repeat(targets, counts) - number * sequence_length, sequence_length)
     return starts, lengths
-
-
-def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Returns starts[i], starts[i] + 1, .., starts[i] + lengths[i] - 1 for all i, joined."""
-    ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
 
 
 def best_fit_decreasing(lengths: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
@@ -132,7 +127,7 @@ def plan_buckets(
       The bucket of each batch [num_batches], and its items [num_batches, B], -1 for none.
     """
     parts = [
-        order.spread(items[order.permutation(seed, f"bucket {i}", epoch, len(items))], batch_size)
+        order.deal(items[order.permutation(seed, f"bucket {i}", epoch, len(items))], batch_size)
         for i, items in enumerate(members)
     ]
     buckets = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -140,7 +135,7 @@ def plan_buckets(
     return buckets[shuffled], np.concatenate(parts)[shuffled]
 
 
-class _Pieces(Source):
+class _Pieces(TokenSource):
     """Pieces of documents, longest first: `_starts` and `_lengths` [num_pieces]."""
 
     def __init__(
@@ -197,7 +192,7 @@ class Packed(_Pieces):
         drawn = order.draw(self._seed, "pieces", epoch, len(self._lengths))
         pieces = np.lexsort((drawn, -self._lengths))
         rows = order.permutation(self._seed, "rows", epoch, self._num_rows)
-        return pieces[self._by_row], order.spread(rows, self.batch_size)
+        return pieces[self._by_row], order.deal(rows, self.batch_size)
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Returns `rows` of the batch of a step."""

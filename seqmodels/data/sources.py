@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.data import order
-from seqmodels.data.store import TokenSplit
+from seqmodels.data.token_store import TokenSplit
 from seqmodels.types import Batch
 
 
-@runtime_checkable
-class BatchSource(Protocol):
-    """The batches of one split; a batch depends on the settings, the seed and its step alone.
-
-    Attributes:
-      batch_size: B, global.
-      batches_per_epoch: the same every epoch.
-      carries_state: row r of a batch goes on where row r of the batch before it ended, so the
-        model's carry runs on from step to step.
-      shapes: every shape that the inputs of a batch can have, at most 8: (B, T); with a source its
-        length too, (B, T, S).
-    """
-
-    batch_size: int
-    batches_per_epoch: int
-    carries_state: bool
-    shapes: tuple[tuple[int, ...], ...]
-
-    def position(self, step: int) -> tuple[int, int]:
-        """Returns epoch and index in it, both from 0; steps count from 1."""
-        ...
-
-    def batch(self, step: int, rows: slice = slice(None)) -> Batch:
-        """Returns `rows` of the batch that turns state step - 1 into state step, in numpy."""
-        ...
-
-
-class Source:
+class TokenSource:
     """What all sources share.
 
     Args:
@@ -89,7 +61,7 @@ class Source:
         return self._tokens[starts[:, None] + np.arange(self._length + 1)].astype(np.int32)
 
 
-class Crops(Source):
+class Crops(TokenSource):
     """Rows that start at random tokens, drawn anew for each step.
 
     An epoch is as many batches as there are targets for, rounded up; crops heed no epoch.
@@ -111,7 +83,7 @@ class Crops(Source):
         return Batch(tokens[:, :-1], targets, np.ones(targets.shape, np.float32))
 
 
-class Windows(Source):
+class Windows(TokenSource):
     """The split cut into windows, shuffled anew each epoch.
 
     Every target comes exactly once an epoch. The first cut falls on another place each epoch (its
@@ -140,7 +112,7 @@ class Windows(Source):
         first = np.minimum(first, length)  # first >= end: nothing is left for this row
         windows = np.stack([start, first, end])
         shuffled = order.permutation(seed, "windows", epoch, self._num_windows)
-        chosen = order.spread(shuffled, self.batch_size)
+        chosen = order.deal(shuffled, self.batch_size)
         return np.where(chosen >= 0, windows[:, chosen], 0)
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
@@ -153,7 +125,7 @@ class Windows(Source):
         return Batch(tokens[:, :-1], tokens[:, 1:], counted.astype(np.float32))
 
 
-class Streams(Source):
+class Streams(TokenSource):
     """batch_size contiguous streams that run through the split, for a carry that runs on.
 
     Row r holds targets r M / B .. (r + 1) M / B - 1 of the split's M, so every target comes exactly

@@ -1,31 +1,32 @@
-"""Text for language modelling, in batches."""
+"""Streams of text for language modelling, in batches."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
-from seqmodels.config.errors import UserError
+import numpy as np
+
+from seqmodels.config.data import Batching, TextDataConfig
+from seqmodels.config.errors import UserError, an
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
-from seqmodels.data import store
-from seqmodels.data.common import (
-    cache_directory,
-    check_shapes,
-    dataset_class,
-    get_split,
-    make_task,
-    refuse_paths,
-)
+from seqmodels.config.features import TokensConfig
+from seqmodels.config.training import EvaluationConfig, EvaluationContext
+from seqmodels.data.common import check_shapes, get_split, open_dataset
+from seqmodels.data.contexts import make_batches, make_plan
+from seqmodels.data.features.saved import TOKENIZER_FILE
+from seqmodels.data.features.tokens import Tokens, read_tokenizer
 from seqmodels.data.packing import Buckets, Packed
-from seqmodels.data.sources import BatchSource, Crops, Streams, Windows
-from seqmodels.data.store import TokenSplit
-from seqmodels.data.text_labels import read_any_tokenizer
+from seqmodels.data.sources import Crops, Streams, Windows
+from seqmodels.data.store import cache_directory
+from seqmodels.data.token_store import TextSource, TokenSplit, open_tokens
 from seqmodels.data.tokenizers import load_tokenizer
-from seqmodels.types import DataSpec, Tokenizer
+from seqmodels.protocols import BatchSource, Features, Task
+from seqmodels.types import Batch, DataSpec, Tokenizer
 
 _SOURCES = {
     Batching.CROPS: Crops,
@@ -39,62 +40,97 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class TextData:
-    """Tokenised text of one data set; see `common.Data`.
+    """Tokenised text of one data set; see `protocols.Data`.
 
     Attributes:
-      spec: what the data decide about a model.
       tokenizer: made from the training split, or the run's.
       fingerprint: sha256 over tokens and offsets of all splits and the tokenizer.
-      splits: `train`, and `validation` and `test` where the data set has them.
-      where: directory of the token store's entry.
-      notes: lines for the user about the data, such as symbols that became <unk>.
     """
 
     spec: DataSpec
+    features: Features
     tokenizer: Tokenizer
     fingerprint: str
     splits: dict[str, TokenSplit]
-    where: Path
+    where: str
     notes: list[str]
+    task: Task
 
-    encoding_file = "tokenizer.json"
-
-    @property
-    def encoding(self) -> Tokenizer:
-        """The tokenizer."""
-        return self.tokenizer
+    features_file = TOKENIZER_FILE
 
     @classmethod
-    def load(cls, config: ExperimentConfig, encoding: Tokenizer | None) -> TextData:
+    def load(
+        cls, config: ExperimentConfig, task: Task, features: Features | None = None
+    ) -> TextData:
         """Opens the data of an experiment, tokenising them first where the cache lacks them.
 
         Args:
           config: of the experiment; its data section is read.
-          encoding: of a run, to be used instead of one made from the training split.
+          task: of the experiment.
+          features: of a run, to be used instead of a tokenizer made from the training split.
 
         Raises:
           UserError: names the field, file or symbol at fault.
         """
-        settings = text_config(config)
-        cache, dataset = cache_directory(settings), dataset_class(settings)
-        refuse_paths(settings)
-        source = dataset.source(settings, cache)
-        tokenizer = encoding or read_tokenizer(settings)
-        entry = store.open_entry(source, settings, tokenizer, cache)
+        settings = config.data
+        assert isinstance(settings, TextDataConfig)
+        dataset = open_dataset(settings)
+        read = functools.cache(dataset.splits)
+        column = settings.feature
+        source = TextSource(
+            lambda: f"{dataset.fingerprint()} {column}",
+            lambda: {split: columns[column] for split, columns in read().items()},
+            dataset.description,
+        )
+        given = read_tokenizer(settings) if features is None else tokenizer_of(features)
+        entry = open_tokens(source, settings, given, cache_directory(settings))
         for note in entry.notes:
             _log.warning("%s: %s", settings.name, note)
-        spec = make_task(config).make_spec(entry.tokenizer)
-        return cls(spec, entry.tokenizer, entry.fingerprint, entry.splits, entry.where, entry.notes)
+        found = as_features(entry.tokenizer)
+        spec, where = task.make_spec(found), str(entry.where)
+        return cls(
+            spec, found, entry.tokenizer, entry.fingerprint, entry.splits, where, entry.notes, task
+        )
 
     @classmethod
-    def read_encoding(cls, path: Path) -> Tokenizer:
+    def read_features(cls, path: Path, config: ExperimentConfig) -> Features:
         """Reads what a run kept."""
-        return load_tokenizer(path)
+        del config
+        return as_features(load_tokenizer(path))
 
-    @classmethod
-    def prepare(cls, data: TextDataConfig) -> None:
-        """Downloads what is missing, where the data set can."""
-        dataset_class(data).prepare(data)
+    def save_features(self, path: Path) -> None:
+        """Writes the tokenizer."""
+        self.tokenizer.save(path)
+
+    def check_split(self, split: str) -> None:
+        """Raises UserError where there is no such split, or none with a target."""
+        count = len(get_split(self.splits, split).tokens)
+        if count < 2:
+            plural = "s" * (count != 1)
+            raise UserError(f"split {split} has {count} token{plural}: nothing to predict")
+
+    def check_model(self, kind: str, limit: int | None, evaluation: EvaluationConfig) -> None:
+        """Refuses to evaluate text in a context that a model does not allow.
+
+        Args:
+          kind: of the model.
+          limit: its positions; None = any number.
+
+        Raises:
+          UserError: context `carry`, or a window longer than its positions, for a bounded model.
+        """
+        if limit is None:
+            return
+        if evaluation.context is EvaluationContext.CARRY:
+            raise UserError(
+                f"evaluation.context=carry: the cache of {an(kind)} is bounded; use window or "
+                "sliding"
+            )
+        if evaluation.sequence_length > limit:
+            raise UserError(
+                f"evaluation.sequence_length={evaluation.sequence_length}: the model has "
+                f"max_length = {limit}"
+            )
 
     def batches(self, config: ExperimentConfig, split: str = "train") -> BatchSource:
         """Returns the batches of a split as `config.data` cuts them, ordered by the run's seed.
@@ -102,13 +138,18 @@ class TextData:
         Raises:
           UserError: the split is too short for sequence_length or batch_size.
         """
-        settings, seed = text_config(config), config.training.seed
+        settings, seed = config.data, config.training.seed
+        assert isinstance(settings, TextDataConfig)
         found = get_split(self.splits, split)
         source = _SOURCES[settings.batching](
             found, settings.batch_size, settings.sequence_length, seed, split
         )
         check_shapes(source, config, "data.batching=buckets")
-        return make_task(config).make_source(source, self.tokenizer, seed)
+        return self.task.make_source(source, self.features, seed)
+
+    def rows(self, split: str, evaluation: EvaluationConfig, seed: int) -> TextRows:
+        """Returns the rows of an evaluation, cut as `evaluation.context` says."""
+        return TextRows(self, split, evaluation, seed)
 
     def description(self) -> dict[str, Any]:
         """The fingerprint and the sizes: what a run keeps of the data it was trained on."""
@@ -128,34 +169,48 @@ class TextData:
         }
 
     def summary(self) -> str:
-        """The encoding in a few words."""
+        """The tokenizer in a few words."""
         return f"{self.tokenizer.kind} tokenizer, {self.tokenizer.vocab_size} symbols"
 
 
-def text_config(config: ExperimentConfig) -> TextDataConfig:
-    """Returns config.data, which must be of kind text."""
-    if not isinstance(config.data, TextDataConfig):
-        raise UserError(f"data.kind={config.data.kind}: this needs data of kind text")
-    return config.data
+class TextRows:
+    """Rows of a text, cut as `evaluation.context` says; see `contexts`."""
+
+    def __init__(self, data: TextData, split: str, config: EvaluationConfig, seed: int) -> None:
+        self._tokens, self._tokenizer = data.splits[split].tokens, data.tokenizer
+        self._plan = make_plan(len(self._tokens), config, seed)
+        self._data, self._seed = data, seed
+        self.num_batches = self._plan.num_batches
+        self.carries_state = config.context is EvaluationContext.CARRY
+        self.num_bytes: float | None = 0.0 if data.tokenizer.lossless else None
+        self.context: str | None = config.context.value
+
+    def batches(self, multiple: int) -> Iterator[tuple[Batch, bool]]:
+        """Yields what the task makes of the rows of next-token prediction."""
+        plan, task = self._plan, self._data.task
+        rows = -(-plan.rows // multiple) * multiple
+        for number, (batch, starts) in enumerate(make_batches(self._tokens, plan, rows)):
+            first = number // plan.num_chunks * plan.rows
+            batch = task.make_rows(batch, first, self._data.features, self._seed)
+            self._count_bytes(batch)
+            yield batch, starts
+
+    def _count_bytes(self, batch: Batch) -> None:
+        """Gives up once the tokenizer lost one of the counted targets."""
+        targets, unknown = batch.targets[batch.loss_weights > 0], self._tokenizer.unknown_id
+        if unknown is not None and (targets == unknown).any():
+            self.num_bytes = None
+        if self.num_bytes is not None:
+            self.num_bytes += float(self._tokenizer.byte_lengths[targets].sum(dtype=np.int64))
 
 
-def read_tokenizer(config: TextDataConfig | LabelledTextDataConfig) -> Tokenizer | None:
-    """The tokenizer that the config names; None where the training split makes it.
+def as_features(tokenizer: Tokenizer) -> Features:
+    """The features of a stream: tokens, which are inputs and targets."""
+    return {"inputs": Tokens(TokensConfig(), tokenizer, starts=True)}
 
-    Raises:
-      UserError: there is none at data.tokenizer_path.
-    """
-    match config.tokenizer, config.tokenizer_path:
-        case TokenizerKind.HUGGINGFACE, str(path):
-            from seqmodels.data.huggingface import open_tokenizer
 
-            return open_tokenizer(Path(path).expanduser(), config.vocab_size)
-        case TokenizerKind.RUN, str(path):
-            file = Path(path).expanduser() / TextData.encoding_file
-            if not file.is_file():
-                raise UserError(
-                    f"data.tokenizer_path={path}: no work directory of a run over text: it has no "
-                    f"{file.name}"
-                )
-            return read_any_tokenizer(file)
-    return None
+def tokenizer_of(features: Features) -> Tokenizer:
+    """The tokenizer of a stream."""
+    tokens = features["inputs"]
+    assert isinstance(tokens, Tokens)
+    return tokens.tokenizer

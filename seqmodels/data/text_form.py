@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from seqmodels.config.data import TextForm
+from seqmodels.config.features import TextForm
 
 _WORD_OR_MARK = re.compile(r"['\u2019]s\b|\w+|[^\w\s]")
 

@@ -1,7 +1,8 @@
-"""One class for the whole of an image or a sequence: forward, loss and metrics."""
+"""One class for the whole of an image or a sequence."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,50 +10,29 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from seqmodels.config.tasks import ClassificationConfig
-from seqmodels.data.datasets.image_source import ImageSplit
-from seqmodels.data.labelled import LabelledSplit
-from seqmodels.data.labels import Labels
-from seqmodels.data.sources import BatchSource
-from seqmodels.data.text_labels import TextLabels
+from seqmodels.data.examples import ExampleSplit
+from seqmodels.data.features.label import EncodedLabels
+from seqmodels.data.features.tokens import EncodedTokens
+from seqmodels.protocols import Answerer, Features, Model, Trial
 from seqmodels.tasks.class_scores import count_outcomes, score_probabilities, summarize_outcomes
-from seqmodels.tasks.language_model import score, total_loss
-from seqmodels.tasks.naive_bayes import naive_bayes
-from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
+from seqmodels.tasks.naive_bayes import TextBags, naive_bayes
+from seqmodels.tasks.scores import score, total_loss
+from seqmodels.tasks.task import Task
+from seqmodels.types import Batch, Carry, Metrics, Params
 
 
-class Classification:
+class Classification(Task):
     """The loss is in nats per example.
 
         loss = - sum_b w_b log p(class_b | example_b) / sum_b w_b
 
-    Of a causal model's features [B, T, D] those at the last position that is no padding count; a
+    Of a causal model's features [B, T, D] those at the last position that is not padding count; a
     model that looks both ways has pooled its own to [B, D].
     """
 
-    metric_names = ("loss", "accuracy")
-    unit = "example"
-
-    def __init__(self, config: ClassificationConfig) -> None:
-        self.label_smoothing = config.label_smoothing
-
-    def make_spec(self, encoding: Labels | TextLabels) -> DataSpec:
-        """What the model reads and puts out."""
-        return DataSpec(encoding.inputs, ClassOutput(len(encoding.names), per_step=False))
-
-    def make_source(self, source: BatchSource, encoding: Any, seed: int) -> BatchSource:
-        """The batches to train on."""
-        return source
-
-    def show(self, batch: Batch, row: int, encoding: Labels | TextLabels) -> str:
-        """The class, and the example: an image drawn with characters, or a text."""
-        if not batch.loss_weights[row]:
-            return "(padding)"
-        return f"{encoding.names[batch.targets[row]]}\n{encoding.show(batch, row)}"
-
     def forward(
         self,
-        model: Any,
+        model: Model,
         params: Params,
         batch: Batch,
         carry: Carry | None,
@@ -60,17 +40,10 @@ class Classification:
         train: bool,
         key: jax.Array | None,
     ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
-        """Runs the model over whole examples.
+        """Runs the model over whole examples; see `Task.forward`.
 
-        Args:
-          batch: targets and loss_weights are [B].
-          carry: None: there is none.
-          key: of dropout; None where train is False.
-
-        Returns:
-          The summed loss that training descends, the number of examples, the metrics as
-          (sum, weight) pairs (`loss` without label smoothing; where train is False those of
-          `count_outcomes` too), and None.
+        Targets and loss_weights are [B]. `loss` is without label smoothing; where train is False
+        the metrics have the counts of `count_outcomes` too. There is no carry.
         """
         rngs = None if key is None else {"dropout": key}
         inputs, segments = batch.inputs, batch.segment_ids
@@ -81,52 +54,104 @@ class Classification:
         loss, weight = metrics["loss"]
         if not train:
             metrics |= count_outcomes(logits, batch.targets, batch.loss_weights)
-        if train and self.label_smoothing:
-            smoothing = self.label_smoothing
+        if train and self.config.label_smoothing:
+            smoothing = self.config.label_smoothing
             loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
         return loss, weight, metrics, carry
 
     def summarize(
-        self, sums: dict[str, tuple[Any, Any]], num_bytes: float | None
-    ) -> dict[str, float]:
+        self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
+    ) -> dict[str, Any]:
         """Turns sums over a split into its figures.
 
         Returns:
           loss (nats per example), accuracy, num_targets, f1, f1_binary where there are two classes,
           and calibration_error; see `summarize_outcomes`.
         """
-        del num_bytes
-        nats, examples = sums["loss"]
-        return {
-            "loss": float(nats / examples),
-            "accuracy": float(sums["accuracy"][0] / examples),
-            "num_targets": int(examples),
-            **summarize_outcomes(sums),
-        }
+        return {**super().summarize(sums, num_bytes), **summarize_outcomes(sums)}
 
-    def baseline(
-        self,
-        train: ImageSplit | LabelledSplit,
-        split: ImageSplit | LabelledSplit,
-        encoding: Labels | TextLabels,
-    ) -> dict[str, Any]:
+    def baseline(self, trial: Trial) -> dict[str, Any]:
         """Figures of the majority class and the class frequencies of the training split.
 
-        Every class counts once more than it occurs, so that none is impossible. Of texts it stands
-        in `beside`, behind naive Bayes over tokens and their neighbours.
+        Every class counts one more than it occurs, so that none is impossible. For texts they are
+        in `beside`, after those of naive Bayes over tokens and their neighbours.
         """
-        counts = np.bincount(train.labels, minlength=len(encoding.names)) + 1
-        shares = np.tile(np.log(counts / counts.sum()), (len(split.labels), 1))
-        majority = {"model": "majority class", **score_probabilities(shares, split.labels)}
-        if not isinstance(train, LabelledSplit) or not isinstance(split, LabelledSplit):
+        train, split = (trial.data.splits[name] for name in ("train", trial.split))
+        size = len(trial.features["targets"].names())
+        trained, asked = labels_of(train), labels_of(split)
+        counts = np.bincount(trained, minlength=size) + 1
+        shares = np.tile(np.log(counts / counts.sum()), (len(asked), 1))
+        majority = {"model": "majority class", **score_probabilities(shares, asked)}
+        texts = [one.columns["inputs"] for one in (train, split)]
+        if not all(isinstance(column, EncodedTokens) for column in texts):
             return majority
-        guesses = naive_bayes(train, split, len(encoding.names))
-        counted = score_probabilities(guesses, split.labels)
+        known, other = (
+            TextBags(*column.joined(one.kept), len(one.kept))
+            for column, one in zip(texts, (train, split), strict=True)
+        )
+        guesses = naive_bayes(known, trained, other, size)
+        counted = score_probabilities(guesses, asked)
         return {"model": "naive Bayes of bigrams", **counted, "beside": [majority]}
+
+    def answerer(
+        self,
+        model: Model,
+        params: Params,
+        features: Features,
+        config: Any,
+        settings: Any,
+        batch_size: int,
+    ) -> Answerer:
+        """The class and the probabilities of each input."""
+        del config, settings
+        return ClassAnswerer(model, params, features, batch_size)
+
+
+def labels_of(split: ExampleSplit) -> np.ndarray:
+    """The classes of the examples of a split that are used."""
+    column = split.columns["targets"]
+    assert isinstance(column, EncodedLabels)
+    return column.numbers[split.kept]
+
+
+class ClassAnswerer:
+    """{"text" or "file", "label", "probabilities": {label: p}, ..} of an input.
+
+    What follows is what the feature of the inputs adds, such as num_unknown of a text.
+    """
+
+    def __init__(self, model: Model, params: Params, features: Features, batch_size: int) -> None:
+        self._features, self._params, self.batch_size = features, params, batch_size
+
+        def classify(params: Params, inputs: jax.Array, segment_ids: Any) -> jax.Array:
+            logits, _ = classify_whole(model, params, inputs, segment_ids, train=False)
+            return jax.nn.softmax(logits, axis=-1)
+
+        self._classify = jax.jit(classify)
+
+    def read(self, given: str) -> Any:
+        """What the model reads of a line or a file."""
+        return self._features["inputs"].read(given)
+
+    def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:
+        """Classifies."""
+        inputs, names = self._features["inputs"], self._features["targets"].names()
+        part = inputs.batch(encoded, self.batch_size)
+        segments = None if part.segment_ids is None else jnp.asarray(part.segment_ids)
+        found = np.asarray(self._classify(self._params, jnp.asarray(part.values), segments))
+        return [
+            {
+                inputs.key: text,
+                "label": names[int(row.argmax())],
+                "probabilities": dict(zip(names, map(float, row), strict=True)),
+                **inputs.facts(one),
+            }
+            for text, one, row in zip(given, encoded, found, strict=False)
+        ]
 
 
 def classify_whole(
-    model: Any,
+    model: Model,
     params: Params,
     inputs: Array,
     segment_ids: Integer[Array, "B T"] | None,
@@ -135,7 +160,7 @@ def classify_whole(
     train: bool,
     rngs: dict[str, jax.Array] | None = None,
 ) -> tuple[Float[Array, "B C"], Carry | None]:
-    """The logits of whole examples, and the carry behind them."""
+    """The logits of whole examples, and the carry after them."""
     features, carry = model.apply(
         {"params": params}, inputs, carry, segment_ids=segment_ids, train=train, rngs=rngs or {}
     )
@@ -147,7 +172,7 @@ def classify_whole(
 def last_valid(
     features: Float[Array, "B T D"], segment_ids: Integer[Array, "B T"] | None
 ) -> Float[Array, "B D"]:
-    """The features at the last position of each row that is no padding."""
+    """The features at the last position of each row that is not padding."""
     if segment_ids is None:
         return features[:, -1]
     places = jnp.arange(features.shape[1])[None]

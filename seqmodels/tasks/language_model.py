@@ -1,66 +1,52 @@
-"""Next-token prediction: forward, loss and metrics."""
+"""Next-token prediction."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer
 
-from seqmodels.config.tasks import LanguageModelConfig
-from seqmodels.data.sources import BatchSource
-from seqmodels.ops.losses import most_likely, softmax_cross_entropy
-from seqmodels.types import (
-    Batch,
-    Carry,
-    DataSpec,
-    Metrics,
-    Params,
-    TokenInput,
-    Tokenizer,
-    VocabOutput,
-)
+from seqmodels.data.text import tokenizer_of
+from seqmodels.decoding.scoring import Scorer
+from seqmodels.protocols import Answerer, Features, Model, Trial
+from seqmodels.tasks.ngram_baseline import kneser_ney
+from seqmodels.tasks.scores import score, summarize_tokens, total_loss
+from seqmodels.tasks.task import Task
+from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, TokenInput, VocabOutput
 
 
-class LanguageModel:
+class LanguageModel(Task):
     """Every position predicts the next token; the loss is in nats per target.
 
-    loss = - sum_bt w_bt log p(target_bt | what stands before it) / sum_bt w_bt
+    loss = - sum_bt w_bt log p(target_bt | the tokens before it) / sum_bt w_bt
     """
 
-    metric_names = ("loss", "accuracy")
-    unit = "token"
+    rate_unit: ClassVar[str] = "token"
 
-    def __init__(self, config: LanguageModelConfig) -> None:
-        self.label_smoothing = config.label_smoothing
+    def unit(self, features: Features) -> str:
+        """What a token is for the tokenizer."""
+        return tokenizer_of(features).unit
 
-    def make_spec(self, tokenizer: Tokenizer) -> DataSpec:
-        """What the model reads and puts out."""
-        size = tokenizer.vocab_size
+    def make_spec(self, features: Features) -> DataSpec:
+        """One vocabulary in and out."""
+        size = tokenizer_of(features).vocab_size
         return DataSpec(TokenInput(size), VocabOutput(size))
 
-    def make_source(self, source: BatchSource, tokenizer: Tokenizer, seed: int) -> BatchSource:
-        """The batches to train on, from those of next-token prediction."""
-        return source
-
-    def make_rows(self, batch: Batch, first: int, tokenizer: Tokenizer, seed: int) -> Batch:
-        """The rows first, first + 1, .. of an evaluation, from those of next-token prediction."""
-        return batch
-
-    def show(self, batch: Batch, row: int, tokenizer: Tokenizer) -> str:
+    def show(self, batch: Batch, row: int, features: Features) -> str:
         """A row as text: of each document the first input, and then all targets."""
+        tokenizer = tokenizer_of(features)
         inputs, targets = batch.inputs[row], batch.targets[row]
-        places = documents(batch, row)
         return "\n".join(
-            tokenizer.decode(np.concatenate([inputs[at][:1], targets[at]])) for at in places
+            tokenizer.decode(np.concatenate([inputs[at][:1], targets[at]]))
+            for at in documents(batch, row)
         )
 
     def forward(
         self,
-        model: Any,
+        model: Model,
         params: Params,
         batch: Batch,
         carry: Carry | None,
@@ -68,16 +54,7 @@ class LanguageModel:
         train: bool,
         key: jax.Array | None,
     ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
-        """Runs the model over one chunk.
-
-        Args:
-          carry: None for the parallel form; a carry where the chunk goes on from another.
-          key: of dropout; None where train is False.
-
-        Returns:
-          The summed loss that training descends, the summed weights, the metrics as
-          (sum, weight) pairs (`loss` without label smoothing), and the carry behind the chunk.
-        """
+        """Runs the model over one chunk; see `Task.forward`. `loss` is without label smoothing."""
         features, carry = model.apply(
             {"params": params},
             batch.inputs,
@@ -89,67 +66,76 @@ class LanguageModel:
         logits = model.apply({"params": params}, features, method="readout")
         metrics = score(logits, batch.targets, batch.loss_weights)
         loss, weight = metrics["loss"]
-        if train and self.label_smoothing:
-            smoothing = self.label_smoothing
+        if train and self.config.label_smoothing:
+            smoothing = self.config.label_smoothing
             loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
         return loss, weight, metrics, carry
 
     def summarize(
-        self, sums: dict[str, tuple[float, float]], num_bytes: float | None
-    ) -> dict[str, float]:
-        """Turns sums over a split into its figures.
-
-        Args:
-          sums: (sum, weight) by name, over all targets of the split.
-          num_bytes: UTF-8 bytes of those targets, None where the tokenizer loses something.
+        self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
+    ) -> dict[str, Any]:
+        """Turns sums over a split into its figures; see `Task.summarize`.
 
         Returns:
           loss (nats per target), perplexity (exp of it), accuracy, num_targets, and
           bits_per_byte = total nats / ln 2 / num_bytes.
         """
-        summary = figures(sums)
+        summary = summarize_tokens(sums)
         if num_bytes is not None:
             summary["bits_per_byte"] = sums["loss"][0] / math.log(2) / num_bytes
         return summary
 
+    def baseline(self, trial: Trial) -> dict[str, Any]:
+        """The Kneser-Ney n-gram of evaluation.baseline_order; see `ngram_baseline.kneser_ney`."""
+        return kneser_ney(trial)
 
-def score(
-    logits: Float[Array, "*rows V"],
-    targets: Integer[Array, "*rows"],
-    weights: Float[Array, "*rows"],
-) -> Metrics:
-    """Loss and accuracy over the targets of weight above 0, as (sum, weight) pairs."""
-    weight = weights.sum()
-    hits = (most_likely(logits) == targets) * weights
-    loss = total_loss(logits, targets, weights)
-    return {"loss": (loss, weight), "accuracy": (hits.sum(), weight)}
-
-
-def total_loss(
-    logits: Float[Array, "*rows V"],
-    targets: Integer[Array, "*rows"],
-    weights: Float[Array, "*rows"],
-    label_smoothing: float = 0.0,
-) -> Float[Array, ""]:
-    """Weighted sum of the cross entropies of targets of weight above 0."""
-    losses = softmax_cross_entropy(logits, targets, label_smoothing)
-    # A padded position may hold anything, NaN too: it is selected away, not multiplied.
-    return (jnp.where(weights > 0, losses, 0.0) * weights).sum()
+    def answerer(
+        self,
+        model: Model,
+        params: Params,
+        features: Features,
+        config: Any,
+        settings: Any,
+        batch_size: int,
+    ) -> Answerer:
+        """The log-probability of each line."""
+        del config, settings
+        return LineAnswerer(model, params, features, batch_size)
 
 
-def figures(sums: dict[str, tuple[float, float]]) -> dict[str, float]:
-    """loss (nats per target), perplexity, accuracy and num_targets of the sums of `score`."""
-    nats, targets = sums["loss"]
-    return {
-        "loss": nats / targets,
-        "perplexity": math.exp(min(nats / targets, 700.0)),
-        "accuracy": sums["accuracy"][0] / targets,
-        "num_targets": int(targets),
-    }
+class LineAnswerer:
+    """{"text", "log_probability" (nats), "num_tokens", "log_probability_per_token"} of a line.
+
+    Each line is scored by itself, after what the run's texts start with; its line feed is not
+    counted. "num_unknown" is the number of its tokens that are <unk>, where there are any.
+    """
+
+    def __init__(self, model: Model, params: Params, features: Features, batch_size: int) -> None:
+        self.batch_size, self._tokens = batch_size, features["inputs"]
+        self._scorer = Scorer(model, params, tokenizer_of(features), batch_size)
+
+    def read(self, given: str) -> tuple[np.ndarray, int]:
+        """Tokens of a line."""
+        return self._scorer.encode(given)
+
+    def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:
+        """Scores."""
+        answers = []
+        scores = self._scorer(encoded)
+        for text, (tokens, first), nats in zip(given, encoded, scores, strict=True):
+            count = len(tokens) - first
+            answer = {
+                "text": text,
+                "log_probability": nats,
+                "num_tokens": count,
+                "log_probability_per_token": nats / count,
+            }
+            answers.append({**answer, **self._tokens.facts(tokens[first:])})
+        return answers
 
 
 def documents(batch: Batch, row: int) -> list[np.ndarray]:
-    """The places [T] of each document of a row, True where it stands."""
+    """The positions [T] of each document of a row, as masks."""
     if batch.segment_ids is None:
         return [np.ones(len(batch.inputs[row]), bool)]
     segments = batch.segment_ids[row]

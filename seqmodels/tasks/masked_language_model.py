@@ -1,17 +1,21 @@
-"""Guessing hidden tokens from both sides: forward, loss and metrics."""
+"""Guessing hidden tokens from both sides."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.tasks import MaskedLanguageModelConfig
 from seqmodels.data.masking import Masked, Masking, mask_token
-from seqmodels.data.sources import BatchSource
-from seqmodels.tasks.language_model import documents, figures, score
+from seqmodels.data.text import tokenizer_of
+from seqmodels.protocols import BatchSource, Features, Model, Trial
+from seqmodels.tasks.language_model import documents
+from seqmodels.tasks.ngram_baseline import unigram
+from seqmodels.tasks.scores import score, summarize_tokens
+from seqmodels.tasks.task import Task
 from seqmodels.types import (
     Batch,
     Carry,
@@ -24,28 +28,29 @@ from seqmodels.types import (
 )
 
 
-class MaskedLanguageModel:
+class MaskedLanguageModel(Task):
     """Some tokens of a row are chosen, and most of those changed; the model says what they were.
 
         loss = - sum_chosen log p(token | the changed row) / number chosen
 
     Source: Devlin et al., 2019, arXiv:1810.04805; the rule is `data.masking.Masking`. A tokenizer
-    without a mask token gets one behind its vocabulary, so inputs and outputs have V + 1 tokens.
+    without a mask token gets one after its vocabulary, so inputs and outputs have V + 1 tokens.
     """
 
-    metric_names = ("loss", "accuracy")
-    unit = "token"
+    rate_unit: ClassVar[str] = "token"
 
-    def __init__(self, config: MaskedLanguageModelConfig) -> None:
-        self._config = config
+    def unit(self, features: Features) -> str:
+        """What a token is for the tokenizer."""
+        return tokenizer_of(features).unit
 
-    def make_spec(self, tokenizer: Tokenizer) -> DataSpec:
-        """What the model reads and puts out: the vocabulary and the mask token."""
+    def make_spec(self, features: Features) -> DataSpec:
+        """The vocabulary and the mask token."""
+        tokenizer = tokenizer_of(features)
         size = max(tokenizer.vocab_size, mask_token(tokenizer) + 1)
         return DataSpec(TokenInput(size), VocabOutput(size))
 
     def _masking(self, tokenizer: Tokenizer) -> Masking:
-        config = self._config
+        config = self.config
         return Masking(
             mask_token(tokenizer),
             tokenizer.vocab_size,
@@ -54,16 +59,17 @@ class MaskedLanguageModel:
             random_share=config.random_share,
         )
 
-    def make_source(self, source: BatchSource, tokenizer: Tokenizer, seed: int) -> BatchSource:
-        """The batches to train on, masked anew at each step."""
-        return Masked(source, self._masking(tokenizer), seed)
+    def make_source(self, source: BatchSource, features: Features, seed: int) -> BatchSource:
+        """The batches to train on, masked differently at each step."""
+        return Masked(source, self._masking(tokenizer_of(features)), seed)
 
-    def make_rows(self, batch: Batch, first: int, tokenizer: Tokenizer, seed: int) -> Batch:
-        """The rows first, first + 1, .. of an evaluation, masked alike in each evaluation."""
-        return self._masking(tokenizer).fixed(batch, first, seed)
+    def make_rows(self, batch: Batch, first: int, features: Features, seed: int) -> Batch:
+        """The rows first, first + 1, .., masked the same way in every evaluation."""
+        return self._masking(tokenizer_of(features)).fixed(batch, first, seed)
 
-    def show(self, batch: Batch, row: int, tokenizer: Tokenizer) -> str:
+    def show(self, batch: Batch, row: int, features: Features) -> str:
         """A row as text, a chosen token as {what is read>what it was}, [MASK] for the mask."""
+        tokenizer = tokenizer_of(features)
         mask, parts = mask_token(tokenizer), []
         for at in documents(batch, row):
             inputs, targets, weights = (
@@ -80,7 +86,7 @@ class MaskedLanguageModel:
 
     def forward(
         self,
-        model: Any,
+        model: Model,
         params: Params,
         batch: Batch,
         carry: Carry | None,
@@ -88,16 +94,7 @@ class MaskedLanguageModel:
         train: bool,
         key: jax.Array | None,
     ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
-        """Runs the model over whole rows.
-
-        Args:
-          carry: None: there is none.
-          key: of dropout; None where train is False.
-
-        Returns:
-          The summed loss that training descends, the number of chosen tokens, the metrics as
-          (sum, weight) pairs, and None.
-        """
+        """Runs the model over whole rows; see `Task.forward`. There is no carry."""
         types = {} if batch.token_types is None else {"token_types": batch.token_types}
         features, carry = model.apply(
             {"params": params},
@@ -109,7 +106,7 @@ class MaskedLanguageModel:
             **types,
         )
         # Logits of the chosen alone: most of a large head's work and memory is saved.
-        most = max(1, round(self._config.mask_rate * batch.inputs.shape[1]))
+        most = max(1, round(self.config.mask_rate * batch.inputs.shape[1]))
         weights, at = jax.lax.top_k(batch.loss_weights, most)
         pick = jax.vmap(lambda values, at: values[at])
         logits = model.apply({"params": params}, pick(features, at), method="readout")
@@ -120,15 +117,20 @@ class MaskedLanguageModel:
         return loss, weight, {**metrics, "loss": (loss, weight)}, carry
 
     def summarize(
-        self, sums: dict[str, tuple[float, float]], num_bytes: float | None
-    ) -> dict[str, float]:
+        self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
+    ) -> dict[str, Any]:
         """Turns sums over a split into its figures.
 
         Args:
           sums: (sum, weight) by name, over all chosen tokens of the split.
-          num_bytes: not used; a chosen token stands for no part of the text by itself.
+          num_bytes: not used; a chosen token is not a part of the text by itself.
 
         Returns:
           loss (nats per chosen token), perplexity, accuracy and num_targets.
         """
-        return figures(sums)
+        del num_bytes
+        return summarize_tokens(sums)
+
+    def baseline(self, trial: Trial) -> dict[str, Any]:
+        """The unigram of the training split, on the very same tokens."""
+        return unigram(trial)

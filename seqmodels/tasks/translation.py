@@ -1,59 +1,83 @@
-"""A target sequence from a source sequence: forward, loss and metrics."""
+"""A target sequence from a source sequence."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.tasks import TranslationConfig
-from seqmodels.data.pair_tokenizer import PairTokenizer
-from seqmodels.data.pairs import PairSplit
-from seqmodels.data.sources import BatchSource
-from seqmodels.tasks.language_model import figures, score, total_loss
+from seqmodels.config.decoding import Beam, make_beam
+from seqmodels.config.errors import UserError
+from seqmodels.data.example_data import ExampleData
+from seqmodels.data.features.tokens import BOS, EOS, EncodedTokens, Tokens
+from seqmodels.data.text_form import normalise_text
+from seqmodels.decoding.beam import BeamSearch, check_beam
+from seqmodels.decoding.prefill import position_limit
+from seqmodels.protocols import Answerer, Feature, Features, Model, Part, Trial
+from seqmodels.tasks.scores import score, summarize_tokens, total_loss
+from seqmodels.tasks.task import Task, figures_table, own_params
+from seqmodels.tasks.text_metrics import score_by_length, score_texts
+from seqmodels.tasks.translation_results import score_baselines, translation_tables
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, VocabOutput
 
 WHOLE = "sequence_accuracy"
-"""Share of the targets of which every token is right under teacher forcing: each is guessed behind
-the true ones, so that this is no share of right translations."""
+"""Share of the targets of which every token is right under teacher forcing: each is guessed after
+the true ones, so that this is not the share of right translations."""
 
 
-class Translation:
-    """Every position of the target predicts the next, behind the true ones (teacher forcing).
+class Translation(Task):
+    """Every position of the target predicts the next, after the true ones (teacher forcing).
 
         loss = - sum_bt w_bt log p(target_bt | source_b, target_b<t) / sum_bt w_bt
 
-    The loss is in nats per target token, <eos> among them.
+    The loss is in nats per target token, <eos> among them. The source may be any feature that a
+    model reads.
     """
 
-    metric_names = ("loss", "accuracy", WHOLE)
-    unit = "token"
+    metric_names: ClassVar[tuple[str, ...]] = ("loss", "accuracy", WHOLE)
+    rate_unit: ClassVar[str] = "token"
 
-    def __init__(self, config: TranslationConfig) -> None:
-        self.label_smoothing = config.label_smoothing
+    def affixes(self, role: str) -> tuple[str, ...]:
+        """<bos>, which the inputs begin with, and <eos>, which the targets end with."""
+        return (BOS, EOS) if role == "targets" else ()
 
-    def make_spec(self, encoding: PairTokenizer) -> DataSpec:
-        """What the model reads and puts out."""
-        target = encoding.target_input
-        return DataSpec(target, VocabOutput(target.vocab_size), source=encoding.source_input)
+    def make_spec(self, features: Features) -> DataSpec:
+        """The target's vocabulary in and out; the source is what an encoder reads."""
+        target = features["targets"].input
+        return DataSpec(target, VocabOutput(target.vocab_size), source=features["source"].input)
 
-    def make_source(self, source: BatchSource, encoding: PairTokenizer, seed: int) -> BatchSource:
-        """The batches to train on."""
-        return source
+    def make_batch(self, parts: Mapping[str, Part], features: Features) -> Batch:
+        """Inputs are <bos> and the target, targets are the target and <eos>."""
+        source, target = parts["source"], parts["targets"]
+        segments, begin = target.segment_ids, target_tokens(features).id_of(BOS)
+        assert segments is not None
+        inputs = np.roll(target.values, 1, axis=1)
+        inputs[:, 0] = begin
+        return Batch(
+            np.where(segments > 0, inputs, 0).astype(np.int32),
+            target.values,
+            segments.astype(np.float32),
+            segments,
+            source=source.values,
+            source_segment_ids=source.segment_ids,
+        )
 
-    def show(self, batch: Batch, row: int, encoding: PairTokenizer) -> str:
+    def show(self, batch: Batch, row: int, features: Features) -> str:
         """Source -> target."""
         if not batch.loss_weights[row].any():
             return "(padding)"
-        source = batch.source[row][batch.source_segment_ids[row] > 0]
-        target = batch.targets[row][batch.segment_ids[row] > 0]
-        return f"{encoding.source.decode(source)} -> {encoding.decode_target(target)}"
+        ends = None if batch.source_segment_ids is None else batch.source_segment_ids[row]
+        source = features["source"].show(batch.source[row], ends)
+        target = features["targets"].show(batch.targets[row], batch.segment_ids[row])
+        return f"{source} -> {target}"
 
     def forward(
         self,
-        model: Any,
+        model: Model,
         params: Params,
         batch: Batch,
         carry: Carry | None,
@@ -61,16 +85,7 @@ class Translation:
         train: bool,
         key: jax.Array | None,
     ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
-        """Encodes the sources and runs the decoder over whole targets.
-
-        Args:
-          carry: None: there is none.
-          key: of dropout; None where train is False.
-
-        Returns:
-          The summed loss that training descends, the number of target tokens, the metrics as
-          (sum, weight) pairs (`loss` without label smoothing), and None.
-        """
+        """Encodes the sources and runs the decoder over whole targets; see `Task.forward`."""
         variables = {"params": params}
         # Modules that both calls use must not draw the same numbers in them.
         keys = ({}, {}) if key is None else ({"dropout": k} for k in jax.random.split(key))
@@ -96,16 +111,16 @@ class Translation:
         weights = batch.loss_weights
         metrics = score(logits, batch.targets, weights)
         loss, weight = metrics["loss"]
-        if train and self.label_smoothing:
-            loss = total_loss(logits, batch.targets, weights, self.label_smoothing)
+        if train and self.config.label_smoothing:
+            loss = total_loss(logits, batch.targets, weights, self.config.label_smoothing)
         right = (jnp.argmax(logits, axis=-1) == batch.targets) | (weights == 0)
         counts = (weights > 0).any(axis=1).astype(jnp.float32)
         metrics[WHOLE] = ((right.all(axis=1) * counts).sum(), counts.sum())
         return loss, weight, metrics, carry
 
     def summarize(
-        self, sums: dict[str, tuple[float, float]], num_bytes: float | None
-    ) -> dict[str, float]:
+        self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
+    ) -> dict[str, Any]:
         """Turns sums over a split into its figures.
 
         Returns:
@@ -114,18 +129,22 @@ class Translation:
         """
         del num_bytes
         right, sequences = sums[WHOLE]
-        return {**figures(sums), WHOLE: right / sequences, "num_sequences": int(sequences)}
+        return {
+            **summarize_tokens(sums),
+            WHOLE: right / sequences,
+            "num_sequences": int(sequences),
+        }
 
-    def baseline(
-        self, train: PairSplit, split: PairSplit, encoding: PairTokenizer
-    ) -> dict[str, Any]:
+    def baseline(self, trial: Trial) -> dict[str, Any]:
         """Figures of the unigram of the training split's target tokens.
 
-        Every token counts once more than it occurs, so that none is impossible.
+        Every token counts one more than it occurs, so that none is impossible.
         """
-        size, eos = encoding.target_input.vocab_size, encoding.eos_id
-        counts = train.count_targets(size, eos) + 1
-        found = split.count_targets(size, eos)
+        target = target_tokens(trial.features)
+        trained, found = (
+            count_targets(trial.data.splits[name], target) for name in ("train", trial.split)
+        )
+        counts = trained + 1
         loss = float((found * -np.log(counts / counts.sum())).sum() / found.sum())
         return {
             "model": "unigram",
@@ -133,3 +152,186 @@ class Translation:
             "perplexity": float(np.exp(loss)),
             "accuracy": float(found[counts.argmax()] / found.sum()),
         }
+
+    def evaluate_more(self, trial: Trial) -> dict[str, Any]:
+        """Translates the split and compares with its targets, in the form of the data.
+
+        Returns:
+          What `score_texts` does, beam_size, length_penalty, coverage_penalty and, where sources
+          are texts, by_source_length (tokens; see `score_by_length`) and translation_baselines.
+        """
+        data, evaluation = trial.data, trial.config.evaluation
+        assert isinstance(data, ExampleData)
+        beam = make_beam(evaluation, target_tokens(trial.features).config.max_length)
+        found = translate_split(trial, beam)
+        targets = written(data, "targets", trial.split)
+        result = {
+            **score_texts(found, targets, evaluation),
+            "beam_size": beam.size,
+            "length_penalty": beam.length_penalty,
+            "coverage_penalty": beam.coverage_penalty,
+        }
+        if isinstance(trial.features["source"], Tokens):
+            lengths = data.splits[trial.split].lengths("source")
+            assert lengths is not None
+            sources, train = written(data, "source", trial.split), "train"
+            trained = (written(data, "source", train), written(data, "targets", train))
+            result["by_source_length"] = score_by_length(found, targets, lengths, evaluation)
+            result["translation_baselines"] = score_baselines(
+                trained, sources, targets, evaluation
+            )
+        return result
+
+    def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
+        """Likelihoods, and translations next to their baselines."""
+        tables = [figures_table(result, self.config.metrics, unit)]
+        return tables + (translation_tables(result) if "bleu" in result else [])
+
+    def answerer(
+        self,
+        model: Model,
+        params: Params,
+        features: Features,
+        config: Any,
+        settings: Any,
+        batch_size: int,
+    ) -> Answerer:
+        """The best translations of each source."""
+        del config
+        return Translator(model, params, features, settings, batch_size)
+
+
+def target_tokens(features: Features) -> Tokens:
+    """The feature of the targets."""
+    target = features["targets"]
+    assert isinstance(target, Tokens)
+    return target
+
+
+def count_targets(split: Any, target: Tokens) -> np.ndarray:
+    """How often each token is a target, [V]; <eos> once per example."""
+    column = split.columns["targets"]
+    assert isinstance(column, EncodedTokens)
+    tokens, _ = column.joined(split.kept)
+    counts = np.bincount(tokens, minlength=target.input.vocab_size)
+    counts[target.id_of(EOS)] += len(split.kept)
+    return counts
+
+
+def written(data: ExampleData, role: str, split: str) -> list[str]:
+    """The texts of a role, in their form, of the examples that are used."""
+    tokens = data.features[role]
+    assert isinstance(tokens, Tokens)
+    return [normalise_text(text, tokens.config.form) for text in data.raw(role, split)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Translated:
+    """One text that a source became.
+
+    Attributes:
+      text: the target.
+      score: its rank follows from it; see `Beam`.
+      log_probability: of the target and its end, in nats.
+    """
+
+    text: str
+    score: float
+    log_probability: float
+
+
+class Translator:
+    """{"source", "translations": [{"text", "score", "log_probability"}, ..], best first}.
+
+    It keeps the programs that it compiles. Every call has `batch_size` rows, and sources are padded
+    to a power of two, so that few programs are compiled. No result depends on what else is
+    translated, but for the rounding of other widths.
+
+    Args:
+      beam: how it searches.
+      batch_size: sources at once.
+
+    Raises:
+      UserError: the model cannot be searched so.
+    """
+
+    def __init__(
+        self, model: Model, params: Params, features: Features, beam: Beam, batch_size: int
+    ) -> None:
+        check_beam(model, beam, 1)
+        self._params, self._beam, self.batch_size = params, beam, batch_size
+        self._source: Feature = features["source"]
+        self._target = target_tokens(features)
+        self._search, self._limit = BeamSearch(model), position_limit(model)
+
+    def read(self, given: str) -> Any:
+        """A source as the model reads it; unknown symbols become <unk> where there is one.
+
+        Raises:
+          UserError: it is empty, has unknown symbols or is longer than the model's positions.
+        """
+        if not isinstance(self._source, Tokens):
+            return self._source.read(given)
+        tokens = self._source.encode(given)
+        if self._limit is not None and len(tokens) > self._limit:
+            raise UserError(f"has {len(tokens)} tokens; the model has max_length = {self._limit}")
+        return tokens
+
+    def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:
+        """Translates."""
+        return [
+            {
+                "source": source,
+                "translations": [vars(one) for one in best],
+                **self._source.facts(tokens),
+            }
+            for source, tokens, best in zip(given, encoded, self.translate(encoded), strict=True)
+        ]
+
+    def translate(self, sources: Sequence[Any]) -> list[list[Translated]]:
+        """The best targets of each of up to `batch_size` encoded sources, best first."""
+        target = self._target
+        if isinstance(self._source, Tokens):
+            limit = 1 << 30 if self._limit is None else self._limit
+            part = self._source.batch(sources, self.batch_size, limit)
+        else:
+            part = self._source.batch(sources, self.batch_size)
+        found = self._search(
+            self._params,
+            [np.array([target.id_of(BOS)], np.int32)] * self.batch_size,
+            end=target.id_of(EOS),
+            beam=self._beam,
+            source=(part.values, part.segment_ids),
+            never=target.id_of(BOS),
+        )
+        return [
+            [Translated(target.decode(h.tokens), h.score, h.log_probability) for h in hypotheses]
+            for hypotheses in found[: len(sources)]
+        ]
+
+
+def translate_split(trial: Trial, beam: Beam) -> list[str]:
+    """The best translation of each source of a split, in the order of the split."""
+    # The main process by itself, with its own copy of the parameters.
+    params, size = own_params(trial.params), trial.config.evaluation.batch_size
+    translator = Translator(trial.model, params, trial.features, beam, size)
+    split = trial.data.splits[trial.split]
+    column = split.columns["source"]
+    if isinstance(column, EncodedTokens):
+        sources: list[Any] = column.texts(split.kept)
+    else:
+        sources = [column.part(np.array([i]), width_of(column, i)).values[0] for i in split.kept]
+    found = [""] * len(sources)
+    # Sources of similar length together: little padding, and few programs.
+    order = np.argsort([len(source) for source in sources], kind="stable")
+    for first in range(0, len(order), translator.batch_size):
+        chosen = order[first : first + translator.batch_size].tolist()
+        best = translator.translate([sources[i] for i in chosen])
+        for i, hypotheses in zip(chosen, best, strict=True):
+            found[i] = hypotheses[0].text
+    return found
+
+
+def width_of(column: Any, row: int) -> int | None:
+    """Steps of a row; None where rows have none."""
+    return None if column.lengths is None else int(column.lengths[row])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.config.data import TextForm
+from seqmodels.config.features import TextForm
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.config.models import ModelConfig

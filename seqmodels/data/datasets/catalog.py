@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -168,6 +168,8 @@ class _Images:
     name: str
     shape: tuple[int | None, int | None, int]
     where: str
+
+    is_generated: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self.examples)

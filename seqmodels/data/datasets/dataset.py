@@ -54,7 +54,10 @@ class ImageColumn(Protocol):
 
     Attributes:
       shape: height, width and channels; None where images differ.
+      is_generated: whether they are drawn, so that there is no point in keeping them.
     """
+
+    is_generated: bool
 
     @property
     def shape(self) -> tuple[int | None, int | None, int]: ...

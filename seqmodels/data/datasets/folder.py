@@ -7,6 +7,8 @@ import functools
 import hashlib
 from pathlib import Path
 
+from typing import ClassVar
+
 import numpy as np
 from jaxtyping import Int, UInt8
 
@@ -81,6 +83,8 @@ class ImageFiles:
     """Images of any size that are decoded, in color, when they are read."""
 
     paths: tuple[Path, ...]
+
+    is_generated: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[None, None, int]:

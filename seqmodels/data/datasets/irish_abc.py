@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 
 from seqmodels.config.data import DataConfig
-from seqmodels.data.common import cache_directory
+from seqmodels.data.store import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText
 from seqmodels.data.datasets.dataset import Documents, hash_documents
 from seqmodels.data.datasets.origin import Published

@@ -12,7 +12,7 @@ import hashlib
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
-from seqmodels.data.common import cache_directory
+from seqmodels.data.store import cache_directory
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.origin import Published
 

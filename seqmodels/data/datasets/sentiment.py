@@ -10,7 +10,7 @@ import hashlib
 from typing import ClassVar
 
 from seqmodels.config.data import DataConfig
-from seqmodels.data.common import cache_directory
+from seqmodels.data.store import cache_directory
 from seqmodels.data.datasets.dataset import (
     SPLITS,
     BuiltInDataset,

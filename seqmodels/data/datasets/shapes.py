@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
+from typing import ClassVar
+
 import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt64
 
@@ -81,6 +83,8 @@ class _Drawn:
     first: int
     end: int
     size: int
+
+    is_generated: ClassVar[bool] = True
 
     @property
     def shape(self) -> tuple[int, int, int]:

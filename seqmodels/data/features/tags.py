@@ -10,15 +10,8 @@ import numpy as np
 
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.features import TagsConfig
-from seqmodels.data.features.feature import (
-    ColumnSource,
-    FeatureBase,
-    Opened,
-    power_of_two,
-    ranges,
-    scatter_rows,
-    segments_of,
-)
+from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
+from seqmodels.data.ragged import power_of_two, ranges, scatter_rows, segments_of
 from seqmodels.data.features.label import order_of_name
 from seqmodels.protocols import Part
 

@@ -10,15 +10,8 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.features import Normalisation, ValuesConfig
-from seqmodels.data.features.feature import (
-    ColumnSource,
-    FeatureBase,
-    Opened,
-    power_of_two,
-    ranges,
-    scatter_rows,
-    segments_of,
-)
+from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
+from seqmodels.data.ragged import power_of_two, ranges, scatter_rows, segments_of
 from seqmodels.protocols import Part
 from seqmodels.types import ValueInput
 

@@ -1,0 +1,104 @@
+"""Counting: what a language model is compared with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from seqmodels.config.models import NgramConfig
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.training import EvaluationContext
+from seqmodels.data.store import cache_directory
+from seqmodels.models.build import build_model
+from seqmodels.protocols import Data, Model, Trial
+from seqmodels.tasks.scores import summarize_tokens
+from seqmodels.tasks.task import Task
+from seqmodels.types import Batch, Carry, Metrics, Params
+
+# Part of the key of a cached baseline; to be raised where counting or smoothing changes.
+_VERSION = 1
+
+
+def kneser_ney(trial: Trial) -> dict[str, Any]:
+    """Figures of an interpolated modified Kneser-Ney n-gram, counted on the training split.
+
+    Its order is evaluation.baseline_order; for a run that is an n-gram itself, 1. It sees all of
+    the text before a target (context `carry`).
+
+    Returns:
+      model, order, loss, perplexity and, where the tokenizer loses nothing, bits_per_byte. They are
+      kept as JSON in the cache, by the data's fingerprint, the order and the split.
+    """
+    config, data = trial.config, trial.data
+    order = 1 if config.model.kind == NgramConfig.kind else config.evaluation.baseline_order
+    directory = cache_directory(config.data) / "baselines"
+    path = directory / f"{data.fingerprint}-{trial.split}-{order}-v{_VERSION}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        pass  # not there, or damaged: counted again
+    model, params = count_ngram(data, order)
+    settings = dataclasses.replace(
+        config.evaluation, context=EvaluationContext.CARRY, sequence_length=256, batch_size=32
+    )
+    task = _Likelihood(LanguageModelConfig())
+    figures = trial.evaluate(model, params, task=task, evaluation=settings)
+    names = ("loss", "perplexity", "bits_per_byte")
+    result = {"model": NgramConfig.kind, "order": order}
+    result |= {name: figures[name] for name in names if name in figures}
+    directory.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(result), encoding="utf-8")
+    partial.replace(path)
+    return result
+
+
+def unigram(trial: Trial) -> dict[str, Any]:
+    """Figures of the unigram on the very targets that the run is asked for: it needs no context."""
+    model, params = count_ngram(trial.data, 1)
+    found = trial.evaluate(model, params)
+    names = ("loss", "perplexity", "accuracy")
+    return {"model": NgramConfig.kind, "order": 1} | {name: found[name] for name in names}
+
+
+def count_ngram(data: Data, order: int) -> tuple[Any, Params]:
+    """The Kneser-Ney n-gram of an order, counted on the training split, and its parameters."""
+    model: Any = build_model(NgramConfig(order=order), data.spec)
+    return model, jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
+
+
+class _Likelihood(Task):
+    """Asks an n-gram for the probability of the target alone, and so has no accuracy."""
+
+    metric_names = ("loss",)
+
+    def forward(
+        self,
+        model: Model,
+        params: Params,
+        batch: Batch,
+        carry: Carry | None,
+        *,
+        train: bool,
+        key: jax.Array | None,
+    ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
+        del key
+        variables, segments = {"params": params}, batch.segment_ids
+        features, carry = model.apply(
+            variables, batch.inputs, carry, segment_ids=segments, train=train
+        )
+        found = model.apply(variables, features, batch.targets, method="log_likelihood")
+        weights = batch.loss_weights
+        loss, weight = -jnp.where(weights > 0, found * weights, 0.0).sum(), weights.sum()
+        return loss, weight, {"loss": (loss, weight), "accuracy": (0 * weight, weight)}, carry
+
+    def summarize(self, sums: Any, num_bytes: float | None) -> dict[str, Any]:
+        summary = summarize_tokens(sums)
+        if num_bytes is not None:
+            summary["bits_per_byte"] = sums["loss"][0] / math.log(2) / num_bytes
+        return summary

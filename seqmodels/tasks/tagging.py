@@ -1,0 +1,134 @@
+"""A label for each step of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqmodels.protocols import Answerer, Features, Model, Trial
+from seqmodels.tasks.scores import score, total_loss
+from seqmodels.tasks.task import Task
+from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
+
+
+class Tagging(Task):
+    """The loss is in nats per step.
+
+    loss = - sum_bt w_bt log p(label_bt | sequence_b) / sum_bt w_bt
+    """
+
+    rate_unit: ClassVar[str] = "step"
+
+    def make_spec(self, features: Features) -> DataSpec:
+        """A class for each step."""
+        outputs = ClassOutput(len(features["targets"].names()), per_step=True)
+        return DataSpec(features["inputs"].input, outputs)
+
+    def forward(
+        self,
+        model: Model,
+        params: Params,
+        batch: Batch,
+        carry: Carry | None,
+        *,
+        train: bool,
+        key: jax.Array | None,
+    ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
+        """Runs the model over whole sequences; see `Task.forward`."""
+        logits, carry = label_steps(
+            model, params, batch.inputs, batch.segment_ids, carry, train=train, key=key
+        )
+        metrics = score(logits, batch.targets, batch.loss_weights)
+        loss, weight = metrics["loss"]
+        if train and self.config.label_smoothing:
+            smoothing = self.config.label_smoothing
+            loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
+        return loss, weight, metrics, carry
+
+    def baseline(self, trial: Trial) -> dict[str, Any]:
+        """Figures of the frequencies of the labels in the training split.
+
+        Every label counts one more than it occurs, so that none is impossible.
+        """
+        size = len(trial.features["targets"].names())
+        trained, found = (
+            np.bincount(one.columns["targets"].content(one.kept)[0], minlength=size)
+            for one in (trial.data.splits[name] for name in ("train", trial.split))
+        )
+        counts = trained + 1
+        return {
+            "model": "majority label",
+            "loss": float((found * -np.log(counts / counts.sum())).sum() / found.sum()),
+            "accuracy": float(found[counts.argmax()] / found.sum()),
+        }
+
+    def answerer(
+        self,
+        model: Model,
+        params: Params,
+        features: Features,
+        config: Any,
+        settings: Any,
+        batch_size: int,
+    ) -> Answerer:
+        """The most probable label of each step."""
+        del config, settings
+        return TagAnswerer(model, params, features, batch_size)
+
+
+def label_steps(
+    model: Model,
+    params: Params,
+    inputs: jax.Array,
+    segment_ids: jax.Array | None,
+    carry: Carry | None = None,
+    *,
+    train: bool,
+    key: jax.Array | None = None,
+) -> tuple[jax.Array, Carry | None]:
+    """Logits [B, T, C] of each step, and the carry after them."""
+    rngs = {} if key is None else {"dropout": key}
+    features, carry = model.apply(
+        {"params": params}, inputs, carry, segment_ids=segment_ids, train=train, rngs=rngs
+    )
+    return model.apply({"params": params}, features, method="readout"), carry
+
+
+class TagAnswerer:
+    """{"text", "labels": [..], "probabilities": [p of each label, ..]} of a line."""
+
+    def __init__(self, model: Model, params: Params, features: Features, batch_size: int) -> None:
+        self._features, self._params, self.batch_size = features, params, batch_size
+
+        def label(params: Params, inputs: jax.Array, segment_ids: Any) -> jax.Array:
+            logits, _ = label_steps(model, params, inputs, segment_ids, train=False)
+            return jax.nn.softmax(logits, axis=-1)
+
+        self._label = jax.jit(label)
+
+    def read(self, given: str) -> Any:
+        """What the model reads of a line."""
+        return self._features["inputs"].read(given)
+
+    def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:
+        """Labels."""
+        inputs, names = self._features["inputs"], self._features["targets"].names()
+        part = inputs.batch(encoded, self.batch_size)
+        segments = jnp.asarray(part.segment_ids)
+        found = np.asarray(self._label(self._params, jnp.asarray(part.values), segments))
+        answers = []
+        for text, one, rows in zip(given, encoded, found, strict=False):
+            best = rows[: len(one)].argmax(axis=-1)
+            answers.append(
+                {
+                    inputs.key: text,
+                    "labels": [names[int(i)] for i in best],
+                    "probabilities": [float(p) for p in rows[np.arange(len(one)), best]],
+                    **inputs.facts(one),
+                }
+            )
+        return answers

@@ -1,0 +1,204 @@
+"""The defaults of a task: what most problems do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+
+from seqmodels.config.tasks import Metric, TaskConfig
+from seqmodels.protocols import Answerer, BatchSource, Features, Model, Part, Trial
+from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
+
+
+class Task:
+    """One kind of problem: everything about it, before and after the loss.
+
+    A task writes `forward` and `summarize`, and overrides what its problem has otherwise. What it
+    declares (roles, metrics, flags of its answers) is in its config, which knows no jax.
+
+    Args:
+      config: its settings.
+    """
+
+    metric_names: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    rate_unit: ClassVar[str] = "example"
+
+    def __init__(self, config: TaskConfig) -> None:
+        self.config: Any = config
+
+    def unit(self, features: Features) -> str:
+        """What a target is, in a word."""
+        del features
+        return self.rate_unit
+
+    def affixes(self, role: str) -> tuple[str, ...]:
+        """Tokens of its own that the feature of a role has after its vocabulary: none."""
+        del role
+        return ()
+
+    def make_spec(self, features: Features) -> DataSpec:
+        """What the model reads, and one class for the whole of it."""
+        outputs = ClassOutput(len(features["targets"].names()), per_step=False)
+        return DataSpec(features["inputs"].input, outputs)
+
+    def make_batch(self, parts: Mapping[str, Part], features: Features) -> Batch:
+        """Inputs, targets, and a source where there is one.
+
+        Targets count one per row, or, where they have steps, one per step: at the steps of the
+        inputs, or with a length of their own, then with target_segment_ids.
+        """
+        del features
+        inputs, targets, source = parts["inputs"], parts["targets"], parts.get("source")
+        weights, segments = targets.mask, targets.segment_ids
+        own = None
+        if segments is not None:
+            weights = segments.astype("float32")
+            aligned = inputs.segment_ids is not None and inputs.segment_ids.shape == segments.shape
+            own = None if aligned and (inputs.segment_ids == segments).all() else segments
+        return Batch(
+            inputs.values,
+            targets.values,
+            weights,
+            inputs.segment_ids,
+            source=None if source is None else source.values,
+            source_segment_ids=None if source is None else source.segment_ids,
+            target_segment_ids=own,
+        )
+
+    def make_source(self, source: BatchSource, features: Features, seed: int) -> BatchSource:
+        """The batches to train on: those of the data."""
+        del features, seed
+        return source
+
+    def make_rows(self, batch: Batch, first: int, features: Features, seed: int) -> Batch:
+        """The rows first, first + 1, .. of an evaluation: those of the data."""
+        del first, features, seed
+        return batch
+
+    def show(self, batch: Batch, row: int, features: Features) -> str:
+        """The target, and the inputs below it."""
+        if not batch.loss_weights[row].any():
+            return "(padding)"
+        segments = None if batch.segment_ids is None else batch.segment_ids[row]
+        own = batch.target_segment_ids
+        ends = segments if own is None else own[row]
+        target = features["targets"].show(
+            batch.targets[row], ends if batch.targets[row].ndim else None
+        )
+        return f"{target}\n{features['inputs'].show(batch.inputs[row], segments)}"
+
+    def forward(
+        self,
+        model: Model,
+        params: Params,
+        batch: Batch,
+        carry: Carry | None,
+        *,
+        train: bool,
+        key: jax.Array | None,
+    ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
+        """Runs the model over one batch.
+
+        Args:
+          carry: None for the parallel form; a carry where the batch continues another.
+          key: of dropout; None where train is False.
+
+        Returns:
+          The summed loss that training descends, the summed weights, the metrics as (sum, weight)
+          pairs (those of `metric_names` among them), and the carry after the batch.
+        """
+        raise NotImplementedError
+
+    def summarize(
+        self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
+    ) -> dict[str, Any]:
+        """Turns sums over a split into its figures.
+
+        Args:
+          sums: (sum, weight) by name, over all targets of the split.
+          num_bytes: UTF-8 bytes of those targets; None where that is not known.
+
+        Returns:
+          loss, accuracy and num_targets.
+        """
+        del num_bytes
+        loss, targets = sums["loss"]
+        figures = {"loss": float(loss / targets)}
+        if "accuracy" in sums:
+            figures["accuracy"] = float(sums["accuracy"][0] / targets)
+        return {**figures, "num_targets": int(targets)}
+
+    def baseline(self, trial: Trial) -> dict[str, Any]:
+        """The figures of what needs no training, on the same rows.
+
+        Returns:
+          model (its name), and figures as `summarize` has them; further ones in the list `beside`.
+        """
+        raise NotImplementedError
+
+    def evaluate_more(self, trial: Trial) -> dict[str, Any]:
+        """What the loss does not say; merged into the result. Nothing by default."""
+        del trial
+        return {}
+
+    def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
+        """A result for a person, to be printed by rich: the baselines and the run, one per row."""
+        return [figures_table(result, self.config.metrics, unit)]
+
+    def answerer(
+        self,
+        model: Model,
+        params: Params,
+        features: Features,
+        config: Any,
+        settings: Any,
+        batch_size: int,
+    ) -> Answerer:
+        """What answers a user's own inputs.
+
+        Args:
+          config: of the experiment.
+          settings: of `TaskConfig.answer_settings`.
+          batch_size: inputs at once.
+        """
+        raise NotImplementedError(f"task.kind={self.config.kind} has no answers")
+
+
+def figures_table(result: dict[str, Any], metrics: tuple[Metric, ...], unit: str) -> Any:
+    """The shown metrics of the baselines and of the run."""
+    from rich.table import Table
+
+    title = f"{result['split']}, step {result['step']}"
+    if "context" in result:
+        title += f", context {result['context']}"
+    base = result["baseline"]
+    order = f" of order {base['order']}" if "order" in base else ""
+    rows = [(other["model"], other) for other in base.get("beside", ())]
+    rows += [(f"{base['model']}{order}", base), ("this run", result)]
+    names = [
+        m.name
+        for m in metrics
+        if m.shown and not m.further and any(m.name in row for _, row in rows)
+    ]
+    heads = [name.replace("_per_", "/").replace("_", " ") for name in names]
+    table = Table("", *heads, "targets", title=f"{title}; loss in nats per {unit}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, row in rows:
+        shown = [f"{row[n]:.4f}" if row.get(n) is not None else "-" for n in names]
+        targets = f"{row['num_targets']:,}" if "num_targets" in row else ""
+        table.add_row(name, *shown, targets)
+    return table
+
+
+def own_params(params: Params) -> Params:
+    """The copy of the parameters that this process holds, to be used by it alone."""
+    return jax.tree.map(lambda x: x.addressable_data(0) if isinstance(x, jax.Array) else x, params)
+
+
+def replaced(trial: Trial, **changes: Any) -> Trial:
+    """A trial with some of its fields changed."""
+    return dataclasses.replace(trial, **changes)

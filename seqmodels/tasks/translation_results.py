@@ -1,0 +1,52 @@
+"""Translations: their baselines, and their tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seqmodels.config.training import EvaluationConfig
+from seqmodels.tasks.text_metrics import WordByWord, score_texts
+
+
+def score_baselines(
+    train: tuple[list[str], list[str]],
+    sources: list[str],
+    targets: list[str],
+    config: EvaluationConfig,
+) -> list[dict[str, Any]]:
+    """Scores what needs no training: model, bleu, chrf and exact_match of each."""
+    writers = {"copy": str, "word by word, the most frequent": WordByWord(*train)}
+    names = ("bleu", "chrf", "exact_match")
+    rows = []
+    for name, write in writers.items():
+        scores = score_texts([write(source) for source in sources], targets, config)
+        rows.append({"model": name, **{n: scores[n] for n in names}})
+    return rows
+
+
+def translation_tables(result: dict[str, Any]) -> list[Any]:
+    """Translations next to the baselines, and by the length of the source."""
+    from rich.table import Table
+
+    scores = Table("", "BLEU", "chrF", "exact match", title="translations")
+    for row in (*result.get("translation_baselines", ()), {**result, "model": "this run"}):
+        shown = (_bleu(row), f"{row['chrf']:.2f}", f"{row['exact_match']:.4f}")
+        scores.add_row(row["model"], *shown)
+    tables = [scores]
+    if "by_source_length" in result:
+        lengths = Table("source tokens", "pairs", "BLEU", "exact match", title="by source length")
+        for row in result["by_source_length"]:
+            shown = (f"{row['num_pairs']:,}", _bleu(row), f"{row['exact_match']:.4f}")
+            lengths.add_row(f"{row['shortest']} to {row['longest']}", *shown)
+        tables.append(lengths)
+    for table in tables:
+        for column in table.columns[1:]:
+            column.justify = "right"
+    note = f"{result['bleu_signature']}; beam {result['beam_size']}"
+    if result["bleu"] is None:
+        note = f"no BLEU, which counts four words in a row: no target has so many; {note}"
+    return [*tables, note]
+
+
+def _bleu(row: dict[str, Any]) -> str:
+    return "-" if row["bleu"] is None else f"{row['bleu']:.2f}"
