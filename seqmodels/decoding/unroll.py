@@ -27,7 +27,7 @@ TokenCallback = Callable[[np.ndarray], None]
 
 @runtime_checkable
 class Ending(Protocol):
-    """Where the rows of a request end, ahead of their greatest length; see `texts.Texts`.
+    """Rule by which rows end before max_tokens; see `text_ends.GrowingTexts`.
 
     Attributes:
       ended: [B] bool, which have.

@@ -16,8 +16,8 @@ from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.tasks import LanguageModelConfig, TranslationConfig
 from seqmodels.data.image_file import read_image
 from seqmodels.data.labels import normalize
-from seqmodels.decoding.scoring import Scorer
 from seqmodels.evaluation.translate import Translator
+from seqmodels.runs.generate import make_scorer
 from seqmodels.runs.run import Run
 from seqmodels.tasks.classification import classify_whole
 from seqmodels.types import Params
@@ -93,7 +93,7 @@ class LinePredictor:
     """
 
     def __init__(self, run: Run, batch_size: int) -> None:
-        self._scorer, self.batch_size = Scorer(run, batch_size), batch_size
+        self._scorer, self.batch_size = make_scorer(run, batch_size), batch_size
         assert run.tokenizer is not None
         self._unknown = run.tokenizer.unknown_id
 

@@ -91,23 +91,23 @@ DECODING = {
         *(f"{TEXTS}:test_generation_ends_there_and_not_too_early", ("bpe",)),
     ),
     "an end may not begin in the prompt": Mutant(
-        *("decoding.text_ends:Texts.__init__", "self._tail(prompt) for", "'' for"),
+        *("decoding.text_ends:GrowingTexts.__init__", "self._tail(prompt) for", "'' for"),
         *(WRITTEN, ("character",)),
     ),
     "an end is sought within each token alone": Mutant(
-        *("decoding.text_ends:Texts._cut", "whole = before + text", "whole = text"),
+        *("decoding.text_ends:GrowingTexts._cut", "whole = before + text", "whole = text"),
         *(WRITTEN, ("word",)),
     ),
     "what a token has behind the end is written": Mutant(
         *(
-            "decoding.text_ends:Texts._cut",
+            "decoding.text_ends:GrowingTexts._cut",
             "return text if at < 0 else",
             "return text if True else",
         ),
         f"{TEXTS}:test_what_a_token_has_behind_the_end_is_not_written",
     ),
     "half a character behind the end is written": Mutant(
-        *("decoding.text_ends:Texts.finish", "~self.ended", "self.ended | True"),
+        *("decoding.text_ends:GrowingTexts.finish", "~self.ended", "self.ended | True"),
         f"{TEXTS}:test_half_a_character_behind_the_end_is_not_written",
     ),
     "words at the beginning of a line have a space before them": Mutant(
