@@ -17,7 +17,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pairs import PairData
 from seqmodels.data.pipeline import Data, load_data, make_task, read_encoding
-from seqmodels.decoding.unroll import Decoder
+from seqmodels.decoding.decoder import Decoder
 from seqmodels.distributed.mesh import whole_sharding
 from seqmodels.distributed.processes import is_main
 from seqmodels.evaluation.baseline import baseline
