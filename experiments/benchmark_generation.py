@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.benchmark.timing import interleave, ratio
+from seqmodels.decoding.decoder import Decoder
 from seqmodels.decoding.sampling import Sampling
-from seqmodels.decoding.unroll import Decoder
 from seqmodels.runs.run import load_run
 
 _PADDING = 64

@@ -99,8 +99,9 @@ def _train(name: str, config: Any, workdir: Path, data: Data) -> tuple[int, Outc
     import jax
 
     from seqmodels.evaluation.evaluate import write_result
+    from seqmodels.runs.generate import generate_text
     from seqmodels.runs.rows import read_rows
-    from seqmodels.runs.run import evaluate_run, generate_text, load_run
+    from seqmodels.runs.run import evaluate_run, load_run
     from seqmodels.training.loop import train
 
     program.say(f"{name}: python launch.py train --config={MODELS[name]} --workdir={workdir}")

@@ -88,7 +88,7 @@ Made = tuple[dict[str, Any], dict[str, Any]]
 
 def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
     """Draws texts; without --json they are printed while they come."""
-    from seqmodels.runs.run import generate_text
+    from seqmodels.runs.generate import generate_text
 
     asked = arguments.flags
     settings: dict[str, Any] = {
@@ -109,10 +109,12 @@ def search(beam: Beam, arguments: Arguments, opened: Run, prompt: str, end: str)
     Of the best every token comes as soon as all that may still be the best agree on it.
     """
     from seqmodels.decoding.likely_text import find_likely_texts
+    from seqmodels.runs.generate import writing_tokenizer
 
     printer = None if arguments.flags.json else Printer(prompt, 1)
     tell = None if printer is None else functools.partial(printer, 0)
-    found = find_likely_texts(opened, prompt, end, beam, tell)
+    tokenizer = writing_tokenizer(opened)
+    found = find_likely_texts(opened.model, opened.params, tokenizer, prompt, end, beam, tell)
     if printer is not None:
         printer.finish()
         for number, one in enumerate(found, 1):

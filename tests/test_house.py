@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "layers": LOW | {"ops"},
     "models": LOW | {"ops", "layers"},
     "data": LOW,
+    "decoding": LOW | {"ops", "layers", "models"},
     "tasks": LOW | {"ops", "data"},
 }
 EVERY_ROOM = LOW | set(MAY_IMPORT) | {"training", "evaluation"}

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import RunFailure, UserError
-from seqmodels.decoding.prefill import Prompts, Reader, choose_capacity, position_limit, readout
+from seqmodels.decoding.prefill import Prefill, Prompts, choose_capacity, position_limit, readout
 from seqmodels.types import Carry, Params
 
 _WIDTH_STEP = 64  # room for tokens is a multiple, so that few programs are compiled
@@ -200,7 +200,7 @@ class BeamSearch:
 
     def __init__(self, model: Any) -> None:
         self._model, self._limit = model, position_limit(model)
-        self._reader = Reader(model)
+        self._prefill = Prefill(model)
         bind = lambda function: functools.partial(function, model)
         self._encode = jax.jit(bind(_encode))
         self._begin = jax.jit(_begin, static_argnums=(2, 3))
@@ -246,7 +246,7 @@ class BeamSearch:
         needed = max(len(p) for p in prompts) + beam.max_tokens
         capacity = choose_capacity(needed, self._limit)
         memory = None if source is None else self._encode(params, *source)
-        carry, logits = self._reader(params, prompts, capacity, memory)
+        carry, logits = self._prefill(params, prompts, capacity, memory)
         covers = beam.coverage_penalty > 0
         settings = _Settings(
             np.int32(end),

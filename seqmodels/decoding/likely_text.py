@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.decoding.beam import BeamSearch
-from seqmodels.runs.run import Run, encode_prompt, writing_tokenizer
+from seqmodels.decoding.prompts import encode_prompt
+from seqmodels.types import Params, Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
 class LikelyText:
-    """A text that was found.
+    """One result of a search.
 
     Attributes:
       text: with its prompt and its end.
-      log_probability: in nats, of all behind the prompt.
-      score: what it is ranked by; see `Beam`.
+      log_probability: of everything after the prompt, in nats.
+      score: the number that texts are ranked by; see `Beam`.
     """
 
     text: str
@@ -29,22 +31,31 @@ class LikelyText:
 
 
 def find_likely_texts(
-    run: Run,
+    model: Any,
+    params: Params,
+    tokenizer: Tokenizer,
     prompt: str,
     end: str,
     beam: Beam,
     on_text: Callable[[str], None] | None = None,
 ) -> list[LikelyText]:
-    """Searches for what goes on from a prompt, up to the next `end`; best first.
+    """Searches for the most probable continuations of a prompt, up to the next `end`.
 
     Args:
-      end: one token of the run's tokenizer. It does not count among beam.max_tokens.
-      on_text: called with pieces of the best text behind its prompt, as soon as they are certain.
+      model: a causal model of tokens.
+      params: its arrays, unboxed.
+      tokenizer: the one that the model was trained with.
+      prompt: the text to continue, may be empty.
+      end: one token of the tokenizer. It does not count towards beam.max_tokens.
+      beam: settings of the search.
+      on_text: called with pieces of the best text after its prompt, as soon as they are certain.
+
+    Returns:
+      Up to beam.num_best texts, best first.
 
     Raises:
-      UserError: the run writes no text, `end` is not one token, or see `BeamSearch`.
+      UserError: `end` is not one token, or see `BeamSearch`.
     """
-    tokenizer = writing_tokenizer(run)
     ends = tokenizer.encode(end)
     if len(ends) != 1:
         raise UserError(
@@ -52,22 +63,22 @@ def find_likely_texts(
             "search needs one"
         )
     tokens = encode_prompt(tokenizer, prompt)
-    best, told = tokenizer.decode_stream(tokens), prompt
+    best, written = tokenizer.decode_stream(tokens), prompt
 
-    def tell(new: np.ndarray) -> None:
-        nonlocal told
+    def write(new: np.ndarray) -> None:
+        nonlocal written
         text = best.feed(new)
-        told += text
+        written += text
         if text and on_text is not None:
             on_text(text)
 
-    how = {"end": int(ends[0]), "beam": beam, "on_settled": None if on_text is None else tell}
-    (found,) = BeamSearch(run.model)(run.params, [tokens], **how)
+    how = {"end": int(ends[0]), "beam": beam, "on_settled": None if on_text is None else write}
+    (found,) = BeamSearch(model)(params, [tokens], **how)
     texts = []
     for one in found:
         stream = tokenizer.decode_stream(tokens)
         text = prompt + stream.feed(np.concatenate([one.tokens, ends])) + stream.flush()
         texts.append(LikelyText(text, one.log_probability, one.score))
     if on_text is not None:
-        on_text(texts[0].text.removeprefix(told))
+        on_text(texts[0].text.removeprefix(written))
     return texts

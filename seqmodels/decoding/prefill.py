@@ -1,4 +1,4 @@
-"""Prompts of any lengths into carries: what sampling and beam search begin with."""
+"""Prefill: prompts of any lengths into a carry, before sampling or beam search."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from jaxtyping import Integer
 from seqmodels.types import Carry, Params
 
 _MAX_CHUNK = 256  # tokens of a prompt in one call
-_CAPACITY_STEP = 64  # capacities are multiples, so that few programs are compiled
+_CAPACITY_STEP = 64  # capacities are multiples of it, so that few programs are compiled
 
 Prompts = Sequence[Integer[np.ndarray, " _"]]
 
 
 def position_limit(model: Any) -> int | None:
-    """Most tokens that a carry of the model can take in; None = any number."""
+    """Returns how many tokens a carry of the model can read; None = any number."""
     return None if model.config.unbounded else model.config.max_length
 
 
 def choose_capacity(needed: int, limit: int | None) -> int:
-    """Tokens that a carry is made for: few different numbers, and at most `limit`."""
+    """Returns the capacity of a carry: one of few different numbers, and at most `limit`."""
     rounded = -(-needed // _CAPACITY_STEP) * _CAPACITY_STEP
     return _MAX_CHUNK if limit is None else min(limit, rounded)
 
 
 def readout(model: Any, params: Params, features: jax.Array) -> jax.Array:
-    """Logits [B, V] of features [B, D]."""
+    """Returns outputs [B, ...] of features [B, D]: logits [B, V] of a model of tokens."""
     return model.apply({"params": params}, features, method="readout")
 
 
 def _start(
     model: Any, params: Params, rows: int, capacity: int, memory: Any
 ) -> tuple[Carry, jax.Array]:
-    """A carry that has read nothing, and room for logits [B, V]."""
+    """Returns a carry that has read nothing, and zeros for the logits [B, V]."""
     carry = model.apply({"params": params}, rows, capacity, memory, method="initial_carry")
     return carry, jnp.zeros((rows, model.spec.outputs.vocab_size), jnp.float32)
 
@@ -60,8 +60,8 @@ def _read(
     return carry, jnp.where(lengths[:, None] > 0, readout(model, params, last), logits)
 
 
-class Reader:
-    """Lets carries of one model read texts; what is compiled stays with it."""
+class Prefill:
+    """Reads texts into carries of one model, and keeps the programs that it compiles."""
 
     def __init__(self, model: Any) -> None:
         bind = lambda function: functools.partial(function, model)
@@ -71,12 +71,13 @@ class Reader:
     def __call__(
         self, params: Params, texts: Prompts, capacity: int, memory: Any = None
     ) -> tuple[Carry, jax.Array]:
-        """Makes a carry that has read each row's text, and the logits [B, V] behind it.
+        """Returns a carry that has read the text of each row, and the logits [B, V] after it.
 
         Args:
-          texts: one a row, of any lengths, 0 too; read in chunks, right-padded.
-          capacity: tokens that the carry is made for.
-          memory: of a model with an encoder, what `encode` returned.
+          params: arrays, unboxed.
+          texts: one per row, of any lengths including 0; read in right-padded chunks.
+          capacity: number of tokens that the carry has room for.
+          memory: what `encode` returned, for a model with an encoder.
         """
         rows, longest = len(texts), max(len(t) for t in texts)
         carry, logits = self._start(params, rows, capacity, memory)

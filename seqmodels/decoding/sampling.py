@@ -91,7 +91,7 @@ def truncate(
     return jnp.put_along_axis(logits, order, ranked, axis=-1, inplace=False)
 
 
-def choose(
+def draw_tokens(
     logits: Float[Array, "B V"],
     keys: Key[Array, " B"],
     thresholds: tuple[Float[Array, ""], Int[Array, ""], Float[Array, ""]],

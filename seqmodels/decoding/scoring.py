@@ -1,4 +1,4 @@
-"""Log-likelihoods of given texts: per line, and of the answers to choose from."""
+"""Log-likelihoods of given texts."""
 
 from __future__ import annotations
 
@@ -11,32 +11,24 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.decoding.prefill import position_limit
+from seqmodels.decoding.prompts import encode_prompt
 from seqmodels.ops.losses import softmax_cross_entropy
-from seqmodels.runs.run import Run, encode_prompt
-from seqmodels.types import Params
+from seqmodels.types import Params, Tokenizer
 
 _LEAST_WIDTH = 16
 
 
 class Scorer:
-    """Scores texts with one run over text; what is compiled stays with it.
+    """Scores texts with one causal model of tokens; it keeps the programs that it compiles.
 
     Every call has `batch_size` rows, and widths are powers of two, so that few programs are
-    compiled. No score depends on what else is scored, but for the rounding of other widths.
-
-    Raises:
-      UserError: the model predicts no next token.
+    compiled. A score does not depend on the other texts of its batch (except for the rounding of
+    other widths).
     """
 
-    def __init__(self, run: Run, batch_size: int) -> None:
-        if run.tokenizer is None or not run.model.causal:
-            raise UserError(
-                f"--workdir={run.workdir}: a {run.config.model.kind} with task.kind="
-                f"{run.config.task.kind} gives no text a probability"
-            )
-        self._run, self.batch_size = run, batch_size
-        self._limit = position_limit(run.model)
-        model: Any = run.model
+    def __init__(self, model: Any, params: Params, tokenizer: Tokenizer, batch_size: int) -> None:
+        self._params, self._tokenizer, self.batch_size = params, tokenizer, batch_size
+        self._limit = position_limit(model)
 
         def score(params: Params, tokens: Any, weights: Any) -> jax.Array:
             variables, segments = {"params": params}, (tokens >= 0).astype(jnp.int32)
@@ -51,24 +43,23 @@ class Scorer:
         self._score = jax.jit(score)
 
     def encode(self, text: str) -> tuple[np.ndarray, int]:
-        """Tokens of a text behind what texts start with, and where the text itself begins.
+        """Tokens of a text after those that every text starts with, and where its own begin.
 
         Raises:
           UserError: it is empty, has unknown symbols or is longer than the model's positions.
         """
-        return self.encode_behind("", text)
+        return self.encode_after("", text)
 
-    def encode_behind(self, prompt: str, text: str) -> tuple[np.ndarray, int]:
-        """Tokens of a prompt with a text behind it, and where those of the text begin.
+    def encode_after(self, prompt: str, text: str) -> tuple[np.ndarray, int]:
+        """Tokens of a prompt and a text, and the place of the first token of the text.
 
-        Both are encoded as one. Where a token holds an end of the prompt and a beginning of the
-        text, it belongs to the text.
+        Both are encoded as one string. A token that holds the end of the prompt and the beginning
+        of the text belongs to the text.
 
         Raises:
           UserError: see `encode`.
         """
-        tokenizer = self._run.tokenizer
-        assert tokenizer is not None
+        tokenizer = self._tokenizer
         before = encode_prompt(tokenizer, "")
         start = tokenizer.start if prompt else before
         if prompt:
@@ -77,7 +68,7 @@ class Scorer:
         shorter = min(len(before), len(tokens))
         differs = np.flatnonzero(before[:shorter] != tokens[:shorter])
         first = int(differs[0]) if len(differs) else shorter
-        if first == 0:  # one token holds all of the prompt: it needs something to stand behind
+        if first == 0:  # one token holds all of the prompt: something has to precede it
             begin = encode_prompt(tokenizer, "")
             tokens, first = np.concatenate([begin, tokens]), len(begin)
         if first == len(tokens):
@@ -89,10 +80,12 @@ class Scorer:
         return tokens.astype(np.int32), first
 
     def __call__(self, texts: Sequence[tuple[np.ndarray, int]]) -> list[float]:
-        """log p, in nats, of the tokens from `first` on of each (tokens, first), given the others.
+        """Log-likelihood of each text given its prompt, in nats.
+
+            sum_{t >= first} log p(tokens[t] | tokens[:t])
 
         Args:
-          texts: up to `batch_size`, as `encode` makes them.
+          texts: (tokens, first) as `encode` returns them, up to `batch_size`.
         """
         longest = max(len(tokens) for tokens, _ in texts)
         width = max(_LEAST_WIDTH, 1 << (longest - 2).bit_length())
@@ -103,5 +96,5 @@ class Scorer:
         for row, (tokens, first) in enumerate(texts):
             rows[row, : len(tokens)] = tokens
             weights[row, first : len(tokens)] = 1
-        found = self._score(self._run.params, jnp.asarray(rows), jnp.asarray(weights))
+        found = self._score(self._params, jnp.asarray(rows), jnp.asarray(weights))
         return [float(x) for x in np.asarray(found)[: len(texts)]]

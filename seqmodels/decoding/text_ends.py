@@ -1,4 +1,4 @@
-"""The texts of a request while they are written: where each ends, and what may end it too early."""
+"""Ends of texts during generation: where they are, and which tokens would reach them early."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from jaxtyping import Int
 from seqmodels.types import Tokenizer
 
 
-class Texts:
-    """Texts that grow by tokens; each ends for itself, where what was written contains `end`.
+class GrowingTexts:
+    """Texts that grow by tokens until they contain `end`, each by itself.
 
-    However a tokenizer cuts it: an end may begin in the prompt and stop within a token, and what
-    that token has behind it is no part of the text.
+    The end is a string, however the tokenizer splits it: it may begin in the prompt and stop within
+    a token, and the rest of that token is then not part of the text.
 
     Attributes:
-      continuations: of each text what stands behind its prompt, up to the end and with it.
-      ended: [B] bool, which have come to their end.
+      continuations: each text after its prompt, up to and including the end.
+      ended: [B] bool, whether a text has reached its end.
 
     Args:
-      prompts, tokens: of each text what it goes on from, and its tokens.
-      end: none = texts have no end.
-      min_tokens: least new tokens. What completes the end before is forbidden; where a tokenizer
-        loses so much of a text that it comes nevertheless, it is passed over.
-      on_text: called with the number of a text and the next piece of it, whole characters only.
+      tokenizer: decodes the tokens.
+      prompts, tokens: each text so far, and its tokens.
+      end: empty = texts have no end.
+      min_tokens: fewest new tokens. Tokens that would complete the end sooner are forbidden. With a
+        tokenizer that loses part of a text an end may still appear sooner; it is ignored.
+      on_text: called with the number of a text and its next piece, whole characters only.
     """
 
     def __init__(
@@ -47,26 +48,31 @@ class Texts:
         self.ended = np.zeros(len(prompts), bool)
 
     def take(self, new: Int[np.ndarray, "B N"]) -> None:
-        """Reads the next tokens of all texts; overwrites with -1 those behind an end."""
+        """Appends the next tokens to all texts; sets those after an end to -1."""
         for row, tokens in enumerate(new):
             written, kept = "", 0
-            # One by one only where it matters which of them has the end.
+            # One at a time only if it matters which of them completes the end.
             step = 1 if self._end else len(tokens)
             while kept < len(tokens) and not self.ended[row]:
                 text = self._streams[row].feed(tokens[kept : kept + step])
                 kept += step
                 written += self._cut(row, text, self._made + kept)
             tokens[kept:] = -1
-            self._tell(row, written)
+            self._write(row, written)
         self._made += new.shape[1]
 
     def finish(self) -> None:
-        """Writes what unfinished characters leave behind."""
+        """Writes what is left of unfinished characters."""
         for row in np.flatnonzero(~self.ended).tolist():
-            self._tell(row, self._cut(row, self._streams[row].flush(), self._made))
+            self._write(row, self._cut(row, self._streams[row].flush(), self._made))
 
     def _cut(self, row: int, text: str, made: int) -> str:
-        """What of `text`, the next piece of a row that then has `made` tokens, belongs to it."""
+        """Returns the part of `text` up to the end.
+
+        Args:
+          text: the next piece of a row.
+          made: new tokens of the row, those of this piece included.
+        """
         if not self._end:
             return text
         before = self._tails[row]
@@ -77,16 +83,16 @@ class Texts:
         return text if at < 0 else whole[len(before) : at + len(self._end)]
 
     def _tail(self, text: str) -> str:
-        """What of a text may be the beginning of an end that goes on behind it."""
+        """Returns the last characters of a text, which may be the beginning of an end."""
         return text[max(len(text) - len(self._end) + 1, 0) :]
 
-    def _tell(self, row: int, text: str) -> None:
+    def _write(self, row: int, text: str) -> None:
         self.continuations[row] += text
         if text and self._on_text is not None:
             self._on_text(row, text)
 
     def forbidden(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """The table of `end_table`, where each text [B] stands in it, and min_tokens."""
+        """Returns `end_table`, the state of each text [B], and min_tokens."""
         if not self._least:
             return np.zeros((1, self._tokenizer.vocab_size), np.int32), self.ended * 0, 0
         states = [end_state(prompt, self._end) for prompt in self._prompts]
@@ -95,7 +101,7 @@ class Texts:
 
 
 def end_state(text: str, end: str) -> int:
-    """The row of `end_table` that a text stands in."""
+    """Returns the state of a text, a row of `end_table`."""
     written, wanted = text.encode(), end.encode()
     begun = next(n for n in reversed(range(len(wanted))) if written.endswith(wanted[:n]))
     starts_line = not written or written.endswith(b"\n")
@@ -103,15 +109,16 @@ def end_state(text: str, end: str) -> int:
 
 
 def end_table(tokenizer: Tokenizer, end: str) -> Int[np.ndarray, "S V"]:
-    """Which row each token leads to from each row: how much of an end stands at a text's end.
+    """Transitions of the automaton that finds `end`: the next state for each state and token.
 
-    Row n: its first n bytes, and not more. The last row: none, at the beginning of a line, where
-    words have no space before them. -1: the token completes the end. For one byte a token this is
-    the automaton of Knuth, Morris and Pratt (1977).
+    In state n a text ends with the first n bytes of `end`, and with no longer beginning of it. The
+    last state is like state 0, but at the start of a line, where words have no space before them.
+    -1: the token completes the end. With one byte per token this is the automaton of Knuth, Morris
+    and Pratt (1977).
     """
     wanted = end.encode()
     size = len(wanted)
-    steps = np.full((size + 1, 256), size, np.int32)  # row `size`: complete, and it stays so
+    steps = np.full((size + 1, 256), size, np.int32)  # `size`: complete, and it stays so
     for begun in range(size):
         for byte in range(256):
             text = wanted[:begun] + bytes([byte])
@@ -127,7 +134,7 @@ def end_table(tokenizer: Tokenizer, end: str) -> Int[np.ndarray, "S V"]:
 
 
 def _follow(steps: np.ndarray, pieces: list[bytes]) -> np.ndarray:
-    """Where the bytes of each piece lead to from each row; the last row is as the first."""
+    """States [S, V] after the bytes of each piece, from each state; the last is like the first."""
     lengths = np.array([len(piece) for piece in pieces])
     width = int(lengths.max())
     content = np.frombuffer(b"".join(p.ljust(width, b"\0") for p in pieces), np.uint8)

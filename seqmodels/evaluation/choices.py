@@ -10,6 +10,7 @@ import numpy as np
 from seqmodels.config.errors import UserError
 from seqmodels.data.choices import Question
 from seqmodels.decoding.scoring import Scorer
+from seqmodels.runs.generate import make_scorer
 from seqmodels.runs.run import Run
 
 
@@ -24,7 +25,7 @@ def evaluate_choices(run: Run, questions: Sequence[Question], batch_size: int) -
     Raises:
       UserError: the run gives no text a probability, or a text is too long or has unknown symbols.
     """
-    scorer = Scorer(run, batch_size)
+    scorer = make_scorer(run, batch_size)
     asked = _score(scorer, questions, [q.prompt for q in questions])
     blind = _score(scorer, questions, [""] * len(questions))
     right = [nats[q.answer] for q, (nats, _) in zip(questions, asked, strict=True)]
@@ -46,7 +47,7 @@ def _score(scorer: Scorer, questions: Sequence[Question], prompts: list[str]) ->
     for question, prompt in zip(questions, prompts, strict=True):
         for choice in question.choices:
             try:
-                encoded.append(scorer.encode_behind(prompt, choice))
+                encoded.append(scorer.encode_after(prompt, choice))
             except UserError as error:
                 raise UserError(f"{question.where}: {choice!r}: {error}") from None
     # Of like length together: fewer programs, less padding.

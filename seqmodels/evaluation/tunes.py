@@ -18,7 +18,7 @@ def sample_texts(
     run: Any, number: int, max_tokens: int, temperature: float, seed: int
 ) -> list[str]:
     """Has a run write texts behind PROMPT; its blank line is no part of them."""
-    from seqmodels.runs.run import generate_text
+    from seqmodels.runs.generate import generate_text
 
     made = generate_text(
         run,

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import json
-import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pairs import PairData
 from seqmodels.data.pipeline import Data, load_data, make_task, read_encoding
-from seqmodels.data.tokenizers import ByteTokenizer
-from seqmodels.decoding.sampling import Sampling
-from seqmodels.decoding.text_ends import Texts
-from seqmodels.decoding.unroll import Decoder
+from seqmodels.decoding.decoder import Decoder
 from seqmodels.distributed.mesh import whole_sharding
 from seqmodels.distributed.processes import is_main
 from seqmodels.evaluation.baseline import baseline
@@ -36,8 +29,6 @@ from seqmodels.runs.opening import parse_step, read_config
 from seqmodels.runs.specs import spec_from_json
 from seqmodels.runs.workdir import SPEC, claim_data, has_checkpoints, refuse_other_outputs
 from seqmodels.types import DataSpec, Params, Tokenizer
-
-_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,118 +177,3 @@ def evaluate_run(
             own = jax.tree.map(lambda x: x.addressable_data(0), run.params)
             result |= evaluate_translations(dataclasses.replace(run, params=own), data, split)
     return {"step": run.step, "split": split, **result}
-
-
-@dataclasses.dataclass(frozen=True)
-class GeneratedText:
-    """Texts that a run wrote.
-
-    Attributes:
-      prompts, continuations: one of each a text, in the order of the request: all samples of the
-        first prompt, then of the next.
-      tokens: [num_texts, max_tokens], the new tokens; -1 behind the end of a text.
-      tokens_per_second: over all texts, without prompts and compilation.
-    """
-
-    prompts: list[str]
-    continuations: list[str]
-    tokens: np.ndarray
-    tokens_per_second: float
-
-    @property
-    def texts(self) -> list[str]:
-        return [p + c for p, c in zip(self.prompts, self.continuations, strict=True)]
-
-
-def generate_text(
-    run: Run,
-    prompts: list[str],
-    *,
-    num_samples: int = 1,
-    max_tokens: int = 200,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    end: str = "",
-    min_tokens: int = 0,
-    seed: int = 0,
-    strict_length: bool = False,
-    on_text: Callable[[int, str], None] | None = None,
-    on_notice: Callable[[str], None] = _log.warning,
-) -> GeneratedText:
-    """Goes on from each prompt, num_samples times.
-
-    A text goes on from what its tokenizer puts before it (`Tokenizer.start`) and the prompt. Where
-    both are empty it starts behind a line break, where the tokenizer knows one, else behind token
-    0; neither is part of the text.
-
-    Args:
-      prompts: one or more; lengths may differ.
-      max_tokens: most new tokens of each text.
-      temperature, top_k, top_p: see `Sampling`.
-      end: a text ends where it contains this one, which is part of it; none = at max_tokens.
-      min_tokens: least new tokens, with `end`; see `Texts`.
-      strict_length: refuse what the model has no positions for.
-      on_text: called with the number of a text and the next piece of it, whole characters only.
-      on_notice: called once, with one line, where a text outgrows the model's positions.
-
-    Raises:
-      UserError: symbols that the tokenizer does not know (named), or a setting out of its range.
-    """
-    if num_samples < 1:
-        raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
-    tokenizer = writing_tokenizer(run)
-    check_end(tokenizer, end, min_tokens, max_tokens)
-    prompts = [p for p in prompts for _ in range(num_samples)]
-    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
-    texts = Texts(tokenizer, prompts, encoded, end=end, min_tokens=min_tokens, on_text=on_text)
-    generation = run.decoder.generate(
-        run.params,
-        encoded,
-        max_tokens=max_tokens,
-        sampling=Sampling(temperature, top_k, top_p),
-        ending=texts,
-        seed=seed,
-        on_notice=on_notice,
-        strict_length=strict_length,
-    )
-    texts.finish()
-    made = texts.continuations
-    return GeneratedText(prompts, made, generation.tokens, generation.tokens_per_second)
-
-
-def check_end(tokenizer: Tokenizer, end: str, min_tokens: int, max_tokens: int) -> None:
-    """Refuses what no text can end with, and a least length that cannot be kept.
-
-    Raises:
-      UserError: see above.
-    """
-    # Tells of symbols that the tokenizer, or UTF-8, cannot write.
-    (tokenizer if tokenizer.lossless else ByteTokenizer()).encode(end)
-    if min_tokens < 0:
-        raise UserError(f"--min_tokens={min_tokens}: allowed are 0 and above")
-    if min_tokens and not end:
-        raise UserError(f"--min_tokens={min_tokens}: is only for --end=TEXT")
-    if min_tokens > max_tokens:
-        raise UserError(f"--min_tokens={min_tokens}: allowed are up to --max_tokens, {max_tokens}")
-
-
-def writing_tokenizer(run: Run) -> Tokenizer:
-    """The tokenizer of a run that can go on from a text.
-
-    Raises:
-      UserError: it cannot.
-    """
-    tokenizer = run.tokenizer
-    if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
-        raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
-    return tokenizer
-
-
-def encode_prompt(tokenizer: Tokenizer, prompt: str) -> np.ndarray:
-    """A prompt's tokens, at least one."""
-    tokens = np.concatenate([tokenizer.start, tokenizer.encode(prompt)])
-    if not len(tokens):
-        with contextlib.suppress(UserError):
-            tokens = tokenizer.encode("\n")
-    return tokens if len(tokens) else np.zeros(1, np.int32)

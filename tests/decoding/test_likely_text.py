@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.decoding.likely_text import find_likely_texts
-from seqmodels.decoding.scoring import Scorer
+from seqmodels.runs.generate import make_scorer
 from tests.decoding.test_scoring import RECURRENT
 from tests.evaluation.runs import make_run
 from tests.tolerances import TOLERANCE
@@ -16,11 +18,12 @@ from tests.tolerances import TOLERANCE
 
 def test_a_text_is_as_probable_as_it_says() -> None:
     run = make_run(RECURRENT, " abc")
-    found = find_likely_texts(run, "ab", " ", Beam(4, 3, 0.5, min_tokens=2, max_tokens=5))
+    find = functools.partial(find_likely_texts, run.model, run.params, run.encoding, "ab")
+    found = find(" ", Beam(4, 3, 0.5, min_tokens=2, max_tokens=5))
     assert len({one.text for one in found}) == 3
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-    scorer = Scorer(run, 3)
-    scores = scorer([scorer.encode_behind("ab", one.text[2:]) for one in found])
+    scorer = make_scorer(run, 3)
+    scores = scorer([scorer.encode_after("ab", one.text[2:]) for one in found])
     np.testing.assert_allclose(
         [one.log_probability for one in found], scores, **TOLERANCE["decoding"]
     )
@@ -28,4 +31,4 @@ def test_a_text_is_as_probable_as_it_says() -> None:
         assert one.text.startswith("ab") and one.text.find(" ") == len(one.text) - 1
         assert 2 <= len(one.text) - 3 <= 5
     with pytest.raises(UserError, match=r"--end='ab': is 2 tokens of the run's character tokeni"):
-        find_likely_texts(run, "ab", "ab", Beam())
+        find("ab", Beam())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.decoding.sampling import Sampling, choose, row_keys, truncate
+from seqmodels.decoding.sampling import Sampling, draw_tokens, row_keys, truncate
 
 B, V = 3, 11
 
@@ -23,7 +23,7 @@ def draw(logits: np.ndarray, sampling: Sampling, num_draws: int = 400) -> np.nda
 
     @jax.jit
     def many(logits: jax.Array, thresholds: tuple[float, int, float]) -> jax.Array:
-        one = lambda i: choose(
+        one = lambda i: draw_tokens(
             logits,
             row_keys(jax.random.key(5), B, i),
             thresholds,

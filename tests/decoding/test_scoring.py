@@ -12,7 +12,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.transformers import BERTConfig, GPTConfig
-from seqmodels.decoding.scoring import Scorer
+from seqmodels.runs.generate import make_scorer
 from tests.evaluation.runs import make_run
 from tests.tolerances import TOLERANCE
 
@@ -22,16 +22,16 @@ GPT = GPTConfig(num_layers=1, model_dim=12, num_heads=3, mlp_dim=10, max_length=
 
 @pytest.mark.parametrize("prompt", ["", "bca"])
 def test_the_probabilities_of_all_texts_of_a_length_sum_to_one(prompt: str) -> None:
-    scorer = Scorer(make_run(RECURRENT, "abc"), 27)
+    scorer = make_scorer(make_run(RECURRENT, "abc"), 27)
     texts = ["".join(t) for t in itertools.product("abc", repeat=3)]
-    scores = scorer([scorer.encode_behind(prompt, text) for text in texts])
+    scores = scorer([scorer.encode_after(prompt, text) for text in texts])
     total = sum(math.exp(score) for score in scores)
     np.testing.assert_allclose(total, 1.0, **TOLERANCE["chunking"])
 
 
 @pytest.mark.parametrize("model", [RECURRENT, GPT], ids=["recurrent", "gpt"])
 def test_neighbours_and_padding_change_no_score(model: ModelConfig) -> None:
-    scorer = Scorer(make_run(model, "abc"), 3)
+    scorer = make_scorer(make_run(model, "abc"), 3)
     texts = [scorer.encode(text) for text in ("ab", "cabbacbabcabcabccb"[:17], "b")]
     together = scorer(texts)
     alone = [scorer([text])[0] for text in texts]
@@ -40,7 +40,7 @@ def test_neighbours_and_padding_change_no_score(model: ModelConfig) -> None:
 
 def test_a_prompt_and_its_text_are_the_whole() -> None:
     """log p(ab) + log p(c | ab) = log p(abc), whatever starts a text."""
-    scorer = Scorer(make_run(GPT, "abc"), 3)
+    scorer = make_scorer(make_run(GPT, "abc"), 3)
     start = scorer.encode("abc")
     tokens, first = start
     assert (tokens.tolist(), first) == ([0, 0, 1, 2], 1)
@@ -50,11 +50,11 @@ def test_a_prompt_and_its_text_are_the_whole() -> None:
 
 
 def test_what_has_no_probability_is_told() -> None:
-    scorer = Scorer(make_run(GPT, "abc"), 3)
+    scorer = make_scorer(make_run(GPT, "abc"), 3)
     with pytest.raises(UserError, match="is empty; a probability needs at least one token"):
-        scorer.encode_behind("ab", "")
+        scorer.encode_after("ab", "")
     with pytest.raises(UserError, match=r"has 21 tokens to read; the model has max_length = 20"):
         scorer.encode("a" * 21)
     bert = BERTConfig(num_layers=1, model_dim=12, num_heads=3, mlp_dim=10, max_length=20)
     with pytest.raises(UserError, match=r"a bert with task.kind=.* gives no text a probability"):
-        Scorer(make_run(bert, "abc"), 3)
+        make_scorer(make_run(bert, "abc"), 3)

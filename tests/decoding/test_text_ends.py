@@ -15,8 +15,10 @@ from seqmodels.config.transformers import GPTConfig
 from seqmodels.data.huggingface import HuggingFaceTokenizer, train_byte_pairs
 from seqmodels.data.tokenizers import ByteTokenizer, CharacterTokenizer
 from seqmodels.data.words import WordTokenizer
-from seqmodels.decoding.text_ends import Texts, end_state, end_table
-from seqmodels.runs.run import GeneratedText, Run, generate_text
+from seqmodels.decoding.prompts import check_end
+from seqmodels.decoding.text_ends import GrowingTexts, end_state, end_table
+from seqmodels.runs.generate import GeneratedText, generate_text
+from seqmodels.runs.run import Run
 from seqmodels.types import Tokenizer
 from tests.evaluation.runs import make_text_run
 
@@ -66,7 +68,7 @@ def write(tokenizer: Tokenizer, prompts: np.ndarray, new: np.ndarray, end: str =
         streamed[row] += piece
 
     before = [tokenizer.decode(p) for p in prompts]
-    texts = Texts(tokenizer, before, list(prompts), end=end, on_text=on_text)
+    texts = GrowingTexts(tokenizer, before, list(prompts), end=end, on_text=on_text)
     kept = [block.copy() for block in np.split(new, [1, 2, 4, 8, 20], axis=1)]
     for block in kept:
         texts.take(block)
@@ -138,7 +140,7 @@ def test_what_a_token_has_behind_the_end_is_not_written() -> None:
     longest = max(range(tokenizer.vocab_size), key=lambda i: tokenizer.byte_lengths[i])
     piece = tokenizer.decode([longest])
     assert len(piece) > 2
-    texts = Texts(tokenizer, ["ab"], [tokenizer.encode("ab")], end=piece[:2])
+    texts = GrowingTexts(tokenizer, ["ab"], [tokenizer.encode("ab")], end=piece[:2])
     new = np.array([[longest, longest]], np.int32)
     texts.take(new)
     texts.finish()
@@ -149,7 +151,7 @@ def test_half_a_character_behind_the_end_is_not_written() -> None:
     tokenizer = train_byte_pairs(["bé", "bè", "bê", "bë"], 257)
     token = tokenizer.pieces(starts_line=False).index(b"b\xc3")
     for end, written in [("b", "b"), ("c", "b\N{REPLACEMENT CHARACTER}")]:
-        texts = Texts(tokenizer, [""], [np.zeros(1, np.int32)], end=end)
+        texts = GrowingTexts(tokenizer, [""], [np.zeros(1, np.int32)], end=end)
         texts.take(np.array([[token]], np.int32))
         texts.finish()
         assert texts.continuations == [written]
@@ -188,6 +190,8 @@ def test_what_cannot_be_an_end_is_told() -> None:
     run = run_of("character")
     with pytest.raises(UserError, match="outside the vocabulary: 'x'"):
         generate(run, "ax")
+    with pytest.raises(UserError, match="half of a surrogate pair is not a character"):
+        check_end(TOKENIZERS["word"](), "a\ud800", 0, 40)
     with pytest.raises(UserError, match="--min_tokens=41: allowed are up to --max_tokens, 40"):
         generate(run, "a", 41)
     with pytest.raises(UserError, match="--min_tokens=1: is only for --end=TEXT"):

@@ -16,10 +16,10 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.models import ModelConfig, NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.transformers import GPTConfig
+from seqmodels.decoding import decoder as decoding
 from seqmodels.decoding import prefill
-from seqmodels.decoding import unroll as decoding
+from seqmodels.decoding.decoder import Decoder
 from seqmodels.decoding.sampling import Sampling
-from seqmodels.decoding.unroll import Decoder, generate
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.models.ngram import fit_ngram
@@ -91,14 +91,14 @@ def greedy_by_hand(
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
     """Logits of every choice, in order; works on decoders built under it."""
     record: list[np.ndarray] = []
-    choose = decoding.choose
+    draw = decoding.draw_tokens
 
-    def choose_and_tell(logits: jax.Array, *args: Any, **how: bool) -> jax.Array:
+    def draw_and_record(logits: jax.Array, *args: Any, **how: bool) -> jax.Array:
         jax.debug.callback(lambda x: record.append(np.asarray(x)), logits, ordered=True)
-        return choose(logits, *args, **how)
+        return draw(logits, *args, **how)
 
     first = decoding._first
-    monkeypatch.setattr(decoding, "choose", choose_and_tell)
+    monkeypatch.setattr(decoding, "draw_tokens", draw_and_record)
     # Another object: jax keeps what it traced by the identity of the function.
     monkeypatch.setattr(decoding, "_first", lambda *args, **how: first(*args, **how))
     yield record
@@ -127,8 +127,10 @@ def test_the_smallest_bounds(max_length: int) -> None:
     config = GPTConfig(num_layers=1, model_dim=6, num_heads=2, mlp_dim=4, max_length=max_length)
     model = build_model(config, SPEC)
     params = nn.meta.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))
-    (tokens,) = generate(model, params, [prompt(2)], max_tokens=9, temperature=0.0)
-    assert ((tokens >= 0) & (tokens < V)).all()
+    made = Decoder(model).generate(
+        params, [prompt(2)], max_tokens=9, sampling=GREEDY, on_notice=lambda _: None
+    )
+    assert ((made.tokens >= 0) & (made.tokens < V)).all()
 
 
 @pytest.mark.parametrize("kind", ["gpt", "recurrent"])
@@ -144,12 +146,12 @@ def test_a_row_does_not_depend_on_its_neighbours(kind: str) -> None:
 
 
 def test_samples_of_one_prompt_differ_and_a_seed_repeats_them() -> None:
-    model, params, _ = built("recurrent")
-    make = functools.partial(generate, model, params, [prompt(3)] * 2, max_tokens=20)
-    first, second = make(seed=1)
+    _, params, decoder = built("recurrent")
+    make = functools.partial(decoder.generate, params, [prompt(3)] * 2, max_tokens=20)
+    first, second = make(seed=1).tokens
     assert (first != second).any()
-    np.testing.assert_array_equal(make(seed=1)[0], first)
-    assert (make(seed=2)[0] != first).any()
+    np.testing.assert_array_equal(make(seed=1).tokens[0], first)
+    assert (make(seed=2).tokens[0] != first).any()
 
 
 def test_a_long_prompt_is_read_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,14 +203,6 @@ def test_the_clock_runs_without_compilation(
     Decoder(model).generate(params, [prompt(2)] * 7, max_tokens=30, on_notice=lambda _: None)
     start, end = at_clock
     assert start == end > 0
-
-
-def test_the_decoder_of_a_model_is_kept(compilations: list[str]) -> None:
-    model, params, _ = built("ngram")
-    generate(model, params, [prompt(4)], max_tokens=5)
-    compilations.clear()
-    generate(model, params, [prompt(3)], max_tokens=9, temperature=0.4, seed=3)
-    assert compilations == []
 
 
 def test_outgrowing_the_positions_is_said_once_or_refused() -> None:

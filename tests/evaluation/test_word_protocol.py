@@ -21,7 +21,8 @@ from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext, TrainingConfig
 from seqmodels.data.pipeline import TextData, load_data
 from seqmodels.data.tokenizers import UnknownSymbols
-from seqmodels.runs.run import Run, evaluate_run, generate_text, load_run
+from seqmodels.runs.generate import generate_text
+from seqmodels.runs.run import Run, evaluate_run, load_run
 from seqmodels.training.loop import train
 from tests.tolerances import TOLERANCE
 

@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.config.training import TrainingConfig
 from seqmodels.config.transformers import GPTConfig
-from seqmodels.decoding.sampling import Sampling, choose, row_keys
+from seqmodels.decoding.sampling import Sampling, draw_tokens, row_keys
 from seqmodels.distributed.mesh import BATCH_AXES, make_mesh, mesh_context, shardings_of, unboxed
 from seqmodels.layers.embedding import Head, TokenEmbedding
 from seqmodels.models.build import build_model
@@ -100,7 +100,7 @@ def vocabulary(size: int, tensor: int, tied: bool) -> dict[str, Any]:
         _, logits = model.apply(params, tokens)
         how = Sampling(temperature=100.0, top_p=0.99)  # all but even
         thresholds, keys = how.thresholds(size), row_keys(jax.random.key(2), B, 0)
-        take = lambda logits: choose(logits, keys, thresholds, greedy=False, truncates=True)
+        take = lambda logits: draw_tokens(logits, keys, thresholds, greedy=False, truncates=True)
         return jax.vmap(take, in_axes=1)(logits)
 
     def lookup(params: Any, tokens: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ from tests.decoding.test_scoring import RECURRENT
 from tests.mutants.mutant import Mutant
 
 SCORER, SCORING = "decoding.scoring:Scorer", "decoding.test_scoring"
-TRANSLATING = "evaluation.test_translate"
+TRANSLATING, FORECASTS = "evaluation.test_translate", "decoding.test_unroll_values"
 BEAM, TEXTS = "decoding.test_beam", "decoding.test_text_ends"
 WRITTEN = f"{TEXTS}:test_a_text_ends_where_it_contains_its_end"
 TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
@@ -91,23 +91,23 @@ DECODING = {
         *(f"{TEXTS}:test_generation_ends_there_and_not_too_early", ("bpe",)),
     ),
     "an end may not begin in the prompt": Mutant(
-        *("decoding.text_ends:Texts.__init__", "self._tail(prompt) for", "'' for"),
+        *("decoding.text_ends:GrowingTexts.__init__", "self._tail(prompt) for", "'' for"),
         *(WRITTEN, ("character",)),
     ),
     "an end is sought within each token alone": Mutant(
-        *("decoding.text_ends:Texts._cut", "whole = before + text", "whole = text"),
+        *("decoding.text_ends:GrowingTexts._cut", "whole = before + text", "whole = text"),
         *(WRITTEN, ("word",)),
     ),
     "what a token has behind the end is written": Mutant(
         *(
-            "decoding.text_ends:Texts._cut",
+            "decoding.text_ends:GrowingTexts._cut",
             "return text if at < 0 else",
             "return text if True else",
         ),
         f"{TEXTS}:test_what_a_token_has_behind_the_end_is_not_written",
     ),
     "half a character behind the end is written": Mutant(
-        *("decoding.text_ends:Texts.finish", "~self.ended", "self.ended | True"),
+        *("decoding.text_ends:GrowingTexts.finish", "~self.ended", "self.ended | True"),
         f"{TEXTS}:test_half_a_character_behind_the_end_is_not_written",
     ),
     "words at the beginning of a line have a space before them": Mutant(
@@ -141,5 +141,14 @@ DECODING = {
         "decoding.likely_text:find_likely_texts",
         *("np.concatenate([one.tokens, ends])", "np.asarray(one.tokens)"),
         "decoding.test_likely_text:test_a_text_is_as_probable_as_it_says",
+    ),
+    "a choice does not know its index": Mutant(
+        "decoding.unroll:unroll",
+        *("choose(outputs, start + i, state)", "choose(outputs, i, state)"),
+        *(f"{FORECASTS}:test_a_forecast_equals_reading_everything_again", ("lstm",)),
+    ),
+    "a forecast continues from the first observation": Mutant(
+        *("decoding.unroll:unroll_values", "features[:, -1]", "features[:, 0]"),
+        f"{FORECASTS}:test_a_linear_recurrence_by_hand",
     ),
 }

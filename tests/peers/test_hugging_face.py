@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from seqmodels.decoding.decoder import Decoder
 from seqmodels.decoding.sampling import Sampling
-from seqmodels.decoding.unroll import Decoder
 from seqmodels.interop.tables import flatten
 from tests.experiments.conftest import FrontDoor, door, logging_as_it_was
 from tests.interop.conftest import byte_level

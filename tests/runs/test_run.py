@@ -27,8 +27,9 @@ from seqmodels.evaluation import baseline as baseline_module
 from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.evaluate import evaluate_split
 from seqmodels.models.build import build_model
+from seqmodels.runs.generate import generate_text
 from seqmodels.runs.inspect import describe, render
-from seqmodels.runs.run import Run, evaluate_run, generate_text, load_run
+from seqmodels.runs.run import Run, evaluate_run, load_run
 from seqmodels.training.loop import train
 from tests.tolerances import TOLERANCE
 

@@ -1,0 +1,308 @@
+"""Generation of tokens, with any model that has a carry (law 1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqmodels.config.errors import UserError
+from seqmodels.decoding.prefill import Prefill, Prompts, choose_capacity, position_limit
+from seqmodels.decoding.sampling import Sampling, draw_tokens, forbid_end, row_keys
+from seqmodels.decoding.unroll import unroll
+from seqmodels.types import Carry, Params
+
+_log = logging.getLogger(__name__)
+
+_MAX_BLOCK = 32  # tokens per row that the device generates before the host reads them
+
+TokenCallback = Callable[[np.ndarray], None]
+
+
+@runtime_checkable
+class Ending(Protocol):
+    """Rule by which rows end before max_tokens; see `text_ends.GrowingTexts`.
+
+    Attributes:
+      ended: [B] bool, whether a row has ended.
+    """
+
+    ended: np.ndarray
+
+    def take(self, new: np.ndarray) -> None:
+        """Appends the next tokens [B, n]; sets those after the end of a row to -1."""
+        ...
+
+    def forbidden(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Returns the tokens that would end a row, as an automaton.
+
+        Returns:
+          A table [S, V] of the next state for each state and token, -1 if the token ends the row;
+          the first state of each row [B]; and the fewest tokens of a row: no token may end it
+          before that.
+        """
+        ...
+
+
+@dataclasses.dataclass
+class Generation:
+    """Result of a request.
+
+    Attributes:
+      tokens: [B, max_tokens] int32, without the prompts; -1 after the end of a row.
+      tokens_per_second: over all rows, without prompt and compilation.
+    """
+
+    tokens: np.ndarray
+    tokens_per_second: float
+
+
+def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: bool) -> None:
+    """Rejects a request that cannot be served, before anything is computed.
+
+    Raises:
+      UserError: max_tokens below 1, or (`strict`) a text longer than the model's positions.
+      ValueError: no prompt, or an empty one.
+    """
+    if max_tokens < 1:
+        raise UserError(f"--max_tokens={max_tokens}: allowed are 1 and above")
+    if not prompts or any(len(p) == 0 for p in prompts):
+        raise ValueError("every prompt needs at least one token")
+    longest = max(len(p) for p in prompts)
+    # The last new token is never read, so it needs no position.
+    needed = longest + max_tokens - 1
+    if strict and limit is not None and needed > limit:
+        raise UserError(
+            f"--strict_length: a prompt of {longest} and {max_tokens} new tokens need {needed} "
+            f"positions; the model has max_length = {limit}"
+        )
+
+
+def _draw(
+    key: jax.Array,
+    limits: Any,
+    how: dict[str, bool],
+    logits: jax.Array,
+    index: jax.Array | int,
+    states: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Draws the `index`-th new token of each row; a `Choose` once the first three are bound.
+
+    Args:
+      states: states of the rows before the token, in the table of `Ending`; [B].
+    """
+    thresholds, (table, least) = limits
+    logits = forbid_end(logits, states, index, (table, least))
+    tokens = draw_tokens(logits, row_keys(key, len(logits), index), thresholds, **how)
+    return tokens, table[states, tokens]
+
+
+def _first(
+    logits: jax.Array, states: jax.Array, key: jax.Array, limits: Any, **how: bool
+) -> tuple[jax.Array, jax.Array]:
+    return _draw(key, limits, how, logits, 0, states)
+
+
+def _block(
+    model: Any,
+    params: Params,
+    carry: Carry,
+    last: tuple[jax.Array, jax.Array],
+    key: jax.Array,
+    limits: Any,
+    index: jax.Array,
+    count: jax.Array,
+    **how: bool,
+) -> tuple[Carry, tuple[jax.Array, jax.Array], jax.Array]:
+    """Generates the new tokens index .. index + count - 1; one program serves every count.
+
+    Args:
+      last: the token to read and the state after it; [B] each.
+    """
+    draw = functools.partial(_draw, key, limits, how)
+    carry, token, states, tokens = unroll(
+        model, params, carry, *last, draw, count, start=index, size=_MAX_BLOCK
+    )
+    return carry, (token, states), tokens
+
+
+def _merge(refilled: jax.Array, new: Carry, old: Carry) -> Carry:
+    """Takes the rows `refilled` [B] from `new`, the others from `old`."""
+    rows = lambda x: refilled.reshape(-1, *[1] * (x.ndim - 1))
+    return jax.tree.map(lambda n, o: jnp.where(rows(n), n, o), new, old)
+
+
+class Decoder:
+    """Generates tokens with one model, and keeps the programs that it compiles.
+
+    Prompts are read in right-padded chunks; each call of one compiled loop then generates up to 32
+    tokens per row. The tokens of a row are a function of params, prompt, seed and the number of the
+    row in the request: they do not depend on other rows (except for the rounding of other shapes).
+
+    A model with bounded positions continues past them: when the cache of a row is full, it is
+    replaced by one that has read the last max_length // 2 tokens of the row. So each token is
+    predicted from between max_length // 2 and max_length tokens.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._limit = position_limit(model)
+        self._vocab_size = model.spec.outputs.vocab_size
+        static = ("greedy", "truncates")
+        bind = lambda function: functools.partial(function, model)
+        self._prefill = Prefill(model)
+        self._first = jax.jit(_first, static_argnames=static)
+        self._block = jax.jit(bind(_block), static_argnames=static, donate_argnums=1)
+        self._merge = jax.jit(_merge, donate_argnums=2)
+
+    def generate(
+        self,
+        params: Params,
+        prompts: Prompts,
+        *,
+        max_tokens: int,
+        sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
+        ending: Ending | None = None,
+        seed: int = 0,
+        on_tokens: TokenCallback | None = None,
+        on_notice: Callable[[str], None] = _log.warning,
+        strict_length: bool = False,
+    ) -> Generation:
+        """Continues each prompt by max_tokens tokens, or until a row ends.
+
+        Args:
+          params: arrays, unboxed.
+          prompts: one or more arrays of tokens, of any lengths above 0.
+          max_tokens: most new tokens of each row.
+          sampling: how tokens are drawn.
+          ending: rule by which a row ends before max_tokens; None = never.
+          seed: of the draws.
+          on_tokens: called with [B, n] new tokens as soon as they are generated, n from 1 to 32;
+            -1 after the end of a row.
+          on_notice: called once, with one line, if the text grows past the model's positions.
+          strict_length: reject such a text instead.
+
+        Raises:
+          UserError: see `check_request`.
+        """
+        check_request(prompts, max_tokens, self._limit, strict_length)
+        request = _Request(self, params, prompts, max_tokens, sampling, ending, seed)
+        if request.outgrows:
+            on_notice(
+                f"the text outgrows the model's {self._limit} positions: where they end it goes on "
+                f"from its last {request.window} tokens"
+            )
+        return request.run(on_tokens)
+
+
+class _Request:
+    """One call of `Decoder.generate`: the state of its rows, on the host."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        params: Params,
+        prompts: Prompts,
+        max_tokens: int,
+        sampling: Sampling,
+        ending: Ending | None,
+        seed: int,
+    ) -> None:
+        self._decoder, self._params, self._max_tokens = decoder, params, max_tokens
+        self._key, self._ending = jax.random.key(seed), ending
+        none = np.zeros((1, decoder._vocab_size)), np.zeros(len(prompts)), 0
+        table, states, least = none if ending is None else ending.forbidden()
+        table, self._states = jnp.asarray(table, jnp.int32), jnp.asarray(states, jnp.int32)
+        self._limits = (sampling.thresholds(decoder._vocab_size), (table, np.int32(least)))
+        self._how = {"greedy": sampling.greedy, "truncates": sampling.truncates}
+        self._prompts = [np.asarray(p, np.int32) for p in prompts]
+        limit, longest = decoder._limit, max(len(p) for p in prompts)
+        needed = longest + max_tokens - 1
+        self._bound = needed if limit is None else limit
+        self.outgrows = needed > self._bound
+        self.window = max(self._bound // 2, 1)
+        self._capacity = choose_capacity(needed, limit)
+        self._made = np.full((len(prompts), max_tokens), -1, np.int32)
+
+    def run(self, on_tokens: TokenCallback | None) -> Generation:
+        decoder, how = self._decoder, self._how
+        texts = [p if len(p) <= self._bound else p[-self.window :] for p in self._prompts]
+        used = np.array([len(t) for t in texts])  # positions taken in each row
+        carry, logits = decoder._prefill(self._params, texts, self._capacity)
+        last = decoder._first(logits, self._states, self._key, self._limits, **how)
+        self._deliver((last[0], 1, 0), on_tokens)
+        # A block without tokens compiles the loop, so that the clock times generation alone.
+        carry, last, _ = self._run_block(carry, last, 1, 0)
+        if self.outgrows:  # the same for a refill, of no row
+            blank = [np.zeros(self.window - 1, np.int32)] * len(texts)
+            carry = self._replace(np.zeros(len(texts), bool), blank, carry)
+        jax.block_until_ready((carry, last))
+        started = time.perf_counter()
+        done, block, unread = 1, 1, None
+        while done < self._max_tokens and not self._all_ended():
+            if (used == self._bound).any():
+                unread = self._deliver(unread, on_tokens)
+                carry = self._refill(carry, used, done)
+            count = min(block, self._max_tokens - done, self._bound - int(used.max()))
+            carry, last, made = self._run_block(carry, last, done, count)
+            # The host reads the previous block while the device works on this one.
+            self._deliver(unread, on_tokens)
+            unread = (made, count, done)
+            used, done, block = used + count, done + count, min(2 * block, _MAX_BLOCK)
+        self._deliver(unread, on_tokens)
+        seconds = time.perf_counter() - started
+        rate = len(texts) * (done - 1) / seconds if done > 1 else 0.0
+        return Generation(self._made, rate)
+
+    def _all_ended(self) -> bool:
+        return self._ending is not None and bool(self._ending.ended.all())
+
+    def _run_block(self, carry: Carry, last: Any, index: int, count: int) -> Any:
+        return self._decoder._block(
+            self._params,
+            carry,
+            last,
+            self._key,
+            self._limits,
+            np.int32(index),
+            np.int32(count),
+            **self._how,
+        )
+
+    def _refill(self, carry: Carry, used: np.ndarray, done: int) -> Carry:
+        """Refills rows whose cache is full with their last tokens, but for the next one to read."""
+        full = used == self._bound
+        texts = []
+        for row, prompt in enumerate(self._prompts):
+            # Which tokens follow the end of a row does not matter.
+            made = np.maximum(self._made[row, :done], 0)
+            text = np.concatenate([prompt, made])[-self.window : -1]
+            texts.append(text if full[row] else text[:0])
+        used[full] = self.window - 1
+        return self._replace(full, texts, carry)
+
+    def _replace(self, refilled: np.ndarray, texts: list[np.ndarray], carry: Carry) -> Carry:
+        """Replaces the carry of the rows `refilled` by one that has read their texts."""
+        new, _ = self._decoder._prefill(self._params, texts, self._capacity)
+        return self._decoder._merge(refilled, new, carry)
+
+    def _deliver(
+        self, block: tuple[jax.Array, int, int] | None, on_tokens: TokenCallback | None
+    ) -> None:
+        """Waits for the new tokens at .. at + count - 1 and delivers them."""
+        if block is None:
+            return
+        tokens, count, at = block
+        host = np.array(tokens).reshape(len(self._prompts), -1)[:, :count]
+        if self._ending is not None:
+            self._ending.take(host)
+        self._made[:, at : at + count] = host
+        if on_tokens is not None:
+            on_tokens(host)
