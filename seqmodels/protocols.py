@@ -27,22 +27,27 @@ class Model(Protocol):
     @property
     def spec(self) -> DataSpec:
         """What the data decide."""
+        ...
 
     @property
     def config(self) -> Any:
         """Hyper-parameters, a `ModelConfig`."""
+        ...
 
     @property
     def causal(self) -> bool:
         """Whether a token sees only what comes before it, so that the model has a carry."""
+        ...
 
     @property
     def init(self) -> Callable[..., Any]:
         """Makes the variables."""
+        ...
 
     @property
     def apply(self) -> Callable[..., Any]:
         """Calls a method of the model with variables."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Feature(Protocol):
     @property
     def input(self) -> Any:
         """What a model reads of it, an `Input`. Raises TypeError where no model reads it."""
+        ...
 
     def names(self) -> tuple[str, ...]:
         """Names of the classes, where it has some."""
@@ -90,6 +96,7 @@ class Feature(Protocol):
 
     def read(self, given: str) -> Any:
         """Encodes a line, or the file of that name, of the user's. Raises UserError."""
+        ...
 
     def batch(self, encoded: Sequence[Any], rows: int) -> Part:
         """Rows of what `read` returned, padded to few different widths."""
@@ -149,9 +156,11 @@ class BatchSource(Protocol):
 
     def position(self, step: int) -> tuple[int, int]:
         """Returns epoch and index in it, both from 0; steps count from 1."""
+        ...
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Returns `rows` of the batch that turns state step - 1 into state step, in numpy."""
+        ...
 
 
 @runtime_checkable
@@ -175,6 +184,7 @@ class Rows(Protocol):
 
         The second of a pair: whether the rows start here or continue from the batch before.
         """
+        ...
 
 
 @runtime_checkable
@@ -184,51 +194,65 @@ class Data(Protocol):
     @property
     def spec(self) -> DataSpec:
         """What the data decide about a model."""
+        ...
 
     @property
     def features(self) -> Features:
         """Made from the training split, or the run's."""
+        ...
 
     @property
     def features_file(self) -> str:
         """What a run calls the file that keeps its features."""
+        ...
 
     @property
     def fingerprint(self) -> str:
         """A hash of all examples and the features."""
+        ...
 
     @property
     def splits(self) -> Mapping[str, Any]:
         """`train`, and `validation` and `test` where the data set has them."""
+        ...
 
     @property
     def where(self) -> str:
         """Where what was made of them is kept."""
+        ...
 
     @property
     def notes(self) -> list[str]:
         """Lines for the user about the data."""
+        ...
 
     def check_split(self, split: str) -> None:
         """Raises UserError where there is no such split, or none with a target."""
+        ...
 
     def check_model(self, kind: str, limit: int | None, evaluation: Any) -> None:
         """Raises UserError where a model of at most `limit` positions cannot be evaluated so."""
+        ...
 
     def batches(self, config: Any, split: str = "train") -> BatchSource:
         """Returns the batches of a split, a function of the step (law 2)."""
+        ...
 
     def rows(self, split: str, evaluation: Any, seed: int) -> Rows:
         """Returns the rows of an evaluation: every target of a split once."""
+        ...
 
     def save_features(self, path: Path) -> None:
         """Writes the features to a file, whole or not at all."""
+        ...
 
     def summary(self) -> str:
         """The features in a few words."""
+        ...
 
     def description(self) -> dict[str, Any]:
         """What a run keeps of the data: `fingerprint`, `splits` (name -> what -> how many), ..."""
+        ...
 
 
 Evaluate = Callable[..., dict[str, Any]]
@@ -268,9 +292,11 @@ class Answerer(Protocol):
 
     def read(self, given: str) -> Any:
         """Encodes a line, or the file of that name. Raises UserError where it cannot."""
+        ...
 
     def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:
         """An answer, which JSON can hold, for each of up to batch_size inputs."""
+        ...
 
 
 @runtime_checkable
@@ -283,10 +309,12 @@ class Task(Protocol):
     @property
     def config(self) -> Any:
         """Its settings and declarations, a `TaskConfig`."""
+        ...
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Names of the pairs of `forward` that training logs."""
+        ...
 
     @property
     def rate_unit(self) -> str:
@@ -295,24 +323,31 @@ class Task(Protocol):
 
     def unit(self, features: Features) -> str:
         """What a target is, in a word."""
+        ...
 
     def affixes(self, role: str) -> tuple[str, ...]:
         """Tokens of its own that the feature of a role has after its vocabulary."""
+        ...
 
     def make_spec(self, features: Features) -> DataSpec:
         """What the model reads and puts out."""
+        ...
 
     def make_batch(self, parts: Mapping[str, Part], features: Features) -> Batch:
         """The batch of the rows that the features made."""
+        ...
 
     def make_source(self, source: BatchSource, features: Features, seed: int) -> BatchSource:
         """The batches to train on."""
+        ...
 
     def make_rows(self, batch: Batch, first: int, features: Features, seed: int) -> Batch:
         """The rows first, first + 1, .. of an evaluation."""
+        ...
 
     def show(self, batch: Batch, row: int, features: Features) -> str:
         """A row as text."""
+        ...
 
     def forward(
         self,
@@ -325,20 +360,25 @@ class Task(Protocol):
         key: jax.Array | None,
     ) -> tuple[jax.Array, jax.Array, Metrics, Carry | None]:
         """Summed loss, summed weights, metrics and the carry after the batch."""
+        ...
 
     def summarize(
         self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
     ) -> dict[str, Any]:
         """The figures of the sums over a split."""
+        ...
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
         """The figures of what needs no training, on the same rows."""
+        ...
 
     def evaluate_more(self, trial: Trial) -> dict[str, Any]:
         """What the loss does not say."""
+        ...
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """A result for a person, to be printed by rich."""
+        ...
 
     def answerer(
         self,
@@ -350,3 +390,4 @@ class Task(Protocol):
         batch_size: int,
     ) -> Answerer:
         """What answers a user's own inputs."""
+        ...

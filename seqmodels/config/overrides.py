@@ -89,7 +89,9 @@ def _find(config: ExperimentConfig, name: str, variants: Iterable[str]) -> tuple
 
 def _no_section(owner: Any, path: str) -> str:
     """Says that an optional section is none, and which ones are not."""
-    there = [name for name in field_types(type(owner)) if dataclasses.is_dataclass(vars(owner)[name])]
+    there = [
+        name for name in field_types(type(owner)) if dataclasses.is_dataclass(vars(owner)[name])
+    ]
     return f"this config has no {path}; it has {' and '.join(there)}"
 
 

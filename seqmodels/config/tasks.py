@@ -31,14 +31,9 @@ class Metric:
     shown: bool = True
     further: bool = False
 
-    def is_better(self, value: float, other: float) -> bool:
-        """Whether a value is better than another; NaN never is."""
-        return value < other if self.lower_is_better else value > other
-
-    @property
-    def worst(self) -> float:
-        """A value that every finite one is better than."""
-        return float("inf") if self.lower_is_better else float("-inf")
+    def cost(self, value: float) -> float:
+        """A value as something of which less is better."""
+        return value if self.lower_is_better else -value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -214,7 +214,7 @@ class BeamSearch:
         *,
         end: int,
         beam: Beam,
-        source: tuple[np.ndarray, np.ndarray] | None = None,
+        source: tuple[np.ndarray, np.ndarray | None] | None = None,
         never: int = -1,
         on_settled: TokenCallback | None = None,
     ) -> list[list[Hypothesis]]:

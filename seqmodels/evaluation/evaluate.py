@@ -1,4 +1,4 @@
-"""Figures of a model on a split: loss, perplexity, accuracy; and the file that keeps them."""
+"""Figures of a model on a split, next to its baseline; and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.training import EvaluationConfig
-from seqmodels.data.pipeline import Data
 from seqmodels.data.prefetcher import Ahead
+from seqmodels.decoding.prefill import position_limit
 from seqmodels.distributed.mesh import batch_sharding
-from seqmodels.evaluation.rows import Rows, check_context, make_rows
+from seqmodels.distributed.processes import is_main
+from seqmodels.protocols import Data, Features, Model, Rows, Task, Trial
 from seqmodels.runs.clock import wait_share
+from seqmodels.runs.run import Run
 from seqmodels.runs.workdir import write_json
 from seqmodels.types import Batch, Carry, Metrics, Params
 
@@ -47,9 +50,9 @@ class Evaluator:
     """
 
     def __init__(
-        self, model: Any, data: Data, config: EvaluationConfig, task: Any, seed: int
+        self, model: Model, data: Data, config: EvaluationConfig, task: Task, seed: int
     ) -> None:
-        check_context(model, data, config)
+        data.check_model(model.config.kind, position_limit(model), config)
         self._model, self._data, self._config = model, data, config
         self._task, self._seed = task, seed
         self.input_wait = 0.0
@@ -83,7 +86,8 @@ class Evaluator:
         Raises:
           UserError: no such split, or one without a target.
         """
-        rows = make_rows(self._data, split, self._config, self._task, self._seed)
+        self._data.check_split(split)
+        rows = self._data.rows(split, self._config, self._seed)
         sums: dict[str, np.ndarray] = {}
         pending: Metrics | None = None
         for done, metrics in enumerate(self._run(params, rows), 1):
@@ -165,17 +169,58 @@ def _whole(metrics: Metrics, mesh: Mesh | None) -> Metrics:
     return jax.lax.with_sharding_constraint(metrics, NamedSharding(mesh, PartitionSpec()))
 
 
-def evaluate_split(
-    model: Any,
+def evaluate_run(
+    run: Run, data: Data, split: str, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Evaluates a run on a split, next to its baseline.
+
+    Args:
+      data: opened with the run's features.
+
+    Returns:
+      step, split, what `Evaluator` returns, and, in process 0, `baseline` and what else the task
+      finds (`Task.evaluate_more`); for `write_result`.
+    """
+    if run.features is None or to_json(data.features) != to_json(run.features):
+        raise ValueError("the data must be opened with the run's features")
+    config = run.config
+    evaluator = Evaluator(run.model, data, config.evaluation, run.task, config.training.seed)
+    result = evaluator(run.params, split, progress)
+    if is_main():
+        trial = make_trial(run.model, run.params, data, split, config, run.task)
+        result["baseline"] = run.task.baseline(trial)
+        result |= run.task.evaluate_more(trial)
+    return {"step": run.step, "split": split, **result}
+
+
+def to_json(features: Features) -> dict[str, Any]:
+    """Features by role, as JSON."""
+    return {role: feature.to_json() for role, feature in features.items()}
+
+
+def make_trial(
+    model: Model,
     params: Params,
     data: Data,
     split: str,
-    config: EvaluationConfig,
-    task: Any,
-    seed: int,
-) -> dict[str, Any]:
-    """Evaluates once; see `Evaluator`."""
-    return Evaluator(model, data, config, task, seed)(params, split)
+    config: ExperimentConfig,
+    task: Task,
+) -> Trial:
+    """What a task is given to find baselines, and what the loss does not say."""
+    given = task
+
+    def evaluate(
+        model: Model,
+        params: Params,
+        *,
+        task: Task | None = None,
+        evaluation: EvaluationConfig | None = None,
+    ) -> dict[str, Any]:
+        settings = config.evaluation if evaluation is None else evaluation
+        evaluator = Evaluator(model, data, settings, task or given, config.training.seed)
+        return evaluator(params, split)
+
+    return Trial(model, params, data.features, data, split, config, evaluate)
 
 
 def write_result(

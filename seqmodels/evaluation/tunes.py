@@ -58,7 +58,7 @@ def judge_run(
 
 def baseline_run(run: Any, data: Any) -> Any:
     """The Kneser-Ney n-gram of evaluation.baseline_order, counted on the run's training split."""
-    from seqmodels.evaluation.baseline import count_ngram
+    from seqmodels.tasks.ngram_baseline import count_ngram
 
     model, params = count_ngram(data, run.config.evaluation.baseline_order)
     config = dataclasses.replace(run.config, model=model.config)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import flax.linen as nn
 import jax.numpy as jnp
 
 from seqmodels import registry
 from seqmodels.config.models import ModelConfig
+from seqmodels.protocols import Model
 from seqmodels.types import DataSpec
 
 
-def build_model(config: ModelConfig, spec: DataSpec, dtype: Any = jnp.float32) -> nn.Module:
+def build_model(config: ModelConfig, spec: DataSpec, dtype: Any = jnp.float32) -> Model:
     """Builds the model that `config.kind` names.
 
     Args:

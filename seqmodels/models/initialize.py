@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from seqmodels.config.recurrent import CellConfig
+from seqmodels.protocols import Model
 from seqmodels.types import ImageInput, Input, Params, TokenInput, ValueInput
 
 
-def init_params(model: nn.Module, key: Key[Array, ""]) -> Params:
+def init_params(model: Model, key: Key[Array, ""]) -> Params:
     """Makes the parameters, boxed with their logical axis names (`nn.unbox` gives the arrays).
 
     Call it through jit: `jax.jit(lambda key: init_params(model, key))(key)`.

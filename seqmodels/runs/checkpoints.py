@@ -24,6 +24,7 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from seqmodels.config.errors import RunFailure, UserError, find_problem
+from seqmodels.config.tasks import LOSS, Metric
 from seqmodels.distributed import processes
 from seqmodels.distributed.mesh import whole_sharding
 from seqmodels.distributed.processes import decide, exchange, is_main
@@ -64,8 +65,8 @@ class Checkpoints:
 
     Args:
       directory: `WORKDIR/checkpoints`.
-      keep_latest, best_metric: the latest N are kept, and the best by this metric (lower is
-        better); a checkpoint saved without metrics is never the best.
+      keep_latest, best: the latest N are kept, and the best by this metric; a checkpoint saved
+        without metrics is never the best.
       writable: False for readers: they take part in nothing, so that they may read what another
         process writes.
     """
@@ -74,12 +75,12 @@ class Checkpoints:
         self,
         directory: Path,
         keep_latest: int = 2,
-        best_metric: str = "loss",
+        best: Metric = LOSS,
         *,
         writable: bool = False,
     ) -> None:
         self._directory = directory
-        self._best_metric = best_metric
+        self._best = best
         self._sealing: Future[None] | None = None
         self._saving = -1  # the step that is, or was last
         self._sealer = ThreadPoolExecutor(1, "seal")
@@ -87,9 +88,9 @@ class Checkpoints:
             [
                 _policies.LatestN(keep_latest),
                 _policies.BestN(
-                    get_metric_fn=lambda metrics: metrics[best_metric],
+                    get_metric_fn=lambda metrics: metrics[best.name],
                     n=1,
-                    reverse=True,
+                    reverse=best.lower_is_better,
                     keep_checkpoints_without_metrics=False,
                 ),
             ]
@@ -306,9 +307,10 @@ class Checkpoints:
         latest_first = steps[::-1]
         if which == "latest":
             return latest_first
-        metrics = {s: m[self._best_metric] for s, m in self.metrics().items()}
+        best = self._best
+        costs = {s: best.cost(m[best.name]) for s, m in self.metrics().items()}
         # Stable: among equals, and among those without metrics, the latest is first.
-        return sorted(latest_first, key=lambda s: metrics.get(s, float("inf")))
+        return sorted(latest_first, key=lambda s: costs.get(s, float("inf")))
 
     def _load(self, abstract: dict[str, Any], which: str | int) -> tuple[int, dict[str, Any]]:
         return self._first_usable(which, lambda step: self._load_step(step, abstract))

@@ -109,7 +109,11 @@ def watch(workdir: Path, config: ExperimentConfig) -> Generator[Update]:
                 rows, new = rows[:kept], new[kept:]
             rows = rows + new
             evaluated = [row["step"] for row in rows if row["split"] == "validation"]
-            ended = max(evaluated, default=0) >= num_steps or stops_early(rows, config.training)
+            ended = max(evaluated, default=0) >= num_steps or stops_early(
+                rows,
+                config.task.metric(config.training.best_metric),
+                config.training.early_stopping_patience,
+            )
             saved = saved_steps(workdir)
             yield Update(rows, new, cut_after, saved, trains, ended and not trains)
     finally:

@@ -143,7 +143,7 @@ def draw(update: Update, workdir: Path, config: ExperimentConfig) -> RenderableT
     title = Text(f"{workdir}: {config.model.kind}", style="bold")
     parts: list[RenderableType] = [title, bar, facts]
     if any(row["split"] == "validation" for row in rows):
-        parts.append(Text(f"best {_best(rows, config.training.best_metric)}"))
+        parts.append(Text(f"best {_best(rows, config)}"))
     if update.saved:
         parts.append(Text("saved: step " + ", ".join(f"{step:,}" for step in update.saved)))
     return Group(*parts, Text(status(update, workdir, config)))
@@ -152,7 +152,7 @@ def draw(update: Update, workdir: Path, config: ExperimentConfig) -> RenderableT
 def status(update: Update, workdir: Path, config: ExperimentConfig) -> str:
     """Whether the run is done, goes on, or has been left."""
     if update.done:
-        best = _best(update.rows, config.training.best_metric)
+        best = _best(update.rows, config)
         return f"done: step {update.rows[-1]['step']} of {planned_steps(config)}; best {best}"
     if update.trains:
         return "training" if update.rows else "training; no metrics yet"
@@ -164,10 +164,11 @@ def status(update: Update, workdir: Path, config: ExperimentConfig) -> str:
     )
 
 
-def _best(rows: list[dict[str, Any]], metric: str) -> str:
+def _best(rows: list[dict[str, Any]], config: ExperimentConfig) -> str:
+    metric = config.task.metric(config.training.best_metric)
     own = [row for row in rows if row["split"] == "validation"]
-    best = min(own, key=lambda row: row[metric])
-    return f"validation {metric} {best[metric]:.4f} at step {best['step']:,}"
+    best = min(own, key=lambda row: metric.cost(row[metric.name]))
+    return f"validation {metric.name} {best[metric.name]:.4f} at step {best['step']:,}"
 
 
 def _newest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

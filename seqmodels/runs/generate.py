@@ -9,13 +9,13 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Int
 
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import UserError, an
 from seqmodels.decoding.prompts import check_end, encode_prompt
 from seqmodels.decoding.sampling import Sampling
 from seqmodels.decoding.scoring import Scorer
 from seqmodels.decoding.text_ends import GrowingTexts
 from seqmodels.runs.run import Run
-from seqmodels.types import Tokenizer
+from seqmodels.types import Tokenizer, VocabOutput
 
 _log = logging.getLogger(__name__)
 
@@ -110,8 +110,11 @@ def writing_tokenizer(run: Run) -> Tokenizer:
       UserError: the run cannot.
     """
     tokenizer = run.tokenizer
-    if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
-        raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
+    writes = tokenizer is not None and run.spec.outputs == VocabOutput(tokenizer.vocab_size)
+    if tokenizer is None or not writes or not run.model.causal:
+        raise UserError(
+            f"--workdir={run.workdir}: {an(run.config.model.kind)} that does not write text"
+        )
     return tokenizer
 
 
@@ -122,9 +125,10 @@ def make_scorer(run: Run, batch_size: int) -> Scorer:
       UserError: the model does not predict the next token of a text.
     """
     tokenizer = run.tokenizer
-    if tokenizer is None or not run.model.causal:
+    writes = tokenizer is not None and run.spec.outputs == VocabOutput(tokenizer.vocab_size)
+    if tokenizer is None or not writes or not run.model.causal:
         raise UserError(
-            f"--workdir={run.workdir}: a {run.config.model.kind} with task.kind="
+            f"--workdir={run.workdir}: {an(run.config.model.kind)} with task.kind="
             f"{run.config.task.kind} gives no text a probability"
         )
     return Scorer(run.model, run.params, tokenizer, batch_size)

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
@@ -15,12 +15,15 @@ from seqmodels.config.serialization import from_json, to_json
 from seqmodels.distributed import processes
 from seqmodels.runs.workdir import claim, claim_data, fixed_differences, only_trainer
 
+if TYPE_CHECKING:
+    from seqmodels.protocols import Data
+
 _MARK = ".mark"
 _LOOKS, _LOOK_S = 50, 0.1  # a file system may take a while to show what another machine wrote
 
 
 @contextlib.contextmanager
-def hold(workdir: Path, config: ExperimentConfig, data: Any) -> Iterator[None]:
+def hold(workdir: Path, config: ExperimentConfig, data: Data) -> Iterator[None]:
     """Makes the work directory that of this run and its data, and keeps other runs away.
 
     Of several processes process 0 does so; the others compare what they are about to do.
@@ -37,7 +40,7 @@ def hold(workdir: Path, config: ExperimentConfig, data: Any) -> Iterator[None]:
             stack.enter_context(only_trainer(workdir))
             claim(workdir, config)
             claim_data(workdir, data.description())
-            data.encoding.save(workdir / data.encoding_file)
+            data.save_features(workdir / data.features_file)
             mark = secrets.token_hex(8)
             if group.count > 1:
                 (workdir / _MARK).write_text(mark)

@@ -14,10 +14,12 @@ from rich.text import Text
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import parse_parts
-from seqmodels.data.pipeline import BatchSource
+from seqmodels.config.tasks import Metric
+from seqmodels.protocols import BatchSource
 from seqmodels.runs.opening import read_config
 from seqmodels.runs.run import open_checkpoints, open_data
 from seqmodels.runs.seals import SealState
+from seqmodels.tasks.build import build_task
 
 
 def describe(workdir: str | Path) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def describe(workdir: str | Path) -> dict[str, Any]:
         "model": config.model.kind,
         "num_steps": 1 if config.model.fitted else config.training.num_steps,
         "checkpoints": described,
-        "best": _best(metrics, config.training.best_metric),
+        "best": _best(metrics, config.task.metric(config.training.best_metric)),
         "data_problem": problem,
         "parameters": parameters,
         "num_parameters": sum(row["count"] for row in parameters),
@@ -86,13 +88,13 @@ def describe(workdir: str | Path) -> dict[str, Any]:
     }
 
 
-def _best(metrics: dict[int, dict[str, float]], name: str) -> dict[str, Any] | None:
-    """The step with the lowest value, the latest of equal ones; as `--step=best` chooses."""
-    values = {step: row[name] for step, row in metrics.items() if name in row}
+def _best(metrics: dict[int, dict[str, float]], metric: Metric) -> dict[str, Any] | None:
+    """The step with the best value, the latest of equal ones; as `--step=best` chooses."""
+    values = {step: row[metric.name] for step, row in metrics.items() if metric.name in row}
     if not values:
         return None
-    step = min(values, key=lambda s: (values[s], -s))
-    return {"step": step, "metric": name, "value": values[step]}
+    step = min(values, key=lambda s: (metric.cost(values[s]), -s))
+    return {"step": step, "metric": metric.name, "value": values[step]}
 
 
 def _open_source(workdir: Path, config: ExperimentConfig) -> tuple[BatchSource | None, str | None]:
@@ -100,7 +102,7 @@ def _open_source(workdir: Path, config: ExperimentConfig) -> tuple[BatchSource |
     if config.model.fitted:
         return None, None
     try:
-        return open_data(workdir, config).batches(config), None
+        return open_data(workdir, config, build_task(config)).batches(config), None
     except UserError as error:
         return None, str(error)
 

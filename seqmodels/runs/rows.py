@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seqmodels.config.errors import RunFailure, UserError
-from seqmodels.config.training import TrainingConfig
+from seqmodels.config.tasks import Metric
 from seqmodels.distributed.processes import is_main
 from seqmodels.runs.event_files import EventFiles
 
 METRICS = "metrics.jsonl"
-WALL_CLOCK_FIELDS = ("seconds", "input_wait", "tokens_per_second", "examples_per_second")
-"""Fields of a row that differ between two runs of the same config."""
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -52,17 +50,17 @@ def _rows(path: Path, last_step: int | float) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def values_of(rows: list[dict[str, Any]], metric: str) -> list[float]:
-    """A metric of every evaluation of the validation split."""
-    return [row[metric] for row in rows if row["split"] == "validation"]
+def costs_of(rows: list[dict[str, Any]], metric: Metric) -> list[float]:
+    """A metric of every evaluation of the validation split, as costs: less is better."""
+    return [metric.cost(row[metric.name]) for row in rows if row["split"] == "validation"]
 
 
-def stops_early(rows: list[dict[str, Any]], training: TrainingConfig) -> bool:
-    """True once the last `patience` evaluations brought nothing better."""
-    patience, values = training.early_stopping_patience, values_of(rows, training.best_metric)
+def stops_early(rows: list[dict[str, Any]], metric: Metric, patience: int | None) -> bool:
+    """Whether the last `patience` evaluations found nothing better; None never stops."""
     if patience is None:
         return False
-    return len(values) > patience and min(values[-patience:]) >= min(values[:-patience])
+    costs = costs_of(rows, metric)
+    return len(costs) > patience and min(costs[-patience:]) >= min(costs[:-patience])
 
 
 class MetricsWriter:

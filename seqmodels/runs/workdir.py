@@ -8,30 +8,25 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from seqmodels.config.data import TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
 from seqmodels.runs.opening import open_source, read_json
 
+if TYPE_CHECKING:
+    from seqmodels.protocols import Features
+
 _log = logging.getLogger(__name__)
 
-_PATHS = (
-    *("path", "train_path", "validation_path", "test_path"),
-    *("source_path", "target_path", "train_source_path", "train_target_path"),
-    *("validation_source_path", "validation_target_path", "test_source_path", "test_target_path"),
-    *("tokenizer_path", "tfds_data_dir", "cache_dir"),
-)
-
-# Where a run finds things (what it finds there has a fingerprint), on what devices it runs, and who
-# looks on.
+# On what devices a run computes, and who looks on; where it finds its data, may change too (what it
+# finds there has a fingerprint).
 MAY_CHANGE: tuple[str, ...] = (
-    *(f"data.{field}" for field in _PATHS),
     "training.mesh_data",
     "training.mesh_fsdp",
     "training.mesh_tensor",
@@ -101,7 +96,9 @@ def has_trainer(workdir: Path) -> bool:
 
 def fixed_differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
     """The lines of `differences` about fields that a run keeps from its first step to its last."""
-    return [line for line in differences(old, new) if line.partition(":")[0] not in MAY_CHANGE]
+    paths = (f"data.{field}" for config in (old, new) for field in config.data.paths())
+    free = {*MAY_CHANGE, *paths}
+    return [line for line in differences(old, new) if line.partition(":")[0] not in free]
 
 
 def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
@@ -136,10 +133,13 @@ def claim(workdir: Path, config: ExperimentConfig) -> None:
 
 def _resolved(config: ExperimentConfig) -> ExperimentConfig:
     values = to_json(config)
-    for field in _PATHS:
-        if values["data"].get(field) is not None:
-            path = os.path.expanduser(values["data"][field])
-            values["data"][field] = os.path.abspath(path)
+    for field in config.data.paths():
+        *sections, name = field.split(".")
+        section = values["data"]
+        for part in sections:
+            section = section[part]
+        if section[name] is not None:
+            section[name] = os.path.abspath(os.path.expanduser(section[name]))
     if values["training"]["init_from"] is not None:
         values["training"]["init_from"] = resolve_source(values["training"]["init_from"])
     return from_json(values)
@@ -182,23 +182,23 @@ def find_start(
     return open_source(init_from, workdir)
 
 
-def kept_encoding(workdir: Path, config: ExperimentConfig) -> Any:
-    """The encoding there that the data do not make; None where they do.
+def kept_features(workdir: Path, config: ExperimentConfig) -> Features | None:
+    """The features there that the data do not make; None where they do.
 
-    It came with imported parameters, or, by data.tokenizer=run, from another run, which a run that
-    goes on no longer needs.
+    They came with imported parameters, or, by tokenizer=run, from another run, which a run that is
+    resumed no longer needs.
 
     Raises:
-      UserError: it is damaged, or the parameters are of a model that no task feeds.
+      UserError: they are damaged, or the parameters are of a model that no task feeds.
     """
     imported = (workdir / IMPORTED).is_file()
-    other_run = getattr(config.data, "tokenizer", None) is TokenizerKind.RUN
-    if not has_checkpoints(workdir) or not (imported or other_run):
+    kinds = [settings.tokenizer for settings in config.data.tokenizers().values()]
+    if not has_checkpoints(workdir) or not (imported or TokenizerKind.RUN in kinds):
         return None
-    from seqmodels.data.pipeline import read_encoding
+    from seqmodels.data.pipeline import read_features
 
     refuse_other_outputs(workdir)
-    return read_encoding(config, workdir)
+    return read_features(config, workdir)
 
 
 def refuse_other_outputs(workdir: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -48,7 +49,7 @@ def count_outcomes(
     }
 
 
-def summarize_outcomes(sums: dict[str, tuple[Any, Any]]) -> dict[str, float]:
+def summarize_outcomes(sums: Mapping[str, tuple[Any, Any]]) -> dict[str, float]:
     """Turns what `count_outcomes` counted over a split into its figures.
 
         F1_c = 2 right_c / (examples of class c + predictions of class c)

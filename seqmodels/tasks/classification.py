@@ -82,13 +82,9 @@ class Classification(Task):
         counts = np.bincount(trained, minlength=size) + 1
         shares = np.tile(np.log(counts / counts.sum()), (len(asked), 1))
         majority = {"model": "majority class", **score_probabilities(shares, asked)}
-        texts = [one.columns["inputs"] for one in (train, split)]
-        if not all(isinstance(column, EncodedTokens) for column in texts):
+        if not isinstance(train.columns["inputs"], EncodedTokens):
             return majority
-        known, other = (
-            TextBags(*column.joined(one.kept), len(one.kept))
-            for column, one in zip(texts, (train, split), strict=True)
-        )
+        known, other = (bags(one) for one in (train, split))
         guesses = naive_bayes(known, trained, other, size)
         counted = score_probabilities(guesses, asked)
         return {"model": "naive Bayes of bigrams", **counted, "beside": [majority]}
@@ -112,6 +108,13 @@ def labels_of(split: ExampleSplit) -> np.ndarray:
     column = split.columns["targets"]
     assert isinstance(column, EncodedLabels)
     return column.numbers[split.kept]
+
+
+def bags(split: ExampleSplit) -> TextBags:
+    """The tokens of the texts of a split that are used."""
+    column = split.columns["inputs"]
+    assert isinstance(column, EncodedTokens)
+    return TextBags(*column.joined(split.kept), len(split.kept))
 
 
 class ClassAnswerer:

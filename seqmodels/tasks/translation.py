@@ -177,9 +177,7 @@ class Translation(Task):
             sources, train = written(data, "source", trial.split), "train"
             trained = (written(data, "source", train), written(data, "targets", train))
             result["by_source_length"] = score_by_length(found, targets, lengths, evaluation)
-            result["translation_baselines"] = score_baselines(
-                trained, sources, targets, evaluation
-            )
+            result["translation_baselines"] = score_baselines(trained, sources, targets, evaluation)
         return result
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:

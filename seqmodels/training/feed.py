@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 
 from seqmodels.data.prefetcher import Ahead
 from seqmodels.distributed.mesh import batch_sharding
+from seqmodels.protocols import BatchSource
 from seqmodels.types import Batch
 
 
@@ -22,7 +23,7 @@ class Feed:
       steps_per_call: batches stacked into one array [K, B, ...] where above 1.
     """
 
-    def __init__(self, source: Any, mesh: Mesh, steps_per_call: int) -> None:
+    def __init__(self, source: BatchSource, mesh: Mesh, steps_per_call: int) -> None:
         self._source, self._steps = source, steps_per_call
         self._ahead = Ahead(self._make)
         self._sharding = batch_sharding(mesh, stacked=steps_per_call > 1)

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.pipeline import TextData
+from seqmodels.data.text import TextData
 from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.models.build import build_model
+from seqmodels.protocols import Task
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.progress import TrainingProgress
 from seqmodels.runs.rows import METRICS, MetricsWriter
 from seqmodels.runs.seals import SealState
-from seqmodels.training.setup import build
 from seqmodels.types import TrainState
 
 
-def fit(config: ExperimentConfig, data: TextData, workdir: Path) -> int:
+def fit(config: ExperimentConfig, task: Task, data: TextData, workdir: Path) -> int:
     """Fits the model to the training split, evaluates it and saves it as step 1.
 
     Returns:
       The exit status, 0.
     """
     training = config.training
-    model, task = build(config, data.spec)
+    model: Any = build_model(config.model, data.spec, jnp.dtype(training.dtype.value))
+    best = config.task.metric(training.best_metric)
     with Checkpoints(
-        workdir / "checkpoints", training.keep_checkpoints, training.best_metric, writable=True
+        workdir / "checkpoints", training.keep_checkpoints, best, writable=True
     ) as checkpoints:
         progress = TrainingProgress(1, 0, config.model.kind)
         try:

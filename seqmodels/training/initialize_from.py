@@ -12,11 +12,13 @@ import jax
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
-from seqmodels.data.text_labels import TextLabels, read_any_tokenizer
+from seqmodels.data.features.saved import find_tokenizer
+from seqmodels.data.features.tokens import Tokens
+from seqmodels.protocols import Features
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.paths import flat, nested
 from seqmodels.runs.workdir import find_start, write_json
-from seqmodels.types import Params, Tokenizer
+from seqmodels.types import Params
 
 RECORD = "init_from.json"
 _NAMED = 5
@@ -110,7 +112,7 @@ def compare(source: dict[str, Shape], model: dict[str, Shape]) -> Match:
 
 
 def find_source(
-    config: ExperimentConfig, workdir: Path | None, abstract: Params, encoding: Any
+    config: ExperimentConfig, workdir: Path | None, abstract: Params, features: Features
 ) -> Source | None:
     """Finds the checkpoint that a new run starts from; reads no array and writes nothing.
 
@@ -120,7 +122,7 @@ def find_source(
     Args:
       workdir: of the run; None where there is none yet.
       abstract: shapes of its parameters.
-      encoding: tokenizer, or what else its data have.
+      features: of its data.
 
     Returns:
       None where `training.init_from` is none, or the run has checkpoints and so its own parameters.
@@ -138,7 +140,7 @@ def find_source(
     item = "params" if there.training.ema_decay is None else "ema"
     try:
         with Checkpoints(
-            directory / "checkpoints", best_metric=there.training.best_metric
+            directory / "checkpoints", best=there.task.metric(there.training.best_metric)
         ) as checkpoints:
             wanted = which if record is None else record["step"]
             step, shapes, digest = checkpoints.find(wanted, item)
@@ -153,7 +155,7 @@ def find_source(
     if not match.taken:
         lines = "; ".join(match.lines())
         raise UserError(f"--init_from={text}: no parameter of step {step} fits: {lines}")
-    return Source(init_from, directory, step, item, digest, match, _notes(directory, encoding))
+    return Source(init_from, directory, step, item, digest, match, _notes(directory, features))
 
 
 def _read_record(workdir: Path | None, init_from: str) -> dict[str, Any] | None:
@@ -175,15 +177,13 @@ def _begun(workdir: Path | None, record: dict[str, Any] | None) -> str:
     return f"; the run began with its step {record['step']}: delete {path} to begin anew"
 
 
-def _notes(directory: Path, encoding: Any) -> list[str]:
+def _notes(directory: Path, features: Features) -> list[str]:
     """Tables of one shape may belong to vocabularies in which a row means another symbol."""
-    path = directory / "tokenizer.json"
-    ours = encoding.tokenizer if isinstance(encoding, TextLabels) else encoding
-    if not isinstance(ours, Tokenizer) or not path.is_file():
+    tokens = features.get("inputs")
+    if not isinstance(tokens, Tokens):
         return []
-    try:
-        theirs = read_any_tokenizer(path)
-    except UserError:  # that of pairs of texts
+    ours, theirs = tokens.tokenizer, find_tokenizer(directory)
+    if theirs is None:
         return []
     if theirs.vocab_size != ours.vocab_size or theirs.to_json() == ours.to_json():
         return []

@@ -11,35 +11,39 @@ import numpy as np
 
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.pipeline import Data, TextData, load_data
+from seqmodels.data.pipeline import load_data
+from seqmodels.data.text import TextData
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.distributed.processes import decide, is_main
 from seqmodels.distributed.signals import StopRequest, stop_on_signals
 from seqmodels.distributed.stop import make_stop_request
-from seqmodels.evaluation.evaluate import Evaluator
-from seqmodels.evaluation.rows import find_split
+from seqmodels.evaluation.evaluate import Evaluator, make_trial
+from seqmodels.protocols import Data, Task
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.clock import Clock
 from seqmodels.runs.event_files import require_tensorboard
 from seqmodels.runs.hold import hold
 from seqmodels.runs.paths import flat
 from seqmodels.runs.progress import TrainingProgress
-from seqmodels.runs.rows import METRICS, MetricsWriter, stops_early, values_of
-from seqmodels.runs.workdir import kept_encoding
+from seqmodels.runs.rows import METRICS, MetricsWriter, costs_of, stops_early
+from seqmodels.runs.workdir import kept_features
+from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
 from seqmodels.training.initialize_from import RECORD, Source, find_source
 from seqmodels.training.metrics import means
 from seqmodels.training.profile import Profile, traced_steps
 from seqmodels.training.setup import Setup, set_up
-from seqmodels.types import TrainState
+from seqmodels.types import Params, TrainState
 
 
 class NonFiniteError(RunFailure):
     """The loss or the gradient of a step is not finite."""
 
 
-def prepare(config: ExperimentConfig, workdir: Path, data: Data) -> tuple[Setup, Source | None]:
+def prepare(
+    config: ExperimentConfig, workdir: Path, task: Task, data: Data
+) -> tuple[Setup, Source | None]:
     """What a run computes with and what it starts from; finds mistakes and writes nothing.
 
     Raises:
@@ -47,13 +51,14 @@ def prepare(config: ExperimentConfig, workdir: Path, data: Data) -> tuple[Setup,
         are too short, or the run cannot start from training.init_from.
     """
     batches = data.batches(config)
-    setup = set_up(config, data.spec, carries_state=batches.carries_state)
-    return setup, find_source(config, workdir, setup.abstract.params, data.encoding)
+    setup = set_up(config, task, data.spec, carries_state=batches.carries_state)
+    return setup, find_source(config, workdir, setup.abstract.params, data.features)
 
 
 def train(
     config: ExperimentConfig,
     workdir: Path,
+    task: Task | None = None,
     data: Data | None = None,
     prepared: tuple[Setup, Source | None] | None = None,
     *,
@@ -62,7 +67,8 @@ def train(
     """Trains, or resumes, the run of `config` in `workdir`.
 
     Args:
-      data: the data of `config` where the caller has loaded them already.
+      task: of `config` where the caller has built it already.
+      data: likewise its data, loaded with that task.
       prepared: what `prepare` made of them, likewise.
       profile: trace a few steps, see `Profile`.
 
@@ -75,14 +81,15 @@ def train(
       NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
     """
     require_tensorboard(config.training)
-    data = load_data(config, kept_encoding(workdir, config)) if data is None else data
-    find_split(data, "validation")  # not only after hours of training
+    task = build_task(config) if task is None else task
+    data = load_data(config, task, kept_features(workdir, config)) if data is None else data
+    data.check_split("validation")  # not only after hours of training
     if prepared is None and not config.model.fitted:
-        prepared = prepare(config, workdir, data)
+        prepared = prepare(config, workdir, task, data)
     with hold(workdir, config, data):
         if prepared is None:
             assert isinstance(data, TextData)
-            return fit(config, data, workdir)
+            return fit(config, task, data, workdir)
         with (
             Run(config, workdir, data, *prepared, profile) as run,
             stop_on_signals(run.make_stop_request()) as stop,
@@ -104,6 +111,8 @@ class Run:
         profile: bool = False,
     ) -> None:
         training = self._training = config.training
+        self._config, self._data = config, data
+        self._best = config.task.metric(training.best_metric)
         self._source = data.batches(config)
         self._workdir = workdir
         self._setup = setup
@@ -112,7 +121,7 @@ class Run:
         self._checkpoints = Checkpoints(
             workdir / "checkpoints",
             training.keep_checkpoints,
-            training.best_metric,
+            self._best,
             writable=True,
         )
         self.state = self._resume_or_create(start)
@@ -254,7 +263,7 @@ class Run:
                 "split": "train",
                 **means(outputs["log"]),
                 "learning_rate": float(outputs["learning_rate"]),
-                f"{self._setup.task.unit}s_per_second": targets / seconds,
+                f"{self._setup.task.rate_unit}s_per_second": targets / seconds,
                 "input_wait": input_wait,
                 "seconds": self._clock.seconds,
             }
@@ -265,14 +274,17 @@ class Run:
         self._read()
         state = self.state
         params = state.params if state.ema is None else state.ema
+        metric, name = self._best, self._best.name
         with self._clock.stopped():
             result = self._evaluate(params, "validation")
-        name = self._training.best_metric
-        value = float(result[name])
-        if not math.isfinite(value):
+            if metric.further:
+                result[name] = self._evaluate_further(params)
+        value = result[name]
+        if value is None or not math.isfinite(value):
             raise NonFiniteError(f"validation {name} after step {self._step} is {value}")
-        best = min(values_of(self._writer.rows, name), default=math.inf)
-        is_best = decide(lambda: value < best)  # each process has read the rows for itself
+        best = min(costs_of(self._writer.rows, metric), default=math.inf)
+        # Each process has read the rows for itself.
+        is_best = decide(lambda: metric.cost(value) < best)
         row = {
             "step": self._step,
             "split": "validation",
@@ -283,13 +295,23 @@ class Run:
         self._write(row)
         return {name: value}, is_best
 
+    def _evaluate_further(self, params: Params) -> float | None:
+        """The best metric where the loss does not say it: found by process 0 alone."""
+        model, task = self._setup.model, self._setup.task
+        trial = make_trial(model, params, self._data, "validation", self._config, task)
+        return decide(lambda: task.evaluate_more(trial)[self._best.name])
+
     def _save(self, metrics: dict[str, float] | None) -> None:
         self._read()  # a save waits for its own step's finite flag
         self._writer.sync()
         self._checkpoints.save(self._step, self.state, metrics)
 
     def _stops_early(self) -> bool:
-        return decide(lambda: stops_early(self._writer.rows, self._training))
+        return decide(
+            lambda: stops_early(
+                self._writer.rows, self._best, self._training.early_stopping_patience
+            )
+        )
 
     def _write(self, row: dict[str, Any]) -> None:
         self._writer.write(row)

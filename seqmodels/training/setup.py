@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import Parts, parse_parts
-from seqmodels.data.pipeline import make_task
 from seqmodels.distributed.mesh import make_mesh
 from seqmodels.models.build import build_model
+from seqmodels.protocols import Model, Task
 from seqmodels.runs.paths import flat
 from seqmodels.training import optimizers
 from seqmodels.training.state import (
@@ -39,8 +38,8 @@ class Setup:
       parts: what of the model is trained otherwise than the rest.
     """
 
-    model: nn.Module
-    task: Any
+    model: Model
+    task: Task
     mesh: Mesh
     abstract: TrainState
     call: Any
@@ -58,16 +57,11 @@ class Setup:
         return sum(sizes.values()) - frozen, sum(sizes.values())
 
 
-def build(config: ExperimentConfig, spec: DataSpec) -> tuple[nn.Module, Any]:
-    """Model and task of a config."""
-    model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
-    return model, make_task(config)
-
-
-def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> Setup:
+def set_up(config: ExperimentConfig, task: Task, spec: DataSpec, *, carries_state: bool) -> Setup:
     """Makes the parts.
 
     Args:
+      task: of the config.
       spec: what the data decide.
       carries_state: whether the model's carry runs on from batch to batch.
 
@@ -76,7 +70,7 @@ def set_up(config: ExperimentConfig, spec: DataSpec, *, carries_state: bool) -> 
         names a part that the model does not have.
     """
     training, batch_size = config.training, config.data.batch_size
-    model, task = build(config, spec)
+    model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
     optimizer = optimizers.make_optimizer(config.optimizer, training.num_steps)
     mesh = make_mesh(training, batch_size)
     initial = make_initial(

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from seqmodels.protocols import Model, Task
 from seqmodels.runs.paths import map_paths
 from seqmodels.training.metrics import merge
 from seqmodels.types import Batch, Carry, Metrics, Params, TrainState
@@ -20,8 +21,8 @@ IsFrozen = Callable[[str], bool]
 
 
 def make_train_step(
-    model: Any,
-    task: Any,
+    model: Model,
+    task: Task,
     optimizer: optax.GradientTransformation,
     schedule: optax.Schedule,
     *,
@@ -87,7 +88,7 @@ def make_train_step(
 
 
 def make_gradients(
-    model: Any, task: Any, is_frozen: IsFrozen | None = None, shardings: Any = None
+    model: Model, task: Task, is_frozen: IsFrozen | None = None, shardings: Any = None
 ) -> Gradients:
     """Makes the function of params, batch, carry and key that returns the gradient of the summed
     loss, the weight of its targets, the metrics and the carry after the batch."""

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 from pathlib import Path
-
 from typing import ClassVar
 
 import numpy as np

@@ -10,7 +10,6 @@ import hashlib
 from typing import ClassVar
 
 from seqmodels.config.data import DataConfig
-from seqmodels.data.store import cache_directory
 from seqmodels.data.datasets.dataset import (
     SPLITS,
     BuiltInDataset,
@@ -19,6 +18,7 @@ from seqmodels.data.datasets.dataset import (
     hash_fraction,
 )
 from seqmodels.data.datasets.origin import Published
+from seqmodels.data.store import cache_directory
 
 CLASSES = ("negative", "positive")
 NUM_FOLDS = 10

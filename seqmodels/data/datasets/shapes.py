@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-
 from typing import ClassVar
 
 import numpy as np

@@ -146,9 +146,7 @@ class FeatureBase:
     is_aligned: ClassVar[bool] = False
     """Whether it has as many steps as the inputs."""
 
-    def check(
-        self, column: Any, split: str, field: str, locate: Callable[[int], str]
-    ) -> list[str]:
+    def check(self, column: Any, split: str, field: str, locate: Callable[[int], str]) -> list[str]:
         """Lines for the user about a column.
 
         Args:

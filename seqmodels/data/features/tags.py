@@ -11,8 +11,8 @@ import numpy as np
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.features import TagsConfig
 from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
-from seqmodels.data.ragged import power_of_two, ranges, scatter_rows, segments_of
 from seqmodels.data.features.label import order_of_name
+from seqmodels.data.ragged import power_of_two, ranges, scatter_rows, segments_of
 from seqmodels.protocols import Part
 
 
@@ -45,9 +45,7 @@ class Tags(FeatureBase):
         elif names is None:
             names = tuple(sorted(set(itertools.chain(*found["train"])), key=order_of_name))
         feature = cls(config, names)
-        columns = {
-            split: feature._encode(rows, split, source) for split, rows in found.items()
-        }
+        columns = {split: feature._encode(rows, split, source) for split, rows in found.items()}
         return Opened(feature, columns, start=f" {names}")
 
     def _encode(self, rows: list[list[str]], split: str, source: ColumnSource) -> EncodedTags:

@@ -11,9 +11,9 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.features import TextForm, TokenizerKind, TokenizerSettings, TokensConfig
-from seqmodels.data.text_form import normalise_text
 from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
 from seqmodels.data.ragged import power_of_two, ranges, segments_of
+from seqmodels.data.text_form import normalise_text
 from seqmodels.data.token_store import TextSource, TokenSplit, TokenStore, open_tokens
 from seqmodels.data.tokenizers import tokenizer_from_json
 from seqmodels.protocols import Part
@@ -159,9 +159,7 @@ class Tokens(FeatureBase):
         mask = (np.arange(rows) < len(encoded)).astype(np.float32)
         return Part(tokens, segments, mask)
 
-    def check(
-        self, column: Any, split: str, field: str, locate: Callable[[int], str]
-    ) -> list[str]:
+    def check(self, column: Any, split: str, field: str, locate: Callable[[int], str]) -> list[str]:
         """Refuses texts without a token, and a max_length without room; reports what is cut."""
         bound, lengths = self.config.max_length, column.lengths
         if self.num_added >= bound:
