@@ -7,24 +7,9 @@ import enum
 from collections.abc import Iterator
 from typing import ClassVar
 
+from seqmodels.config.errors import suggest
 from seqmodels.config.models import ModelConfig, Pooling
-
-
-class Cell(enum.StrEnum):
-    """rnn, rnn_relu: Elman; irnn: rnn_relu that starts as the identity; gru: reset after the
-    product (cuDNN); gru_reset_before: the original."""
-
-    RNN = "rnn"
-    RNN_RELU = "rnn_relu"
-    IRNN = "irnn"
-    LSTM = "lstm"
-    LAYER_NORM_LSTM = "layer_norm_lstm"
-    GRU = "gru"
-    GRU_RESET_BEFORE = "gru_reset_before"
-    MIN_GRU = "min_gru"
-    MIN_LSTM = "min_lstm"
-    LRU = "lru"
-    AAREN = "aaren"
+from seqmodels.registry import CELLS
 
 
 class InputEncoding(enum.StrEnum):
@@ -42,23 +27,12 @@ class RecurrentBlock(enum.StrEnum):
     RESIDUAL = "residual"
 
 
-# Fields that other cells would not read.
-_ONLY_FOR: dict[str, tuple[Cell, ...]] = {
-    "forget_bias": (Cell.LSTM, Cell.LAYER_NORM_LSTM),
-    "chrono_length": (Cell.LSTM, Cell.LAYER_NORM_LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE),
-    "uniform_init": (Cell.RNN, Cell.RNN_RELU, Cell.LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE),
-    "num_heads": (Cell.AAREN,),
-    "min_radius": (Cell.LRU,),
-    "max_radius": (Cell.LRU,),
-}
-
-
 @dataclasses.dataclass
 class CellConfig(ModelConfig):
     """What all models over recurrent cells share.
 
     Attributes:
-      cell: which recurrence.
+      cell: a name of the registry's CELLS; `launch.py list` prints them.
       num_layers: L.
       model_dim: D, width of the embedding.
       hidden_dim: N, width of each layer's state.
@@ -74,7 +48,7 @@ class CellConfig(ModelConfig):
       min_radius, max_radius: lru: the ring that the eigenvalues start in.
     """
 
-    cell: Cell = Cell.LSTM
+    cell: str = "lstm"
     num_layers: int = 1
     model_dim: int = 256
     hidden_dim: int = 256
@@ -89,17 +63,20 @@ class CellConfig(ModelConfig):
     max_radius: float = 0.999
 
     def problems(self) -> Iterator[tuple[str, str]]:
+        if self.cell not in CELLS:
+            yield "cell", f"is not known{suggest(self.cell, CELLS)}"
+            return
         for field in dataclasses.fields(CellConfig):
-            if getattr(self, field.name) == field.default:
+            if vars(self)[field.name] == field.default:
                 continue
-            cells = _ONLY_FOR.get(field.name, tuple(Cell))
-            if self.cell not in cells:
-                yield field.name, f"is only for {', '.join(cells)}, not {self.cell}"
+            readers = [name for name, entry in CELLS.items() if field.name in entry.reads]
+            if readers and self.cell not in readers:
+                yield field.name, f"is only for {', '.join(readers)}, not {self.cell}"
             elif self.uniform_init is not None and field.name in ("forget_bias", "chrono_length"):
                 yield field.name, "is not read with model.uniform_init"
         if self.chrono_length is not None and self.chrono_length < 3:
             yield "chrono_length", "must be 3 or more, or none"
-        if self.cell is Cell.AAREN and self.hidden_dim % self.num_heads:
+        if "num_heads" in CELLS[self.cell].reads and self.hidden_dim % self.num_heads:
             yield "num_heads", f"must divide hidden_dim, {self.hidden_dim}"
         if self.min_radius >= self.max_radius:
             yield "min_radius", f"must be less than max_radius, {self.max_radius}"

@@ -51,7 +51,7 @@ class Aaren(nn.Module):
 
         def make_block() -> ResidualBlock:
             return ResidualBlock(
-                lambda: AarenCell(config.model_dim, config.num_heads, **common),
+                lambda: AarenCell(config.model_dim, num_heads=config.num_heads, **common),
                 config.model_dim,
                 config.mlp_dim,
                 norm_placement=config.norm_placement,
