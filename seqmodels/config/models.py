@@ -48,12 +48,18 @@ class ModelConfig:
       unbounded: True where a carry of constant size runs on for ever; False where it is a cache
         of bounded capacity, or where there is no carry and lengths are bounded.
       reads: kinds of data that the model goes with.
+      inputs: what the model reads, in the words of `DataSpec`: tokens, values, image.
+      outputs: what it puts out: vocab, classes, values.
+      source: what its encoder reads; empty where there is no encoder next to a decoder.
     """
 
     kind: ClassVar[str] = ""
     fitted: ClassVar[bool] = False
     unbounded: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("text",)
+    inputs: ClassVar[tuple[str, ...]] = ("tokens",)
+    outputs: ClassVar[tuple[str, ...]] = ("vocab",)
+    source: ClassVar[tuple[str, ...]] = ()
 
     @property
     def causal(self) -> bool:
@@ -87,6 +93,8 @@ class PerceptronConfig(ModelConfig):
     """One linear map from the input to the outputs; no hidden layer, so nothing to set."""
 
     kind: ClassVar[str] = "perceptron"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "images")
 
 
@@ -95,6 +103,8 @@ class MLPConfig(ModelConfig):
     """Hidden layers of `hidden_dim` units on each input by itself (one to one)."""
 
     kind: ClassVar[str] = "mlp"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "images")
     num_layers: int = 1
     model_dim: int = 128
@@ -118,6 +128,8 @@ class ConvolutionalConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "convolutional"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     form: ConvolutionForm = ConvolutionForm.TCN
     num_layers: int = 4

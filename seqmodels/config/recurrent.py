@@ -37,7 +37,7 @@ class CellConfig(ModelConfig):
       model_dim: D, width of the embedding.
       hidden_dim: N, width of each layer's state.
       dropout_rate: share of what each layer puts out that is set to 0 in training.
-      inputs: tokens as learned vectors or one-hot (model_dim is then not used).
+      input_encoding: tokens as learned vectors or one-hot (model_dim is then not used).
       learned_initial_state: whether the state before a document is learned; zero otherwise.
       forget_bias: initial bias of the forget gates (lstm, layer_norm_lstm).
       chrono_length: chrono initialisation for dependencies of up to that many steps (lstm, gru):
@@ -53,7 +53,7 @@ class CellConfig(ModelConfig):
     model_dim: int = 256
     hidden_dim: int = 256
     dropout_rate: float = 0.0
-    inputs: InputEncoding = InputEncoding.EMBEDDED
+    input_encoding: InputEncoding = InputEncoding.EMBEDDED
     learned_initial_state: bool = False
     forget_bias: float = 1.0
     chrono_length: int | None = None
@@ -93,6 +93,8 @@ class RecurrentConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "recurrent"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     tie_embeddings: bool = False
     block: RecurrentBlock = RecurrentBlock.PLAIN
@@ -102,8 +104,11 @@ class RecurrentConfig(CellConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
         plain = self.block is RecurrentBlock.PLAIN
-        if self.tie_embeddings and self.inputs is InputEncoding.ONE_HOT:
-            yield "tie_embeddings", "needs model.inputs=embedded: one-hot inputs have no table"
+        if self.tie_embeddings and self.input_encoding is InputEncoding.ONE_HOT:
+            yield (
+                "tie_embeddings",
+                "needs model.input_encoding=embedded: one-hot has no table",
+            )
         elif self.tie_embeddings and plain and self.model_dim != self.hidden_dim:
             yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
         if plain:
@@ -113,8 +118,8 @@ class RecurrentConfig(CellConfig):
             ):
                 if value is not None:
                     yield field, "needs model.block=residual"
-        elif self.inputs is InputEncoding.ONE_HOT:
-            yield "inputs", "must be embedded with model.block=residual"
+        elif self.input_encoding is InputEncoding.ONE_HOT:
+            yield "input_encoding", "must be embedded with model.block=residual"
         if not plain and self.uniform_init is not None:
             yield "uniform_init", "needs model.block=plain: a block has norms"
 
@@ -127,6 +132,8 @@ class RecurrentEncoderConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "recurrent_encoder"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     bidirectional: bool = True
     pooling: Pooling = Pooling.LAST
@@ -185,6 +192,7 @@ class Seq2SeqConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "seq2seq"
+    source: ClassVar[tuple[str, ...]] = ("tokens", "values")
     reads: ClassVar[tuple[str, ...]] = ("pairs",)
     bidirectional: bool = False
     context: Context = Context.BAHDANAU
@@ -202,8 +210,11 @@ class Seq2SeqConfig(CellConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
-        if self.inputs is InputEncoding.ONE_HOT and self.tie_embeddings:
-            yield "tie_embeddings", "needs model.inputs=embedded: one-hot inputs have no table"
+        if self.input_encoding is InputEncoding.ONE_HOT and self.tie_embeddings:
+            yield (
+                "tie_embeddings",
+                "needs model.input_encoding=embedded: one-hot has no table",
+            )
         elif self.tie_embeddings and self.model_dim != self.hidden_dim:
             yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
         if self.scope is AlignmentScope.LOCAL_P and not self.aligns:

@@ -81,6 +81,8 @@ class GPTConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "gpt"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4
@@ -119,6 +121,7 @@ class BERTConfig(ModelConfig):
     `dropout_rate`, `norm_epsilon`, `remat` as in `GPTConfig`."""
 
     kind: ClassVar[str] = "bert"
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4
@@ -149,6 +152,8 @@ class ViTConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "vit"
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
+    outputs: ClassVar[tuple[str, ...]] = ("classes",)
     reads: ClassVar[tuple[str, ...]] = ("images",)
     patch_size: int = 4
     num_layers: int = 4
@@ -181,6 +186,7 @@ class TransformerConfig(ModelConfig):
     `nn.Transformer` has)."""
 
     kind: ClassVar[str] = "transformer"
+    source: ClassVar[tuple[str, ...]] = ("tokens", "values")
     reads: ClassVar[tuple[str, ...]] = ("pairs",)
     unbounded: ClassVar[bool] = False
     num_encoder_layers: int = 3
@@ -212,6 +218,8 @@ class AarenConfig(ModelConfig):
     tokens so far. Fields as in `GPTConfig`; `position` is none or sinusoidal."""
 
     kind: ClassVar[str] = "aaren"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     num_layers: int = 4
     model_dim: int = 128

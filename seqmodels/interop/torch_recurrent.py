@@ -220,7 +220,7 @@ def needs(model: RecurrentConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     return {
         "cell": (model.cell, ("lstm",)),
         "block": (model.block, (RecurrentBlock.PLAIN,)),
-        "inputs": (model.inputs, (InputEncoding.EMBEDDED,)),
+        "input_encoding": (model.input_encoding, (InputEncoding.EMBEDDED,)),
         "learned_initial_state": (model.learned_initial_state, (False,)),
         "tie_embeddings": (model.tie_embeddings, (False,)),
     }

@@ -22,7 +22,13 @@ def build_model(config: ModelConfig, spec: DataSpec, dtype: Any = jnp.float32) -
       config: hyper-parameters.
       spec: what the data decide.
       dtype: dtype of the arithmetic; parameters are float32.
+
+    Raises:
+      ValueError: fields of the config contradict each other. A config of the command line was
+        validated before; one built in Python was not.
     """
+    for field, allowed in config.problems():
+        raise ValueError(f"{field} {allowed}")
     model = registry.resolve(registry.MODELS[config.kind].implementation)
     return model(config=config, spec=spec, dtype=dtype)
 

@@ -37,12 +37,7 @@ class Recurrent(nn.Module):
     def setup(self) -> None:
         config, dtype = self.config, self.dtype
         plain = config.block is RecurrentBlock.PLAIN
-        if plain and config.tie_embeddings and config.model_dim != config.hidden_dim:
-            raise ValueError(
-                f"tied embeddings need model_dim == hidden_dim, "
-                f"not {config.model_dim} and {config.hidden_dim}"
-            )
-        one_hot = config.inputs is InputEncoding.ONE_HOT
+        one_hot = config.input_encoding is InputEncoding.ONE_HOT
         self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype, one_hot=one_hot)
         self.dropout = nn.Dropout(config.dropout_rate)
         make_layer = lambda: make_cell(config, dtype)

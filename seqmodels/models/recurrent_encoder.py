@@ -36,7 +36,7 @@ class RecurrentEncoder(nn.Module):
 
     def setup(self) -> None:
         config, dtype = self.config, self.dtype
-        one_hot = config.inputs is InputEncoding.ONE_HOT
+        one_hot = config.input_encoding is InputEncoding.ONE_HOT
         self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype, one_hot=one_hot)
         self.dropout = nn.Dropout(config.dropout_rate)
         make_reader = lambda: make_cell(config, dtype)

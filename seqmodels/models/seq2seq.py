@@ -74,15 +74,13 @@ class Seq2Seq(nn.Module):
 
     def setup(self) -> None:
         config, dtype, spec = self.config, self.dtype, self.spec
-        for field, message in config.problems():
-            raise ValueError(f"{field} {message}")
         if spec.source is None:
             raise ValueError("a seq2seq has an encoder: its data must have a source")
         embed = functools.partial(
             make_embedding,
             model_dim=config.model_dim,
             dtype=dtype,
-            one_hot=config.inputs is InputEncoding.ONE_HOT,
+            one_hot=config.input_encoding is InputEncoding.ONE_HOT,
         )
         self.source_embedding = embed(DataSpec(spec.source, spec.outputs))
         self.embedding = embed(spec)

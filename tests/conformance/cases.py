@@ -120,7 +120,7 @@ CONFIGS: dict[str, ModelConfig] = {
 VARIANTS: dict[str, ModelConfig] = {
     "unigram": NgramConfig(order=1),
     "recurrent tied, 2 layers": recurrent(num_layers=2, hidden_dim=12, tie_embeddings=True),
-    "recurrent RNN, one-hot": recurrent(cell="rnn", inputs=InputEncoding.ONE_HOT),
+    "recurrent RNN, one-hot": recurrent(cell="rnn", input_encoding=InputEncoding.ONE_HOT),
     "recurrent RNN of ReLU": recurrent(cell="rnn_relu"),
     "recurrent IRNN, learned": recurrent(cell="irnn", learned_initial_state=True),
     "recurrent LSTM, learned": recurrent(num_layers=2, learned_initial_state=True),
@@ -128,7 +128,7 @@ VARIANTS: dict[str, ModelConfig] = {
     "recurrent GRU, learned": recurrent(cell="gru", learned_initial_state=True),
     "recurrent GRU, reset before": recurrent(cell="gru_reset_before", chrono_length=5),
     "recurrent_encoder GRU, 2 layers": recurrent_encoder(
-        cell="gru", num_layers=2, inputs=InputEncoding.ONE_HOT, learned_initial_state=True
+        cell="gru", num_layers=2, input_encoding=InputEncoding.ONE_HOT, learned_initial_state=True
     ),
     "recurrent_encoder minGRU": recurrent_encoder(cell="min_gru"),
     "recurrent_encoder one way, attention": recurrent_encoder(

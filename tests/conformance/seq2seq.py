@@ -51,6 +51,6 @@ SEQ2SEQ: dict[str, Seq2SeqConfig] = {
         cell="min_gru",
         reverse_source=True,
         input_feeding=False,
-        inputs=InputEncoding.ONE_HOT,
+        input_encoding=InputEncoding.ONE_HOT,
     ),
 }
