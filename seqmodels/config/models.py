@@ -10,6 +10,11 @@ import enum
 from collections.abc import Iterator
 from typing import ClassVar
 
+from seqmodels.config.fields import fraction, number
+
+MAX_ORDER = 64
+"""Of an n-gram: evaluation warms a stream up with 256 tokens, which must exceed its context."""
+
 
 class Activation(enum.StrEnum):
     """gelu is the tanh form (GPT-2), gelu_exact the one with erf (BERT, ViT)."""
@@ -85,7 +90,7 @@ class NgramConfig(ModelConfig):
 
     kind: ClassVar[str] = "ngram"
     fitted: ClassVar[bool] = True
-    order: int = 6
+    order: int = number(6, least=1, most=MAX_ORDER)
 
 
 @dataclasses.dataclass
@@ -110,7 +115,7 @@ class MLPConfig(ModelConfig):
     model_dim: int = 128
     hidden_dim: int = 256
     activation: Activation = Activation.RELU
-    dropout_rate: float = 0.0
+    dropout_rate: float = fraction(0.0)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.activation is Activation.SWIGLU:
@@ -137,7 +142,7 @@ class ConvolutionalConfig(ModelConfig):
     hidden_dim: int = 128
     kernel_size: int = 3
     num_kernel_sizes: int = 3
-    dropout_rate: float = 0.0
+    dropout_rate: float = fraction(0.0)
 
     @property
     def causal(self) -> bool:

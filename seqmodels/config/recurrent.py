@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from seqmodels.config.errors import suggest
+from seqmodels.config.fields import fraction, number
 from seqmodels.config.models import ModelConfig, Pooling
 from seqmodels.registry import CELLS
 
@@ -52,15 +53,15 @@ class CellConfig(ModelConfig):
     num_layers: int = 1
     model_dim: int = 256
     hidden_dim: int = 256
-    dropout_rate: float = 0.0
+    dropout_rate: float = fraction(0.0)
     input_encoding: InputEncoding = InputEncoding.EMBEDDED
     learned_initial_state: bool = False
     forget_bias: float = 1.0
-    chrono_length: int | None = None
-    uniform_init: float | None = None
+    chrono_length: int | None = number(None, least=3)
+    uniform_init: float | None = number(None, above=0)
     num_heads: int = 1
-    min_radius: float = 0.9
-    max_radius: float = 0.999
+    min_radius: float = fraction(0.9)
+    max_radius: float = number(0.999, above=0, most=1)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.cell not in CELLS:
@@ -74,8 +75,6 @@ class CellConfig(ModelConfig):
                 yield field.name, f"is only for {', '.join(readers)}, not {self.cell}"
             elif self.uniform_init is not None and field.name in ("forget_bias", "chrono_length"):
                 yield field.name, "is not read with model.uniform_init"
-        if self.chrono_length is not None and self.chrono_length < 3:
-            yield "chrono_length", "must be 3 or more, or none"
         if "num_heads" in CELLS[self.cell].reads and self.hidden_dim % self.num_heads:
             yield "num_heads", f"must divide hidden_dim, {self.hidden_dim}"
         if self.min_radius >= self.max_radius:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar
 
+from seqmodels.config.fields import fraction, number
+
 
 @dataclasses.dataclass
 class TaskConfig:
@@ -36,7 +38,7 @@ class LanguageModelConfig(TaskConfig):
     kind: ClassVar[str] = "language_model"
     causal: ClassVar[bool | None] = True
     best_metrics: ClassVar[tuple[str, ...]] = ("loss", "perplexity", "bits_per_byte")
-    label_smoothing: float = 0.0
+    label_smoothing: float = fraction(0.0)
 
 
 @dataclasses.dataclass
@@ -46,9 +48,9 @@ class MaskedLanguageModelConfig(TaskConfig):
 
     kind: ClassVar[str] = "masked_language_model"
     causal: ClassVar[bool | None] = False
-    mask_rate: float = 0.15
-    mask_share: float = 0.8
-    random_share: float = 0.1
+    mask_rate: float = number(0.15, above=0, below=1)
+    mask_share: float = number(0.8, least=0, most=1)
+    random_share: float = number(0.1, least=0, most=1)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.mask_share + self.random_share > 1:
@@ -63,7 +65,7 @@ class ClassificationConfig(TaskConfig):
     kind: ClassVar[str] = "classification"
     reads: ClassVar[tuple[str, ...]] = ("images", "labelled")
     best_metrics: ClassVar[tuple[str, ...]] = ("loss",)
-    label_smoothing: float = 0.0
+    label_smoothing: float = fraction(0.0)
 
 
 @dataclasses.dataclass
@@ -74,4 +76,4 @@ class TranslationConfig(TaskConfig):
     kind: ClassVar[str] = "translation"
     reads: ClassVar[tuple[str, ...]] = ("pairs",)
     causal: ClassVar[bool | None] = True
-    label_smoothing: float = 0.0
+    label_smoothing: float = fraction(0.0)
