@@ -15,7 +15,7 @@ from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.config.tasks import LanguageModelConfig
-from seqmodels.config.validate import MAX_SEED
+from seqmodels.config.training import MAX_SEED
 from seqmodels.runs.opening import parse_step
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from experiments.arguments import Arguments, Command
 from seqmodels import registry
 from seqmodels.config.files import config_names, config_summary
 
-DOC = """Lists the configs, models, tasks and datasets, one line each."""
+DOC = """Lists the configs, models, cells, tasks and datasets, one line each."""
 
 
 def run(arguments: Arguments) -> int:
@@ -16,7 +16,12 @@ def run(arguments: Arguments) -> int:
         summary, variants = config_summary(name)
         configs[name] = {"summary": summary, "variants": list(variants)}
     values = {"configs": configs}
-    tables = {"models": registry.MODELS, "tasks": registry.TASKS, "datasets": registry.DATASETS}
+    tables = {
+        "models": registry.MODELS,
+        "cells": registry.CELLS,
+        "tasks": registry.TASKS,
+        "datasets": registry.DATASETS,
+    }
     for title, table in tables.items():
         values[title] = {name: {"summary": entry.summary} for name, entry in table.items()}
     lines = []

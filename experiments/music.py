@@ -11,7 +11,7 @@ from experiments import program
 from experiments.arguments import Arguments, Command
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.config.validate import MAX_SEED
+from seqmodels.config.training import MAX_SEED
 from seqmodels.runs.opening import parse_step, read_config
 
 DOC = """Checks tunes in ABC and makes MIDI, WAV and a picture of them.

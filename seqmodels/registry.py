@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -42,6 +43,24 @@ class DatasetEntry:
     columns: tuple[str, ...] | None
     options: tuple[str, ...] = ()
     argument: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class CellEntry:
+    """A recurrent cell.
+
+    Attributes:
+      implementation: 'module:Class' of the cell. `models.build.make_cell` sets every field of the
+        class that the model's config has too.
+      summary: one line for `launch.py list`.
+      reads: fields of `CellConfig` that only some cells read, and that this one reads.
+      options: fields of the class that the name fixes.
+    """
+
+    implementation: str
+    summary: str
+    reads: tuple[str, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 MODELS: dict[str, Entry] = {
@@ -104,6 +123,63 @@ MODELS: dict[str, Entry] = {
         "seqmodels.models.perceptron:Perceptron",
         "seqmodels.config.models:PerceptronConfig",
         "one linear map",
+    ),
+}
+
+CELLS: dict[str, CellEntry] = {
+    "rnn": CellEntry(
+        "seqmodels.layers.cells:RNNCell",
+        "Elman's network, with tanh",
+        reads=("uniform_init",),
+    ),
+    "rnn_relu": CellEntry(
+        "seqmodels.layers.cells:RNNCell",
+        "Elman's network, with max(0, x)",
+        reads=("uniform_init",),
+        options={"relu": True},
+    ),
+    "irnn": CellEntry(
+        "seqmodels.layers.cells:RNNCell",
+        "rnn_relu that starts as the identity",
+        options={"relu": True, "identity": True},
+    ),
+    "lstm": CellEntry(
+        "seqmodels.layers.cells:LSTMCell",
+        "long short-term memory",
+        reads=("forget_bias", "chrono_length", "uniform_init"),
+    ),
+    "layer_norm_lstm": CellEntry(
+        "seqmodels.layers.cells:LayerNormLSTMCell",
+        "LSTM with layer normalisation",
+        reads=("forget_bias", "chrono_length"),
+    ),
+    "gru": CellEntry(
+        "seqmodels.layers.cells:GRUCell",
+        "gated recurrent unit, reset after the product (cuDNN)",
+        reads=("chrono_length", "uniform_init"),
+    ),
+    "gru_reset_before": CellEntry(
+        "seqmodels.layers.cells:GRUResetBeforeCell",
+        "gated recurrent unit as published",
+        reads=("chrono_length", "uniform_init"),
+    ),
+    "min_gru": CellEntry(
+        "seqmodels.layers.linear_recurrent:MinGRUCell",
+        "GRU whose gate does not see the state",
+    ),
+    "min_lstm": CellEntry(
+        "seqmodels.layers.linear_recurrent:MinLSTMCell",
+        "LSTM whose gates do not see the state",
+    ),
+    "lru": CellEntry(
+        "seqmodels.layers.linear_recurrent:LRUCell",
+        "linear recurrent unit, diagonal and complex",
+        reads=("min_radius", "max_radius"),
+    ),
+    "aaren": CellEntry(
+        "seqmodels.layers.linear_recurrent:AarenCell",
+        "attention of a learned query, as a recurrence",
+        reads=("num_heads",),
     ),
 }
 

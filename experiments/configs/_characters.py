@@ -7,7 +7,7 @@ import dataclasses
 from seqmodels.config.data import PairsDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import ModelConfig
-from seqmodels.config.recurrent import Cell, Context, Seq2SeqConfig
+from seqmodels.config.recurrent import Context, Seq2SeqConfig
 from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
 from seqmodels.config.transformers import TransformerConfig
@@ -22,7 +22,7 @@ MODELS: dict[str, ModelConfig] = {
         dropout_rate=0.0,
     ),
     "seq2seq": Seq2SeqConfig(
-        cell=Cell.GRU, context=Context.BAHDANAU, model_dim=64, hidden_dim=96, bidirectional=True
+        cell="gru", context=Context.BAHDANAU, model_dim=64, hidden_dim=96, bidirectional=True
     ),
 }
 

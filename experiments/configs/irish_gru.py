@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.recurrent import Cell, RecurrentConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import (
     EvaluationConfig,
@@ -31,7 +31,7 @@ VARIANTS = ("default",)
 
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
-        model=RecurrentConfig(cell=Cell.GRU, num_layers=1, model_dim=64, hidden_dim=256),
+        model=RecurrentConfig(cell="gru", num_layers=1, model_dim=64, hidden_dim=256),
         data=TextDataConfig(
             name="irish_abc", unknown_symbols=False, sequence_length=128, batch_size=32
         ),

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 from experiments.configs._multi30k import make_bpe_config, make_config
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.recurrent import Cell, Context, Seq2SeqConfig
+from seqmodels.config.recurrent import Context, Seq2SeqConfig
 
 VARIANTS = ("default", "bpe")
 
 
 def get_config(variant: str) -> ExperimentConfig:
     model = Seq2SeqConfig(
-        cell=Cell.GRU,
+        cell="gru",
         context=Context.BAHDANAU,
         model_dim=256,
         hidden_dim=512,

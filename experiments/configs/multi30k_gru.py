@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from experiments.configs._multi30k import make_config
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.recurrent import Cell, Context, Seq2SeqConfig
+from seqmodels.config.recurrent import Context, Seq2SeqConfig
 
 VARIANTS = ("default",)
 
 
 def get_config(variant: str) -> ExperimentConfig:
     model = Seq2SeqConfig(
-        cell=Cell.GRU, context=Context.EVERY_STEP, model_dim=256, hidden_dim=512, dropout_rate=0.5
+        cell="gru", context=Context.EVERY_STEP, model_dim=256, hidden_dim=512, dropout_rate=0.5
     )
     return make_config(model)

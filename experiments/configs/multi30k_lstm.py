@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from experiments.configs._multi30k import make_config
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.recurrent import Cell, Context, Seq2SeqConfig
+from seqmodels.config.recurrent import Context, Seq2SeqConfig
 
 VARIANTS = ("default",)
 
 
 def get_config(variant: str) -> ExperimentConfig:
     model = Seq2SeqConfig(
-        cell=Cell.LSTM,
+        cell="lstm",
         context=Context.FIXED,
         num_layers=2,
         model_dim=256,

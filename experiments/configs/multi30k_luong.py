@@ -19,14 +19,14 @@ from __future__ import annotations
 
 from experiments.configs._multi30k import make_config
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.recurrent import AlignmentScore, Cell, Context, Seq2SeqConfig
+from seqmodels.config.recurrent import AlignmentScore, Context, Seq2SeqConfig
 
 VARIANTS = ("default",)
 
 
 def get_config(variant: str) -> ExperimentConfig:
     model = Seq2SeqConfig(
-        cell=Cell.GRU,
+        cell="gru",
         context=Context.LUONG,
         score=AlignmentScore.GENERAL,
         model_dim=256,

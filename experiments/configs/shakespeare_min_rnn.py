@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.recurrent import Cell, RecurrentBlock, RecurrentConfig
+from seqmodels.config.recurrent import RecurrentBlock, RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import (
     EvaluationConfig,
@@ -30,7 +30,7 @@ VARIANTS = ("gru", "lstm")
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
         model=RecurrentConfig(
-            cell=Cell.MIN_GRU if variant == "gru" else Cell.MIN_LSTM,
+            cell="min_gru" if variant == "gru" else "min_lstm",
             num_layers=3,
             model_dim=384,
             hidden_dim=768,

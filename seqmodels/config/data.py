@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from seqmodels import registry
 from seqmodels.config.errors import suggest
+from seqmodels.config.fields import fraction, number
 from seqmodels.config.features import FeatureConfig, TokenizerKind, TokenizerSettings
 
 MAX_SHAPES = 8
@@ -66,9 +67,9 @@ class DataConfig:
     train_path: str | None = None
     validation_path: str | None = None
     test_path: str | None = None
-    validation_fraction: float = 0.05
-    test_fraction: float = 0.05
-    fold: int = 0
+    validation_fraction: float = fraction(0.05)
+    test_fraction: float = fraction(0.05)
+    fold: int = number(0, least=0)
     tfds_data_dir: str | None = None
     train_split: str = "train"
     validation_split: str = "validation"

@@ -10,6 +10,11 @@ import enum
 from collections.abc import Iterator
 from typing import ClassVar
 
+from seqmodels.config.fields import fraction, number
+
+MAX_ORDER = 64
+"""Of an n-gram: evaluation warms a stream up with 256 tokens, which must exceed its context."""
+
 
 class Activation(enum.StrEnum):
     """gelu is the tanh form (GPT-2), gelu_exact the one with erf (BERT, ViT)."""
@@ -48,12 +53,18 @@ class ModelConfig:
       unbounded: True where a carry of constant size runs on for ever; False where it is a cache
         of bounded capacity, or where there is no carry and lengths are bounded.
       reads: kinds of data that the model goes with.
+      inputs: what the model reads, in the words of `DataSpec`: tokens, values, image.
+      outputs: what it puts out: vocab, classes, values.
+      source: what its encoder reads; empty where there is no encoder next to a decoder.
     """
 
     kind: ClassVar[str] = ""
     fitted: ClassVar[bool] = False
     unbounded: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("text",)
+    inputs: ClassVar[tuple[str, ...]] = ("tokens",)
+    outputs: ClassVar[tuple[str, ...]] = ("vocab",)
+    source: ClassVar[tuple[str, ...]] = ()
 
     @property
     def causal(self) -> bool:
@@ -79,7 +90,7 @@ class NgramConfig(ModelConfig):
 
     kind: ClassVar[str] = "ngram"
     fitted: ClassVar[bool] = True
-    order: int = 6
+    order: int = number(6, least=1, most=MAX_ORDER)
 
 
 @dataclasses.dataclass
@@ -87,6 +98,8 @@ class PerceptronConfig(ModelConfig):
     """One linear map from the input to the outputs; no hidden layer, so nothing to set."""
 
     kind: ClassVar[str] = "perceptron"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "images")
 
 
@@ -95,12 +108,14 @@ class MLPConfig(ModelConfig):
     """Hidden layers of `hidden_dim` units on each input by itself (one to one)."""
 
     kind: ClassVar[str] = "mlp"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "images")
     num_layers: int = 1
     model_dim: int = 128
     hidden_dim: int = 256
     activation: Activation = Activation.RELU
-    dropout_rate: float = 0.0
+    dropout_rate: float = fraction(0.0)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.activation is Activation.SWIGLU:
@@ -118,6 +133,8 @@ class ConvolutionalConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "convolutional"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     form: ConvolutionForm = ConvolutionForm.TCN
     num_layers: int = 4
@@ -125,7 +142,7 @@ class ConvolutionalConfig(ModelConfig):
     hidden_dim: int = 128
     kernel_size: int = 3
     num_kernel_sizes: int = 3
-    dropout_rate: float = 0.0
+    dropout_rate: float = fraction(0.0)
 
     @property
     def causal(self) -> bool:

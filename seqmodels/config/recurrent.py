@@ -7,24 +7,10 @@ import enum
 from collections.abc import Iterator
 from typing import ClassVar
 
+from seqmodels.config.errors import suggest
+from seqmodels.config.fields import fraction, number
 from seqmodels.config.models import ModelConfig, Pooling
-
-
-class Cell(enum.StrEnum):
-    """rnn, rnn_relu: Elman; irnn: rnn_relu that starts as the identity; gru: reset after the
-    product (cuDNN); gru_reset_before: the original."""
-
-    RNN = "rnn"
-    RNN_RELU = "rnn_relu"
-    IRNN = "irnn"
-    LSTM = "lstm"
-    LAYER_NORM_LSTM = "layer_norm_lstm"
-    GRU = "gru"
-    GRU_RESET_BEFORE = "gru_reset_before"
-    MIN_GRU = "min_gru"
-    MIN_LSTM = "min_lstm"
-    LRU = "lru"
-    AAREN = "aaren"
+from seqmodels.registry import CELLS
 
 
 class InputEncoding(enum.StrEnum):
@@ -42,28 +28,17 @@ class RecurrentBlock(enum.StrEnum):
     RESIDUAL = "residual"
 
 
-# Fields that other cells would not read.
-_ONLY_FOR: dict[str, tuple[Cell, ...]] = {
-    "forget_bias": (Cell.LSTM, Cell.LAYER_NORM_LSTM),
-    "chrono_length": (Cell.LSTM, Cell.LAYER_NORM_LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE),
-    "uniform_init": (Cell.RNN, Cell.RNN_RELU, Cell.LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE),
-    "num_heads": (Cell.AAREN,),
-    "min_radius": (Cell.LRU,),
-    "max_radius": (Cell.LRU,),
-}
-
-
 @dataclasses.dataclass
 class CellConfig(ModelConfig):
     """What all models over recurrent cells share.
 
     Attributes:
-      cell: which recurrence.
+      cell: a name of the registry's CELLS; `launch.py list` prints them.
       num_layers: L.
       model_dim: D, width of the embedding.
       hidden_dim: N, width of each layer's state.
       dropout_rate: share of what each layer puts out that is set to 0 in training.
-      inputs: tokens as learned vectors or one-hot (model_dim is then not used).
+      input_encoding: tokens as learned vectors or one-hot (model_dim is then not used).
       learned_initial_state: whether the state before a document is learned; zero otherwise.
       forget_bias: initial bias of the forget gates (lstm, layer_norm_lstm).
       chrono_length: chrono initialisation for dependencies of up to that many steps (lstm, gru):
@@ -74,32 +49,33 @@ class CellConfig(ModelConfig):
       min_radius, max_radius: lru: the ring that the eigenvalues start in.
     """
 
-    cell: Cell = Cell.LSTM
+    cell: str = "lstm"
     num_layers: int = 1
     model_dim: int = 256
     hidden_dim: int = 256
-    dropout_rate: float = 0.0
-    inputs: InputEncoding = InputEncoding.EMBEDDED
+    dropout_rate: float = fraction(0.0)
+    input_encoding: InputEncoding = InputEncoding.EMBEDDED
     learned_initial_state: bool = False
     forget_bias: float = 1.0
-    chrono_length: int | None = None
-    uniform_init: float | None = None
+    chrono_length: int | None = number(None, least=3)
+    uniform_init: float | None = number(None, above=0)
     num_heads: int = 1
-    min_radius: float = 0.9
-    max_radius: float = 0.999
+    min_radius: float = fraction(0.9)
+    max_radius: float = number(0.999, above=0, most=1)
 
     def problems(self) -> Iterator[tuple[str, str]]:
+        if self.cell not in CELLS:
+            yield "cell", f"is not known{suggest(self.cell, CELLS)}"
+            return
         for field in dataclasses.fields(CellConfig):
-            if getattr(self, field.name) == field.default:
+            if vars(self)[field.name] == field.default:
                 continue
-            cells = _ONLY_FOR.get(field.name, tuple(Cell))
-            if self.cell not in cells:
-                yield field.name, f"is only for {', '.join(cells)}, not {self.cell}"
+            readers = [name for name, entry in CELLS.items() if field.name in entry.reads]
+            if readers and self.cell not in readers:
+                yield field.name, f"is only for {', '.join(readers)}, not {self.cell}"
             elif self.uniform_init is not None and field.name in ("forget_bias", "chrono_length"):
                 yield field.name, "is not read with model.uniform_init"
-        if self.chrono_length is not None and self.chrono_length < 3:
-            yield "chrono_length", "must be 3 or more, or none"
-        if self.cell is Cell.AAREN and self.hidden_dim % self.num_heads:
+        if "num_heads" in CELLS[self.cell].reads and self.hidden_dim % self.num_heads:
             yield "num_heads", f"must divide hidden_dim, {self.hidden_dim}"
         if self.min_radius >= self.max_radius:
             yield "min_radius", f"must be less than max_radius, {self.max_radius}"
@@ -116,6 +92,8 @@ class RecurrentConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "recurrent"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     tie_embeddings: bool = False
     block: RecurrentBlock = RecurrentBlock.PLAIN
@@ -125,8 +103,11 @@ class RecurrentConfig(CellConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
         plain = self.block is RecurrentBlock.PLAIN
-        if self.tie_embeddings and self.inputs is InputEncoding.ONE_HOT:
-            yield "tie_embeddings", "needs model.inputs=embedded: one-hot inputs have no table"
+        if self.tie_embeddings and self.input_encoding is InputEncoding.ONE_HOT:
+            yield (
+                "tie_embeddings",
+                "needs model.input_encoding=embedded: one-hot has no table",
+            )
         elif self.tie_embeddings and plain and self.model_dim != self.hidden_dim:
             yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
         if plain:
@@ -136,8 +117,8 @@ class RecurrentConfig(CellConfig):
             ):
                 if value is not None:
                     yield field, "needs model.block=residual"
-        elif self.inputs is InputEncoding.ONE_HOT:
-            yield "inputs", "must be embedded with model.block=residual"
+        elif self.input_encoding is InputEncoding.ONE_HOT:
+            yield "input_encoding", "must be embedded with model.block=residual"
         if not plain and self.uniform_init is not None:
             yield "uniform_init", "needs model.block=plain: a block has norms"
 
@@ -150,6 +131,8 @@ class RecurrentEncoderConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "recurrent_encoder"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     bidirectional: bool = True
     pooling: Pooling = Pooling.LAST
@@ -208,6 +191,7 @@ class Seq2SeqConfig(CellConfig):
     """
 
     kind: ClassVar[str] = "seq2seq"
+    source: ClassVar[tuple[str, ...]] = ("tokens", "values")
     reads: ClassVar[tuple[str, ...]] = ("pairs",)
     bidirectional: bool = False
     context: Context = Context.BAHDANAU
@@ -225,8 +209,11 @@ class Seq2SeqConfig(CellConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
-        if self.inputs is InputEncoding.ONE_HOT and self.tie_embeddings:
-            yield "tie_embeddings", "needs model.inputs=embedded: one-hot inputs have no table"
+        if self.input_encoding is InputEncoding.ONE_HOT and self.tie_embeddings:
+            yield (
+                "tie_embeddings",
+                "needs model.input_encoding=embedded: one-hot has no table",
+            )
         elif self.tie_embeddings and self.model_dim != self.hidden_dim:
             yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
         if self.scope is AlignmentScope.LOCAL_P and not self.aligns:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from seqmodels.config.decoding import Beam, make_beam
 from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.fields import fraction, number
 
 if TYPE_CHECKING:
     from seqmodels.config.experiment import ExperimentConfig
@@ -129,7 +130,7 @@ class LanguageModelConfig(TaskConfig):
         dataclasses.replace(ACCURACY, shown=False),
     )
     answers: ClassVar[str | None] = "inputs"
-    label_smoothing: float = 0.0
+    label_smoothing: float = fraction(0.0)
 
     def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:
         """bits_per_byte as the best metric needs a tokenizer that loses nothing."""
@@ -151,9 +152,9 @@ class MaskedLanguageModelConfig(TaskConfig):
     roles: ClassVar[dict[str, tuple[str, ...]]] = {"inputs": ("text",)}
     causal: ClassVar[bool | None] = False
     metrics: ClassVar[tuple[Metric, ...]] = (LOSS, ACCURACY, PERPLEXITY)
-    mask_rate: float = 0.15
-    mask_share: float = 0.8
-    random_share: float = 0.1
+    mask_rate: float = number(0.15, above=0, below=1)
+    mask_share: float = number(0.8, least=0, most=1)
+    random_share: float = number(0.1, least=0, most=1)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.mask_share + self.random_share > 1:
@@ -179,7 +180,7 @@ class ClassificationConfig(TaskConfig):
         Metric("calibration_error", "share"),
     )
     answers: ClassVar[str | None] = "inputs"
-    label_smoothing: float = 0.0
+    label_smoothing: float = fraction(0.0)
 
 
 @dataclasses.dataclass
@@ -237,7 +238,7 @@ class TranslationConfig(TaskConfig):
         ),
     )
     noun: ClassVar[str] = "translations"
-    label_smoothing: float = 0.0
+    label_smoothing: float = fraction(0.0)
 
     def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:
         """A coverage penalty needs the weights of an attention."""
@@ -263,4 +264,4 @@ class TaggingConfig(TaskConfig):
     outputs: ClassVar[str] = "classes"
     metrics: ClassVar[tuple[Metric, ...]] = (LOSS, ACCURACY)
     answers: ClassVar[str | None] = "inputs"
-    label_smoothing: float = 0.0
+    label_smoothing: float = fraction(0.0)

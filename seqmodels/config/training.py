@@ -5,6 +5,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 
+from seqmodels.config.fields import fraction, number
+from seqmodels.config.models import MAX_ORDER
+
+MAX_SEED = 2**32 - 1
+"""Of jax.random.key, which takes 32 bits."""
+
 
 class OptimizerName(enum.StrEnum):
     ADAMW = "adamw"
@@ -78,19 +84,19 @@ class OptimizerConfig:
     """
 
     name: OptimizerName = OptimizerName.ADAMW
-    peak_lr: float = 1e-3
+    peak_lr: float = number(1e-3, above=0)
     schedule: Schedule = Schedule.COSINE
-    warmup_steps: int = 100
-    final_lr: float = 0.0
-    decay_start: int = 0
+    warmup_steps: int = number(100, least=0)
+    final_lr: float = number(0.0, least=0)
+    decay_start: int = number(0, least=0)
     decay_every: int = 1000
-    decay_factor: float = 0.5
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    clip_norm: float | None = 1.0
+    decay_factor: float = number(0.5, above=0, most=1)
+    beta1: float = fraction(0.9)
+    beta2: float = fraction(0.999)
+    epsilon: float = number(1e-8, above=0)
+    momentum: float = fraction(0.9)
+    weight_decay: float = number(0.0, least=0)
+    clip_norm: float | None = number(1.0, above=0)
     frozen: str | None = None
     lr_scales: str | None = None
 
@@ -118,7 +124,7 @@ class TrainingConfig:
     """
 
     num_steps: int = 1000
-    seed: int = 0
+    seed: int = number(0, least=0, most=MAX_SEED)
     log_every: int = 50
     evaluate_every: int = 250
     checkpoint_every: int = 250
@@ -128,7 +134,7 @@ class TrainingConfig:
     best_metric: str = "loss"
     early_stopping_patience: int | None = None
     dtype: Dtype = Dtype.FLOAT32
-    ema_decay: float | None = None
+    ema_decay: float | None = number(None, above=0, below=1)
     mesh_data: int | None = None
     mesh_fsdp: int = 1
     mesh_tensor: int = 1
@@ -157,9 +163,9 @@ class EvaluationConfig:
     sequence_length: int = 128
     batch_size: int = 32
     num_crops: int = 4096
-    baseline_order: int = 6
+    baseline_order: int = number(6, least=1, most=MAX_ORDER)
     beam_size: int = 4
-    length_penalty: float = 0.6
-    coverage_penalty: float = 0.0
+    length_penalty: float = number(0.6, least=0)
+    coverage_penalty: float = number(0.0, least=0)
     lowercase: bool = False
     bleu_tokenizer: BleuTokenizer = BleuTokenizer.WMT

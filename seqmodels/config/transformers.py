@@ -7,6 +7,7 @@ import enum
 from collections.abc import Iterator
 from typing import ClassVar
 
+from seqmodels.config.fields import fraction, number
 from seqmodels.config.models import Activation, ModelConfig
 
 
@@ -81,6 +82,8 @@ class GPTConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "gpt"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4
@@ -91,12 +94,12 @@ class GPTConfig(ModelConfig):
     mlp_dim: int = 512
     max_length: int = 64
     window: int | None = None
-    dropout_rate: float = 0.0
+    dropout_rate: float = fraction(0.0)
     norm: Norm = Norm.LAYER
-    norm_epsilon: float = 1e-5
+    norm_epsilon: float = number(1e-5, above=0)
     norm_placement: NormPlacement = NormPlacement.PRE
     position: Position = Position.LEARNED
-    rotary_base: float = 10000.0
+    rotary_base: float = number(10000.0, above=0)
     activation: Activation = Activation.GELU
     use_bias: bool = False
     tie_embeddings: bool = True
@@ -119,6 +122,7 @@ class BERTConfig(ModelConfig):
     `dropout_rate`, `norm_epsilon`, `remat` as in `GPTConfig`."""
 
     kind: ClassVar[str] = "bert"
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4
@@ -128,8 +132,8 @@ class BERTConfig(ModelConfig):
     max_length: int = 128
     num_token_types: int = 2
     next_sentence: bool = False
-    dropout_rate: float = 0.0
-    norm_epsilon: float = 1e-12
+    dropout_rate: float = fraction(0.0)
+    norm_epsilon: float = number(1e-12, above=0)
     activation: Activation = Activation.GELU_EXACT
     remat: bool = False
 
@@ -149,6 +153,8 @@ class ViTConfig(ModelConfig):
     """
 
     kind: ClassVar[str] = "vit"
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
+    outputs: ClassVar[tuple[str, ...]] = ("classes",)
     reads: ClassVar[tuple[str, ...]] = ("images",)
     patch_size: int = 4
     num_layers: int = 4
@@ -157,8 +163,8 @@ class ViTConfig(ModelConfig):
     mlp_dim: int = 512
     pooling: ImagePooling = ImagePooling.CLASS_TOKEN
     position: ImagePosition = ImagePosition.LEARNED
-    dropout_rate: float = 0.0
-    norm_epsilon: float = 1e-6
+    dropout_rate: float = fraction(0.0)
+    norm_epsilon: float = number(1e-6, above=0)
     remat: bool = False
 
     @property
@@ -181,6 +187,7 @@ class TransformerConfig(ModelConfig):
     `nn.Transformer` has)."""
 
     kind: ClassVar[str] = "transformer"
+    source: ClassVar[tuple[str, ...]] = ("tokens", "values")
     reads: ClassVar[tuple[str, ...]] = ("pairs",)
     unbounded: ClassVar[bool] = False
     num_encoder_layers: int = 3
@@ -189,8 +196,8 @@ class TransformerConfig(ModelConfig):
     num_heads: int = 8
     mlp_dim: int = 512
     max_length: int = 128
-    dropout_rate: float = 0.1
-    norm_epsilon: float = 1e-5
+    dropout_rate: float = fraction(0.1)
+    norm_epsilon: float = number(1e-5, above=0)
     norm_placement: NormPlacement = NormPlacement.POST
     final_norm: bool = False
     position: Position = Position.SINUSOIDAL
@@ -212,13 +219,15 @@ class AarenConfig(ModelConfig):
     tokens so far. Fields as in `GPTConfig`; `position` is none or sinusoidal."""
 
     kind: ClassVar[str] = "aaren"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     num_layers: int = 4
     model_dim: int = 128
     num_heads: int = 4
     mlp_dim: int = 512
-    dropout_rate: float = 0.0
-    norm_epsilon: float = 1e-5
+    dropout_rate: float = fraction(0.0)
+    norm_epsilon: float = number(1e-5, above=0)
     norm_placement: NormPlacement = NormPlacement.PRE
     position: Position = Position.SINUSOIDAL
     activation: Activation = Activation.GELU

@@ -6,7 +6,7 @@ is allowed.
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +14,7 @@ from seqmodels import registry
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, an, suggest
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.fields import Range, range_of
 from seqmodels.config.finetuning import parse_source, part_problems
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.serialization import (
@@ -27,44 +28,6 @@ from seqmodels.config.training import EvaluationContext, OptimizerConfig, Schedu
 
 Problems = Iterator[str]
 
-MAX_SEED = 2**32 - 1
-"""Of jax.random.key, which takes 32 bits."""
-MAX_ORDER = 64
-"""Of an n-gram: evaluation warms a stream up by 256 tokens, which must exceed its context."""
-
-# Whole numbers are 1 or more, but for these; the tables go by the field's own name.
-_LEAST = {"seed": 0, "warmup_steps": 0, "decay_start": 0, "fold": 0}
-_MOST = {"seed": MAX_SEED, "order": MAX_ORDER, "baseline_order": MAX_ORDER}
-_FINITE = ("a finite number", math.isfinite)
-_POSITIVE = ("above 0", lambda x: x > 0)
-_NOT_NEGATIVE = ("0 or more", lambda x: x >= 0)
-_FRACTION = ("from 0 up to, but not, 1", lambda x: 0 <= x < 1)
-_RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "dropout_rate": _FRACTION,
-    "validation_fraction": _FRACTION,
-    "test_fraction": _FRACTION,
-    "label_smoothing": _FRACTION,
-    "mask_rate": ("between 0 and 1, both excluded", lambda x: 0 < x < 1),
-    "mask_share": ("from 0 to 1", lambda x: 0 <= x <= 1),
-    "random_share": ("from 0 to 1", lambda x: 0 <= x <= 1),
-    "uniform_init": _POSITIVE,
-    "peak_lr": _POSITIVE,
-    "final_lr": _NOT_NEGATIVE,
-    "decay_factor": ("above 0, up to 1", lambda x: 0 < x <= 1),
-    "beta1": _FRACTION,
-    "beta2": _FRACTION,
-    "epsilon": _POSITIVE,
-    "norm_epsilon": _POSITIVE,
-    "rotary_base": _POSITIVE,
-    "min_radius": _FRACTION,
-    "max_radius": ("above 0, up to 1", lambda x: 0 < x <= 1),
-    "momentum": _FRACTION,
-    "weight_decay": _NOT_NEGATIVE,
-    "length_penalty": _NOT_NEGATIVE,
-    "coverage_penalty": _NOT_NEGATIVE,
-    "clip_norm": _POSITIVE,
-    "ema_decay": ("between 0 and 1, both excluded", lambda x: 0 < x < 1),
-}
 
 
 def validate(config: ExperimentConfig) -> None:
@@ -111,19 +74,15 @@ def _values(config: ExperimentConfig) -> dict[str, Any]:
 
 def _numbers(config: ExperimentConfig) -> Problems:
     for name, kind, value in leaves(config):
-        number, last = optional_of(kind) or kind, name.rpartition(".")[2]
-        if value is None:
+        number = optional_of(kind) or kind
+        if value is None or number not in (int, float):
             continue
-        if number is int:
-            least = _LEAST.get(last, 1)
-            if value < least:
-                yield problem(name, value, f"must be {least} or more")
-            elif last in _MOST and value > _MOST[last]:
-                yield problem(name, value, f"must be at most {_MOST[last]}")
-        elif number is float:
-            allowed, accepts = _RANGES.get(last, _FINITE)
-            if not (math.isfinite(value) and accepts(value)):
-                yield problem(name, value, f"must be {allowed}")
+        path, _, field = name.rpartition(".")
+        section = operator.attrgetter(path)(config)
+        allowed = _RANGES.get(field) or range_of(section, field, number)
+        if value not in allowed:
+            none = ", or none" if number is not kind else ""
+            yield problem(name, value, f"must be {allowed}{none}")
 
 
 def _registered(config: ExperimentConfig) -> Problems:

@@ -16,7 +16,6 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.recurrent import (
-    Cell,
     CellConfig,
     InputEncoding,
     RecurrentBlock,
@@ -37,8 +36,8 @@ from seqmodels.interop.tables import (
 )
 
 EXPORTED = "torch.nn.LSTM"
-_MODULES = {1: ("RNN", Cell.RNN), 3: ("GRU", Cell.GRU), 4: ("LSTM", Cell.LSTM)}
-_NUM_GATES = {Cell.RNN: 1, Cell.RNN_RELU: 1, Cell.IRNN: 1, Cell.GRU: 3, Cell.LSTM: 4}
+_MODULES = {1: ("RNN", "rnn"), 3: ("GRU", "gru"), 4: ("LSTM", "lstm")}
+_NUM_GATES = {"rnn": 1, "rnn_relu": 1, "irnn": 1, "gru": 3, "lstm": 4}
 _OWN = re.compile(r"(weight|bias)_(ih|hh|hr)_l(\d+)(_reverse)?")
 _EMBEDDINGS = ("emb", "encoder", "wte", "table")
 _HEADS = ("head", "decoder", "linear", "fc", "out", "proj", "classifier", "generator")
@@ -112,7 +111,7 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     kind = RecurrentConfig if len(directions) == 1 else RecurrentEncoderConfig
     layers = 1 + max(int(match[3]) for match in matches)
     model = kind(cell=cell, num_layers=layers, model_dim=first[1], hidden_dim=size)
-    notes = ["nn.RNN: tanh, unless --config.model.cell=rnn_relu"] if cell is Cell.RNN else []
+    notes = ["nn.RNN: tanh, unless --config.model.cell=rnn_relu"] if cell == "rnn" else []
     return Conversion(
         f"torch.nn.{module}",
         model,
@@ -199,7 +198,7 @@ def _layer_rules(
         transposed(f"{path}/kernel", name("weight_ih"), wide, inputs),
         transposed(f"{path}/recurrent_kernel", name("weight_hh"), wide, size),
     ]
-    gru = model.cell is Cell.GRU
+    gru = model.cell == "gru"
     if not layout.has_bias:
         apart = [constant(f"{path}/recurrent_bias", np.zeros(size, np.float32))] if gru else []
         return [*kernels, constant(f"{path}/bias", np.zeros(wide, np.float32)), *apart]
@@ -219,9 +218,9 @@ def _layer_rules(
 def needs(model: RecurrentConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """Field -> its value and what torch.nn.LSTM has."""
     return {
-        "cell": (model.cell, (Cell.LSTM,)),
+        "cell": (model.cell, ("lstm",)),
         "block": (model.block, (RecurrentBlock.PLAIN,)),
-        "inputs": (model.inputs, (InputEncoding.EMBEDDED,)),
+        "input_encoding": (model.input_encoding, (InputEncoding.EMBEDDED,)),
         "learned_initial_state": (model.learned_initial_state, (False,)),
         "tie_embeddings": (model.tie_embeddings, (False,)),
     }

@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
+from seqmodels.layers.cells import Join
 from seqmodels.layers.dense import Dense
-from seqmodels.ops.scan import SoftmaxState
 
 
 class StateBridge(nn.Module):
     """Makes one state of a cell out of two, the forward and the backward one.
 
-        s = tanh([s_forward, s_backward] W + b)                # each part of the state by itself
-
-    Of a running softmax (Aaren) two averages are mapped instead, since its parts are no free
-    numbers: the new state is that of one token of score 0 whose value is the result.
+        s = tanh([s_forward, s_backward] W + b)                # each array of the state by itself
 
     Attributes:
+      merge: the cell's `merge`, which says which arrays to join.
       dtype: dtype of the products; states are float32.
     """
 
+    merge: Callable[[Any, Any, Join], Any]
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, forward: Any, backward: Any) -> Any:
-        """The state; `forward` and `backward` are of one structure, every leaf [B, ...]."""
-        if isinstance(forward, SoftmaxState):
-            value = self._join("value", _average(forward), _average(backward))
-            heads = forward.total.shape
-            return SoftmaxState(jnp.zeros(heads), jnp.ones(heads), value)
-        names, structure = jax.tree_util.tree_flatten_with_path(forward)
-        parts = zip(names, jax.tree.leaves(backward), strict=True)
-        joined = [
-            self._join("".join(str(step).strip(".") for step in path) or "state", a, b)
-            for (path, a), b in parts
-        ]
-        return jax.tree.unflatten(structure, joined)
+        """The state; `forward` and `backward` have one structure, every leaf [B, ...]."""
+        return self.merge(forward, backward, self._join)
 
     def _join(self, name: str, a: Array, b: Array) -> Array:
         flat = [x.reshape(x.shape[0], -1) for x in (a, b)]
@@ -53,8 +42,3 @@ class StateBridge(nn.Module):
             name=name,
         )
         return jnp.tanh(dense(jnp.concatenate(flat, axis=1))).reshape(a.shape)
-
-
-def _average(state: SoftmaxState) -> Float[Array, "B H K"]:
-    total = state.total[..., None]
-    return state.weighted / jnp.where(total > 0, total, 1.0)

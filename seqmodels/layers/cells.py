@@ -1,22 +1,26 @@
 """Recurrent cells.
 
-A cell is itself a function of a chunk. It is any module with
+A cell is itself a function of a chunk, a subclass of `RecurrentCell` with
 
     initial_state(batch_size) -> state
     __call__(x [B, T, D], state, starts=None, valid=None) -> (y [B, T, N], state)
+    output_of(state) -> y [B, N] of the last step, or None
+    merge(forward, backward, join) -> state
 
-where the state is a pytree of float32 arrays whose axis 0 is the batch, of two different buffers
-where it has two leaves (a carry is donated). Where `starts` [B, T] is True, a document begins: the
-state is again what `initial_state` gives. Where `valid` [B, T] is False, there is padding: the
-state is left alone and y is 0. None means nowhere and everywhere. With `learned_initial_state` the
-state before a document is a parameter, which `initial_state` and every restart have in common.
+where the state is a pytree of float32 arrays whose axis 0 is the batch. No two leaves share a
+buffer, because a carry is donated. Where `starts` [B, T] is True, a document begins: the state is
+again the one that `initial_state` returns. Where `valid` [B, T] is False, there is padding: the
+state stays as it is and y is 0. None means nowhere and everywhere. With `learned_initial_state` the
+state before a document is a parameter, shared by `initial_state` and every restart.
 
-`RecurrentCell` has what the cells here share; `layers.linear_recurrent` holds cells of the same
-interface that need none of it.
+Only the cell knows the structure of its state. The cells here multiply the state by a full matrix
+(`DenseCell`); those of `layers.linear_recurrent` do not.
 """
 
 from __future__ import annotations
 
+import abc
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -35,6 +39,8 @@ from seqmodels.ops.recurrent import (
 from seqmodels.ops.rnn import gru, gru_reset_before, rnn
 
 ZEROS, ONES = nn.initializers.zeros, nn.initializers.ones
+
+Join = Callable[[str, Array, Array], Array]
 
 
 def gate_init(init: Initializer, num_gates: int) -> Initializer:
@@ -63,10 +69,10 @@ def chrono_times(key: Array, size: int, length: int) -> Float[Array, " N"]:
 
 
 class RecurrentCell(nn.Module):
-    """What the cells share: their parameters and the state before a document.
+    """Base of all cells.
 
     Attributes:
-      hidden_dim: N, width of the state.
+      hidden_dim: N, width of the output.
       learned_initial_state: whether the state before a document is learned, from zeros; or zero.
       dtype: dtype of the products; the state is float32.
     """
@@ -74,6 +80,41 @@ class RecurrentCell(nn.Module):
     hidden_dim: int
     learned_initial_state: bool = False
     dtype: Any = jnp.float32
+
+    @abc.abstractmethod
+    def initial_state(self, batch_size: int) -> Any:
+        """The state before a document, every leaf [B, ...]."""
+
+    @classmethod
+    def output_of(cls, state: Any) -> Float[Array, "B N"] | None:
+        """The output of the step that left `state`, or None where the state does not hold it.
+
+        Here: a state of one array is the output.
+        """
+        return state if isinstance(state, jax.Array) else None
+
+    @classmethod
+    def merge(cls, forward: Any, backward: Any, join: Join) -> Any:
+        """Makes one state of the final states of two directions.
+
+        Here: joins each leaf by itself. A cell whose leaves are not free numbers overrides it.
+
+        Args:
+          forward: state of the cell that reads from the beginning.
+          backward: state of the cell that reads from the end.
+          join: `join(name, a, b)` maps two arrays of one shape to one of that shape, by parameters
+            of that name.
+        """
+        paths, structure = jax.tree_util.tree_flatten_with_path(forward)
+        joined = [
+            join(jax.tree_util.keystr(path, simple=True, separator="_") or "state", a, b)
+            for (path, a), b in zip(paths, jax.tree.leaves(backward), strict=True)
+        ]
+        return jax.tree.unflatten(structure, joined)
+
+
+class DenseCell(RecurrentCell):
+    """Cells of one kernel for the input, one for the state, and states of [B, N] each."""
 
     num_gates: ClassVar[int] = 1
     state_names: ClassVar[tuple[str, ...]] = ("state",)
@@ -88,7 +129,7 @@ class RecurrentCell(nn.Module):
         return leaves[0]
 
     def initial_state(self, batch_size: int) -> Any:
-        """What a document starts from, [B, N] each."""
+        """The state before a document, [B, N] each."""
         shape = (batch_size, self.hidden_dim)
         if self.learned_initial_state:
             return self.pack(*(jnp.broadcast_to(first[None], shape) for first in self.learned))
@@ -121,7 +162,7 @@ class RecurrentCell(nn.Module):
         return kernel, recurrent_kernel, self._param("bias", self.bias_init, ("gates",), width)
 
 
-class RNNCell(RecurrentCell):
+class RNNCell(DenseCell):
     """Elman's network; equation in `ops.rnn.rnn`.
 
     Attributes:
@@ -148,7 +189,7 @@ class RNNCell(RecurrentCell):
         return rnn(x.astype(self.dtype), state, *weights, *moments, relu=self.relu)
 
 
-class LSTMCell(RecurrentCell):
+class LSTMCell(DenseCell):
     """Long short-term memory; equations, gate order and dtypes in `ops.recurrent.lstm`.
 
     Attributes:
@@ -165,6 +206,10 @@ class LSTMCell(RecurrentCell):
 
     def pack(self, *leaves: Float[Array, "B N"]) -> LSTMState:
         return LSTMState(*leaves)
+
+    @classmethod
+    def output_of(cls, state: LSTMState) -> Float[Array, "B N"]:
+        return state.hidden
 
     def bias_init(self, key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         size, bias = self.hidden_dim, jnp.zeros(shape, dtype)
@@ -207,7 +252,7 @@ class LayerNormLSTMCell(LSTMCell):
         return layer_norm_lstm(x.astype(self.dtype), state, *weights, norms, *marks)
 
 
-class _GRUBase(RecurrentCell):
+class _GRUBase(DenseCell):
     """What both forms of the GRU share.
 
     Attributes:

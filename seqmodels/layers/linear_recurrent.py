@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from seqmodels.layers.cells import Join, RecurrentCell
 from seqmodels.layers.dense import Dense, Initializer
 from seqmodels.layers.sharding import parameter
 from seqmodels.ops.scan import (
@@ -29,18 +30,9 @@ def _padded(y: Array, valid: Any) -> Array:
     return y if valid is None else jnp.where(valid[..., None], y, 0.0)
 
 
-class _GatedCell(nn.Module):
-    """What minGRU and minLSTM share: h' = a * h + b, with a and b made of x alone.
+class _GatedCell(RecurrentCell):
+    """Base of minGRU and minLSTM: h' = a * h + b, with a and b made of x alone, in float32."""
 
-    Attributes:
-      hidden_dim: N, width of the state.
-      learned_initial_state: whether a document starts from a learned state, or from zeros.
-      dtype: dtype of the product; gates and state are float32.
-    """
-
-    hidden_dim: int
-    learned_initial_state: bool = False
-    dtype: Any = jnp.float32
     num_parts: ClassVar[int]
 
     def setup(self) -> None:
@@ -119,7 +111,7 @@ class LRUState(NamedTuple):
     imaginary: Float[Array, "B N"]
 
 
-class LRUCell(nn.Module):
+class LRUCell(RecurrentCell):
     """Linear recurrent unit: a diagonal, complex recurrence (Orvieto et al., 2023,
     arXiv:2303.06349).
 
@@ -133,17 +125,11 @@ class LRUCell(nn.Module):
     where D = N.
 
     Attributes:
-      hidden_dim: N, numbers of the state and of the output.
       min_radius, max_radius: of the ring.
-      learned_initial_state: whether a document starts from a learned state, or from zeros.
-      dtype: dtype of the products; the recurrence is in float32.
     """
 
-    hidden_dim: int
     min_radius: float = 0.9
     max_radius: float = 0.999
-    learned_initial_state: bool = False
-    dtype: Any = jnp.float32
 
     def setup(self) -> None:
         size, names = self.hidden_dim, ("hidden",)
@@ -253,7 +239,7 @@ class RunningScores(nn.Module):
         return scores
 
 
-class AarenCell(nn.Module):
+class AarenCell(RecurrentCell):
     """Attention as a recurrence: one learned query attends to all tokens so far (Feng et al.,
     2024, arXiv:2405.13956).
 
@@ -264,24 +250,20 @@ class AarenCell(nn.Module):
 
     t is the learned query token [D], the only parameter that a Transformer's attention has not.
 
+    With `learned_initial_state` a document starts as if a token of learned score and value had been
+    read.
+
     Attributes:
-      hidden_dim: N.
       num_heads: H.
       use_bias: whether the four products have biases.
-      learned_initial_state: whether a document starts as if a token had been read, of learned score
-        and value.
       kernel_init: initializer of W_q, W_k and W_v.
       output_init: initializer of W_o.
-      dtype: dtype of the products; scores and sums are float32.
     """
 
-    hidden_dim: int
     num_heads: int = 1
     use_bias: bool = True
-    learned_initial_state: bool = False
     kernel_init: Initializer = nn.initializers.lecun_normal()
     output_init: Initializer = nn.initializers.lecun_normal()
-    dtype: Any = jnp.float32
 
     def setup(self) -> None:
         if self.hidden_dim % self.num_heads:
@@ -308,6 +290,13 @@ class AarenCell(nn.Module):
         total = jnp.exp(score - maximum)  # 1, but with a gradient
         value = jnp.broadcast_to(self.first_value[None], (batch_size, *heads))
         return SoftmaxState(maximum, total, total[..., None] * value)
+
+    @classmethod
+    def merge(cls, forward: SoftmaxState, backward: SoftmaxState, join: Join) -> SoftmaxState:
+        """The state after one token of score 0 whose value is made of the two averages."""
+        value = join("value", forward.average(), backward.average())
+        heads = forward.total.shape
+        return SoftmaxState(jnp.zeros(heads), jnp.ones(heads), value)
 
     def __call__(
         self,

@@ -38,8 +38,6 @@ class Aaren(nn.Module):
 
     def setup(self) -> None:
         config, dtype, init = self.config, self.dtype, nn.initializers.normal(0.02)
-        for field, message in config.problems():
-            raise ValueError(f"{field} {message}")
         # As GPT-2 starts, and as the attention of `layers.blocks` does.
         scaled = nn.initializers.normal(0.02 / math.sqrt(2 * config.num_layers))
         common: dict[str, Any] = {
@@ -51,7 +49,7 @@ class Aaren(nn.Module):
 
         def make_block() -> ResidualBlock:
             return ResidualBlock(
-                lambda: AarenCell(config.model_dim, config.num_heads, **common),
+                lambda: AarenCell(config.model_dim, num_heads=config.num_heads, **common),
                 config.model_dim,
                 config.mlp_dim,
                 norm_placement=config.norm_placement,

@@ -47,8 +47,6 @@ class BERT(nn.Module):
 
     def setup(self) -> None:
         config, dtype, dim = self.config, self.dtype, self.config.model_dim
-        for field, message in config.problems():
-            raise ValueError(f"{field} {message}")
         norm = {"epsilon": config.norm_epsilon, "dtype": dtype}
         self.embedding = make_embedding(self.spec, dim, INIT, dtype)
         self.position_table = PositionTable(config.max_length, dim, dtype, INIT)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
 
 from seqmodels import registry
 from seqmodels.config.models import ModelConfig
+from seqmodels.config.recurrent import CellConfig
+from seqmodels.layers.cells import RecurrentCell
 from seqmodels.protocols import Model
 from seqmodels.types import DataSpec
 
@@ -19,6 +22,24 @@ def build_model(config: ModelConfig, spec: DataSpec, dtype: Any = jnp.float32) -
       config: hyper-parameters.
       spec: what the data decide.
       dtype: dtype of the arithmetic; parameters are float32.
+
+    Raises:
+      ValueError: fields of the config contradict each other. A config of the command line was
+        validated before; one built in Python was not.
     """
+    for field, allowed in config.problems():
+        raise ValueError(f"{field} {allowed}")
     model = registry.resolve(registry.MODELS[config.kind].implementation)
     return model(config=config, spec=spec, dtype=dtype)
+
+
+def make_cell(config: CellConfig, dtype: Any = jnp.float32) -> RecurrentCell:
+    """Builds the cell that `config.cell` names.
+
+    It takes every field that it declares and the config has, and what its registry line fixes.
+    """
+    entry = registry.CELLS[config.cell]
+    cell = registry.resolve(entry.implementation)
+    declared = {field.name for field in dataclasses.fields(cell)}
+    fields = {name: value for name, value in vars(config).items() if name in declared}
+    return cell(**fields, **entry.options, dtype=dtype)

@@ -43,8 +43,6 @@ class GPT(nn.Module):
 
     def setup(self) -> None:
         config, dtype, init = self.config, self.dtype, nn.initializers.normal(0.02)
-        for field, message in config.problems():
-            raise ValueError(f"{field} {message}")
         self.embedding = make_embedding(self.spec, config.model_dim, init, dtype)
         self.position_table = None
         if config.position == Position.LEARNED:

@@ -35,8 +35,6 @@ class MLP(OneToOne):
 
     def setup(self) -> None:
         config, dtype = self.config, self.dtype
-        for field, message in config.problems():
-            raise ValueError(f"{field} {message}")
         self.embedding = None
         if isinstance(self.spec.inputs, TokenInput):
             self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype)

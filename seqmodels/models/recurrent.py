@@ -2,102 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Num
 
-from seqmodels.config.recurrent import (
-    Cell,
-    CellConfig,
-    InputEncoding,
-    RecurrentBlock,
-    RecurrentConfig,
-)
-from seqmodels.layers.cells import (
-    GRUCell,
-    GRUResetBeforeCell,
-    LayerNormLSTMCell,
-    LSTMCell,
-    RNNCell,
-)
+from seqmodels.config.recurrent import InputEncoding, RecurrentBlock, RecurrentConfig
 from seqmodels.layers.embedding import make_embedding, make_head
-from seqmodels.layers.linear_recurrent import AarenCell, LRUCell, MinGRUCell, MinLSTMCell
 from seqmodels.layers.recurrent import RecurrentStack
 from seqmodels.layers.recurrent_block import ResidualBlock, ResidualStack
+from seqmodels.models.build import make_cell
 from seqmodels.ops.positions import advance
 from seqmodels.types import Carry, DataSpec
-
-
-def _shared(config: CellConfig, dtype: Any) -> dict[str, Any]:
-    """What every cell takes."""
-    learned = config.learned_initial_state
-    return {"hidden_dim": config.hidden_dim, "learned_initial_state": learned, "dtype": dtype}
-
-
-def _rnn(config: CellConfig, dtype: Any) -> nn.Module:
-    return RNNCell(**_shared(config, dtype))
-
-
-def _rnn_relu(config: CellConfig, dtype: Any) -> nn.Module:
-    return RNNCell(**_shared(config, dtype), relu=True)
-
-
-def _irnn(config: CellConfig, dtype: Any) -> nn.Module:
-    return RNNCell(**_shared(config, dtype), relu=True, identity=True)
-
-
-def _lstm(config: CellConfig, dtype: Any) -> nn.Module:
-    biases = {"forget_bias": config.forget_bias, "chrono_length": config.chrono_length}
-    return LSTMCell(**_shared(config, dtype), **biases)
-
-
-def _layer_norm_lstm(config: CellConfig, dtype: Any) -> nn.Module:
-    biases = {"forget_bias": config.forget_bias, "chrono_length": config.chrono_length}
-    return LayerNormLSTMCell(**_shared(config, dtype), **biases)
-
-
-def _gru(config: CellConfig, dtype: Any) -> nn.Module:
-    return GRUCell(**_shared(config, dtype), chrono_length=config.chrono_length)
-
-
-def _gru_reset_before(config: CellConfig, dtype: Any) -> nn.Module:
-    return GRUResetBeforeCell(**_shared(config, dtype), chrono_length=config.chrono_length)
-
-
-def _min_gru(config: CellConfig, dtype: Any) -> nn.Module:
-    return MinGRUCell(**_shared(config, dtype))
-
-
-def _min_lstm(config: CellConfig, dtype: Any) -> nn.Module:
-    return MinLSTMCell(**_shared(config, dtype))
-
-
-def _lru(config: CellConfig, dtype: Any) -> nn.Module:
-    shared = _shared(config, dtype)
-    return LRUCell(min_radius=config.min_radius, max_radius=config.max_radius, **shared)
-
-
-def _aaren(config: CellConfig, dtype: Any) -> nn.Module:
-    return AarenCell(**_shared(config, dtype), num_heads=config.num_heads)
-
-
-CELLS: dict[Cell, Callable[[CellConfig, Any], nn.Module]] = {
-    Cell.RNN: _rnn,
-    Cell.RNN_RELU: _rnn_relu,
-    Cell.IRNN: _irnn,
-    Cell.LSTM: _lstm,
-    Cell.LAYER_NORM_LSTM: _layer_norm_lstm,
-    Cell.GRU: _gru,
-    Cell.GRU_RESET_BEFORE: _gru_reset_before,
-    Cell.MIN_GRU: _min_gru,
-    Cell.MIN_LSTM: _min_lstm,
-    Cell.LRU: _lru,
-    Cell.AAREN: _aaren,
-}
-"""The only place where the names of cells meet their layers."""
 
 
 class Recurrent(nn.Module):
@@ -120,20 +37,15 @@ class Recurrent(nn.Module):
     def setup(self) -> None:
         config, dtype = self.config, self.dtype
         plain = config.block is RecurrentBlock.PLAIN
-        if plain and config.tie_embeddings and config.model_dim != config.hidden_dim:
-            raise ValueError(
-                f"tied embeddings need model_dim == hidden_dim, "
-                f"not {config.model_dim} and {config.hidden_dim}"
-            )
-        one_hot = config.inputs is InputEncoding.ONE_HOT
+        one_hot = config.input_encoding is InputEncoding.ONE_HOT
         self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype, one_hot=one_hot)
         self.dropout = nn.Dropout(config.dropout_rate)
-        make_cell = lambda: CELLS[config.cell](config, dtype)
+        make_layer = lambda: make_cell(config, dtype)
         if plain:
-            self.layers = RecurrentStack(make_cell, config.num_layers, config.dropout_rate)
+            self.layers = RecurrentStack(make_layer, config.num_layers, config.dropout_rate)
         else:
             make_block = lambda: ResidualBlock(
-                make_cell,
+                make_layer,
                 config.model_dim,
                 config.mlp_dim,
                 config.convolution_width,

@@ -12,7 +12,7 @@ from seqmodels.config.recurrent import InputEncoding, RecurrentEncoderConfig
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.pooling import SequencePooling
 from seqmodels.layers.recurrent import Bidirectional, RecurrentStack
-from seqmodels.models.recurrent import CELLS
+from seqmodels.models.build import make_cell
 from seqmodels.ops.positions import advance
 from seqmodels.types import Carry, ClassOutput, DataSpec
 
@@ -36,11 +36,11 @@ class RecurrentEncoder(nn.Module):
 
     def setup(self) -> None:
         config, dtype = self.config, self.dtype
-        one_hot = config.inputs is InputEncoding.ONE_HOT
+        one_hot = config.input_encoding is InputEncoding.ONE_HOT
         self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype, one_hot=one_hot)
         self.dropout = nn.Dropout(config.dropout_rate)
-        make_cell = lambda: CELLS[config.cell](config, dtype)
-        make_layer = (lambda: Bidirectional(make_cell)) if config.bidirectional else make_cell
+        make_reader = lambda: make_cell(config, dtype)
+        make_layer = (lambda: Bidirectional(make_reader)) if config.bidirectional else make_reader
         self.layers = RecurrentStack(make_layer, config.num_layers, config.dropout_rate)
         outputs = self.spec.outputs
         self.pool = None

@@ -17,13 +17,13 @@ from seqmodels.config.models import Pooling
 from seqmodels.config.recurrent import Context, InputEncoding, Seq2SeqConfig
 from seqmodels.layers.alignment import Alignment
 from seqmodels.layers.bridge import StateBridge
+from seqmodels.layers.cells import RecurrentCell
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.pooling import SequencePooling
 from seqmodels.layers.recurrent import Bidirectional, RecurrentStack
-from seqmodels.models.recurrent import CELLS
+from seqmodels.models.build import make_cell
 from seqmodels.ops.alignment import reverse_valid
-from seqmodels.ops.recurrent import LSTMState
 from seqmodels.types import Carry, DataSpec
 
 
@@ -48,8 +48,9 @@ class Seq2Seq(nn.Module):
     bidirectional, from tanh([forward, backward] W + b) of them (`StateBridge`). Differs from the
     papers: Cho et al. put tanh maps around c and the first state; Bahdanau et al. start from
     the backward state alone; both have maxout where o has tanh. Before the first step bahdanau
-    aligns by the s that is part of the first state; lru and aaren, whose states have no such part,
-    by the encoder's last output, through such a map where there are two directions.
+    aligns by the output that is part of the first state (`RecurrentCell.output_of`); where the
+    state does not hold it (lru, aaren), by the encoder's last output, through such a map where
+    there are two directions.
 
     A row is one document and its source, with padding anywhere: the decoder would have to start
     document n from the encoder's state behind document n, which cells do not put out. Ids above 1
@@ -73,30 +74,29 @@ class Seq2Seq(nn.Module):
 
     def setup(self) -> None:
         config, dtype, spec = self.config, self.dtype, self.spec
-        for field, message in config.problems():
-            raise ValueError(f"{field} {message}")
         if spec.source is None:
             raise ValueError("a seq2seq has an encoder: its data must have a source")
         embed = functools.partial(
             make_embedding,
             model_dim=config.model_dim,
             dtype=dtype,
-            one_hot=config.inputs is InputEncoding.ONE_HOT,
+            one_hot=config.input_encoding is InputEncoding.ONE_HOT,
         )
         self.source_embedding = embed(DataSpec(spec.source, spec.outputs))
         self.embedding = embed(spec)
         self.dropout = nn.Dropout(config.dropout_rate)
         # The decoder's first state comes from the encoder: it has none of its own to learn.
         decoding = dataclasses.replace(config, learned_initial_state=False)
-        make_reader = lambda: CELLS[config.cell](config, dtype)
+        make_reader = lambda: make_cell(config, dtype)
         make_layer = (lambda: Bidirectional(make_reader)) if config.bidirectional else make_reader
         stack = (config.num_layers, config.dropout_rate)
         self.encoder = RecurrentStack(make_layer, *stack)
-        self.decoder = RecurrentStack(lambda: CELLS[config.cell](decoding, dtype), *stack)
+        self.decoder = RecurrentStack(lambda: make_cell(decoding, dtype), *stack)
         self.last = SequencePooling(Pooling.LAST, config.bidirectional, dtype)
         if config.bidirectional:
-            self.bridges = [StateBridge(dtype) for _ in range(config.num_layers)]
-            self.query_bridge = StateBridge(dtype)
+            merge = make_reader().merge
+            self.bridges = [StateBridge(merge, dtype) for _ in range(config.num_layers)]
+            self.query_bridge = StateBridge(RecurrentCell.merge, dtype)
         if self.aligns:
             self.alignment = Alignment(
                 config.score,
@@ -161,14 +161,11 @@ class Seq2Seq(nn.Module):
 
     def _first_query(self, top: Any, last: Float[Array, "B M"]) -> Float[Array, "B N"]:
         """What the decoder's top layer would have put out before its first step."""
-        if isinstance(top, LSTMState):
-            query = top.hidden
-        elif isinstance(top, jax.Array):
-            query = top
-        elif self.config.bidirectional:
-            query = self.query_bridge(*jnp.split(last, 2, axis=-1))
-        else:
+        query = self.decoder.cells[-1].output_of(top)
+        if query is None:
             query = last
+            if self.config.bidirectional:
+                query = self.query_bridge(*jnp.split(last, 2, axis=-1))
         return query.astype(self.dtype)
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:

@@ -52,8 +52,6 @@ class Transformer(nn.Module):
 
     def setup(self) -> None:
         config, dtype, spec = self.config, self.dtype, self.spec
-        for field, message in config.problems():
-            raise ValueError(f"{field} {message}")
         if spec.source is None:
             raise ValueError("a transformer has an encoder: its data must have a source")
         dim, tying = config.model_dim, config.tie_embeddings

@@ -46,8 +46,6 @@ class ViT(nn.Module):
 
     def setup(self) -> None:
         config, dtype, spec, image = self.config, self.dtype, self.spec, self._image
-        for field, message in config.problems():
-            raise ValueError(f"{field} {message}")
         if not isinstance(spec.outputs, ClassOutput) or spec.outputs.per_step:
             raise TypeError(f"a vit puts out one class an image, not {spec.outputs}")
         self.patches = PatchEmbedding(config.patch_size, config.model_dim, INIT, dtype)

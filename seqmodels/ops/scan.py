@@ -209,6 +209,11 @@ class SoftmaxState(NamedTuple):
     total: Float[Array, "B H"]
     weighted: Float[Array, "B H K"]
 
+    def average(self) -> Float[Array, "B H K"]:
+        """The result of the attention; 0 where there was no score."""
+        total = self.total[..., None]
+        return self.weighted / jnp.where(total > 0, total, 1.0)
+
 
 NOTHING = -1e30
 """A maximum over no scores: finite, so that differences of two are."""

@@ -22,7 +22,7 @@ REFUSED = [
     (IMAGES, "data.image_size=7", "must be 8 or more with data.name=shapes"),
     (IMAGES, "evaluation.context=carry", "is only for data of kind text, not images; use window"),
     (IMAGES, "training.best_metric=perplexity", "task.kind=classification has none"),
-    (IMAGES, "task.label_smoothing=1", "from 0 up to, but not, 1"),
+    (IMAGES, "task.label_smoothing=1", "at least 0 and below 1"),
     (ORDER, "data.fold=1", "is only for data.name=rotten_tomatoes, not order_sentences"),
     (PAIRS, "data.max_shapes=9", "must be at most 8"),
     (PAIRS, "data.tokenizer=huggingface", "must be one of character, byte, word, bpe"),

@@ -27,7 +27,6 @@ from seqmodels.config.models import (
     Pooling,
 )
 from seqmodels.config.recurrent import (
-    Cell,
     InputEncoding,
     RecurrentBlock,
     RecurrentConfig,
@@ -121,17 +120,17 @@ CONFIGS: dict[str, ModelConfig] = {
 VARIANTS: dict[str, ModelConfig] = {
     "unigram": NgramConfig(order=1),
     "recurrent tied, 2 layers": recurrent(num_layers=2, hidden_dim=12, tie_embeddings=True),
-    "recurrent RNN, one-hot": recurrent(cell=Cell.RNN, inputs=InputEncoding.ONE_HOT),
-    "recurrent RNN of ReLU": recurrent(cell=Cell.RNN_RELU),
-    "recurrent IRNN, learned": recurrent(cell=Cell.IRNN, learned_initial_state=True),
+    "recurrent RNN, one-hot": recurrent(cell="rnn", input_encoding=InputEncoding.ONE_HOT),
+    "recurrent RNN of ReLU": recurrent(cell="rnn_relu"),
+    "recurrent IRNN, learned": recurrent(cell="irnn", learned_initial_state=True),
     "recurrent LSTM, learned": recurrent(num_layers=2, learned_initial_state=True),
-    "recurrent layer-norm LSTM": recurrent(cell=Cell.LAYER_NORM_LSTM, chrono_length=5),
-    "recurrent GRU, learned": recurrent(cell=Cell.GRU, learned_initial_state=True),
-    "recurrent GRU, reset before": recurrent(cell=Cell.GRU_RESET_BEFORE, chrono_length=5),
+    "recurrent layer-norm LSTM": recurrent(cell="layer_norm_lstm", chrono_length=5),
+    "recurrent GRU, learned": recurrent(cell="gru", learned_initial_state=True),
+    "recurrent GRU, reset before": recurrent(cell="gru_reset_before", chrono_length=5),
     "recurrent_encoder GRU, 2 layers": recurrent_encoder(
-        cell=Cell.GRU, num_layers=2, inputs=InputEncoding.ONE_HOT, learned_initial_state=True
+        cell="gru", num_layers=2, input_encoding=InputEncoding.ONE_HOT, learned_initial_state=True
     ),
-    "recurrent_encoder minGRU": recurrent_encoder(cell=Cell.MIN_GRU),
+    "recurrent_encoder minGRU": recurrent_encoder(cell="min_gru"),
     "recurrent_encoder one way, attention": recurrent_encoder(
         bidirectional=False, pooling=Pooling.ATTENTION
     ),
@@ -140,17 +139,17 @@ VARIANTS: dict[str, ModelConfig] = {
         for pooling in (Pooling.LAST, Pooling.MEAN, Pooling.MAX)
     },
     "recurrent minGRU, residual": recurrent(
-        cell=Cell.MIN_GRU,
+        cell="min_gru",
         block=RecurrentBlock.RESIDUAL,
         num_layers=2,
         convolution_width=3,
         mlp_dim=20,
         tie_embeddings=True,
     ),
-    "recurrent minLSTM, learned": recurrent(cell=Cell.MIN_LSTM, learned_initial_state=True),
-    "recurrent LRU": recurrent(cell=Cell.LRU, num_layers=2),
-    "recurrent LRU, learned": recurrent(cell=Cell.LRU, learned_initial_state=True),
-    "recurrent aaren, learned": recurrent(cell=Cell.AAREN, num_heads=2, learned_initial_state=True),
+    "recurrent minLSTM, learned": recurrent(cell="min_lstm", learned_initial_state=True),
+    "recurrent LRU": recurrent(cell="lru", num_layers=2),
+    "recurrent LRU, learned": recurrent(cell="lru", learned_initial_state=True),
+    "recurrent aaren, learned": recurrent(cell="aaren", num_heads=2, learned_initial_state=True),
     "aaren post, no positions": aaren(
         norm_placement=NormPlacement.POST, position=Position.NONE, use_bias=False
     ),

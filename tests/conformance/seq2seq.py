@@ -7,7 +7,6 @@ import functools
 from seqmodels.config.recurrent import (
     AlignmentScope,
     AlignmentScore,
-    Cell,
     Context,
     InputEncoding,
     Seq2SeqConfig,
@@ -29,29 +28,29 @@ SEQ2SEQ: dict[str, Seq2SeqConfig] = {
     ),
     "seq2seq every step, GRU, learned": seq2seq(
         context=Context.EVERY_STEP,
-        cell=Cell.GRU_RESET_BEFORE,
+        cell="gru_reset_before",
         bidirectional=True,
         learned_initial_state=True,
     ),
     "seq2seq concat, local, two directions": seq2seq(
-        cell=Cell.GRU,
+        cell="gru",
         score=AlignmentScore.CONCAT,
         scope=AlignmentScope.LOCAL_P,
         bidirectional=True,
     ),
     "seq2seq scaled dot, aaren": seq2seq(
-        cell=Cell.AAREN, score=AlignmentScore.SCALED_DOT, num_heads=2
+        cell="aaren", score=AlignmentScore.SCALED_DOT, num_heads=2
     ),
     "seq2seq luong, general, LRU": seq2seq(
-        context=Context.LUONG, score=AlignmentScore.GENERAL, cell=Cell.LRU, bidirectional=True
+        context=Context.LUONG, score=AlignmentScore.GENERAL, cell="lru", bidirectional=True
     ),
     "seq2seq luong, dot, local, unfed": seq2seq(
         context=Context.LUONG,
         score=AlignmentScore.DOT,
         scope=AlignmentScope.LOCAL_P,
-        cell=Cell.MIN_GRU,
+        cell="min_gru",
         reverse_source=True,
         input_feeding=False,
-        inputs=InputEncoding.ONE_HOT,
+        input_encoding=InputEncoding.ONE_HOT,
     ),
 }

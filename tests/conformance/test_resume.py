@@ -29,7 +29,6 @@ from seqmodels.config.models import (
     PerceptronConfig,
 )
 from seqmodels.config.recurrent import (
-    Cell,
     RecurrentConfig,
     RecurrentEncoderConfig,
     Seq2SeqConfig,
@@ -105,7 +104,7 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
     "mlp, crops": (MLPConfig(model_dim=8, hidden_dim=8, dropout_rate=0.2), {}),
     "perceptron, crops": (PerceptronConfig(), {}),
     "recurrent_encoder, masked, crops": (
-        RecurrentEncoderConfig(cell=Cell.GRU, model_dim=8, hidden_dim=6, dropout_rate=0.2),
+        RecurrentEncoderConfig(cell="gru", model_dim=8, hidden_dim=6, dropout_rate=0.2),
         {},
     ),
     "seq2seq, pairs": (

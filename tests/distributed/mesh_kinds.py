@@ -8,7 +8,6 @@ import numpy as np
 
 from seqmodels.config.models import Activation, ConvolutionalConfig, MLPConfig, PerceptronConfig
 from seqmodels.config.recurrent import (
-    Cell,
     Context,
     RecurrentBlock,
     RecurrentConfig,
@@ -70,15 +69,15 @@ KINDS: dict[str, tuple[Any, ...]] = {
         *LANGUAGE,
     ),
     "gpt deep": (GPTConfig(**BLOCKS, num_layers=13, max_length=T), *LANGUAGE),
-    "gru": recurrent(cell=Cell.GRU),
+    "gru": recurrent(cell="gru"),
     "min_gru": recurrent(
-        cell=Cell.MIN_GRU, block=RecurrentBlock.RESIDUAL, mlp_dim=32, convolution_width=3
+        cell="min_gru", block=RecurrentBlock.RESIDUAL, mlp_dim=32, convolution_width=3
     ),
-    "lru": recurrent(cell=Cell.LRU),
+    "lru": recurrent(cell="lru"),
     "recurrent_encoder": (RecurrentEncoderConfig(**CELLS), *MASKED),
     "seq2seq": seq2seq(context=Context.BAHDANAU, bidirectional=True),
     "seq2seq luong": seq2seq(context=Context.LUONG, input_feeding=False),
-    "seq2seq min_gru": seq2seq(context=Context.LUONG, cell=Cell.MIN_GRU),
+    "seq2seq min_gru": seq2seq(context=Context.LUONG, cell="min_gru"),
     "transformer": (
         TransformerConfig(**BLOCKS, num_encoder_layers=1, num_decoder_layers=1, max_length=T),
         *PAIRS,

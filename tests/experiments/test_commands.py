@@ -19,7 +19,7 @@ EVALUATION = "--config.evaluation.batch_size=2"
 
 def test_list_tells_everything_there_is(door: FrontDoor) -> None:
     values = door("list", "--json").json
-    assert list(values) == ["configs", "models", "tasks", "datasets"]
+    assert list(values) == ["configs", "models", "cells", "tasks", "datasets"]
     assert list(values["configs"]) == config_names()
     assert values["configs"]["shakespeare_gpt"]["variants"] == ["cpu", "gpu"]
     told = door("list")

@@ -7,19 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.recurrent import Cell, RecurrentConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
-from seqmodels.models.recurrent import CELLS
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
 from tests.tolerances import TOLERANCE
 
 B, V, D, N = 2, 11, 12, 7
 SPEC = DataSpec(TokenInput(V), VocabOutput(V))
-
-
-def test_every_cell_that_can_be_named_can_be_built() -> None:
-    assert set(CELLS) == set(Cell)
 
 
 def test_lstm_starts_with_its_forget_bias_and_orthogonal_gates() -> None:

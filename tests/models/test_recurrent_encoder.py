@@ -78,7 +78,7 @@ def test_last_is_the_state_of_each_direction_where_it_has_read_all(bidirectional
 
 
 def test_one_hot_inputs_need_tokens() -> None:
-    config = dataclasses.replace(CONFIG, inputs=InputEncoding.ONE_HOT)
+    config = dataclasses.replace(CONFIG, input_encoding=InputEncoding.ONE_HOT)
     params = jax.eval_shape(
         lambda key: nn.unbox(init_params(build_model(config, WHOLE), key)), jax.random.key(0)
     )

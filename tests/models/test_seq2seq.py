@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.config.recurrent import AlignmentScope, AlignmentScore, Cell, Context, Seq2SeqConfig
+from seqmodels.config.recurrent import AlignmentScope, AlignmentScore, Context, Seq2SeqConfig
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
@@ -28,7 +28,7 @@ SOURCE_IDS = np.array([[1, 1, 1, 1, 1, 1], [1, 0, 1, 1, 0, 0]], np.int32)
 TARGET_IDS = np.array([[1, 1, 1, 1], [1, 1, 0, 1]], np.int32)
 
 config = functools.partial(
-    Seq2SeqConfig, cell=Cell.RNN, model_dim=5, hidden_dim=4, attention_dim=3, local_window=2
+    Seq2SeqConfig, cell="rnn", model_dim=5, hidden_dim=4, attention_dim=3, local_window=2
 )
 LOCAL = AlignmentScope.LOCAL_P
 FORMS = {

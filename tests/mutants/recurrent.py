@@ -53,7 +53,7 @@ RECURRENT = {
         *(GRADIENTS, ("lstm", True)),
     ),
     "documents start from zeros, whatever was learned": Mutant(
-        "layers.cells:RecurrentCell.restart_state",
+        "layers.cells:DenseCell.restart_state",
         *("self.initial_state(1) if self.learned_initial_state else None", "None"),
         *(f"{CELLS}:test_every_document_starts_from_the_learned_state", ("lstm",)),
     ),
