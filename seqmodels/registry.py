@@ -177,23 +177,6 @@ DATA: dict[str, Entry] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class DatasetEntry:
-    """A registered data set.
-
-    Attributes:
-      implementation: 'module:Class' of a `datasets.dataset.Dataset`.
-      summary: one line for `launch.py list`.
-      columns: names of its columns; None where the user or the catalog chooses them.
-      options: the optional fields of the data config that it reads.
-    """
-
-    implementation: str
-    summary: str
-    columns: tuple[str, ...] | None
-    options: tuple[str, ...] = ()
-
-
 _OWN_FILES = (
     *("path", "train_path", "validation_path", "test_path"),
     *("validation_fraction", "test_fraction"),
@@ -286,6 +269,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "seqmodels.data.datasets.shapes:Shapes",
         "built in: circles, squares, triangles and crosses on noise; shapes:SIZE",
         ("image", "label"),
+        argument="[SIZE]",
     ),
     "folder": DatasetEntry(
         "seqmodels.data.datasets.folder:Folder",
@@ -304,6 +288,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "tfds:NAME, a TFDS catalog data set in array_record form",
         None,
         ("tfds_data_dir", "train_split", "validation_split", "test_split"),
+        argument="NAME",
     ),
 }
 

@@ -73,3 +73,13 @@ def resize(
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     resized = picture.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized).reshape(height, width, pixels.shape[2])
+
+
+def to_channels(pixels: UInt8[np.ndarray, "H W c"], channels: int) -> UInt8[np.ndarray, "H W C"]:
+    """Returns an image of 1 or 3 channels in gray (1) or in colors (3)."""
+    from PIL import Image
+
+    if pixels.shape[2] == channels:
+        return pixels
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return np.asarray(picture.convert(_MODES[channels])).reshape(*pixels.shape[:2], channels)

@@ -81,6 +81,7 @@ class ImageFiles:
     """Images of any size that are decoded, in color, when they are read."""
 
     paths: tuple[Path, ...]
+    is_generated = False
 
     @property
     def shape(self) -> tuple[None, None, int]:

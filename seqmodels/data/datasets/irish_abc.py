@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections import Counter
 
 from seqmodels.config.data import DataConfig
-from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText
 from seqmodels.data.datasets.dataset import Documents, hash_documents
 from seqmodels.data.datasets.origin import Published
 from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
+from seqmodels.data.store import cache_directory
 from seqmodels.music.abc_notation import body_of
 
 _FILE = "irish.abc"

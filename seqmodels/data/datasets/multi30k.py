@@ -12,9 +12,9 @@ import hashlib
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
-from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.origin import Published
+from seqmodels.data.store import cache_directory
 
 FILES = {
     "train.en": (1_801_238, "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6"),
@@ -92,7 +92,7 @@ def _languages(config: DataConfig) -> list[str]:
     for field, name in config.columns().items():
         if name not in LANGUAGES:
             raise UserError(
-                f"{field}={name}: is not a language of Multi30k{suggest(name, LANGUAGES)}"
+                f"data.{field}={name}: is not a language of Multi30k{suggest(name, LANGUAGES)}"
             )
     return list(dict.fromkeys(config.columns().values()))
 

@@ -14,9 +14,9 @@ import logging
 from collections.abc import Mapping
 
 from seqmodels.config.data import DataConfig
-from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText, hold_out
 from seqmodels.data.datasets.dataset import Documents, hash_documents
+from seqmodels.data.store import cache_directory
 
 VALIDATION_TOPICS = (
     "assert",

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText, hold_out
 from seqmodels.data.datasets.dataset import SPLITS, Documents, hash_documents
+from seqmodels.data.store import cache_directory
 
 SKIPPED = (
     "__pycache__",

@@ -81,6 +81,7 @@ class _Drawn:
     first: int
     end: int
     size: int
+    is_generated = True
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.data.common import cache_directory
 from seqmodels.data.datasets.built import BuiltSource, BuiltText
 from seqmodels.data.datasets.dataset import Documents
 from seqmodels.data.datasets.origin import Published
+from seqmodels.data.store import cache_directory
 
 _FILES = {
     "train": "wiki.train.tokens",
