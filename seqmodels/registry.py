@@ -364,7 +364,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "tfds:NAME, a TFDS catalog data set in array_record form",
         None,
         ("tfds_data_dir",),
-        "NAME",
+        argument="NAME",
     ),
 }
 

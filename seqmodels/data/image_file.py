@@ -75,8 +75,8 @@ def resize(
     return np.asarray(resized).reshape(height, width, pixels.shape[2])
 
 
-def to_channels(pixels: UInt8[np.ndarray, "h w c"], channels: int) -> UInt8[np.ndarray, "h w C"]:
-    """Returns an image in gray (1 channel) or in colors (3)."""
+def to_channels(pixels: UInt8[np.ndarray, "H W c"], channels: int) -> UInt8[np.ndarray, "H W C"]:
+    """Returns an image of 1 or 3 channels in gray (1) or in colors (3)."""
     from PIL import Image
 
     if pixels.shape[2] == channels:

@@ -89,11 +89,11 @@ class Catalog(BuiltInDataset):
             if part not in self._features:
                 choices = suggest(part, known) if known else ""
                 found = ", ".join(sorted(self._features))
-                raise UserError(f"{field}={name}: {where} has {found}{choices}")
+                raise UserError(f"data.{field}={name}: {where} has {found}{choices}")
             if part not in known:
                 what = "text" if only_text else "text, a class or an image"
                 raise UserError(
-                    f"{field}={name}: {part} is not {what}; {what} in {where}: "
+                    f"data.{field}={name}: {part} is not {what}; {what} in {where}: "
                     f"{', '.join(known) or 'none'}"
                 )
 
@@ -168,6 +168,7 @@ class _Images:
     name: str
     shape: tuple[int | None, int | None, int]
     where: str
+    is_generated = False
 
     is_generated: ClassVar[bool] = False
 

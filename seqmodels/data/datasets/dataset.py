@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from seqmodels.config.data import DataConfig
+from seqmodels.config.features import TextForm
 
 Column = Any
 """Values, one per row: a list of texts, of names of classes, or of numbers; an int array of the
@@ -20,6 +22,7 @@ Splits = dict[str, dict[str, Column]]
 Documents = dict[str, list[str]]
 """Split name to its documents, in order."""
 SPLITS = ("train", "validation", "test")
+_WORD_OR_MARK = re.compile(r"['\u2019]s\b|\w+|[^\w\s]")
 
 
 @runtime_checkable
@@ -53,14 +56,17 @@ class ImageColumn(Protocol):
     """Images that can be read in any order.
 
     Attributes:
-      shape: height, width and channels; None where images differ.
-      is_generated: whether they are drawn, so that there is no point in keeping them.
+      shape: height, width and channels; None where images may differ.
+      is_generated: whether images are computed, not decoded, so that storing them saves no time.
     """
 
     is_generated: bool
 
     @property
     def shape(self) -> tuple[int | None, int | None, int]: ...
+
+    @property
+    def is_generated(self) -> bool: ...
 
     def __len__(self) -> int: ...
 
@@ -118,3 +124,13 @@ def hash_fraction(text: str) -> float:
     """Returns a number in [0, 1) that depends on the text alone, to assign it to a split."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def normalise_text(text: str, form: TextForm) -> str:
+    """Returns a text in a form: "A man's hat." is "a man 's hat ." in lower_words."""
+    return text if form is TextForm.WRITTEN else lower_words(text)
+
+
+def lower_words(text: str) -> str:
+    """Returns words and marks in lower case, separated by one space each."""
+    return " ".join(_WORD_OR_MARK.findall(text.lower()))

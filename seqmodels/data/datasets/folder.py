@@ -82,6 +82,7 @@ class ImageFiles:
     """Images of any size that are decoded, in color, when they are read."""
 
     paths: tuple[Path, ...]
+    is_generated = False
 
     is_generated: ClassVar[bool] = False
 

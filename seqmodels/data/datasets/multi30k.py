@@ -92,7 +92,7 @@ def _languages(config: DataConfig) -> list[str]:
     for field, name in config.columns().items():
         if name not in LANGUAGES:
             raise UserError(
-                f"{field}={name}: is not a language of Multi30k{suggest(name, LANGUAGES)}"
+                f"data.{field}={name}: is not a language of Multi30k{suggest(name, LANGUAGES)}"
             )
     return list(dict.fromkeys(config.columns().values()))
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits
+from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles
 from seqmodels.data.datasets.text_file import find_file, open_or_explain, read_filled
-from seqmodels.data.text_form import lower_words
 
 _log = logging.getLogger(__name__)
 _MARK = "{column}"

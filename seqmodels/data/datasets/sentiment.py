@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar
 
-from seqmodels.config.data import DataConfig
+from seqmodels.config.data import NUM_FOLDS, DataConfig
 from seqmodels.data.datasets.dataset import (
     SPLITS,
     BuiltInDataset,
@@ -21,8 +21,6 @@ from seqmodels.data.datasets.origin import Published
 from seqmodels.data.store import cache_directory
 
 CLASSES = ("negative", "positive")
-NUM_FOLDS = 10
-"""Of Rotten Tomatoes; data.fold is from 0 to 9."""
 MR = Published(
     "rotten_tomatoes",
     {

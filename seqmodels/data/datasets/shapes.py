@@ -82,6 +82,7 @@ class _Drawn:
     first: int
     end: int
     size: int
+    is_generated = True
 
     is_generated: ClassVar[bool] = True
 

@@ -13,10 +13,9 @@ from typing import Any
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
-from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
+from seqmodels.data.datasets.dataset import BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
 from seqmodels.data.datasets.text_file import find_file, open_or_explain, read_filled
-from seqmodels.data.text_form import lower_words
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 ENDINGS = (*_DELIMITERS, ".jsonl")
@@ -141,9 +140,10 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
     names = [name.strip() for name in header]
     for field, name in wanted.items():
         if name not in names:
-            raise UserError(f"{field}={name}: {file} has no such column{suggest(name, names)}")
+            raise UserError(f"data.{field}={name}: {file} has no such column{suggest(name, names)}")
         if names.count(name) > 1:
-            raise UserError(f"{field}={name}: {file} has {names.count(name)} columns of that name")
+            count = names.count(name)
+            raise UserError(f"data.{field}={name}: {file} has {count} columns of that name")
     places = {name: names.index(name) for name in wanted.values()}
     table = Rows({name: [] for name in places}, [])
     for line, row in rows:
@@ -187,7 +187,8 @@ def _read_objects(file: Path, wanted: Mapping[str, str]) -> Rows:
         values = _parse_object(line, where)
         for field, name in wanted.items():
             if name not in values:
-                raise UserError(f"{field}={name}: {where} has no such key{suggest(name, values)}")
+                near = suggest(name, values)
+                raise UserError(f"data.{field}={name}: {where} has no such key{near}")
         for name, column in table.columns.items():
             value = values[name]
             if isinstance(value, bool) or not isinstance(value, str | int | float | list):
