@@ -1,4 +1,4 @@
-"""The flags that make several processes one run."""
+"""Flags of a run over several processes."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from absl import flags
 
 from experiments.arguments import Arguments
 from seqmodels.config.errors import UserError
-from seqmodels.distributed.rendezvous import Meeting, find_meeting
+from seqmodels.distributed.rendezvous import Rendezvous, detect_rendezvous
 
 _MANUAL = ("coordinator", "num_processes", "process_id")
 _TIMEOUTS = ("start_timeout", "heartbeat_timeout")
 
 
 def define(values: flags.FlagValues) -> None:
-    """Defines them."""
+    """Defines the flags."""
     flags.DEFINE_enum(
         "distributed",
         "off",
         ["off", "manual", "auto"],
-        "several processes work as one: manual, as the three flags below tell; auto, as Slurm "
-        "(srun), Open MPI, Kubernetes or a TPU pod tells",
+        "run over several processes: manual uses the three flags below; auto detects Slurm (srun), "
+        "Open MPI, Kubernetes or a TPU pod",
         flag_values=values,
     )
     flags.DEFINE_string(
-        "coordinator", None, "HOST:PORT where process 0 listens", flag_values=values
+        "coordinator", None, "HOST:PORT at which process 0 listens", flag_values=values
     )
     integer = flags.DEFINE_integer
-    integer("num_processes", None, "how many there are", lower_bound=1, flag_values=values)
-    integer("process_id", None, "which this is, from 0", lower_bound=0, flag_values=values)
+    integer("num_processes", None, "number of processes", lower_bound=1, flag_values=values)
+    integer("process_id", None, "index of this process, from 0", lower_bound=0, flag_values=values)
     integer(
         "start_timeout",
         300,
-        "seconds to wait for the other processes to come",
+        "seconds to wait for the other processes to connect",
         lower_bound=1,
         flag_values=values,
     )
     integer(
         "heartbeat_timeout",
         100,
-        "seconds of silence after which another process counts as dead, and this one ends too",
+        "seconds without a sign of life after which a process counts as dead and the others end",
         lower_bound=1,
         flag_values=values,
     )
 
 
 def check(arguments: Arguments) -> None:
-    """Finds mistakes; needs no jax.
+    """Checks the flags; needs no jax.
 
     Raises:
-      UserError: a flag is missing, wrong, or for nothing.
+      UserError: a flag is missing, wrong or without effect.
     """
     asked = arguments.flags
     how, given = asked.distributed, {n: getattr(asked, n) for n in _MANUAL}
@@ -58,21 +58,21 @@ def check(arguments: Arguments) -> None:
         for name, value in given.items():
             if value is not None:
                 raise UserError(
-                    f"--{name}={value}: goes with --distributed=manual; --distributed is {how}"
+                    f"--{name}={value}: needs --distributed=manual, but --distributed={how}"
                 )
     else:
         missing = [f"--{name}" for name, value in given.items() if value is None]
         if missing:
-            raise UserError(f"--distributed=manual: {', '.join(missing)} must be given too")
+            raise UserError(f"--distributed=manual: also needs {', '.join(missing)}")
         _check(asked.coordinator, asked.num_processes, asked.process_id)
     if how == "off":
         for name in _TIMEOUTS:
             if getattr(asked, name) != asked[name].default:
-                raise UserError(f"--{name}: goes with --distributed=manual or auto")
+                raise UserError(f"--{name}: needs --distributed=manual or auto")
     elif arguments.experiment.model.fitted:
         raise UserError(
-            f"--distributed={how}: a {arguments.experiment.model.kind} is fitted and evaluated by "
-            "one process; leave it off"
+            f"--distributed={how}: one process fits and evaluates a model of kind "
+            f"{arguments.experiment.model.kind}; leave the flag out"
         )
 
 
@@ -87,21 +87,21 @@ def _check(coordinator: str, num_processes: int, process_id: int) -> None:
         )
 
 
-def join(arguments: Arguments) -> None:
-    """Meets the other processes, if any; to be called before jax touches a device.
+def start(arguments: Arguments) -> None:
+    """Connects to the other processes, if any. Must be called before jax touches a device.
 
     Raises:
-      UserError: no cluster tells where.
-      RunFailure: process 0 cannot listen.
+      UserError: no cluster was detected.
+      RunFailure: process 0 cannot listen on its port.
     """
     asked = arguments.flags
     if asked.distributed == "off":
         return
-    from seqmodels.distributed import lifecycle as membership
+    from seqmodels.distributed import lifecycle
 
     timeouts = (asked.start_timeout, asked.heartbeat_timeout)
     if asked.distributed == "auto":
-        meeting = find_meeting(*timeouts)
+        rendezvous = detect_rendezvous(*timeouts)
     else:
-        meeting = Meeting(asked.coordinator, asked.num_processes, asked.process_id, *timeouts)
-    membership.join(meeting, arguments.command.name)
+        rendezvous = Rendezvous(asked.coordinator, asked.num_processes, asked.process_id, *timeouts)
+    lifecycle.start(rendezvous, arguments.command.name)

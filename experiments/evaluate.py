@@ -51,7 +51,7 @@ def run(arguments: Arguments) -> int:
     if arguments.flags["num_shots"].present:
         raise UserError("--num_shots: is only for --choices=FILE")
     program.set_up_jax(config)
-    distributed.join(arguments)
+    distributed.start(arguments)
     from seqmodels.distributed.processes import is_main
     from seqmodels.evaluation.evaluate import write_result
     from seqmodels.runs.run import evaluate_run, load_run, open_data

@@ -1,4 +1,4 @@
-"""What the commands share: exit statuses, output, logging, and jax once it is needed."""
+"""Common parts of all commands: exit statuses, output, logging, and the set-up of jax."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from absl import flags
 from experiments.arguments import Arguments, Command, parse
 from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.distributed import lifecycle as membership
+from seqmodels.distributed import lifecycle
 from seqmodels.distributed.processes import is_main
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
-_UNREAD = "nobody reads its output any longer"
+_UNREAD = "the reader of its output is gone"
 
 
 def main(command: Command, argv: Sequence[str] | None = None) -> int:
     """Parses and runs a command.
 
     Args:
-      argv: what stands behind the command's name; None = that of the process.
+      argv: the words after the command's name; None for those of the process.
 
     Returns:
-      The exit status: 0 done, 1 failed, 2 the user's mistake, 130 and 143 stopped by a signal.
+      The exit status: 0 done, 1 failed, 2 mistake of the user, 130 and 143 stopped by a signal.
     """
-    return membership.leave(_run(command, sys.argv[1:] if argv is None else argv))
+    return lifecycle.shut_down(_run(command, sys.argv[1:] if argv is None else argv))
 
 
 def _run(command: Command, argv: Sequence[str]) -> int:
@@ -47,36 +47,36 @@ def _run(command: Command, argv: Sequence[str]) -> int:
         _set_up_logging()
         return command.run(arguments)
     except UserError as error:
-        return _tell(command, MISTAKE, error)
+        return _fail(command, MISTAKE, error)
     except RunFailure as error:
-        return _tell(command, FAILED, error)
+        return _fail(command, FAILED, error)
     except KeyboardInterrupt:
-        if membership.has_joined():
-            return _tell(command, INTERRUPTED, "interrupted")
+        if lifecycle.is_distributed():
+            return _fail(command, INTERRUPTED, "interrupted")
         return INTERRUPTED
-    except SystemExit:  # rich ends the process so where the reader of stderr has gone
-        if membership.has_joined():
-            return _tell(command, FAILED, _UNREAD)
+    except SystemExit:  # rich raises it if the reader of stderr has gone
+        if lifecycle.is_distributed():
+            return _fail(command, FAILED, _UNREAD)
         raise
     except BrokenPipeError:
-        if membership.has_joined():
-            return _tell(command, FAILED, _UNREAD)
-        # Whoever read the output has gone; Python would complain once more while it exits.
+        if lifecycle.is_distributed():
+            return _fail(command, FAILED, _UNREAD)
+        # The reader of the output has gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
         if (problem := find_problem(error)) is None:
-            return _show(command, error)
-        return _tell(command, FAILED, f"{error.filename or ''}: {problem}".removeprefix(": "))
+            return _report_crash(command, error)
+        return _fail(command, FAILED, f"{error.filename or ''}: {problem}".removeprefix(": "))
     except Exception as error:
-        return _show(command, error)
+        return _report_crash(command, error)
 
 
 def end(status: int) -> NoReturn:
-    """Ends the process, after Ctrl-C and after a failure without waiting for its threads.
+    """Ends the process; after Ctrl-C or a failure it does not wait for other threads.
 
-    What one of them is saving is cut off: a checkpoint is whole or not there, so nothing else is
-    lost. Those of a save that could not begin would wait for minutes.
+    This aborts a save in progress, which loses nothing else because an incomplete checkpoint does
+    not count. The threads of a save that could not begin would wait for minutes.
     """
     if status in (INTERRUPTED, FAILED):
         sys.stdout.flush()
@@ -85,21 +85,21 @@ def end(status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _tell(command: Command, status: int, error: Exception | str) -> int:
-    """Says in one line what is wrong; returns the exit status, or ends all of several processes."""
-    if membership.has_joined():
-        membership.fail(status, str(error))
+def _fail(command: Command, status: int, error: Exception | str) -> int:
+    """Prints an error in one line; returns the exit status, or ends all processes of the run."""
+    if lifecycle.is_distributed():
+        lifecycle.fail(status, str(error))
     print(f"{command.name}: {' '.join(str(error).split())}", file=sys.stderr)
     return status
 
 
-def _show(command: Command, error: Exception) -> int:
-    """Shows what is a fault of the program; in a group that may be that another process is lost."""
-    if membership.has_joined() and (line := membership.lost(error)) is not None:
-        return _tell(command, FAILED, line)
+def _report_crash(command: Command, error: Exception) -> int:
+    """Prints the traceback of a bug; of several processes, reports a lost one in one line."""
+    if lifecycle.is_distributed() and (line := lifecycle.describe_lost_process(error)) is not None:
+        return _fail(command, FAILED, line)
     traceback.print_exc()
-    if membership.has_joined():
-        return _tell(command, FAILED, f"failed: {error!r:.200}")
+    if lifecycle.is_distributed():
+        return _fail(command, FAILED, f"failed: {error!r:.200}")
     return FAILED
 
 
@@ -115,14 +115,16 @@ def define_json(values: flags.FlagValues) -> None:
 
 def define_step(values: flags.FlagValues) -> None:
     """Defines `--step` of the commands that read a checkpoint."""
-    flags.DEFINE_string("step", "best", "best, latest or the number of one", flag_values=values)
+    flags.DEFINE_string(
+        "step", "best", "checkpoint: best, latest or the number of its step", flag_values=values
+    )
 
 
 def answer(arguments: Arguments, values: Any, text: Any) -> None:
-    """Prints the answer: JSON on stdout with `--json`, else `text` for a person on stderr.
+    """Prints the answer: JSON on stdout with `--json`, else `text` on stderr.
 
     Args:
-      text: anything that rich prints.
+      text: anything that rich can print.
     """
     if arguments.flags.json:
         json.dump(values, sys.stdout, indent=1, ensure_ascii=False)
@@ -132,7 +134,7 @@ def answer(arguments: Arguments, values: Any, text: Any) -> None:
 
 
 def say(text: Any) -> None:
-    """Prints something for a person on stderr, in the main process."""
+    """Prints text for the user on stderr, in the main process."""
     if not is_main():
         return
     from rich.console import Console
@@ -151,18 +153,18 @@ def _set_up_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # orbax reports each of its moves there, and a failure by each thread: they come as exceptions.
+    # orbax logs every action and, from each thread, every failure, which it also raises.
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if sys.unraisablehook is sys.__unraisablehook__:
-        sys.unraisablehook = _tell_unraisable
+        sys.unraisablehook = _handle_unraisable
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 
-def _tell_unraisable(unraisable: Any) -> None:
-    """Hides what a save or load that failed leaves behind: closed event loops, coroutines.
+def _handle_unraisable(unraisable: Any) -> None:
+    """Hides the remains of a failed save or load: closed event loops and coroutines.
 
-    A Ctrl-C that came while a library's callback ran, where Python loses it, comes once more.
+    Python loses a Ctrl-C that arrives during a library's callback, so it is raised again.
     """
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
         main = threading.main_thread().ident
@@ -175,7 +177,7 @@ def _tell_unraisable(unraisable: Any) -> None:
 
 
 class _CacheWarnings:
-    """Says once what jax says of each program: that the compile cache does not take it."""
+    """Reports once, rather than for every program, that the compile cache cannot be written."""
 
     def __init__(self) -> None:
         self._show, self._said = warnings.showwarning, False
@@ -186,11 +188,11 @@ class _CacheWarnings:
         elif not self._said:
             self._said = True
             problem = str(message).rpartition("] ")[2]
-            say(f"warning: the compile cache takes nothing ({problem}): programs are compiled anew")
+            say(f"warning: the compile cache cannot be written ({problem})")
 
 
 def set_up_jax(config: ExperimentConfig) -> None:
-    """Turns the compile cache on; $JAX_COMPILATION_CACHE_DIR overrides where it is."""
+    """Turns on the compile cache, whose place $JAX_COMPILATION_CACHE_DIR overrides."""
     import jax
 
     from seqmodels.data.pipeline import cache_directory
@@ -200,14 +202,14 @@ def set_up_jax(config: ExperimentConfig) -> None:
         jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    # jax writes an entry in place: another process is at it, or was killed as it was.
+    # jax writes entries in place, so another process may be writing one or was killed meanwhile.
     warnings.filterwarnings("ignore", "Error reading persistent compilation cache", UserWarning)
     if not isinstance(warnings.showwarning, _CacheWarnings):
         warnings.showwarning = _CacheWarnings()
 
 
 def split_lines(description: dict[str, Any]) -> list[str]:
-    """The sizes of the splits, of `Data.description`, a line each."""
+    """Lines with the sizes of the splits in `Data.description`, one line per split."""
     lines = []
     for name, split in description["splits"].items():
         sizes = (f"{count:>12,} {what.replace('_', ' ')}" for what, count in split.items())
@@ -216,22 +218,22 @@ def split_lines(description: dict[str, Any]) -> list[str]:
 
 
 def show_devices() -> None:
-    """Says which devices jax found, and warns where an accelerator is left unused."""
+    """Prints the devices that jax found, and warns about an unused accelerator."""
     import jax
 
     devices = jax.devices()
     kinds = sorted({f"{d.platform} {d.device_kind}".replace("cpu cpu", "cpu") for d in devices})
-    say(membership.describe() or f"devices: {len(devices)} ({', '.join(kinds)})")
+    say(lifecycle.describe() or f"devices: {len(devices)} ({', '.join(kinds)})")
     found = find_accelerator()
     if found and devices[0].platform == "cpu" and "cpu" not in os.environ.get("JAX_PLATFORMS", ""):
         say(
-            f"warning: there is an accelerator ({found}) but jax runs on the CPU; install jax for "
-            "it: pip install -U 'jax[cuda13]' or 'jax[tpu]', see README.md"
+            f"warning: this machine has an accelerator ({found}) but jax uses the CPU; install jax "
+            "for it: pip install -U 'jax[cuda13]' or 'jax[tpu]', see README.md"
         )
 
 
 def find_accelerator(root: Path = Path("/")) -> str | None:
-    """Returns a trace of a GPU or TPU on this machine, or None. Asks no library."""
+    """Returns a sign of a GPU or TPU on this machine, or None. Does not load a library."""
     for pattern in ("dev/nvidia[0-9]*", "dev/kfd", "dev/accel[0-9]*"):
         for path in sorted(root.glob(pattern)):
             return f"/{path.relative_to(root)}"

@@ -56,7 +56,7 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.dry_run:
         find_start(config, named)
         program.set_up_jax(config)
-        distributed.join(arguments)
+        distributed.start(arguments)
         from experiments.dry_run import dry_run
 
         return dry_run(config, named)
@@ -65,7 +65,7 @@ def run(arguments: Arguments) -> int:
     find_start(config, workdir)
     refuse_other_run(workdir, config)
     program.set_up_jax(config)
-    distributed.join(arguments)
+    distributed.start(arguments)
     return start(config, workdir, profile=arguments.flags.profile)
 
 

@@ -1,4 +1,4 @@
-"""Interleaved timings: what is compared runs in turn, so that a drift of the machine meets all."""
+"""Interleaved timings: candidates take turns, so that drift of the machine affects all equally."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jax
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds of the counted runs of one candidate."""
+    """Durations of the counted runs of one candidate, in seconds."""
 
     seconds: tuple[float, ...]
 
@@ -27,11 +27,11 @@ class Timing:
 
 
 def interleave(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
-    """Times every candidate once a round, after one round of warm-up that is not counted.
+    """Times every candidate once per round, after one warm-up round that does not count.
 
     Args:
-      candidates: functions of nothing; what they return is waited for.
-      rounds: counted runs of each.
+      candidates: functions without arguments; their results are waited for.
+      rounds: number of counted rounds.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for counted in range(rounds + 1):
@@ -44,6 +44,6 @@ def interleave(candidates: Mapping[str, Callable[[], object]], rounds: int) -> d
 
 
 def ratio(slow: Timing, fast: Timing) -> tuple[float, float, float]:
-    """slow / fast, round by round: median, lowest and highest."""
+    """Median, lowest and highest of slow / fast, taken within each round."""
     ratios = [a / b for a, b in zip(slow.seconds, fast.seconds, strict=True)]
     return statistics.median(ratios), min(ratios), max(ratios)

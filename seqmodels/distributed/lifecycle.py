@@ -1,4 +1,4 @@
-"""How a process joins the others of a run, and how all of them end: alike, with one line each."""
+"""Start and end of a distributed run: all processes end with the same status and one line each."""
 
 from __future__ import annotations
 
@@ -16,118 +16,121 @@ from typing import NoReturn
 from seqmodels.config.errors import UserError
 from seqmodels.distributed import processes
 from seqmodels.distributed.native_output import NativeOutput
-from seqmodels.distributed.rendezvous import Meeting
+from seqmodels.distributed.rendezvous import Rendezvous
 
 FAILED, _INTERRUPTED = 1, 130
-# Who hears of a failure may be about to find the same; process 0, where all meet, goes last.
-_GRACE_S, _FAREWELL_S = 0.5, 5.0
+# A process that hears of a failure may be about to find the same one, so it waits for a moment.
+# Process 0 exits last because the coordination service runs in it.
+_GRACE_S, _SHUTDOWN_S = 0.5, 5.0
 _LOST = re.compile(r"gloo|nccl|connection (closed|reset)|socket closed|barrier|heartbeat", re.I)
 
 
-class _Member:
-    """This process, from when it sets out to meet the others."""
+class _Process:
+    """This process, from before it connects to the others until it shuts down."""
 
-    def __init__(self, meeting: Meeting, command: str) -> None:
-        self.meeting, self.command = meeting, command
+    def __init__(self, rendezvous: Rendezvous, command: str) -> None:
+        self.rendezvous, self.command = rendezvous, command
         self.joined = False
-        self._telling = threading.Lock()
-        self.output = NativeOutput(self._lose)
+        self._reported = threading.Lock()
+        self.output = NativeOutput(self._end_on_fatal)
 
     @property
     def remedy(self) -> str:
-        """What to do where a process is lost."""
-        resumes = "; start all of them again: the run goes on from its last checkpoint"
+        """Advice for the user after the loss of a process."""
+        resumes = "; start all of them again to resume from the last checkpoint"
         return resumes if self.command == "train" else ""
 
     def end(self, status: int, line: str) -> NoReturn:
-        """Tells why, once, and ends; process 0 as the last."""
-        if not self._telling.acquire(blocking=False):
-            time.sleep(2 * _FAREWELL_S)  # another thread does
-        self._tell(line)
+        """Reports the cause once and exits; process 0 exits last."""
+        if not self._reported.acquire(blocking=False):
+            time.sleep(2 * _SHUTDOWN_S)  # another thread reports it and exits
+        self._report(line)
         group = processes.current()
         with contextlib.suppress(Exception):
-            until = time.monotonic() + _FAREWELL_S
+            until = time.monotonic() + _SHUTDOWN_S
             group.put(f"gone/{group.index}", "")
             for other in range(group.count) if group.index == 0 else ():
                 group.get(f"gone/{other}", until - time.monotonic())
         os._exit(status)
 
-    def _lose(self, text: str) -> NoReturn:
-        """Ends where jax's runtime is about to: there is nobody left to say farewell to."""
-        if self._telling.acquire(blocking=False):
-            self._tell(self._explain(text))
-        else:  # the main thread has seen it too
+    def _end_on_fatal(self, text: str) -> NoReturn:
+        """Reports a fatal error of jax's runtime and exits before the runtime aborts."""
+        if self._reported.acquire(blocking=False):
+            self._report(self._explain(text))
+        else:  # the main thread is reporting it
             time.sleep(_GRACE_S)
         os._exit(FAILED)
 
     def _explain(self, text: str) -> str:
-        """What the runtime means with its last words."""
-        meeting, status = self.meeting, " ".join(text.partition("absl::Status: ")[2].split())
+        """Cause of a fatal error of the runtime, in one line."""
+        rendezvous = self.rendezvous
+        status = " ".join(text.partition("absl::Status: ")[2].split())
         if not self.joined and "DEADLINE_EXCEEDED" in status:
             return (
-                f"after {meeting.start_timeout} s not all {meeting.num_processes} processes have "
-                f"come to {meeting.coordinator}: each must be started, and reach it"
+                f"not all {rendezvous.num_processes} processes connected to "
+                f"{rendezvous.coordinator} within {rendezvous.start_timeout} s: check that each is "
+                "running and can reach it"
             )
         if not self.joined:
-            return f"the processes cannot meet at {meeting.coordinator}: {status[:160]}"
+            return f"cannot connect to the coordinator {rendezvous.coordinator}: {status[:160]}"
         if lost := re.search(r"heartbeats\):\s*([\d, /:a-z_]*\d)", status):
-            return f"process {lost.group(1)} answers no longer{self.remedy}"
-        if meeting.process_id == 0:
+            return f"process {lost.group(1)} no longer responds{self.remedy}"
+        if rendezvous.process_id == 0:
             return f"another process is lost{self.remedy}"
-        return f"process 0 is gone, or the way to it{self.remedy}"
+        return f"process 0 is gone or cannot be reached{self.remedy}"
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"{self.command}: {' '.join(line.split())}\n")
             sys.stderr.flush()
             sys.stdout.flush()
 
 
-_member: _Member | None = None
+_process: _Process | None = None
 
 
-def join(meeting: Meeting, command: str) -> None:
-    """Meets the other processes; to be called before jax touches a device.
+def start(rendezvous: Rendezvous, command: str) -> None:
+    """Connects to the other processes. Must be called before jax touches a device.
 
-    A process that does not come, and one that is lost later, ends this one with status 1.
+    If a process does not connect, or is lost later, this one exits with status 1.
 
     Args:
-      command: stands before the line that tells why this process ends.
+      command: name of the command, the prefix of the line that reports why this process ends.
 
     Raises:
-      UserError: process 0 counts the processes otherwise.
-      RunFailure: process 0 cannot listen.
+      UserError: process 0 was started with another number of processes.
+      RunFailure: process 0 cannot listen on its port.
     """
-    global _member
+    global _process
     import jax
     from jax._src import distributed
 
-    meeting.check_port()
+    rendezvous.check_port()
     # SIGTERM is ours: jax's preemption service would swallow it.
     jax.config.update("jax_enable_preemption_service", False)
-    _member = member = _Member(meeting, command)
-    _connect(meeting)
+    _process = process = _Process(rendezvous, command)
+    _connect(rendezvous)
     group = processes.Group(
-        distributed.global_state.client, meeting.process_id, meeting.num_processes
+        distributed.global_state.client, rendezvous.process_id, rendezvous.num_processes
     )
     processes.set_current(group)
-    member.joined = True
-    if group.index:  # what one process warns of, all do
+    process.joined = True
+    if group.index:  # all processes have the same warnings; process 0 shows them
         logging.getLogger().setLevel(logging.ERROR)
 
     def end(failure: str) -> None:
         index, status, line = json.loads(failure)
         if index != group.index:
             time.sleep(_GRACE_S)
-            member.end(status, f"process {index}: {line}")
+            process.end(status, f"process {index}: {line}")
 
     group.listen("failure", end)
     if (count := group.decide(lambda: group.count)) != group.count:
         raise UserError(f"--num_processes={group.count}: process 0 has {count}")
 
 
-def _connect(meeting: Meeting) -> None:
-    """Calls jax.distributed.initialize, in a thread, so that Ctrl-C comes through."""
+def _connect(rendezvous: Rendezvous) -> None:
+    """Calls jax.distributed.initialize in a thread, so that Ctrl-C works meanwhile."""
     import jax
 
     errors: list[Exception] = []
@@ -135,13 +138,13 @@ def _connect(meeting: Meeting) -> None:
     def initialize() -> None:
         try:
             jax.distributed.initialize(
-                meeting.coordinator,
-                meeting.num_processes,
-                meeting.process_id,
-                local_device_ids=meeting.local_device_ids,
+                rendezvous.coordinator,
+                rendezvous.num_processes,
+                rendezvous.process_id,
+                local_device_ids=rendezvous.local_device_ids,
                 cluster_detection_method="deactivate",
-                initialization_timeout=meeting.start_timeout,
-                heartbeat_timeout_seconds=meeting.heartbeat_timeout,
+                initialization_timeout=rendezvous.start_timeout,
+                heartbeat_timeout_seconds=rendezvous.heartbeat_timeout,
             )
         except Exception as error:
             errors.append(error)
@@ -156,7 +159,7 @@ def _connect(meeting: Meeting) -> None:
 
 @contextlib.contextmanager
 def _without_proxies() -> Iterator[None]:
-    """Hides the variables of HTTP proxies, which would be asked for the way to process 0."""
+    """Hides the HTTP proxy variables, through which gRPC would try to reach process 0."""
     found = {name: os.environ.pop(name) for name in list(os.environ) if "_proxy" in name.lower()}
     try:
         yield
@@ -164,32 +167,32 @@ def _without_proxies() -> Iterator[None]:
         os.environ.update(found)
 
 
-def has_joined() -> bool:
-    """Whether this process is, or is about to be, one of several."""
-    return _member is not None
+def is_distributed() -> bool:
+    """Whether this process is, or is about to be, one of several in a run."""
+    return _process is not None
 
 
 def fail(status: int, line: str) -> NoReturn:
-    """Ends all processes with one status: this one with the line, the others with whose it is."""
-    assert _member is not None
+    """Ends all processes with one status; the others also print which process failed."""
+    assert _process is not None
     group = processes.current()
-    with contextlib.suppress(Exception):  # of a service that is gone
+    with contextlib.suppress(Exception):  # the service may be gone
         group.put("failure", json.dumps([group.index, status, line]))
-    _member.end(status, line)
+    _process.end(status, line)
 
 
-def lost(error: BaseException) -> str | None:
-    """What an exception tells of a lost process, in one line."""
-    assert _member is not None
+def describe_lost_process(error: BaseException) -> str | None:
+    """One line that reports a lost process, or None if the exception has another cause."""
+    assert _process is not None
     text = " ".join(re.sub(r"\[external[^]]*\]", "", str(error)).split())
     found = _LOST.search(text) is not None
-    return f"another process is lost ({text[-120:]}){_member.remedy}" if found else None
+    return f"another process is lost ({text[-120:]}){_process.remedy}" if found else None
 
 
-def leave(status: int) -> int:
-    """Leaves, once all processes have come to their end; returns the highest of their statuses."""
-    global _member
-    if _member is None:
+def shut_down(status: int) -> int:
+    """Waits for all processes to end, disconnects, and returns the highest exit status."""
+    global _process
+    if _process is None:
         return status
     import jax
 
@@ -198,21 +201,21 @@ def leave(status: int) -> int:
     except KeyboardInterrupt:
         fail(_INTERRUPTED, "interrupted")
     processes.set_current(processes.ALONE)
-    with contextlib.suppress(Exception):  # all is done and told
+    with contextlib.suppress(Exception):  # the work is done and reported
         jax.distributed.shutdown()
-    _member.output.restore()
-    _member = None
+    _process.output.restore()
+    _process = None
     return status
 
 
 def describe() -> str:
-    """The processes and their devices, in words; empty for one that is alone."""
+    """Describes the processes and their devices; empty for a single process."""
     import jax
 
-    if _member is None:
+    if _process is None:
         return ""
-    meeting = _member.meeting
+    rendezvous = _process.rendezvous
     return (
-        f"processes: {meeting.num_processes}, which met at {meeting.coordinator}; "
-        f"devices: {jax.local_device_count()} here, {jax.device_count()} in all"
+        f"processes: {rendezvous.num_processes}, coordinated at {rendezvous.coordinator}; "
+        f"devices: {jax.local_device_count()} local, {jax.device_count()} in all"
     )

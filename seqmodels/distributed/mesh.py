@@ -36,9 +36,10 @@ RULES: dict[str, tuple[str | None, Any]] = {
     "embed": ("fsdp", None),
     "hidden": ("fsdp", None),
 }
-"""Logical name -> the axis of the mesh that parameters are stored over, and what the program splits
-where it computes. `rows` are the batch's in recurrent layers, `gates` the width of their weights;
-`embed` and `hidden` are widths that a product adds up over."""
+"""Logical name -> mesh axis, for stored parameters and for the arrays of a computation.
+
+`rows` are the rows of the batch in recurrent layers and `gates` the width of their weights; `embed`
+and `hidden` are widths that a matrix product sums over."""
 
 _TABLE: dict[str, Any] = {
     **{name: used for name, (_, used) in RULES.items()},
@@ -50,7 +51,7 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
     """The mesh of a run, with Auto axes `data`, `fsdp` and `tensor`.
 
     Raises:
-      UserError: the devices do not make such a mesh, or the mesh does not divide the batch.
+      UserError: the devices cannot form the mesh, or the mesh does not divide the batch.
     """
     devices = jax.device_count()
     fsdp, tensor = training.mesh_fsdp, training.mesh_tensor
@@ -63,12 +64,12 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
     if jax.process_count() > 1 and data * fsdp * tensor < devices:
         raise UserError(
             f"training.mesh_data x mesh_fsdp x mesh_tensor = {data} x {fsdp} x {tensor} leaves "
-            f"devices idle: with several processes it must be their number, {devices}"
+            f"devices idle: with several processes the product must equal {devices}"
         )
     multiple = data * fsdp * training.accumulation_steps
     if batch_size % multiple:
         raise UserError(
-            f"data.batch_size = {batch_size} is not divided by mesh_data x mesh_fsdp x "
+            f"data.batch_size = {batch_size} is not divisible by mesh_data x mesh_fsdp x "
             f"accumulation_steps = {data} x {fsdp} x {training.accumulation_steps}; "
             f"use a multiple of {multiple}"
         )
@@ -81,7 +82,7 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
 
 
 def whole_sharding() -> Sharding:
-    """Where an array lies whole: on one device, or on each of them where processes share them."""
+    """Sharding of an unsplit array: on one device, or replicated if there are several processes."""
     if jax.process_count() == 1:
         return SingleDeviceSharding(jax.devices()[0])
     mesh = jax.make_mesh((jax.device_count(), 1, 1), AXES, axis_types=(AxisType.Auto,) * 3)
@@ -90,25 +91,27 @@ def whole_sharding() -> Sharding:
 
 @contextlib.contextmanager
 def mesh_context(mesh: Mesh) -> Iterator[None]:
-    """Makes the mesh and the table of logical names current, for tracing inside."""
+    """Sets the mesh and the rules for logical names while a program is traced."""
     with jax.set_mesh(mesh), nn.logical_axis_rules(list(_TABLE.items())):
         yield
 
 
 def unboxed(tree: Any) -> Any:
-    """The arrays (or shapes) of a boxed tree. Unlike flax's unbox it constrains no sharding, which
-    would fail for an axis that does not divide."""
+    """The arrays (or shapes) of a boxed tree.
+
+    Unlike flax's unbox it does not constrain shardings, which would fail for an indivisible axis.
+    """
     boxed = lambda x: isinstance(x, nn.Partitioned)
     return jax.tree.map(lambda x: x.value if boxed(x) else x, tree, is_leaf=boxed)
 
 
 def shardings_of(abstract: Any, mesh: Mesh | AbstractMesh, rows: int | None = None) -> Any:
-    """Shardings of a (boxed) tree of shapes; an axis that does not divide is whole on each device.
+    """Shardings of a (boxed) tree of shapes; an indivisible axis is replicated.
 
-    What does not divide is logged, a line for each cause, however many parameters it concerns.
+    Indivisible axes are logged, one line per cause for all parameters that it concerns.
 
     Args:
-      rows: of a micro-batch, where the parameters are to be trained.
+      rows: rows of a micro-batch if the parameters are to be trained.
     """
     found: list[tuple[str | None, int]] = []
 
@@ -127,7 +130,7 @@ def shardings_of(abstract: Any, mesh: Mesh | AbstractMesh, rows: int | None = No
 def _indivisible(
     found: list[tuple[str | None, int]], mesh: Mesh | AbstractMesh, rows: int | None
 ) -> Iterator[str]:
-    """A line for each (logical name, size) that is not divided, and one for the rows."""
+    """Yields one line for each indivisible (logical name, size), and one for the rows."""
     names = {name for name, _ in found}
     for name, size in found:
         axis, used = RULES.get(name or "", (None, None))
@@ -136,10 +139,10 @@ def _indivisible(
             if name not in PADDED:
                 instead = "stored and computed whole" if used else "stored whole"
             number = f"training.mesh_{axis} = {mesh.shape[axis]}"
-            yield f"{name} of {size} is not divided by {number}: {instead} on each device"
+            yield f"{name} of {size} is not divisible by {number}: {instead} on each device"
     if rows is not None and rows % mesh.size and "gates" in names:
         yield (
-            f"{rows} rows of a micro-batch are not divided by {mesh.size} devices: "
+            f"{rows} rows of a micro-batch are not divisible by {mesh.size} devices: "
             f"{mesh.shape['tensor']} of them compute each row of a recurrent layer"
         )
 

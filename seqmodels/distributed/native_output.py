@@ -1,4 +1,4 @@
-"""What libraries write past Python to the descriptors of stdout and stderr."""
+"""Filter for what native libraries write directly to the descriptors of stdout and stderr."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from typing import TextIO
 
 _LOGGED = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\S* +\d+ (\w+)\.(?:cc|h):\d+\] ")
 _HIDDEN = re.compile(r"coordination_service|preemption_|^client$|add_port$")
-# Of gloo, which greets in several threads, a few words at a time.
-_GREETING = re.compile(r"\[Gloo\]|.*connected peer ranks is")
-# Lines of a record behind its first.
-_GOES_ON = re.compile(r"RPC: |Additional GRPC|The tasks have crashed|[\d, ]+$|:?\{|\*\*\*|\s")
+# Connection messages of gloo, written by several threads a few words at a time.
+_GLOO_NOISE = re.compile(r"\[Gloo\]|.*connected peer ranks is")
+# Lines of a log record after its first.
+_CONTINUATION = re.compile(r"RPC: |Additional GRPC|The tasks have crashed|[\d, ]+$|:?\{|\*\*\*|\s")
 _FATAL = "JAX distributed service detected fatal errors"
 
 
 class NativeOutput:
-    """Leads what native code writes through a pipe to stderr, but for what tells of processes.
+    """Redirects the output of native code to stderr and drops messages about processes.
 
-    Where a process is lost, jax's runtime logs some thirty lines and aborts; the callback that it
-    has for that cannot be called from Python. And gloo greets its peers on stdout, where only the
-    answer of a command belongs. Python's own streams keep their places.
+    When a process is lost, jax's runtime logs some thirty lines and aborts, and its callback for
+    that cannot be set from Python. Gloo logs its connections on stdout, where only the answer of a
+    command belongs. Python's own streams are not redirected.
 
     Args:
-      on_fatal: called, in a thread, with what the runtime says of a lost process. It ends this one
-        before the runtime does: SIGABRT sleeps meanwhile.
+      on_fatal: called in a thread with the runtime's message about a lost process. It should end
+        this process before the runtime does, whose SIGABRT is delayed meanwhile.
     """
 
     def __init__(self, on_fatal: Callable[[str], None]) -> None:
@@ -51,12 +51,12 @@ class NativeOutput:
         self._thread.start()
 
     def restore(self) -> None:
-        """Puts the descriptors back, once what was written has gone its way."""
+        """Forwards pending output and restores the descriptors."""
         sys.stdout.flush()
         sys.stderr.flush()
         for number, kept in zip((1, 2), self._kept, strict=True):
             os.dup2(kept, number)
-        self._thread.join(timeout=5)  # a child that lives on may hold the pipe
+        self._thread.join(timeout=5)  # a surviving child process may hold the pipe open
         _set_abort(self._abort)
         sys.stdout, sys.stderr = self._streams
         _log_to(sys.stderr)
@@ -71,9 +71,9 @@ class NativeOutput:
                     self._on_fatal("".join([line.partition(_FATAL)[2], *_until_trace(lines)]))
                 if logged := _LOGGED.match(line):
                     hidden = _HIDDEN.search(logged.group(1)) is not None
-                elif _GREETING.match(line):
+                elif _GLOO_NOISE.match(line):
                     hidden = True
-                elif not _GOES_ON.match(line):
+                elif not _CONTINUATION.match(line):
                     hidden = False
                 if not hidden:
                     with contextlib.suppress(OSError):
@@ -105,12 +105,12 @@ def _log_to(stream: TextIO) -> None:
 
 
 def _address_of_sleep() -> int:
-    """Of libc's sleep, which takes the 6 of SIGABRT for seconds."""
+    """Address of libc's sleep; as a signal handler it takes SIGABRT's number, 6, as seconds."""
     return ctypes.cast(ctypes.CDLL(None).sleep, ctypes.c_void_p).value or 0
 
 
 def _set_abort(handler: int) -> int:
-    """Sets what SIGABRT calls, by address; returns what it called before, 0 where nothing."""
+    """Sets the address of SIGABRT's handler; returns the previous one, or 0 if there was none."""
     libc = ctypes.CDLL(None)
     libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
     return libc.signal(signal.SIGABRT, handler) or 0

@@ -1,8 +1,8 @@
-"""Several processes as one run: which of them this is, and what they tell one another.
+"""The processes of a run and the exchange of values between them.
 
-What they say goes over the key-value store of jax's coordination service and touches no device.
-Every process calls `exchange` and `decide` equally often and in the same order. A process that is
-alone needs nobody: there the calls cost nothing, and jax is not imported.
+Values go through the key-value store of jax's coordination service and do not touch a device.
+Every process must call `exchange` and `decide` equally often and in the same order. In a run of one
+process the calls cost nothing, and jax is not imported.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Protocol, TypeVar, runtime_checkable
 from seqmodels.config.errors import RunFailure, UserError
 
 T = TypeVar("T")
-_LOOK_MS = 500  # of one look at the store: a wait is many, so that Ctrl-C comes through
-_LISTEN_S = 60  # the same of a thread
-_RETRY_S = 1  # before a thread asks again where the service did not answer
+_LOOK_MS = 500  # timeout of one request; a wait is many of them, so that Ctrl-C works meanwhile
+_LISTEN_S = 60  # the same for a thread
+_RETRY_S = 1  # delay before a thread asks again after the service did not answer
 _ERRORS: tuple[type[Exception], ...] = (UserError, RunFailure)
 
 
 @runtime_checkable
 class Store(Protocol):
-    """What is used of jax's coordination service: text by key, set once, seen by all."""
+    """The part of jax's coordination service in use: text by key, set once, visible to all."""
 
     def key_value_set(self, key: str, value: str) -> None: ...
 
@@ -34,11 +34,11 @@ class Store(Protocol):
 
 
 class Group:
-    """The processes of a run, as one of them sees them.
+    """The processes of a run, from the view of one of them.
 
     Attributes:
-      index: of this process, from 0; process 0 decides, and writes.
-      count: how many there are.
+      index: index of this process, from 0; process 0 makes decisions and writes files.
+      count: number of processes.
     """
 
     def __init__(self, store: Store | None, index: int, count: int) -> None:
@@ -46,7 +46,7 @@ class Group:
         self._turns = itertools.count()
 
     def exchange(self, value: T) -> list[T]:
-        """Returns the value (JSON) of every process, by index, once all have called."""
+        """Returns the values (JSON) of all processes by index, once each has called it."""
         if self._store is None:
             return [value]
         turn = next(self._turns)
@@ -54,10 +54,10 @@ class Group:
         return [json.loads(self.get(f"turn/{turn}/{i}")) for i in range(self.count)]
 
     def decide(self, make: Callable[[], T]) -> T:
-        """Returns what `make` returns (JSON) in process 0, the only one that calls it.
+        """Returns in every process what `make` returns (JSON) in process 0, which alone calls it.
 
         Raises:
-          UserError, RunFailure: in every process, where `make` raises it.
+          UserError, RunFailure: in every process, if `make` raises it.
         """
         if self._store is None:
             return make()
@@ -75,11 +75,11 @@ class Group:
         return answer["value"]
 
     def put(self, key: str, value: str) -> bool:
-        """Sets a key; returns whether it was the first to do so."""
+        """Sets a key; returns whether this process was the first to do so."""
         assert self._store is not None
         try:
             self._store.key_value_set(key, value)
-        except Exception as error:  # jax has no class of its own for this
+        except Exception as error:  # jax has no specific class for this
             if "ALREADY_EXISTS" not in str(error):
                 raise
             return False
@@ -89,7 +89,7 @@ class Group:
         """Waits for a key.
 
         Raises:
-          TimeoutError: nobody has set it within the time.
+          TimeoutError: no process set it in time.
         """
         until = time.monotonic() + seconds
         while (value := self._look(key, _LOOK_MS)) is None:
@@ -107,15 +107,15 @@ class Group:
             return None
 
     def listen(self, key: str, act: Callable[[str], None]) -> None:
-        """Calls `act` with the value of a key, in a thread, once somebody has set it."""
+        """Calls `act` in a thread with the value of a key, once some process has set it."""
 
         def wait() -> None:
             value = None
             while value is None:
                 try:
                     value = self._look(key, 1000 * _LISTEN_S)
-                except Exception:  # it passes, or jax ends this process
-                    if current() is not self:  # which has left
+                except Exception:  # it is temporary, or jax ends this process
+                    if current() is not self:  # this process has disconnected
                         return
                     time.sleep(_RETRY_S)
             act(value)
@@ -128,18 +128,18 @@ _current = ALONE
 
 
 def current() -> Group:
-    """The group of this process; `ALONE` unless it has joined others."""
+    """The group of this process; `ALONE` unless the run is distributed."""
     return _current
 
 
 def set_current(group: Group) -> None:
-    """Makes this process a member of a group."""
+    """Sets the group of this process."""
     global _current
     _current = group
 
 
 def is_main() -> bool:
-    """Whether this is process 0: the one that writes files and talks to a person."""
+    """Whether this is process 0, which writes files and the output for the user."""
     return current().index == 0
 
 

@@ -1,4 +1,4 @@
-"""Where the processes of a run meet, told by flags or found by jax."""
+"""Address and timeouts of the coordination service, from flags or detected by jax."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from seqmodels.config.errors import RunFailure, UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Meeting:
-    """Where the processes of a run meet, and when.
+class Rendezvous:
+    """How the processes of a run find each other.
 
     Attributes:
       coordinator: HOST:PORT where process 0 listens.
-      num_processes, process_id: how many there are, and which of them this is.
-      start_timeout: seconds that a process waits for the others to come.
-      heartbeat_timeout: seconds of silence after which a process counts as dead.
-      local_device_ids: accelerators of this process; None: those that it sees.
+      num_processes: number of processes.
+      process_id: index of this process.
+      start_timeout: seconds to wait for all processes to connect.
+      heartbeat_timeout: seconds without a heartbeat after which a process counts as dead.
+      local_device_ids: accelerators of this process; None for all that it can see.
     """
 
     coordinator: str
@@ -29,7 +30,7 @@ class Meeting:
     local_device_ids: tuple[int, ...] | None = None
 
     def check_port(self) -> None:
-        """Sees that process 0 can listen; jax may crash where it cannot.
+        """Checks that process 0 can listen on its port, because jax may crash if it cannot.
 
         Raises:
           RunFailure: it cannot.
@@ -43,16 +44,16 @@ class Meeting:
             socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
         except OSError as error:
             raise RunFailure(
-                f"process 0 cannot listen at port {port} (of {self.coordinator}): "
+                f"process 0 cannot listen on port {port} (of {self.coordinator}): "
                 f"{os.strerror(error.errno or 0)}"
             ) from None
 
 
-def find_meeting(start_timeout: int, heartbeat_timeout: int) -> Meeting:
-    """The meeting that Slurm, Open MPI, Kubernetes or a TPU pod arranges, by jax's detection.
+def detect_rendezvous(start_timeout: int, heartbeat_timeout: int) -> Rendezvous:
+    """Detects the processes of Slurm, Open MPI, Kubernetes or a TPU pod by means of jax.
 
     Raises:
-      UserError: none of them is found.
+      UserError: none of them was detected.
     """
     from jax._src.clusters import ClusterEnv
 
@@ -66,22 +67,22 @@ def find_meeting(start_timeout: int, heartbeat_timeout: int) -> Meeting:
         raise UserError(f"--distributed=auto: {_nothing_found()}")
     if not coordinator.rpartition(":")[2].isdecimal():
         raise UserError(
-            f"--distributed=auto: the coordinator {coordinator!r} (of $JAX_COORDINATOR_ADDRESS) "
+            f"--distributed=auto: the coordinator {coordinator!r} (from $JAX_COORDINATOR_ADDRESS) "
             "must be HOST:PORT"
         )
-    if local is not None and "JAX_LOCAL_DEVICE_IDS" not in os.environ:  # which jax reads by itself
+    if local is not None and "JAX_LOCAL_DEVICE_IDS" not in os.environ:  # jax reads that itself
         local = tuple(local)
     else:
         local = None
-    return Meeting(coordinator, count, index, start_timeout, heartbeat_timeout, local)
+    return Rendezvous(coordinator, count, index, start_timeout, heartbeat_timeout, local)
 
 
 def _nothing_found() -> str:
     if "SLURM_JOB_ID" in os.environ:
-        return "this is a Slurm job but none of its steps: start the processes by srun"
+        return "this is a Slurm job but not one of its steps: start the processes with srun"
     if "KUBERNETES_SERVICE_HOST" in os.environ:
-        return "in Kubernetes jax needs the package kubernetes (pip install 'jax[k8s]')"
+        return "jax needs the package kubernetes to detect it (pip install 'jax[k8s]')"
     return (
-        "there is no Slurm step, Open MPI, Kubernetes job or TPU pod here; --distributed=manual "
-        "takes --coordinator, --num_processes and --process_id"
+        "found no Slurm step, Open MPI, Kubernetes job or TPU pod; use --distributed=manual with "
+        "--coordinator, --num_processes and --process_id"
     )

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C, noticed between two calls of the compiled step."""
+"""Handling of SIGTERM and Ctrl-C between calls of the compiled step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_STOPS = b"\nstops once this step is saved; Ctrl-C again stops at once\n"
+_STOPS = b"\nstopping once this step is saved; press Ctrl-C again to stop at once\n"
 
 
 class StopRequest:
-    """Whether somebody asked the run to stop, and the exit status that says so."""
+    """A possible request to stop the run, and the exit status that follows from it."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -25,18 +25,18 @@ class StopRequest:
         return 0 if self.signal is None else 128 + self.signal
 
     def due(self, step: int) -> bool:
-        """Whether the run stops behind `step`."""
+        """Whether the run stops after `step`."""
         return self.signal is not None
 
-    def settle(self) -> None:
-        """Called once behind the last step."""
+    def finish(self) -> None:
+        """Must be called once after the last step."""
 
 
 @contextlib.contextmanager
 def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
-    """Turns SIGTERM and SIGINT into a request; a second SIGINT interrupts at once."""
+    """Turns SIGTERM and SIGINT into a stop request; a second SIGINT interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
-        yield request  # Handlers belong to the main thread; its owner decides when to stop.
+        yield request  # only the main thread can set handlers; its owner decides when to stop
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -44,8 +44,8 @@ def stop_on_signals(request: StopRequest) -> Iterator[StopRequest]:
         if number == signal.SIGINT:
             if again:
                 raise KeyboardInterrupt
-            # Not by way of the progress bar, which may be in the midst of a line. It comes last:
-            # who reads it may answer with the second Ctrl-C before this returns.
+            # Bypasses the progress bar, which may be in the middle of a line. Comes last because
+            # the user may respond with the second Ctrl-C before this returns.
             os.write(sys.stderr.fileno(), _STOPS)
 
     previous = {n: signal.signal(n, handle) for n in (signal.SIGTERM, signal.SIGINT)}

@@ -1,4 +1,4 @@
-"""A request to stop that comes to any of several processes, and that all follow at one step."""
+"""A stop request that reaches any of several processes and stops all at the same step."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from seqmodels.distributed.signals import StopRequest
 
 
 class SharedStopRequest(StopRequest):
-    """Whether somebody asked any of the processes to stop.
+    """A possible request to any of the processes to stop.
 
-    Who got the signal says so. Each process answers with the next step at which it looks; the
-    highest answer is where all stop. The answer comes from a thread: the main thread may be
-    waiting, in a collective operation, for a process that waits for the answer.
+    The process that got the signal announces it. Each process answers with the next step at which
+    it can stop, and all stop at the highest answer. A thread answers because the main thread may
+    be waiting in a collective operation for a process that waits for the answer.
 
     Args:
-      step: the last one before the run goes on.
+      step: the last step before the run starts or resumes.
       stride: steps from one call of `due` to the next.
     """
 
@@ -37,11 +37,11 @@ class SharedStopRequest(StopRequest):
 
     @property
     def exit_status(self) -> int:
-        """That of the signal which came first, in every process."""
+        """Status of the signal that came first, in every process."""
         return 0 if self._agreed is None else 128 + self._agreed
 
     def due(self, step: int) -> bool:
-        """Whether all stop behind `step`, which this process has done."""
+        """Whether all processes stop after `step`, which this process has done."""
         if self.signal is not None and not self._asked:
             self._asked = True
             self._group.put("stop", str(self.signal))
@@ -52,12 +52,12 @@ class SharedStopRequest(StopRequest):
             self._stop_at = max(map(int, answers))
         return self._stop_at is not None and step >= self._stop_at
 
-    def settle(self) -> None:
-        """At the end of the run: a signal that came too late for a stop still counts for all."""
+    def finish(self) -> None:
+        """Agrees on the exit status, so that a signal too late for a stop still counts for all."""
         self._agreed = max(self._group.exchange(self._agreed or self.signal or 0)) or None
 
 
 def make_stop_request(step: int, stride: int) -> StopRequest:
-    """The request of this process alone, or of all; see `SharedStopRequest`."""
+    """Makes a request for one process, or one that several processes share."""
     group = processes.current()
     return StopRequest() if group.count == 1 else SharedStopRequest(group, step, stride)

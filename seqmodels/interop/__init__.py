@@ -1,1 +1,1 @@
-"""Weights from and to files of PyTorch and Hugging Face."""
+"""Import and export of weights in the formats of PyTorch and Hugging Face."""

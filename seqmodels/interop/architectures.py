@@ -1,4 +1,4 @@
-"""Which architecture a file has. Imports no jax."""
+"""Detection of the architecture of a file or folder of weights. Imports no jax."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ARCHITECTURES: dict[str, Convert] = {
     "ViTForImageClassification": vit.convert,
     "ViTModel": vit.convert,
 }
-"""Of `config.json` of Hugging Face, by the name under architectures."""
+"""Conversion by the name under `architectures` in a `config.json` of Hugging Face."""
 
 
 def convert(source: Path, tensors: Tensors) -> Conversion:
-    """Finds the conversion of a folder or of a state dict.
+    """Returns the conversion of a folder or of a state dict.
 
     Raises:
-      UserError: an architecture that is not known, or a setting that is not supported.
+      UserError: the architecture is unknown, or a setting is not supported.
     """
     if source.is_dir():
         return _convert_folder(source, tensors)
@@ -43,8 +43,8 @@ def convert(source: Path, tensors: Tensors) -> Conversion:
     if torch_recurrent.is_recurrent(tensors.shapes):
         return torch_recurrent.convert(tensors.shapes, tensors.source)
     raise UserError(
-        f"--from={source}: the state dict is of no architecture that is known (nn.RNN, nn.LSTM, "
-        f"nn.GRU, nn.Transformer; of Hugging Face name the folder with {CONFIG}): it has "
+        f"--from={source}: the state dict is not of a known architecture (nn.RNN, nn.LSTM, nn.GRU, "
+        f"nn.Transformer; for Hugging Face, name the folder that holds {CONFIG}): it has "
         + name_some(tensors.shapes, "tensor", 3)
     )
 
@@ -58,12 +58,12 @@ def _convert_folder(folder: Path, tensors: Tensors) -> Conversion:
     name = named[0] if isinstance(named, list) and named else None
     if not isinstance(name, str):
         raise UserError(
-            f"{path}: names no architecture; architectures must hold one of: "
+            f"{path}: does not name an architecture; architectures must hold one of: "
             + ", ".join(ARCHITECTURES)
         )
     if name not in ARCHITECTURES:
-        # Both: what was perhaps meant, and all that there is.
+        # Shows both the likely intended name and the full list.
         near = suggest(name, ARCHITECTURES)
-        known = f"; known are {', '.join(ARCHITECTURES)}" if "did you mean" in near else ""
-        raise UserError(f"{path}: the architecture {name} is not known{near}{known}")
+        known = f"; known: {', '.join(ARCHITECTURES)}" if "did you mean" in near else ""
+        raise UserError(f"{path}: unknown architecture {name}{near}{known}")
     return ARCHITECTURES[name](Settings(path, values), tensors.shapes, name)

@@ -1,4 +1,4 @@
-"""Queries, keys and values: several tensors there, one product here (`layers.attention`)."""
+"""Rules for query, key and value weights, which `layers.attention` keeps in one parameter."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from seqmodels.interop.tables import Rule
 def separate_kernel(
     path: str, names: tuple[str, ...], sizes: tuple[int, int, int, int], **more: Any
 ) -> Rule:
-    """The kernel [D, G, H/G + 2, K] of the weights [H K, D], [G K, D] and [G K, D].
+    """The kernel [D, G, H/G + 2, K], made from weights [H K, D], [G K, D] and [G K, D].
 
     Args:
-      names: of query, key and value.
+      names: tensors of the query, key and value weights.
       sizes: D, H, G, K.
     """
     d, h, g, k = sizes
@@ -35,7 +35,7 @@ def separate_kernel(
 def separate_bias(
     path: str, names: tuple[str, ...], sizes: tuple[int, int, int, int], **more: Any
 ) -> Rule:
-    """The bias [G, H/G + 2, K] of those of query, key and value; `sizes` are D, H, G, K."""
+    """The bias [G, H/G + 2, K], made from three biases; arguments as in `separate_kernel`."""
     _, h, g, k = sizes
 
     def join(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -51,11 +51,11 @@ def separate_bias(
 def joint_kernel(
     path: str, name: str, sizes: tuple[int, int], *, outputs_first: bool, **more: Any
 ) -> Rule:
-    """The kernel [D, H, 3, K] of one weight of queries, keys and values, in that order.
+    """The kernel [D, H, 3, K], made from one weight that holds query, key and value in that order.
 
     Args:
       sizes: D, H.
-      outputs_first: the weight is [3 D, D] (a linear map of PyTorch), not [D, 3 D].
+      outputs_first: the weight is [3 D, D] (PyTorch's linear layer) instead of [D, 3 D].
     """
     d, h = sizes
 
@@ -72,7 +72,7 @@ def joint_kernel(
 
 
 def joint_bias(path: str, name: str, sizes: tuple[int, int], **more: Any) -> Rule:
-    """The bias [H, 3, K] of one [3 D]; `sizes` are D, H."""
+    """The bias [H, 3, K], made from one bias [3 D]; `sizes` are D, H."""
     d, h = sizes
     join = lambda bias: bias.reshape(3, h, d // h).swapaxes(0, 1)
     split = lambda bias: [bias.swapaxes(0, 1).reshape(-1)]

@@ -1,4 +1,4 @@
-"""BERT of Hugging Face (`BertForMaskedLM`, `BertForPreTraining`, ...) and our `bert`."""
+"""Conversion between Hugging Face's BERT (`BertForMaskedLM`, ...) and our `bert`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from seqmodels.interop.tables import Conversion, Rule, Shape, dense, norm, same,
 _HARMLESS = (
     r"(bert\.)?embeddings\.position_ids",
     r"(bert\.)?embeddings\.token_type_ids",
-    # Second names of the table and of its bias.
+    # Aliases of the embedding table and the output bias.
     r"cls\.predictions\.decoder\.(weight|bias)",
 )
 
 
 def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) -> Conversion:
-    """The conversion of a folder.
+    """Conversion of a folder.
 
     Raises:
-      UserError: a field asks for what `bert` does not compute.
+      UserError: a field asks for something that `bert` does not compute.
     """
     settings.require(
         position_embedding_type="absolute",
@@ -66,13 +66,13 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
 
 
 def _unused_pooler(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[str, ...]:
-    """`BertModel` has a pooler, and old files of the masked model do: here it belongs to a head."""
+    """Patterns of pooler weights, which `BertModel` has even without a head that uses them."""
     uses = model.next_sentence or spec["outputs"]["kind"] == "classes"
     return () if uses else (rf"{prefix}pooler\.dense\.(weight|bias)",)
 
 
 def rules(model: BERTConfig, spec: dict[str, Any], prefix: str = "bert.") -> tuple[Rule, ...]:
-    """Names there, and names here."""
+    """Rules from tensors of the file to parameters of the model."""
     d, vocab_size = model.model_dim, spec["inputs"]["vocab_size"]
     there = f"{prefix}embeddings"
     return (
@@ -110,7 +110,7 @@ def _blocks(model: BERTConfig, prefix: str) -> tuple[Rule, ...]:
 
 
 def _heads(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[Rule, ...]:
-    """Of `BertForX`; `BertModel` lacks them all, and may lack the pooler."""
+    """The heads of `BertForX`; `BertModel` has none of them, and may lack the pooler."""
     d, outputs = model.model_dim, spec["outputs"]
     classifies = outputs["kind"] == "classes"
     may_lack = {"optional": True}
@@ -132,14 +132,14 @@ def _heads(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[Rule, 
 
 
 def architecture_of(model: BERTConfig, spec: dict[str, Any]) -> str:
-    """Name of the format of an exported model."""
+    """Name of the architecture that an exported model gets."""
     if spec["outputs"]["kind"] == "classes":
         return "BertForSequenceClassification"
     return "BertForPreTraining" if model.next_sentence else "BertForMaskedLM"
 
 
 def needs(model: BERTConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """Field -> its value and what the format has."""
+    """Field of the model -> its value and the values that the format can express."""
     return {"activation": (model.activation, tuple(_NAMES))}
 
 

@@ -1,4 +1,4 @@
-"""Directories that appear whole or not at all. Imports no jax."""
+"""Directories that are created completely or not at all. Imports no jax."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from seqmodels.config.errors import UserError
 
 
 def refuse_existing(path: Path, flag: str) -> None:
-    """Raises UserError unless there is nothing at `path`, or an empty directory."""
+    """Raises UserError unless `path` is free or an empty directory."""
     if path.is_dir() and not any(path.iterdir()):
         return
     if path.exists() or path.is_symlink():
-        raise UserError(f"{flag}={path}: is there already; name a new directory")
+        raise UserError(f"{flag}={path}: already exists; name a new directory")
 
 
 @contextlib.contextmanager
 def new_directory(path: Path, flag: str) -> Iterator[Path]:
-    """Gives a directory beside `path` that becomes `path` in the end, or is removed.
+    """Yields a temporary directory next to `path`, which is renamed to `path` on success.
+
+    On failure it is removed.
 
     Raises:
-      UserError: there is something at `path`, or it cannot be written.
+      UserError: `path` exists already or cannot be written.
     """
     refuse_existing(path, flag)
     path = path.absolute()
@@ -33,7 +35,7 @@ def new_directory(path: Path, flag: str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.glob(f".{path.name}.partial-*"):
             if not _is_alive(left.name.rpartition("-")[2]):
-                shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)  # left by a process that was killed
         partial.mkdir()
         try:
             yield partial

@@ -1,4 +1,4 @@
-"""Writes the parameters of a run in the formats of other libraries."""
+"""Export of a run's parameters to the formats of other libraries."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from seqmodels.runs.workdir import write_json
 
 
 def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
-    """Writes a folder or a file, whole or not at all.
+    """Writes a folder or a file, completely or not at all.
 
     Returns:
-      to, architecture, step, num_tensors, notes.
+      A dict with to, architecture, step, num_tensors and notes.
 
     Raises:
-      UserError: there is something at `to`, or it cannot be written.
+      UserError: `to` exists already or cannot be written.
     """
     spec, model = spec_to_json(run.spec), run.config.model
     arrays = to_tensors(run.params, form.rules(model, spec))
     notes = []
     with new_directory(to, "--to") as partial:
         if form.describe is None:
-            # A file: made in the directory, which then gives way to it.
+            # A single file is written inside the directory and then replaces it.
             write_safetensors(partial / "file", arrays)
             os.replace(partial / "file", partial.with_suffix(".file"))
             partial.rmdir()
@@ -44,7 +44,7 @@ def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
             if isinstance(run.tokenizer, HuggingFaceTokenizer):
                 _write_tokenizer(partial, run.tokenizer)
             else:
-                notes.append("without tokenizer files: the run's tokenizer is of another kind")
+                notes.append("no tokenizer files: the run's tokenizer is not from Hugging Face")
     return {
         "to": str(to),
         "architecture": form.architecture(model, spec),
@@ -55,7 +55,7 @@ def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
 
 
 def to_tensors(params: Any, rules: tuple[Any, ...]) -> dict[str, np.ndarray]:
-    """Makes the tensors of a format; biases that the model leaves out are 0."""
+    """Makes the tensors of a format; biases that the model does not have become 0."""
     flat = flatten(jax.device_get(params))
     arrays: dict[str, np.ndarray] = {}
     for rule in rules:

@@ -1,6 +1,6 @@
-"""Tensors of files, read one by one: safetensors, shards of them, state dicts of PyTorch.
+"""Tensors read one at a time from safetensors files, their shards or PyTorch state dicts.
 
-Imports no jax. Nothing is unpickled that could run code.
+Imports no jax. Never unpickles anything that could run code.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "c
 
 
 class Tensors:
-    """Named tensors that are read when they are asked for.
+    """Named tensors that are read on demand.
 
     Attributes:
-      source: where they come from, for messages.
-      shapes: of all tensors, by name.
+      source: name of their origin, for messages.
+      shapes: shape of every tensor by name.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Tensors:
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Any], source: str = "arrays") -> Tensors:
-        """Tensors that are in memory."""
+        """Wraps arrays that are in memory."""
         shapes = {name: tuple(array.shape) for name, array in arrays.items()}
         return cls(source, shapes, lambda name: np.asarray(arrays[name]))
 
@@ -47,14 +47,14 @@ class Tensors:
         """Reads one tensor as float32.
 
         Raises:
-          UserError: it cannot be read, or holds no real numbers.
+          UserError: it cannot be read, or does not hold real numbers.
         """
         try:
             array = self._read(name)
             return np.ascontiguousarray(array, np.float32)
         except UserError:
             raise
-        except Exception as error:  # of whatever library reads the file
+        except Exception as error:  # each reading library has its own classes
             raise UserError(f"{self.source}: {name} cannot be read: {error}") from None
 
 
@@ -62,14 +62,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
-      UserError: no such file, no JSON, no object.
+      UserError: the file is missing, is not JSON or does not hold an object.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{path}: damaged: no JSON: {error}") from None
+        raise UserError(f"{path}: damaged: not JSON: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: damaged: must hold an object, not {values!r:.40}")
     return values
@@ -77,10 +77,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def open_tensors(path: Path) -> Iterator[Tensors]:
-    """Opens a folder of Hugging Face, a safetensors file, or a state dict of PyTorch.
+    """Opens a Hugging Face folder, a safetensors file or a PyTorch state dict.
 
     Raises:
-      UserError: one line; there is no such thing, or it is damaged.
+      UserError: it does not exist, or is damaged.
     """
     with contextlib.ExitStack() as stack:
         if not path.exists():
@@ -101,18 +101,18 @@ def _open_folder(folder: Path, stack: contextlib.ExitStack) -> Tensors:
         raise UserError(f"--from={folder}: the folder has neither {WEIGHTS} nor {INDEX}")
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
-        raise UserError(f"{index}: damaged: it has no weight_map of names and files")
+        raise UserError(f"{index}: damaged: it has no weight_map from tensor names to files")
     shards = sorted(set(places.values()))
     outside = [shard for shard in shards if Path(shard).name != shard]
     if outside:
-        raise UserError(f"{index}: {name_some(outside, 'shard')} not a file of the folder itself")
+        raise UserError(f"{index}: {name_some(outside, 'shard')} outside the folder")
     missing = [shard for shard in shards if not (folder / shard).is_file()]
     if missing:
-        raise UserError(f"{index}: {name_some(missing, 'shard')} missing in {folder}")
+        raise UserError(f"{index}: {name_some(missing, 'shard')} missing from {folder}")
     tensors = _open_safetensors([folder / shard for shard in shards], str(index), stack)
     lost = [name for name in places if name not in tensors.shapes]
     if lost:
-        raise UserError(f"{index}: {name_some(lost, 'tensor')} in none of its shards")
+        raise UserError(f"{index}: {name_some(lost, 'tensor')} not in any of its shards")
     return tensors
 
 
@@ -129,41 +129,41 @@ def _open_safetensors(paths: list[Path], source: str, stack: contextlib.ExitStac
                 files[name] = file
                 shapes[name] = tuple(file.get_slice(name).get_shape())
         except Exception as error:
-            raise UserError(f"{path}: damaged, or no safetensors file: {error}") from None
+            raise UserError(f"{path}: damaged, or not a safetensors file: {error}") from None
     return Tensors(source, shapes, lambda name: files[name].get_tensor(name))
 
 
 def _open_state_dict(path: Path) -> Tensors:
-    """A state dict as `torch.save` writes it, by itself or under the key state_dict."""
+    """Opens a state dict written by `torch.save`, at the top level or under the key state_dict."""
     try:
         import torch  # pyright: ignore[reportMissingImports]  # one of the peers
     except ImportError:
         raise UserError(
             f"--from={path}: needs torch, which is not installed (pip install torch); "
-            "a .safetensors file of the state dict needs none"
+            "a .safetensors file of the state dict needs no torch"
         ) from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         first = str(error).strip().splitlines()[0:1]
         raise UserError(
-            f"--from={path}: damaged, or more than tensors: it does not load with "
+            f"--from={path}: damaged, or holds more than tensors: it does not load with "
             f"weights_only=True ({type(error).__name__}: {''.join(first)[:60]})"
         ) from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise UserError(f"--from={path}: holds no state dict but a {type(state).__name__}")
+        raise UserError(f"--from={path}: must hold a state dict, not a {type(state).__name__}")
     tensors = {name: x for name, x in state.items() if isinstance(x, torch.Tensor)}
     if not tensors:
-        raise UserError(f"--from={path}: the state dict holds no tensor")
+        raise UserError(f"--from={path}: the state dict has no tensors")
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     read = lambda name: tensors[name].detach().to(torch.float32).numpy()
     return Tensors(str(path), shapes, read)
 
 
 def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes a safetensors file that PyTorch reads, and syncs it."""
+    """Writes a safetensors file that PyTorch can read, and syncs it to disk."""
     from safetensors.numpy import save_file
 
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -173,7 +173,7 @@ def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def name_some(names: Iterable[str], noun: str, most: int = 5) -> str:
-    """'tensors a, b and 3 more', with at most `most` of the names."""
+    """A list such as 'tensors a, b and 3 more', with at most `most` names."""
     names = list(names)
     shown = ", ".join(names[:most])
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -1,4 +1,4 @@
-"""Formats that runs are exported to. Imports no jax."""
+"""Formats for export. Imports no jax."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Needs = dict[str, tuple[Any, tuple[Any, ...]]]
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """One format.
+    """An export format.
 
     Attributes:
-      name: as --format has it: huggingface is a folder, torch a file.
-      needs: field of the model -> its value, and those that the format has.
-      architecture: what the format calls the model, of the model and the JSON of its spec.
-      rules: the table, of the same.
-      describe: `config.json`, of the same; None for a file.
+      name: value of --format: huggingface writes a folder, torch a file.
+      needs: maps a model to {field: (its value, the values that the format can express)}.
+      architecture: maps a model and the JSON of its spec to the name in the format.
+      rules: maps the same arguments to the rules.
+      describe: maps the same arguments to `config.json`; None for a format that is one file.
     """
 
     name: str
@@ -52,25 +52,25 @@ FORMATS = {
         None,
     ),
 }
-"""By the kind of the model."""
+"""Format by kind of model."""
 
 
 def find_format(model: ModelConfig, name: str | None) -> Format:
-    """The format of a model.
+    """Returns the format of a model.
 
     Raises:
-      UserError: there is none, another was asked for, or a field has what it lacks.
+      UserError: there is none, it is not the one named, or it cannot express the value of a field.
     """
     if model.kind not in FORMATS:
         kinds = ", ".join(FORMATS)
-        raise UserError(f"no format for model.kind={model.kind}; there are for: {kinds}")
+        raise UserError(f"model.kind={model.kind} cannot be exported; kinds that can: {kinds}")
     found = FORMATS[model.kind]
     if name not in (None, found.name):
-        raise UserError(f"--format={name}: a {model.kind} is exported as {found.name}")
+        raise UserError(f"--format={name}: model.kind={model.kind} is exported as {found.name}")
     for field, (value, allowed) in found.needs(model).items():
         if value not in allowed:
             texts = ", ".join(dict.fromkeys(map(show_value, allowed)))
             raise UserError(
-                f"model.{field}={show_value(value)} does not go into the format; allowed: {texts}"
+                f"the format has no model.{field}={show_value(value)}; allowed: {texts}"
             )
     return found

@@ -1,6 +1,6 @@
-"""GPT-2 of Hugging Face (`GPT2LMHeadModel`, `GPT2Model`) and our `gpt`.
+"""Conversion between Hugging Face's GPT-2 (`GPT2LMHeadModel`, `GPT2Model`) and our `gpt`.
 
-Its linear maps ("Conv1D") have kernels [in, out], as ours.
+Its linear layers ("Conv1D") have kernels [in, out], as ours do.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from seqmodels.interop.settings import ACTIVATIONS, Settings
 from seqmodels.interop.tables import Conversion, Rule, Shape, same, text_spec
 
 ARCHITECTURE = "GPT2LMHeadModel"
-# The causal mask was kept as a buffer once; the tied head is a second name of the table.
+# Old files hold the causal mask as a buffer; the tied head is an alias of the table.
 _HARMLESS = (r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)", r"lm_head\.weight")
 
 
 def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) -> Conversion:
-    """The conversion of a folder.
+    """Conversion of a folder.
 
     Raises:
-      UserError: a field asks for what `gpt` does not compute.
+      UserError: a field asks for something that `gpt` does not compute.
     """
     settings.require(
         add_cross_attention=False,
@@ -62,7 +62,7 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
 
 
 def rules(model: GPTConfig, vocab_size: int, prefix: str = "transformer.") -> tuple[Rule, ...]:
-    """Names there, and names here."""
+    """Rules from tensors of the file to parameters of the model."""
     d, f = model.model_dim, model.mlp_dim
     layers: dict[str, Any] = {"layers": model.num_layers}
     block, there, sizes = "stack/blocks", f"{prefix}h.{{}}", (d, model.num_heads)
@@ -98,7 +98,7 @@ _NAMES = {
 
 
 def needs(model: GPTConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """Field -> its value and what the format has."""
+    """Field of the model -> its value and the values that the format can express."""
     return {
         "norm": (model.norm, (NormKind.LAYER,)),
         "norm_placement": (model.norm_placement, (NormPlacement.PRE,)),

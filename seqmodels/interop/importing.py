@@ -1,4 +1,4 @@
-"""Makes a work directory of weights that were trained elsewhere."""
+"""Conversion of weights that were trained elsewhere into a work directory."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from seqmodels.types import ImageInput, Params, Tokenizer
 
 
 def import_run(plan: Plan, workdir: Path) -> dict[str, Any]:
-    """Writes the work directory, whole or not at all.
+    """Writes the work directory, completely or not at all.
 
     Returns:
-      architecture, source, model (its kind), num_parameters; fresh: parameters that the file does
-      not hold and that were initialised; unused: tensors that became no parameter; notes.
+      A dict with architecture, source, model (its kind), num_parameters, notes; fresh: parameters
+      that the file does not hold and that were initialised; unused: tensors that were not used.
 
     Raises:
       UserError: the tokenizer or the overrides do not fit the model, a tensor cannot be read, or
-        the directory is there already or cannot be written.
+        the directory exists already or cannot be written.
     """
     tokenizer = open_run_tokenizer(plan)
     spec = spec_from_json(plan.conversion.spec)
@@ -71,10 +71,10 @@ def import_run(plan: Plan, workdir: Path) -> dict[str, Any]:
 
 
 def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
-    """The tokenizer that the config names; None where none is needed, and there is none.
+    """The tokenizer that the config names; None if the model needs none.
 
     Raises:
-      UserError: its vocabulary is not the model's.
+      UserError: its vocabulary differs from the model's.
     """
     config, size = plan.config, plan.conversion.vocab_size
     if config.data.kind != TextDataConfig.kind:
@@ -105,19 +105,20 @@ def read_params(plan: Plan, matched: Matched, model: nn.Module) -> tuple[Params,
     """Reads the parameters of the model.
 
     Returns:
-      The tree of parameters, and the paths of those that are initialised, not read.
+      The tree of parameters, and the paths of those that were initialised because the file lacks
+      them.
 
     Raises:
-      UserError: an override of the model does not go with the file.
+      UserError: an override of the model does not fit the file.
     """
     shapes = {path: x.shape for path, x in flatten(abstract_params(model)).items()}
     flat: dict[str, np.ndarray] = {}
     for rule in matched.rules:
         parameter = rule.read(plan.tensors)
         if shapes.get(rule.path) != parameter.shape:
-            wanted = shapes.get(rule.path, "no such parameter")
+            wanted = shapes.get(rule.path, "does not have it")
             raise UserError(
-                f"config.model does not go with {plan.source}: {rule.path}: the file has "
+                f"config.model does not fit {plan.source}: {rule.path}: the file has shape "
                 f"{parameter.shape}, the model {wanted}"
             )
         flat[rule.path] = parameter
@@ -130,7 +131,7 @@ def read_params(plan: Plan, matched: Matched, model: nn.Module) -> tuple[Params,
 def _initialise(model: nn.Module, paths: list[str], seed: int) -> dict[str, np.ndarray]:
     @jax.jit
     def some(key: jax.Array) -> dict[str, jax.Array]:
-        # What is not returned is not computed: the rest of a large model takes no memory.
+        # jit does not compute what is not returned, so the rest of a large model takes no memory.
         made = flatten(nn.meta.unbox(init_params(model, key)))
         return {path: made[path] for path in paths}
 

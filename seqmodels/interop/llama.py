@@ -1,6 +1,6 @@
-"""Llama and Mistral of Hugging Face (`LlamaForCausalLM`, `MistralForCausalLM`) and our `gpt`.
+"""Conversion of Hugging Face's Llama and Mistral (`LlamaForCausalLM`, ...) into our `gpt`.
 
-Rotary angles pair feature i with i + K/2 on both sides, so weights are only transposed.
+Both pair feature i with i + K/2 in rotary embeddings, so weights are only transposed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _HARMLESS = (r"(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq",)
 
 
 def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) -> Conversion:
-    """The conversion of a folder.
+    """Conversion of a folder.
 
     Raises:
-      UserError: a field asks for what `gpt` does not compute.
+      UserError: a field asks for something that `gpt` does not compute.
     """
     settings.require(attention_bias=False, mlp_bias=False, pretraining_tp=1)
     heads = settings.integer("num_attention_heads", 32)
@@ -65,14 +65,14 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
 
 
 def _window(settings: Settings) -> int | None:
-    """Mistral's: left out it is 4096, null is none."""
+    """The attention window of Mistral: 4096 if the field is missing, none if it is null."""
     if settings.values.get("sliding_window", 4096) is None:
         return None
     return settings.integer("sliding_window", 4096)
 
 
 def _rotary_base(settings: Settings) -> float:
-    """The base of the angles, under its old or its new name; scaled ones are refused."""
+    """The base of the rotary angles, under its old or new name; refuses scaled angles."""
     scaling = settings.values.get("rope_scaling")
     if scaling is not None:
         name = scaling.get("rope_type", scaling.get("type")) if isinstance(scaling, dict) else None
@@ -94,7 +94,7 @@ def _rotary_base(settings: Settings) -> float:
 def rules(
     model: GPTConfig, vocab_size: int, prefix: str = "model.", *, head_is_optional: bool = False
 ) -> tuple[Rule, ...]:
-    """Names there, and names here."""
+    """Rules from tensors of the file to parameters of the model."""
     d, f = model.model_dim, model.mlp_dim
     layers: dict[str, Any] = {"layers": model.num_layers}
     assert model.head_dim is not None

@@ -1,4 +1,4 @@
-"""What an import will do, found out before anything large is read. Imports no jax."""
+"""Plan of an import, made before anything large is read. Imports no jax."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _LENGTH = 128
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is to be imported.
+    """A planned import.
 
     Attributes:
       source: the file or folder.
-      tensors: what it holds.
-      conversion: what that is to us.
-      config: of the run that it becomes, to be overridden.
+      tensors: its tensors.
+      conversion: how they become a model.
+      config: config of the new run, open to overrides.
     """
 
     source: Path
@@ -45,19 +45,19 @@ class Plan:
 
     @property
     def over_text(self) -> bool:
-        """Whether the model reads and writes the tokens of one vocabulary."""
+        """Whether the model reads and predicts tokens of one vocabulary."""
         return self.conversion.spec == text_spec(self.conversion.vocab_size or 0)
 
     @property
     def has_task(self) -> bool:
-        """Whether there is a task here that feeds the model, if the data are right."""
+        """Whether one of our tasks can feed the model, given suitable data."""
         return self.over_text or bool(self.conversion.labels)
 
     def match(self) -> Matched:
-        """What of the file becomes parameters of the model of `config`; reads none.
+        """Matches the file with the parameters of the model of `config`; reads no tensors.
 
         Raises:
-          UserError: tensors are missing, or have a wrong shape.
+          UserError: tensors are missing, or have the wrong shape.
         """
         return match(self.conversion, self.config.model, self.tensors.shapes, self.tensors.source)
 
@@ -67,7 +67,7 @@ def plan_import(source: Path) -> Iterator[Plan]:
     """Opens `source`.
 
     Raises:
-      UserError: it is damaged, of an unknown architecture, or not what it says.
+      UserError: it is damaged, of an unknown architecture, or not what its config describes.
     """
     with open_tensors(source) as tensors:
         conversion = convert(source, tensors)
@@ -75,7 +75,7 @@ def plan_import(source: Path) -> Iterator[Plan]:
 
 
 def _config(conversion: Conversion) -> ExperimentConfig:
-    """The run's config before overrides: a start for fine-tuning on the built-in corpus."""
+    """The run's config before overrides, ready for fine-tuning on the built-in corpus."""
     model = conversion.model
     length = _LENGTH
     if not model.unbounded:
@@ -96,10 +96,10 @@ def _config(conversion: Conversion) -> ExperimentConfig:
 
 
 def choose_tokenizer(plan: Plan) -> None:
-    """Fills in the tokenizer of the folder, where the overrides named no other.
+    """Fills in the tokenizer of the folder unless the overrides name one.
 
     Raises:
-      UserError: a model of text comes without a tokenizer, and none was named.
+      UserError: the model reads text, the folder has no tokenizer, and none was named.
     """
     data = plan.config.data
     if not isinstance(data, TextDataConfig) or data.tokenizer is not TokenizerKind.HUGGINGFACE:
@@ -115,6 +115,6 @@ def choose_tokenizer(plan: Plan) -> None:
     else:
         files = ", or ".join(" and ".join(names) for names in FILES)
         raise UserError(
-            f"--from={plan.source}: comes without a tokenizer ({files}): name one by "
+            f"--from={plan.source}: has no tokenizer ({files}): name one with "
             "--config.data.tokenizer_path=DIR, or choose --config.data.tokenizer=byte or character"
         )

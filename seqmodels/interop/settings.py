@@ -1,4 +1,4 @@
-"""Reads the `config.json` of a Hugging Face folder, and refuses what we do not compute."""
+"""Reading of a Hugging Face `config.json`; refuses settings that we do not compute."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ ACTIVATIONS = {
     "gelu_python": Activation.GELU_EXACT,
     "relu": Activation.RELU,
 }
-"""Hugging Face's names of what we have."""
+"""Our activation by its Hugging Face name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The fields of a `config.json`; a field that is left out has the default of its architecture.
+    """The fields of a `config.json`; a missing field has the default of its architecture.
 
     Attributes:
-      path: of the file, for messages.
-      values: what it holds.
+      path: path of the file, for messages.
+      values: its contents.
     """
 
     path: Path
     values: Mapping[str, Any]
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number of 1 or more; `default` where it is left out or null."""
+        """An integer of 1 or more; `default` where the field is missing or null."""
         value = self.values.get(name)
         value = default if value is None else value
         if type(value) is not int or value < 1:
@@ -44,7 +44,7 @@ class Settings:
         return value
 
     def pair(self, name: str, default: int) -> tuple[int, int]:
-        """Two whole numbers of 1 or more, or one that stands for both."""
+        """Two integers of 1 or more; the file may give one for both."""
         value = self.values.get(name, default)
         numbers: list[Any] = [value, value]
         if isinstance(value, list) and len(value) == 2:
@@ -68,17 +68,17 @@ class Settings:
         return value
 
     def choice(self, name: str, choices: Mapping[str, T], default: str) -> T:
-        """One of the values that we have."""
+        """Our value for one of the names in `choices`."""
         value = self.values.get(name, default)
         if not isinstance(value, str) or value not in choices:
             raise self._refused(name, ", ".join(choices))
         return choices[value]
 
     def require(self, **expected: Any) -> None:
-        """Refuses other values than these; a field that is left out has the expected one.
+        """Refuses values other than these; a missing field counts as the expected value.
 
         Raises:
-          UserError: names the first field that differs, its value and what is allowed.
+          UserError: for the first field that differs, with its value and what is allowed.
         """
         for name, value in expected.items():
             if self.values.get(name, value) != value:

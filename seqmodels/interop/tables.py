@@ -1,4 +1,4 @@
-"""Tables between the tensors of a file and our parameters, read in both directions.
+"""Rules that map the tensors of a file to our parameters, and back.
 
 Imports no jax.
 """
@@ -24,15 +24,15 @@ Split = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One of our parameters and the tensors that it is made of.
+    """One of our parameters and the tensors that it is made from.
 
     Attributes:
-      path: of the parameter, as in `stack/blocks/attention/qkv/kernel`.
+      path: path of the parameter, such as `stack/blocks/attention/qkv/kernel`.
       tensors: name -> shape; `{}` in a name is the number of the layer.
-      join: makes the parameter (of one layer) of the tensors, in their order.
-      split: makes the tensors of the parameter; None where there is no way back.
-      layers: number of layers, stacked along `axis`; None = not stacked.
-      optional: a file may lack all of the tensors; the parameter is then initialised.
+      join: makes the parameter (of one layer) from the tensors, in their order.
+      split: makes the tensors from the parameter; None if there is no way back.
+      layers: number of layers, stacked along `axis`; None if not stacked.
+      optional: a file may lack all of the tensors, in which case the parameter is initialised.
     """
 
     path: str
@@ -44,17 +44,17 @@ class Rule:
     optional: bool = False
 
     def names(self) -> list[list[str]]:
-        """The names of the tensors, a list a layer."""
+        """The names of the tensors, one list per layer."""
         layers = range(1) if self.layers is None else range(self.layers)
         return [[name.replace("{}", str(layer)) for name in self.tensors] for layer in layers]
 
     def expected(self) -> Iterator[tuple[str, Shape]]:
-        """(name, shape) of every tensor, those of all layers."""
+        """(name, shape) of every tensor of every layer."""
         for names in self.names():
             yield from zip(names, self.tensors.values(), strict=True)
 
     def read(self, tensors: Tensors) -> np.ndarray:
-        """Makes the parameter."""
+        """Reads the tensors and returns the parameter."""
         parts = (self.join(*map(tensors.read, names)) for names in self.names())
         if self.layers is None:
             return np.ascontiguousarray(next(parts))
@@ -67,7 +67,7 @@ class Rule:
         return whole
 
     def write(self, parameter: np.ndarray) -> dict[str, np.ndarray]:
-        """Makes the tensors of the parameter."""
+        """Returns the tensors of the parameter."""
         assert self.split is not None, f"{self.path} has no way back"
         parts = parameter[None] if self.layers is None else np.moveaxis(parameter, self.axis, 0)
         return {
@@ -78,12 +78,12 @@ class Rule:
 
 
 def same(path: str, name: str, *shape: int, **more: Any) -> Rule:
-    """The parameter is the tensor."""
+    """A parameter equal to its tensor."""
     return Rule(path, {name: shape}, lambda x: x, lambda x: [x], **more)
 
 
 def transposed(path: str, name: str, *shape: int, **more: Any) -> Rule:
-    """The kernel [in, out] is the weight [out, in]; `shape` is the weight's."""
+    """A kernel [in, out] from a weight [out, in]; `shape` is the weight's."""
     return Rule(path, {name: shape}, lambda x: x.T, lambda x: [x.T], **more)
 
 
@@ -96,7 +96,7 @@ def norm(path: str, name: str, size: int, **more: Any) -> tuple[Rule, Rule]:
 
 
 def dense(path: str, name: str, inputs: int, outputs: int, **more: Any) -> tuple[Rule, Rule]:
-    """Kernel and bias of a linear map of PyTorch."""
+    """Kernel and bias of a PyTorch linear layer."""
     return (
         transposed(f"{path}/kernel", f"{name}.weight", outputs, inputs, **more),
         same(f"{path}/bias", f"{name}.bias", outputs, **more),
@@ -104,23 +104,23 @@ def dense(path: str, name: str, inputs: int, outputs: int, **more: Any) -> tuple
 
 
 def constant(path: str, value: np.ndarray) -> Rule:
-    """The parameter is no tensor's: what the file leaves out counts as `value`."""
+    """A parameter that the file does not have and that equals `value`."""
     return Rule(path, {}, lambda: value, lambda _: [])
 
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """What a file is to us.
+    """How a file becomes one of our models.
 
     Attributes:
-      architecture: its name there.
+      architecture: its name in the file.
       model, task: our configs.
       spec: JSON of the `DataSpec` (`seqmodels.runs.specs`).
-      make_rules: the table of a model, which may be `model` with other settings; of all
+      make_rules: maps a model, which may be `model` with overrides, to the rules of all
         parameters that the file may hold.
-      harmless: patterns of names of tensors that are no parameters.
+      harmless: patterns of names of tensors that do not belong to any parameter.
       notes: lines for the user.
-      labels: names of the classes of a model of images.
+      labels: class names of an image model.
     """
 
     architecture: str
@@ -134,24 +134,24 @@ class Conversion:
 
     @property
     def vocab_size(self) -> int | None:
-        """Number of tokens that the model reads; None where it reads none."""
+        """Size of the vocabulary that the model reads; None if it does not read tokens."""
         return self.spec["inputs"].get("vocab_size")
 
 
 def text_spec(vocab_size: int) -> dict[str, Any]:
-    """JSON of the spec of a model that reads and writes tokens of one vocabulary."""
+    """JSON of the spec of a model that reads and predicts tokens of one vocabulary."""
     size = {"kind": "tokens", "vocab_size": vocab_size}
     return {"inputs": size, "outputs": {**size, "kind": "vocab"}, "source": None}
 
 
 @dataclasses.dataclass(frozen=True)
 class Matched:
-    """What of a conversion a file holds.
+    """The parts of a conversion that a file holds.
 
     Attributes:
-      rules: those that the file fills.
-      fresh: paths of the others.
-      unused: tensors that become no parameter and are not known to be harmless.
+      rules: rules whose tensors are in the file.
+      fresh: paths of the other parameters.
+      unused: tensors that no rule uses and that are not known to be harmless.
     """
 
     rules: tuple[Rule, ...]
@@ -162,10 +162,10 @@ class Matched:
 def match(
     conversion: Conversion, model: ModelConfig, shapes: Mapping[str, Shape], source: str
 ) -> Matched:
-    """Compares the names and shapes of a file with the table of a model; reads nothing.
+    """Compares the names and shapes in a file with the rules of a model; reads no tensors.
 
     Raises:
-      UserError: tensors are missing (up to 5 are named), or have a wrong shape.
+      UserError: tensors are missing (names up to 5 of them), or have the wrong shape.
     """
     filled, fresh, missing, wrong = [], [], [], []
     used: set[str] = set()
@@ -185,7 +185,7 @@ def match(
         ]
     if missing:
         raise UserError(
-            f"{source}: not the tensors of a {conversion.architecture} as its config describes it: "
+            f"{source}: the tensors are not those of the {conversion.architecture} in its config: "
             f"missing {len(missing)}: {name_some(missing, 'tensor')}"
         )
     if wrong:

@@ -1,8 +1,10 @@
-"""State dicts of `torch.nn.RNN`, `LSTM` and `GRU`, alone or in a module with one embedding and one
-linear head; our `recurrent` and, where they read in both directions, `recurrent_encoder`.
+"""Conversion of state dicts of `torch.nn.RNN`, `LSTM` and `GRU` into our `recurrent`.
 
-Gates are in the same order on both sides. torch has two biases a layer where one does: they are
-added up, but for that of the GRU's candidate, which the reset gate keeps apart.
+The layers may be alone or in a module with one embedding and one linear head. Bidirectional layers
+become a `recurrent_encoder`.
+
+Both use the same order of gates. torch has two biases per layer where one would do: they are added,
+except for the GRU's candidate, where the reset gate multiplies only one of them.
 """
 
 from __future__ import annotations
@@ -45,16 +47,16 @@ _HEADS = ("head", "decoder", "linear", "fc", "out", "proj", "classifier", "gener
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """Names in one state dict.
+    """Names and sizes in one state dict.
 
     Attributes:
-      prefix: of the recurrent layers.
-      input_size: of the first of them.
+      prefix: prefix of the recurrent layers.
+      input_size: input width of the first of them.
       has_bias: whether they have biases.
-      directions: "" and, where they read backwards too, "_reverse".
-      embedding, head: names of weights; None where there is none.
-      head_has_bias: whether the head has one.
-      rows: [embedding, head]: number of rows of each, 0 where there is none.
+      directions: "" and, for bidirectional layers, "_reverse".
+      embedding, head: names of their weights; None if absent.
+      head_has_bias: whether the head has a bias.
+      rows: number of rows of [embedding, head]; 0 if absent.
     """
 
     prefix: str
@@ -73,10 +75,11 @@ def is_recurrent(shapes: Mapping[str, Shape]) -> bool:
 
 
 def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
-    """The conversion of a state dict.
+    """Conversion of a state dict.
 
     Raises:
-      UserError: not one stack of recurrent layers, or more around it than an embedding and a head.
+      UserError: there is more than one stack of recurrent layers, or more around it than an
+        embedding and a head.
     """
     prefixes = [name[: -len("weight_ih_l0")] for name in shapes if name.endswith("weight_ih_l0")]
     if len(prefixes) > 1:
@@ -92,7 +95,7 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     if len(first) != 2 or not size or first[0] % size or first[0] // size not in _MODULES:
         raise UserError(
             f"{source}: {prefix}weight_ih_l0 has shape {list(first)} and {prefix}weight_hh_l0 "
-            f"{list(hidden)}: no layer of nn.RNN, nn.LSTM or nn.GRU"
+            f"{list(hidden)}: not a layer of nn.RNN, nn.LSTM or nn.GRU"
         )
     module, cell = _MODULES[first[0] // size]
     directions = ("", "_reverse") if "weight_ih_l0_reverse" in own else ("",)
@@ -111,7 +114,9 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     kind = RecurrentConfig if len(directions) == 1 else RecurrentEncoderConfig
     layers = 1 + max(int(match[3]) for match in matches)
     model = kind(cell=cell, num_layers=layers, model_dim=first[1], hidden_dim=size)
-    notes = ["nn.RNN: tanh, unless --config.model.cell=rnn_relu"] if cell == "rnn" else []
+    notes = []
+    if cell == "rnn":
+        notes.append("nn.RNN: assumed tanh; for relu, set --config.model.cell=rnn_relu")
     return Conversion(
         f"torch.nn.{module}",
         model,
@@ -144,7 +149,7 @@ def _around(
         if part is None or part in found:
             other = f"{found[part]} and " if part else ""
             raise UserError(
-                f"{source}: {other}{name} {list(shape)}: known around recurrent layers are one "
+                f"{source}: {other}{name} {list(shape)}: recurrent layers may come with one "
                 f"embedding [.., {inputs}] and one linear head [.., {outputs}]"
             )
         found[part] = name
@@ -152,7 +157,7 @@ def _around(
 
 
 def _spec(layout: _Layout) -> dict[str, Any]:
-    """A language model where tokens of one vocabulary go in and come out, looking back only."""
+    """Spec of a language model if the layers are causal and share one vocabulary."""
     vocab_size, outputs = layout.rows
     both_ways = len(layout.directions) > 1
     if vocab_size and outputs in (0, vocab_size) and not both_ways:
@@ -165,10 +170,10 @@ def _spec(layout: _Layout) -> dict[str, Any]:
 
 
 def rules(model: CellConfig, layout: _Layout) -> tuple[Rule, ...]:
-    """Names there, and names here."""
+    """Rules from tensors of the file to parameters of the model."""
     size, dim, table = model.hidden_dim, layout.input_size, list[Rule]()
     if layout.embedding is None:
-        # Values go into the layers as they are.
+        # Values enter the layers unchanged.
         table.append(constant("embedding/Dense_0/kernel", np.eye(dim, dtype=np.float32)))
         table.append(constant("embedding/Dense_0/bias", np.zeros(dim, np.float32)))
     else:
@@ -216,7 +221,7 @@ def _layer_rules(
 
 
 def needs(model: RecurrentConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """Field -> its value and what torch.nn.LSTM has."""
+    """Field of the model -> its value and the values that torch.nn.LSTM can express."""
     return {
         "cell": (model.cell, ("lstm",)),
         "block": (model.block, (RecurrentBlock.PLAIN,)),
@@ -227,7 +232,7 @@ def needs(model: RecurrentConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
 
 
 def export_rules(model: RecurrentConfig, spec: dict[str, Any]) -> tuple[Rule, ...]:
-    """The table of an exported model: embedding, lstm and head."""
+    """Rules of an exported model: embedding, lstm and head."""
     rows = (spec["inputs"]["vocab_size"], spec["outputs"]["vocab_size"])
     names = ("embedding.weight", "head.weight")
     return rules(model, _Layout("lstm.", model.model_dim, True, ("",), *names, True, rows))

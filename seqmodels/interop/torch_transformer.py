@@ -1,8 +1,9 @@
-"""State dicts of `torch.nn.Transformer`, alone or with embeddings and a generator around; our
-`transformer`.
+"""Conversion of state dicts of `torch.nn.Transformer` into our `transformer`.
 
-The number of heads, the activation, the place of the norms and the positions are not in a state
-dict: they are the defaults of torch unless the config says otherwise.
+The module may be alone, or come with embeddings and a generator.
+
+A state dict does not hold the number of heads, the activation, the placement of the norms and the
+positions: torch's defaults are assumed unless the config says otherwise.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ def is_transformer(shapes: Mapping[str, Shape]) -> bool:
 
 
 def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
-    """The conversion of a state dict.
+    """Conversion of a state dict.
 
     Raises:
-      UserError: more around the layers than two embeddings and a generator, or no decoder.
+      UserError: there is more around the layers than two embeddings and a generator, or there is no
+        decoder.
     """
     first = next(name for name in shapes if name.endswith(_FIRST))
     prefix = first.removesuffix(_FIRST)
@@ -50,7 +52,7 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
         for part in ("encoder", "decoder")
     }
     if not number["decoder"]:
-        raise UserError(f"{source}: an encoder without a decoder is no nn.Transformer")
+        raise UserError(f"{source}: an encoder without a decoder is not an nn.Transformer")
     width = shapes[first][-1]
     wide = shapes.get(f"{prefix}encoder.layers.0.linear1.weight", (0,))[0]
     heads = next(n for n in range(8, 0, -1) if width % n == 0)
@@ -85,7 +87,7 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
 
 
 def _around(shapes: Mapping[str, Shape], prefix: str, width: int, source: str) -> dict[str, str]:
-    """Names of the weights of the embeddings and of the generator, as far as they are there."""
+    """Names of the weights of the embeddings and of the generator that the file has."""
     outside = {
         name: shape
         for name, shape in shapes.items()
@@ -105,12 +107,12 @@ def _around(shapes: Mapping[str, Shape], prefix: str, width: int, source: str) -
             part = "generator"
         if part in found:
             raise UserError(
-                f"{source}: {found[part]} and {name}: known around an nn.Transformer are one "
+                f"{source}: {found[part]} and {name}: an nn.Transformer may come with one "
                 "embedding of the source (src), one of the target (tgt) and a linear generator"
             )
         found[part] = name
     if ("source" in found) != ("target" in found):
-        raise UserError(f"{source}: only one of the embeddings of source and target: {found}")
+        raise UserError(f"{source}: has only one of the source and target embeddings: {found}")
     return found
 
 
@@ -132,14 +134,14 @@ def _spec(around: dict[str, str], shapes: Mapping[str, Shape], width: int) -> di
 def rules(
     model: TransformerConfig, spec: dict[str, Any], prefix: str, around: dict[str, str]
 ) -> tuple[Rule, ...]:
-    """Names there, and names here."""
+    """Rules from tensors of the file to parameters of the model."""
     d, table = model.model_dim, list[Rule]()
     for part, path in (("target", "embedding"), ("source", "source_embedding")):
         if part in around:
             size = spec["inputs" if part == "target" else "source"]["vocab_size"]
             table.append(same(f"{path}/table", around[part], size, d))
         else:
-            # Values go into the layers as they are.
+            # Values enter the layers unchanged.
             table.append(constant(f"{path}/Dense_0/kernel", np.eye(d, dtype=np.float32)))
             table.append(constant(f"{path}/Dense_0/bias", np.zeros(d, np.float32)))
     table += _stack(model, "encoder", f"{prefix}encoder", model.num_encoder_layers)
@@ -178,7 +180,7 @@ def _stack(model: TransformerConfig, part: str, name: str, number: int) -> list[
 
 
 def _cross(model: TransformerConfig, there: str) -> list[Rule]:
-    """Queries stay in their layer; keys and values of all layers are one product here."""
+    """Cross-attention: a query kernel per layer, one kernel for keys and values of all layers."""
     d, h = model.model_dim, model.num_heads
     k = d // h
     layers: dict[str, Any] = {"layers": model.num_decoder_layers}

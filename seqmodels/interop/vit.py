@@ -1,4 +1,4 @@
-"""ViT of Hugging Face (`ViTForImageClassification`, `ViTModel`) and our `vit`."""
+"""Conversion of Hugging Face's ViT (`ViTForImageClassification`, `ViTModel`) into our `vit`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from seqmodels.interop.attention import separate_bias, separate_kernel
 from seqmodels.interop.settings import ACTIVATIONS, Settings
 from seqmodels.interop.tables import Conversion, Rule, Shape, dense, norm, same
 
-# Tanh of the class token, a part of `ViTModel` that no classifier uses.
+# The pooler of `ViTModel`, a tanh layer over the class token that no classifier uses.
 _HARMLESS = (r"(vit\.)?pooler\.dense\.(weight|bias)", r"(vit\.)?embeddings\.mask_token")
 
 
 def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) -> Conversion:
-    """The conversion of a folder.
+    """Conversion of a folder.
 
     Raises:
-      UserError: a field asks for what `vit` does not compute.
+      UserError: a field asks for something that `vit` does not compute.
     """
     settings.require(qkv_bias=True)
     exact = {theirs: x for theirs, x in ACTIVATIONS.items() if x is Activation.GELU_EXACT}
@@ -55,7 +55,7 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
     return Conversion(architecture, model, task, spec, table, _HARMLESS, labels=names)
 
 
-# Names of a layer's parts: those of files, and those that transformers 5 gives them in memory.
+# Names of the parts of a layer: in files, and in memory since transformers 5.
 _PARTS: dict[str, dict[str, Any]] = {
     "encoder.layer.{}": {
         "qkv": (
@@ -77,7 +77,7 @@ _PARTS: dict[str, dict[str, Any]] = {
 
 
 def rules(model: ViTConfig, spec: dict[str, Any], prefix: str, layer: str) -> tuple[Rule, ...]:
-    """Names there, and names here; `layer` is a key of the table above."""
+    """Rules from tensors of the file to parameters of the model; `layer` is a key of `_PARTS`."""
     d, f, h, p = model.model_dim, model.mlp_dim, model.num_heads, model.patch_size
     image, classes = spec["inputs"], spec["outputs"]["num_classes"]
     length = 1 + image["height"] // p * (image["width"] // p)
@@ -94,7 +94,7 @@ def rules(model: ViTConfig, spec: dict[str, Any], prefix: str, layer: str) -> tu
             *("position_table/table", {f"{embeddings}.position_embeddings": (1, length, d)}),
             lambda x: x[0],
         ),
-        # A convolution there: [D, C, p, p] becomes the map of a patch, [p p C, D].
+        # The convolution [D, C, p, p] becomes a linear map of a patch, [p p C, D].
         Rule(
             *("patches/project/kernel", {f"{projection}.weight": (d, image["channels"], p, p)}),
             lambda x: np.transpose(x, (2, 3, 1, 0)).reshape(-1, d),

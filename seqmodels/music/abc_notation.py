@@ -1,9 +1,9 @@
-"""ABC notation (abcnotation.com, standard 2.1): tunes of one voice, as folk music has them.
+"""ABC notation (abcnotation.com, standard 2.1) of tunes with one voice, as in folk music.
 
-Read are the header (X T M L K Q), notes with accidentals, octaves and lengths, key signatures in
-all modes, accidentals that last a bar, broken rhythm, tuplets, ties, chords, rests, repeats,
-endings, changes of key, metre, length and tempo. Grace notes take no time. Decorations, slurs,
-words and chord names are passed over. Several voices are not read.
+The reader understands the header (X T M L K Q), notes with accidentals, octaves and lengths, key
+signatures in all modes, accidentals that last for a bar, broken rhythm, tuplets, ties, chords,
+rests, repeats, endings, and changes of key, metre, length and tempo. Grace notes take no time.
+Decorations, slurs, words and chord names are ignored. Several voices are not supported.
 
 All times are exact fractions of a whole note.
 """
@@ -16,20 +16,20 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
-"""Where a tune begins."""
-_LONGEST_NAME = 60  # without line feeds a whole file is the number of its first tune
+"""Pattern of the first line of a tune."""
+_LONGEST_NAME = 60  # in a file without line feeds everything would be the first tune's number
 _FIELD = re.compile(r"([A-Za-z]):(.*)")
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What is wrong with a tune.
+    """A problem in a tune.
 
     Attributes:
-      kind: header, syntax, repeat (signs of repeats, or too many), bar (length) or empty.
-      line: of the file, from 1.
-      tune: its number and title.
-      text: what.
+      kind: header, syntax, repeat (wrong signs, or too many repeats), bar (length) or empty.
+      line: line of the file, from 1.
+      tune: number and title of the tune.
+      text: description.
     """
 
     kind: str
@@ -43,13 +43,13 @@ class Problem:
 
 @dataclasses.dataclass
 class Note:
-    """What sounds from one moment on.
+    """A note, chord or rest.
 
     Attributes:
-      start: from the beginning of the bar.
-      length: how long.
-      pitches: MIDI numbers, 60 is middle C; none of a rest.
-      tied: into the next note of that pitch.
+      start: time from the beginning of the bar.
+      length: duration.
+      pitches: MIDI numbers (60 is middle C); empty for a rest.
+      tied: whether it is tied to the next note of the same pitch.
     """
 
     start: Fraction
@@ -60,17 +60,17 @@ class Note:
 
 @dataclasses.dataclass
 class Bar:
-    """What stands between two bar lines.
+    """The music between two bar lines.
 
     Attributes:
-      line: of the file.
-      metre: the length that it is to have; None = free.
-      tempo: whole notes a minute; None = not told.
-      notes: in order.
-      length: of all of them.
-      left, right: the signs around it, '' at the ends of a tune.
-      endings: of a repeat, that it is played in; none = all.
-      opens: an ending begins here.
+      line: line of the file.
+      metre: required length; None if free.
+      tempo: whole notes per minute; None if not given.
+      notes: notes in order.
+      length: total length of the notes.
+      left, right: bar lines on either side; '' at the ends of a tune.
+      endings: endings of a repeat in which it is played; empty for all.
+      opens: whether an ending begins here.
     """
 
     line: int
@@ -86,15 +86,15 @@ class Bar:
 
 @dataclasses.dataclass
 class Tune:
-    """One tune.
+    """A tune.
 
     Attributes:
-      text: as it stands in the file.
-      line: of the file, where it begins.
-      number, title: X: and the first T:.
-      key: letter -> semitones, of the header.
-      bars: in the order of the text.
-      problems: all that is wrong; none = it parses and its bars are full.
+      text: its text in the file.
+      line: line of the file at which it begins.
+      number, title: contents of X: and of the first T:.
+      key: letter -> semitones, from the header.
+      bars: bars in the order of the text.
+      problems: all problems; empty if the tune parses and its bars are full.
     """
 
     text: str
@@ -107,18 +107,18 @@ class Tune:
 
     @property
     def name(self) -> str:
-        """The number and the title, for a person."""
+        """Number and title, for messages."""
         title = f" {self.title[:_LONGEST_NAME]!r}" if self.title else ""
         return f"tune {self.number[:_LONGEST_NAME] or '?'}{title}"
 
     @property
     def parses(self) -> bool:
-        """Whether nothing is wrong but, at most, the lengths of bars."""
+        """Whether the only problems, if any, are lengths of bars."""
         return all(problem.kind == "bar" for problem in self.problems)
 
     @property
     def is_full(self) -> bool:
-        """Whether it parses and every bar has the length that its metre asks for."""
+        """Whether it parses and every bar has the length that its metre requires."""
         return not self.problems
 
     def complain(self, kind: str, line: int, text: str) -> None:
@@ -130,8 +130,8 @@ def cut_tunes(text: str) -> list[tuple[int, str]]:
     """Cuts a file before each line that begins with 'X:'.
 
     Returns:
-      Line, from 1, and text of each tune; what stands before the first one is left out. A tune
-      ends with the blank lines behind it.
+      Line (from 1) and text of each tune; text before the first tune is left out. A tune includes
+      the blank lines that follow it.
     """
     parts = TUNE.split(text)
     lines = 1 + parts[0].count("\n")
@@ -143,9 +143,9 @@ def cut_tunes(text: str) -> list[tuple[int, str]]:
 
 
 def body_of(text: str) -> str:
-    """Returns the notes of a tune: no fields, no comments, no white space, no '!' at line ends.
+    """Returns the notes of a tune without fields, comments, white space and '!' at line ends.
 
-    So tunes that differ in title, number or layout alone have one body.
+    Tunes that differ only in title, number or layout have the same body.
     """
     kept = []
     for line in text.split("\n"):
@@ -156,7 +156,7 @@ def body_of(text: str) -> str:
 
 
 def split_fields(text: str, first_line: int) -> Iterator[tuple[int, str, str]]:
-    """Yields (line, field, content) of each line of a tune; the field of music is ''."""
+    """Yields (line, field, content) for each line of a tune; music has the field ''."""
     for number, line in enumerate(text.split("\n"), first_line):
         content = line.partition("%")[0].rstrip()
         match = _FIELD.match(content)
@@ -167,10 +167,10 @@ def split_fields(text: str, first_line: int) -> Iterator[tuple[int, str, str]]:
 
 
 def check_bars(tune: Tune) -> Iterator[tuple[int, str]]:
-    """Yields (line, what is wrong) of the bars that their metre does not fill.
+    """Yields (line, description) for each bar whose length differs from its metre.
 
-    A bar may be short where music begins or ends: a pick-up, and the bar that it completes. So one
-    of its neighbours must be an end of the tune, a double bar line, a repeat sign or an ending.
+    A bar may be short where music begins or ends: a pick-up, and the bar that completes it. So next
+    to it must be an end of the tune, a double bar line, a repeat sign or an ending.
     """
     for number, bar in enumerate(tune.bars, 1):
         if bar.metre is None or bar.length == bar.metre:
@@ -182,7 +182,7 @@ def check_bars(tune: Tune) -> Iterator[tuple[int, str]]:
 
 
 def check_repeats(tune: Tune) -> Iterator[tuple[int, str]]:
-    """Yields (line, what is wrong) of endings: a later one stands behind a repeat sign."""
+    """Yields (line, description) for each later ending that does not follow a repeat sign."""
     for before, bar in zip([None, *tune.bars], tune.bars, strict=False):
         if bar.opens and 1 not in bar.endings and (before is None or before.right[:1] != ":"):
             numbers = ",".join(map(str, sorted(bar.endings)))

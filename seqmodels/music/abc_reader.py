@@ -1,4 +1,4 @@
-"""Reads tunes of ABC notation; see `abc_notation` for what is understood."""
+"""Reader of tunes in ABC notation; see `abc_notation` for the supported part."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seqmodels.music.abc_notation import (
 )
 from seqmodels.music.abc_repeats import MOST_MINUTES, unfold
 
-_LENGTH = r"\d*(?:/+\d*)?"  # one way to match: in chords it is repeated
+_LENGTH = r"\d*(?:/+\d*)?"  # unambiguous, because chords repeat it
 _PITCH = r"(?:\^{1,2}|_{1,2}|=)?[A-Ga-g][,']*"
 _TOKEN = re.compile(
     rf"""
@@ -42,13 +42,13 @@ _OPENING = re.compile(r"\[?(\d[\d,-]*)")
 _NEEDED = {"X": "number", "T": "title", "M": "metre", "K": "key"}
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MIDDLE_C = 60
-_LONGEST = Fraction(64)  # whole notes: what is longer is a slip of the pen
-_MOST_BARS = 100  # of one rest
+_LONGEST = Fraction(64)  # in whole notes; anything longer must be a typing error
+_MOST_BARS = 100  # length of one rest
 _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
 def read_tunes(text: str) -> list[Tune]:
-    """Reads every tune of a file; what is wrong is told in `Tune.problems`."""
+    """Reads every tune of a file; problems are listed in `Tune.problems`."""
     return [read_tune(part, line) for line, part in cut_tunes(text)]
 
 
@@ -56,14 +56,14 @@ def read_tune(text: str, line: int = 1) -> Tune:
     """Reads one tune.
 
     Args:
-      text: of the tune; what does not begin with 'X:' lacks its number.
-      line: of the file, in which it begins.
+      text: text of the tune; unless it begins with 'X:' its number is missing.
+      line: line of the file at which it begins.
     """
     return _Reader(Tune(text, line)).read()
 
 
 class _Reader:
-    """Reads one tune; its state is what holds from here on."""
+    """Reader of one tune; its attributes hold the key, metre, etc. at the current position."""
 
     def __init__(self, tune: Tune) -> None:
         self._tune, self._line = tune, tune.line
@@ -77,11 +77,11 @@ class _Reader:
         self._bar = Bar(tune.line, None, None)
         self._sign, self._endings, self._opens = "", frozenset[int](), False
         self._tuplet, self._tuplet_left = Fraction(1), 0
-        self._factor = Fraction(1)  # of the next note, behind '>' or '<'
+        self._factor = Fraction(1)  # length factor of the note after '>' or '<'
         self._minutes = Fraction(0)
 
     def read(self) -> Tune:
-        """Reads all lines, then checks the whole."""
+        """Reads all lines, then checks the tune."""
         fields: dict[str, str] = {}
         for line, field, content in split_fields(self._tune.text, self._tune.line):
             self._line = line
@@ -123,7 +123,7 @@ class _Reader:
                 case "X":
                     tune.number = content
                     if not content.isdecimal():
-                        raise ValueError(f"no number: {content[:20]!r}")
+                        raise ValueError(f"not a number: {content[:20]!r}")
                 case "T":
                     tune.title = tune.title or content
                 case "M":
@@ -142,7 +142,7 @@ class _Reader:
                     tune.key = tune.key or self._key
                 case "V":
                     if tune.bars or self._bar.notes:
-                        raise ValueError("several voices (V:) are not read")
+                        raise ValueError("several voices (V:) are not supported")
         except ValueError as error:
             self._complain("header", f"{field}: {error}")
 
@@ -157,7 +157,7 @@ class _Reader:
                 end = at + 1
                 while end < len(text) and _TOKEN.match(text, end) is None:
                     end += 1
-                self._complain("syntax", f"{text[at:end]!r} is no ABC")
+                self._complain("syntax", f"{text[at:end]!r} is not ABC")
                 at = end
                 continue
             at = match.end()
@@ -168,7 +168,7 @@ class _Reader:
 
     def _read_token(self, match: re.Match[str]) -> None:
         groups = match.groupdict()
-        # The first of them is the outermost.
+        # The first group is the outermost.
         match next(name for name, text in groups.items() if text is not None):
             case "field":
                 name, _, content = groups["field"][1:-1].partition(":")
@@ -203,7 +203,7 @@ class _Reader:
         if self._tuplet_left:
             length, self._tuplet_left = length * self._tuplet, self._tuplet_left - 1
         if not 0 < length <= _LONGEST:
-            raise ValueError(f"a length of {length} whole notes")
+            raise ValueError(f"too long: {length} whole notes")
         minutes = self._minutes + length / (self._tempo or abc_keys.DEFAULT_TEMPO)
         if minutes > MOST_MINUTES:
             raise ValueError(f"the tune would last longer than {MOST_MINUTES} minutes")
@@ -224,19 +224,19 @@ class _Reader:
             self._in_bar[place] = altered
         pitch = natural + self._altered(place)
         if not 0 <= pitch <= 127:
-            raise ValueError("outside of what MIDI has")
+            raise ValueError("outside the range of MIDI")
         return pitch
 
     def _altered(self, place: str) -> int:
-        """The semitones by which a note is altered: by an accidental, a tie or the key."""
+        """Semitones by which an accidental, a tie or the key alters a note."""
         by_key = self._key.get(place[0].upper(), 0)
         return self._in_bar.get(place, self._tied.get(place, by_key))
 
     def _wait(self, text: str) -> None:
-        """Z3: three bars of silence."""
+        """Reads 'Z3', three bars of rest."""
         bars, whole = _length(text), self._metre or Fraction(1)
         if bars.denominator != 1:
-            raise ValueError("no number of bars")
+            raise ValueError("not a number of bars")
         if bars > _MOST_BARS:
             raise ValueError(f"a rest of more than {_MOST_BARS} bars")
         for number in range(int(bars)):
@@ -251,7 +251,7 @@ class _Reader:
         self._tuplet, self._tuplet_left = Fraction(time, notes), count or notes
 
     def _break(self, signs: str) -> None:
-        """'a>b': a takes half of b's length, 'a<b' the other way round; '>>' three quarters."""
+        """Reads the '>' of 'a>b': a takes half of b's length, '<' the reverse, '>>' 3/4 of it."""
         if not self._bar.notes:
             raise ValueError("no note before it")
         rest = Fraction(1, 2 ** len(signs))
@@ -268,13 +268,13 @@ class _Reader:
         for part in text.strip(",-").split(","):
             first, _, last = part.partition("-")
             if len(part) > 5:
-                raise ValueError("no numbers of endings")
+                raise ValueError("not numbers of endings")
             if first:
                 numbers |= set(range(int(first), int(last or first) + 1))
         self._endings, self._opens = frozenset(numbers), True
 
     def _close(self, sign: str) -> None:
-        """Ends a bar at a bar line; bar lines with nothing between them are one."""
+        """Ends a bar at a bar line; bar lines without anything between them count as one."""
         bar = self._bar
         if not bar.notes:
             self._sign = (self._sign + sign).replace("||", "|") if self._sign != sign else sign
@@ -288,7 +288,7 @@ class _Reader:
         self._tune.bars.append(bar)
         self._opens, self._in_bar, self._sign = False, {}, sign
         if self._tuplet_left or self._factor != 1:
-            self._complain("syntax", "a tuplet or a '>' runs over the bar line")
+            self._complain("syntax", "a tuplet or a '>' crosses the bar line")
             self._tuplet_left, self._factor = 0, Fraction(1)
         if sign != "|":
             self._endings = frozenset()
@@ -297,7 +297,7 @@ class _Reader:
 
 @functools.cache
 def _parts(name: str) -> tuple[str, int, int | None]:
-    """Of a note: letter and octave as written, the pitch without alterations, its accidental."""
+    """Letter and octave of a note as written, its unaltered pitch, and its accidental."""
     match = _NOTE.fullmatch(name)
     assert match is not None
     signs, letter, marks = match.groups()
@@ -308,7 +308,7 @@ def _parts(name: str) -> tuple[str, int, int | None]:
 
 @functools.cache
 def _length(text: str) -> Fraction:
-    """The factor that '3/2', '/', '//' or '' stands for.
+    """The factor that '3/2', '/', '//' or '' denotes.
 
     Raises:
       ValueError: it is 0 or divides by 0.
@@ -317,9 +317,9 @@ def _length(text: str) -> Fraction:
     assert match is not None
     number, slashes, divisor = match.groups()
     if len(number) > 4 or len(divisor) > 4 or len(slashes) > 8:
-        raise ValueError("no length of a note")
+        raise ValueError("not a length of a note")
     value = int(number) if number else 1
     parts = int(divisor) if divisor else 2 ** len(slashes)
     if not value or not parts:
-        raise ValueError("no length of a note")
+        raise ValueError("not a length of a note")
     return Fraction(value, parts)

@@ -1,4 +1,4 @@
-"""The bars of a tune in the order in which they are played: repeats and endings unfolded."""
+"""Unfolding of repeats and endings: the bars of a tune in the order in which they are played."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from seqmodels.music.abc_keys import DEFAULT_TEMPO
 from seqmodels.music.abc_notation import Bar
 
 MOST_MINUTES = 60
-"""Of a tune as it is played: an hour of sound is 160 MB."""
+"""Longest tune as played; an hour of sound takes 160 MB."""
 MOST_BARS = 10_000
-"""Of a tune as it is played, however short they are."""
+"""Most bars of a tune as played, however short they are."""
 
 
 def unfold(bars: list[Bar]) -> list[Bar]:
     """Returns the bars in the order in which they are played.
 
-    A repeat goes back to the repeat sign, the double bar line or the end of a repeat before it,
-    else to the beginning. Endings are played in the rounds that they are numbered for.
+    A repeat goes back to the last repeat sign, double bar line or end of a repeat before it,
+    otherwise to the beginning. An ending is played in the rounds with its numbers.
 
     Raises:
-      ValueError: that is more than MOST_BARS or MOST_MINUTES.
+      ValueError: the result exceeds MOST_BARS or MOST_MINUTES.
     """
     played: list[Bar] = []
     start, turn, at = 0, 1, 0
@@ -47,7 +47,7 @@ def unfold(bars: list[Bar]) -> list[Bar]:
 
 
 def _begins_section(bars: list[Bar], at: int) -> bool:
-    """Whether a repeat that comes would go back to a bar, and no further."""
+    """Whether a later repeat would go back to this bar, and no further."""
     bar, before = bars[at], bars[at - 1]
     if bar.opens:
         return False
@@ -57,7 +57,7 @@ def _begins_section(bars: list[Bar], at: int) -> bool:
 
 
 def _rounds(bars: list[Bar], start: int, end: int) -> int:
-    """How often a section is played: as many times as it has endings, else twice."""
+    """Number of times a section is played: once per ending, or twice without endings."""
     numbers = {number for bar in bars[start:end] for number in bar.endings}
     for bar in bars[end:]:
         if not bar.endings:

@@ -1,25 +1,25 @@
-"""How much of a text stands in another, word for word: whether a sample is a copy."""
+"""Verbatim overlap between texts, which shows whether a sample is a copy."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 LONG = 40
-"""Characters from which a common part counts as copied: some three bars of a reel."""
+"""Shortest common part, in characters, that counts as copied: about three bars of a reel."""
 
 
 def copied(sample: str, sources: Sequence[str], long: int = LONG) -> dict[str, int | float]:
-    """Compares a text with others.
+    """Compares a sample with other texts.
 
     Returns:
-      longest: characters of the longest part of the sample that stands in one of the sources.
-      whole: 1 where that is all of it.
-      share: of the sample's characters, those in such parts of `long` characters or more.
+      A dict: longest, the length in characters of the longest part that the sample shares with a
+      source; whole, 1 if that is the whole sample; share, the share of the sample's characters
+      that are in common parts of at least `long` characters.
     """
     joined = "\0".join(sources)
     longest, covered, end, until = 0, 0, 0, 0
     for start in range(len(sample)):
-        # What begins one character later goes on at least as far.
+        # A match that begins one character later ends no earlier.
         end = max(end, start)
         while end < len(sample) and sample[start : end + 1] in joined:
             end += 1

@@ -1,4 +1,4 @@
-"""What tunes are worth: whether they parse, fill their bars, and are not copies."""
+"""Quality of tunes: whether they parse, fill their bars, and are not copies."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from seqmodels.music.sound import render
 
 
 def read_samples(path: Path) -> tuple[list[Tune], int]:
-    """Reads the tunes of an ABC file, or of what `generate` wrote (.json).
+    """Reads the tunes of an ABC file or of the JSON that `generate` writes.
 
     Returns:
-      The tunes, and how many were left out because a text of `generate` ends within them.
+      The tunes, and how many were left out because a generated text ends inside them.
 
     Raises:
-      UserError: it cannot be read, or holds no tune.
+      UserError: the file cannot be read, or holds no tune.
     """
     text = read_file(path)
     if path.suffix != ".json":
@@ -35,41 +35,43 @@ def read_samples(path: Path) -> tuple[list[Tune], int]:
             if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
                 raise TypeError
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise UserError(f"{path}: not what `generate` writes: no list `texts`") from None
+            raise UserError(f"{path}: not an output of `generate`: no list `texts`") from None
         whole = [text[: _end_of_last(text)] for text in texts]
         unfinished = sum(one != text for one, text in zip(whole, texts, strict=True))
         tunes = [tune for one in whole for tune in read_tunes(one)]
     if not tunes:
-        what = ", but for some that their text cuts off" if unfinished else ""
-        raise UserError(f"{path}: has no tune{what}: no line begins with X:")
+        problem = (
+            "complete tune; some are cut off" if unfinished else "tune: no line begins with X:"
+        )
+        raise UserError(f"{path}: has no {problem}")
     return tunes, unfinished
 
 
 def _end_of_last(text: str) -> int:
-    """Where the last tune of a text begins, unless a blank line ends it: then the end."""
+    """Start of the last tune of a text if the text cuts it off, otherwise the end of the text."""
     last = text.rfind("\nX:") + 1
     return len(text) if "\n\n" in text[last:].lstrip("\n") else last
 
 
 def first_tune(text: str) -> Tune:
-    """Reads the first tune of a sampled text, which must end within it."""
+    """Reads the first tune of a sampled text, which must be complete."""
     parts = cut_tunes(text)
     tune = read_tune(parts[0][1] if parts else text)
     ends = len(parts) > 1 or "\n\n" in text
     if not ends:
-        tune.complain("unfinished", tune.line + text.count("\n"), "does not end in its text")
+        tune.complain("unfinished", tune.line + text.count("\n"), "is cut off")
     return tune
 
 
 def judge(tunes: Sequence[Tune], training: Sequence[str] = ()) -> dict[str, Any]:
-    """Shares of the tunes that parse, that are full too, and that are copies.
+    """Computes the shares of tunes that parse, that also have full bars, and that are copies.
 
     Args:
-      tunes: sampled.
-      training: tunes that the model was trained on; none = no comparison.
+      tunes: sampled tunes.
+      training: tunes that the model was trained on; empty for no comparison.
 
     Returns:
-      num_tunes, parsed, full (shares), problems (how many tunes have one of a kind) and, with
+      A dict with num_tunes, parsed, full (shares), problems (number of tunes by kind) and, with
       training, copied_whole (share), copied_share (mean) and longest_copy (characters; mean, max).
     """
     kinds = Counter(kind for tune in tunes for kind in {p.kind for p in tune.problems})
@@ -93,10 +95,10 @@ def judge(tunes: Sequence[Tune], training: Sequence[str] = ()) -> dict[str, Any]
 
 
 def render_tunes(tunes: Sequence[Tune], folder: Path, most: int) -> list[dict[str, Any]]:
-    """Writes ABC, MIDI, WAV and a picture of the first `most` tunes that parse.
+    """Writes ABC, MIDI, WAV and a picture for each of the first `most` tunes that parse.
 
     Returns:
-      Of each its number in `tunes` from 1, its name, seconds, crotchets and files.
+      For each its number in `tunes` (from 1), name, seconds, crotchets and files.
     """
     chosen = [(number, tune) for number, tune in enumerate(tunes, 1) if tune.parses][:most]
     rows = []

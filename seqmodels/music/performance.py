@@ -1,4 +1,4 @@
-"""From a tune as it is written to what sounds when: repeats unfolded, ties joined, in tempo."""
+"""Performance of a written tune: repeats unfolded, ties joined, times in seconds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SECONDS = 60
 
 @dataclasses.dataclass(frozen=True)
 class Sound:
-    """One pitch, from its beginning to its end.
+    """One sounding pitch.
 
     Attributes:
-      start, end: in whole notes from the beginning of the tune.
-      onset, release: in seconds.
+      start, end: times in whole notes from the beginning of the tune.
+      onset, release: the same times in seconds.
       pitch: MIDI number.
     """
 
@@ -31,13 +31,13 @@ class Sound:
 
 @dataclasses.dataclass(frozen=True)
 class Performance:
-    """A tune as it is played.
+    """A tune as played.
 
     Attributes:
-      sounds: in the order of their beginnings.
-      length: whole notes in all, rests included.
-      seconds: as long as that takes.
-      tempos: (whole notes from the beginning, whole notes a minute), wherever it changes.
+      sounds: sounds in order of their start.
+      length: total length in whole notes, rests included.
+      seconds: total length in seconds.
+      tempos: (whole notes from the beginning, whole notes per minute) at each change.
     """
 
     sounds: list[Sound]
@@ -47,15 +47,15 @@ class Performance:
 
 
 def perform(tune: Tune) -> Performance:
-    """Plays a tune; one without notes is silent and takes no time.
+    """Plays a tune; a tune without notes has length 0.
 
     Raises:
-      ValueError: it would last too long; such a tune does not parse.
+      ValueError: the tune would last too long; such a tune does not parse.
     """
     at, seconds = Fraction(0), 0.0
     tempo, tempos = DEFAULT_TEMPO, [(Fraction(0), DEFAULT_TEMPO)]
     sounds: list[Sound] = []
-    open_: dict[int, int] = {}  # pitch -> the sound that is tied on
+    open_: dict[int, int] = {}  # pitch -> the sound that is tied to the next
     for bar in unfold(tune.bars):
         if bar.tempo is not None and bar.tempo != tempo:
             tempo = bar.tempo

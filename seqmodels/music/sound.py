@@ -1,4 +1,4 @@
-"""A tune as a MIDI file, as sound, and as a picture."""
+"""Rendering of tunes as MIDI files, sound and pictures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seqmodels.config.errors import UserError
 from seqmodels.music.performance import Performance
 
 RATE = 22_050
-"""Samples a second."""
-_TICKS = 480  # of a crotchet; triplets down to semiquavers are whole numbers of them
+"""Samples per second."""
+_TICKS = 480  # per crotchet; a whole number for triplets down to semiquavers
 _VELOCITY = 80
 _PARTIALS = (1.0, 0.5, 0.3, 0.15, 0.1, 0.05)
 """Amplitudes of the harmonics."""
-_ATTACK, _RELEASE, _DECAY = 0.01, 0.03, 0.7  # seconds; the last halves what sounds on
+_ATTACK, _RELEASE, _DECAY = 0.01, 0.03, 0.7  # in seconds; _DECAY is a half-life
 _LOUDNESS = 0.8
 
 
@@ -55,8 +55,8 @@ def write_midi(performance: Performance, path: Path) -> None:
 def synthesise(performance: Performance) -> np.ndarray:
     """Returns float32 [samples] within -1..1, as long as the tune.
 
-    A note is a sum of harmonics below half the rate, with a short attack, an exponential decay and
-    a short release within its length.
+    A note is a sum of harmonics below half the sampling rate, with a short attack, an exponential
+    decay and a short release within its length.
     """
     total = round(performance.seconds * RATE)
     mix = np.zeros(total, np.float64)
@@ -79,7 +79,7 @@ def _tone(pitch: int, samples: int) -> np.ndarray:
 
 
 def write_wav(performance: Performance, path: Path) -> None:
-    """Writes 16-bit mono of RATE samples a second."""
+    """Writes a 16-bit mono WAV file at RATE samples per second."""
     samples = np.round(synthesise(performance) * 32767).astype("<i2")
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -89,7 +89,7 @@ def write_wav(performance: Performance, path: Path) -> None:
 
 
 def make_piano_roll(performance: Performance, title: str) -> Any:
-    """A figure of the pitches over time."""
+    """Draws the pitches over time."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -112,7 +112,7 @@ def render(performance: Performance, title: str, folder: Path, name: str) -> dic
     """Writes NAME.mid, NAME.wav and NAME.png into a folder; returns their names.
 
     Raises:
-      UserError: they cannot be written.
+      UserError: a file cannot be written.
     """
     draw = lambda path: make_piano_roll(performance, title).savefig(path, dpi=100)
     writers: dict[str, Callable[[Path], None]] = {

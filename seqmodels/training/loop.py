@@ -204,7 +204,7 @@ class Run:
                 with self._profile.step(self._step + 1):
                     goes_on = self.advance(stop)
         self._checkpoints.wait()
-        stop.settle()
+        stop.finish()
         if stop.exit_status:
             self._progress.say(
                 f"stopped at step {self._step}, which is saved; the same command resumes"

@@ -1,4 +1,4 @@
-"""Reads what XLA compiled for one device of a mesh."""
+"""Reader of the program that XLA compiled for one device of a mesh."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def computations(text: str) -> dict[str, dict[str, tuple[str, str, str]]]:
 
 
 def messages_in_loops(text: str) -> list[str]:
-    """What devices say to each other at each turn of a loop: operation and shape."""
+    """Operation and shape of each collective inside a loop."""
     parts = computations(text)
     every = [instruction for part in parts.values() for instruction in part.values()]
     todo = [name for op, _, line in every if op == "while" for name in _CALLED.findall(line)]
@@ -52,7 +52,7 @@ def shapes(text: str) -> Iterator[tuple[int, ...]]:
 
 
 def multiplications(text: str) -> int:
-    """Of all matrix products; one in a loop counts once."""
+    """Number of multiplications in all matrix products; one in a loop counts once."""
     total = 0
     for part in computations(text).values():
         for operation, result, line in part.values():

@@ -1,4 +1,4 @@
-"""The kinds of models that are trained on meshes, and their batches. All widths divide by 8."""
+"""Models that are trained on meshes, and their batches. All widths are multiples of 8."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ KINDS: dict[str, tuple[Any, ...]] = {
 
 
 class Rows:
-    """A source whose rows are a function of the step, and fit the task of a kind."""
+    """A source whose rows are a function of the step and suit the task of a kind."""
 
     batch_size = B
 

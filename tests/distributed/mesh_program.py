@@ -1,9 +1,9 @@
-"""Run by test_mesh.py in a process of its own with 8 CPU devices; prints one line of JSON.
+"""Program that test_mesh.py runs in a process with 8 CPU devices; prints one line of JSON.
 
     python -m tests.distributed.mesh_program KIND MESH ...
 
-Trains a small model of a kind on meshes and looks at what was compiled. What XLA complains about
-goes to stderr.
+Trains a small model of a kind on meshes and inspects the compiled programs. Complaints of XLA go to
+stderr.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def make(kind: str, axes: tuple[int, int, int], **training: Any) -> Setup:
 
 
 def run(kind: str, name: str, start: TrainState | None) -> tuple[dict[str, Any], TrainState]:
-    """Facts of a mesh, and the first state.
+    """Returns facts about a mesh, and the first state.
 
     Args:
-      start: the first state, where it is not created on the mesh.
+      start: the first state, unless it is created on the mesh.
     """
     axes, fields = MESHES[name]
     setup = make(kind, axes, **fields)
@@ -107,7 +107,7 @@ def _is_key(x: jax.Array) -> bool:
 
 
 def evaluation(setup: Setup, state: TrainState, batch: Batch) -> dict[str, Any]:
-    """The evaluation's loss and what its loops say, as `evaluation.evaluate` computes them."""
+    """Loss and collectives in loops of the program that `evaluation.evaluate` runs."""
 
     def forward(params: Any, batch: Batch) -> Any:
         return setup.task.forward(setup.model, params, batch, None, train=False, key=None)[2]
@@ -119,8 +119,7 @@ def evaluation(setup: Setup, state: TrainState, batch: Batch) -> dict[str, Any]:
 
 
 def wide(text: str) -> list[tuple[int, ...]]:
-    """Shapes of arrays that hold something for all tokens of the vocabulary, padded or not, at
-    each of many positions."""
+    """Shapes of arrays that span the (possibly padded) vocabulary at each of many positions."""
     found = []
     for shape in hlo.shapes(text):
         rest = [size for size in shape if size not in (V, V + 1)]
@@ -130,7 +129,7 @@ def wide(text: str) -> list[tuple[int, ...]]:
 
 
 def shares(state: TrainState) -> dict[str, dict[str, float]]:
-    """Of parameters, both moments and the average: path -> the share of a device."""
+    """Share of a device, by path, of the parameters, both moments and the average."""
     adam = state.opt_state[1]
     trees = {"params": state.params, "mu": adam.mu, "nu": adam.nu, "ema": state.ema}
     share = lambda x: x.addressable_shards[0].data.nbytes / x.nbytes
@@ -143,7 +142,7 @@ if __name__ == "__main__":
     found: dict[str, Any] = {}
     start = None
     for name in names:
-        # The first is what it starts with; it is created on the mixed mesh anew, and the same.
+        # The first state is used by all; the mixed mesh creates its own, which must be the same.
         found[name], created = run(kind, name, None if name == "mixed" else start)
         start = created if start is None else start
     print(json.dumps(found))

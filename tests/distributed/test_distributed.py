@@ -1,4 +1,4 @@
-"""A run of real processes on this machine: as of one of them, and continued by any number."""
+"""Runs of real processes on this machine: equal to one process, and resumed by any number."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def command(setting: Setting, workdir: Path, *more: str, **fields: Any) -> list[
 
 
 def run(setting: Setting, workdir: Path, topology: str) -> str:
-    """Trains, or goes on with, the run; returns what process 0 told."""
+    """Trains or resumes the run; returns the output of process 0."""
     count, devices, mesh = TOPOLOGIES[topology]
     ended = run_together([command(setting, workdir, **mesh)] * count, devices)
     assert [(e.out, e.err) for e in ended[1:]] == [("", "")] * (count - 1)
@@ -68,7 +68,7 @@ def run(setting: Setting, workdir: Path, topology: str) -> str:
 
 @pytest.fixture(scope="module")
 def plain(setting: Setting) -> Path:
-    """The run by one process that never heard of others, with one device."""
+    """The run in a single process with one device."""
     workdir = setting.folder / "plain"
     words = command(setting, workdir)
     done = subprocess.run(words, capture_output=True, text=True, timeout=TIME_LIMIT)
@@ -77,20 +77,20 @@ def plain(setting: Setting) -> Path:
 
 
 def saved_by(setting: Setting, topology: str) -> Path:
-    """The run as a topology leaves it that is killed behind the save of step 3."""
+    """The run as a topology leaves it when it is killed after the save of step 3."""
     workdir = setting.folder / topology
     if not workdir.exists():
         made = setting.folder / f"{topology}.made"
         told = run(setting, made, topology)
         count, devices, _ = TOPOLOGIES[topology]
-        assert f"processes: {count}, which met at localhost:" in told
-        assert f"devices: {devices} here, {count * devices} in all" in told
+        assert f"processes: {count}, coordinated at localhost:" in told
+        assert f"devices: {devices} local, {count * devices} in all" in told
         made.rename(workdir)
     return workdir
 
 
 def assert_continues(setting: Setting, plain: Path, by: str, other: str, workdir: Path) -> None:
-    """The rows of a run that `by` began and `other` continued are those of one alone."""
+    """The rows of a run that `by` began and `other` continued are those of a single process."""
     shutil.copytree(saved_by(setting, by), workdir)
     shutil.rmtree(workdir / "checkpoints" / str(LAST))
     assert f"resumed from step {SAVED} of {LAST}" in run(setting, workdir, other)
@@ -111,14 +111,14 @@ def assert_same_rows(workdir: Path, plain: Path) -> None:
         )
 
 
-def test_two_processes_save_and_one_goes_on(setting: Setting, plain: Path, tmp_path: Path) -> None:
+def test_two_processes_save_and_one_resumes(setting: Setting, plain: Path, tmp_path: Path) -> None:
     assert_same_rows(saved_by(setting, "two"), plain)
     assert_continues(setting, plain, "two", "one", tmp_path / "run")
 
 
 @pytest.mark.hard
 @pytest.mark.parametrize(("by", "other"), [p for p in PAIRS if p != ("two", "one")])
-def test_any_number_goes_on_where_any_other_saved(
+def test_any_number_of_processes_resumes_what_another_number_saved(
     setting: Setting, plain: Path, tmp_path: Path, by: str, other: str
 ) -> None:
     assert_continues(setting, plain, by, other, tmp_path / "run")
@@ -138,7 +138,7 @@ def test_processes_evaluate_as_one(setting: Setting, plain: Path) -> None:
 
 
 def long(setting: Setting, workdir: Path) -> list[str]:
-    """The command of a run that goes on until it is stopped."""
+    """The command of a run that lasts until it is stopped."""
     fields = {"num_steps": 60, "log_every": 1, "evaluate_every": 10, "checkpoint_every": 10}
     return command(setting, workdir, "--heartbeat_timeout=30", **fields)
 
@@ -147,9 +147,9 @@ def long(setting: Setting, workdir: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("index", "number", "status"),
     [(0, signal.SIGINT, 130), (1, signal.SIGTERM, 143)],
-    ids=["SIGINT to the first", "SIGTERM to the second"],
+    ids=["SIGINT to the first process", "SIGTERM to the second"],
 )
-def test_a_signal_to_one_stops_all_at_one_step(
+def test_a_signal_to_one_process_stops_all_at_the_same_step(
     setting: Setting, tmp_path: Path, index: int, number: signal.Signals, status: int
 ) -> None:
     workdir = tmp_path / "run"
@@ -161,16 +161,16 @@ def test_a_signal_to_one_stops_all_at_one_step(
     last = read_rows(workdir / "metrics.jsonl")[-1]["step"]
     assert first.line == f"stopped at step {last}, which is saved; the same command resumes"
     assert second.err == ""
-    assert ("Ctrl-C again stops at once" in first.err) is (number == signal.SIGINT)
+    assert ("Ctrl-C again to stop at once" in first.err) is (number == signal.SIGINT)
     assert (workdir / "checkpoints" / str(last) / "seal.json").exists()
 
 
-LOST = "start all of them again: the run goes on from its last checkpoint"
+LOST = "start all of them again to resume from the last checkpoint"
 
 
 @pytest.mark.hard
-def test_killed_again_and_again_ends_with_the_same_rows(setting: Setting, tmp_path: Path) -> None:
-    """Whichever is killed, the other ends by itself with one line; all rows are then the same."""
+def test_repeated_kills_do_not_change_the_rows(setting: Setting, tmp_path: Path) -> None:
+    """Whichever process is killed, the other ends with one line; the final rows are the same."""
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     run_together([long(setting, undisturbed)] * 2)
     rng = random.Random(0)
@@ -189,20 +189,20 @@ def test_killed_again_and_again_ends_with_the_same_rows(setting: Setting, tmp_pa
 
 
 @pytest.mark.hard
-def test_who_is_missing_is_waited_for_and_told(setting: Setting, tmp_path: Path) -> None:
-    """A proxy is no way to process 0, and the first process alone is not all."""
+def test_a_missing_process_is_waited_for_and_reported(setting: Setting, tmp_path: Path) -> None:
+    """Proxies are not used to reach process 0, and process 0 alone is not enough."""
     words = [*command(setting, tmp_path / "run"), "--start_timeout=4"]
     together = Together([words, words], http_proxy="http://127.0.0.1:9")
     together.signal(1, signal.SIGKILL)
     first, _ = together.end()
     assert first.status == 1
     (line,) = first.err.splitlines()
-    assert line.startswith("train: after 4 s not all 2 processes have come to localhost:")
+    assert line.startswith("train: not all 2 processes connected to localhost:")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.hard
-def test_what_one_finds_wrong_ends_all(setting: Setting, tmp_path: Path) -> None:
+def test_a_mistake_in_one_process_ends_all(setting: Setting, tmp_path: Path) -> None:
     own, other = command(setting, tmp_path / "run"), tmp_path / "nowhere.txt"
     ended = run_together([own, [*own, f"--config.data.path={other}"]], status=2)
     told = f"data.path={other}: no such file"
@@ -212,10 +212,10 @@ def test_what_one_finds_wrong_ends_all(setting: Setting, tmp_path: Path) -> None
 
 
 @pytest.mark.hard
-def test_a_disk_that_is_full_ends_all_and_keeps_what_there_is(
+def test_a_full_disk_ends_all_and_keeps_what_is_saved(
     setting: Setting, plain: Path, tmp_path: Path
 ) -> None:
-    """Where the save of one fails, the others wait for it to commit."""
+    """If the save of one process fails, the others wait for it to commit."""
     with small_disk(tmp_path / "disk", 100_000) as disk:
         seen = disk.seen / "run"
         words = [*disk.prefix, *command(setting, disk.path / "run")]
@@ -236,7 +236,7 @@ def test_the_tasks_of_a_slurm_step_find_each_other(
     setting: Setting, plain: Path, tmp_path: Path
 ) -> None:
     workdir = tmp_path / "run"
-    job = str(random.SystemRandom().randrange(10**6))  # which jax makes the port of
+    job = str(random.SystemRandom().randrange(10**6))  # jax derives the port from it
     step = {"JOB_ID": job, "STEP_NODELIST": "localhost", "NTASKS": "2"}
     processes = [
         subprocess.Popen(
@@ -251,5 +251,5 @@ def test_the_tasks_of_a_slurm_step_find_each_other(
     ]
     told = [process.communicate(timeout=TIME_LIMIT)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], told
-    assert "processes: 2, which met at localhost:" in told[0]
+    assert "processes: 2, coordinated at localhost:" in told[0]
     assert_same_rows(workdir, plain)

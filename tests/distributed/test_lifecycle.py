@@ -1,4 +1,4 @@
-"""How a process of several ends: one line, which says what happened and what to do."""
+"""End of one of several processes: one line that says what happened and what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NoReturn
 
 import pytest
 
-from seqmodels.distributed import lifecycle as membership
-from seqmodels.distributed.rendezvous import Meeting
+from seqmodels.distributed import lifecycle
+from seqmodels.distributed.rendezvous import Rendezvous
 from tests.distributed.together import as_process
 
-RESUME = "start all of them again: the run goes on from its last checkpoint"
+RESUME = "start all of them again to resume from the last checkpoint"
 UNHEALTHY = (
     "absl::Status: UNAVAILABLE: The following tasks are unhealthy (stopped sending heartbeats):\n"
     "1\nThe tasks have crashed. Check the task logs for an earlier error"
@@ -19,7 +19,7 @@ UNHEALTHY = (
 
 
 class Output:
-    """Stands for the pipe that a real member lays over this process's descriptors."""
+    """Replaces the filter of native output, which would redirect this process's descriptors."""
 
     def __init__(self, on_fatal: Any) -> None:
         pass
@@ -30,20 +30,20 @@ class Ended(Exception):
 
 
 @pytest.fixture
-def make_member(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes this process a member, whose end is an exception with the exit status."""
+def make_process(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes this process one of two; its exit is an exception with the exit status."""
 
     def end(status: int) -> NoReturn:
         raise Ended(status)
 
     def make(process_id: int, command: str = "train", joined: bool = True) -> Any:
-        monkeypatch.setattr(membership, "NativeOutput", Output)
-        monkeypatch.setattr(membership, "_FAREWELL_S", 0.05)
-        monkeypatch.setattr(membership.os, "_exit", end)
-        member = membership._Member(Meeting("here:29400", 2, process_id, 4, 10), command)
-        member.joined = joined
-        monkeypatch.setattr(membership, "_member", member)
-        return member
+        monkeypatch.setattr(lifecycle, "NativeOutput", Output)
+        monkeypatch.setattr(lifecycle, "_SHUTDOWN_S", 0.05)
+        monkeypatch.setattr(lifecycle.os, "_exit", end)
+        process = lifecycle._Process(Rendezvous("here:29400", 2, process_id, 4, 10), command)
+        process.joined = joined
+        monkeypatch.setattr(lifecycle, "_process", process)
+        return process
 
     return make
 
@@ -51,40 +51,45 @@ def make_member(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("process_id", "joined", "said", "told"),
     [
-        (0, True, UNHEALTHY, f"process 1 answers no longer; {RESUME}"),
+        (0, True, UNHEALTHY, f"process 1 no longer responds; {RESUME}"),
         (0, True, "absl::Status: UNAVAILABLE: x", f"another process is lost; {RESUME}"),
-        (1, True, "absl::Status: UNAVAILABLE: x", f"process 0 is gone, or the way to it; {RESUME}"),
+        (
+            1,
+            True,
+            "absl::Status: UNAVAILABLE: x",
+            f"process 0 is gone or cannot be reached; {RESUME}",
+        ),
         (
             *(0, False, "absl::Status: DEADLINE_EXCEEDED: Barrier timed out."),
-            "after 4 s not all 2 processes have come to here:29400: each must be started, and "
-            "reach it",
+            "not all 2 processes connected to here:29400 within 4 s: check that each is running "
+            "and can reach it",
         ),
         (
             *(1, False, "absl::Status: ABORTED: restarted\n too often"),
-            "the processes cannot meet at here:29400: ABORTED: restarted too often",
+            "cannot connect to the coordinator here:29400: ABORTED: restarted too often",
         ),
     ],
 )
-def test_the_runtime_s_last_words_become_one_line(
-    make_member: Any,
+def test_a_fatal_error_of_the_runtime_becomes_one_line(
+    make_process: Any,
     capsys: pytest.CaptureFixture[str],
     process_id: int,
     joined: bool,
     said: str,
     told: str,
 ) -> None:
-    member = make_member(process_id, joined=joined)
+    process = make_process(process_id, joined=joined)
     with pytest.raises(Ended, match="1"):
-        member._lose(f"service detected fatal errors. {said}")
+        process._end_on_fatal(f"service detected fatal errors. {said}")
     assert capsys.readouterr() == ("", f"train: {told}\n")
 
 
-def test_only_training_may_be_taken_up_again(
-    make_member: Any, capsys: pytest.CaptureFixture[str]
+def test_only_training_is_told_how_to_resume(
+    make_process: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(Ended):
-        make_member(0, "evaluate")._lose(UNHEALTHY)
-    assert capsys.readouterr().err == "evaluate: process 1 answers no longer\n"
+        make_process(0, "evaluate")._end_on_fatal(UNHEALTHY)
+    assert capsys.readouterr().err == "evaluate: process 1 no longer responds\n"
 
 
 @pytest.mark.parametrize(
@@ -97,11 +102,9 @@ def test_only_training_may_be_taken_up_again(
         ("No space left on device", False),
     ],
 )
-def test_what_only_a_lost_process_can_cause_is_known(
-    make_member: Any, text: str, found: bool
-) -> None:
-    make_member(1)
-    line = membership.lost(ValueError(text))
+def test_errors_of_a_lost_process_are_recognised(make_process: Any, text: str, found: bool) -> None:
+    make_process(1)
+    line = lifecycle.describe_lost_process(ValueError(text))
     assert (line is not None) is found
     if line is not None:
         assert line.startswith("another process is lost (") and line.endswith(f"); {RESUME}")
@@ -109,23 +112,21 @@ def test_what_only_a_lost_process_can_cause_is_known(
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_who_fails_tells_the_others_and_ends(
-    make_member: Any, capsys: pytest.CaptureFixture[str], index: int
+def test_a_process_that_fails_announces_it_and_ends(
+    make_process: Any, capsys: pytest.CaptureFixture[str], index: int
 ) -> None:
-    make_member(index)
+    make_process(index)
     with as_process(index, 2) as store, pytest.raises(Ended, match="2"):
-        membership.fail(2, "data.path=x:\n no such file")
+        lifecycle.fail(2, "data.path=x:\n no such file")
     assert json.loads(store.values["failure"]) == [index, 2, "data.path=x:\n no such file"]
     assert f"gone/{index}" in store.values
     assert capsys.readouterr().err == "train: data.path=x: no such file\n"
 
 
-def test_the_first_failure_is_the_one_that_counts(
-    make_member: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_member(1)
+def test_the_first_failure_counts(make_process: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    make_process(1)
     first = json.dumps([0, 2, "the first"])
     with as_process(1, 2, failure=first) as store, pytest.raises(Ended, match="1"):
-        membership.fail(1, "the second")
+        lifecycle.fail(1, "the second")
     assert store.values["failure"] == first
     assert capsys.readouterr().err == "train: the second\n"

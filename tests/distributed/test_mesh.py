@@ -1,4 +1,4 @@
-"""Models on meshes of CPU devices: the losses of one device, stored and computed in parts."""
+"""Models on meshes of CPU devices: same losses as one device, with storage and work split."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ from tests.tolerances import TOLERANCE
 DEVICES = {"fsdp": 8, "tensor": 4, "mixed": 8, "data": 8}
 
 MOST = 1.2
-"""Products of a device at most, in shares of 1 / devices: what is above 1 are a vocabulary's
-padding, and the heads of classes and a BERT's pooler, which each device of `tensor` computes."""
+"""Upper bound of a device's multiplications, in units of an equal share.
+
+The excess over 1 is the padding of the vocabulary, and class heads and BERT's pooler, which each
+device of `tensor` computes."""
 
 QUICK = [("lstm", "one mixed"), ("gpt", "one fsdp tensor mixed")]
 ALL = [(kind, "one fsdp mixed") for kind in KINDS if kind not in ("gpt", "gpt deep")]
@@ -41,7 +43,7 @@ def run_program(kind: str, names: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "names"), [*QUICK, *(pytest.param(*x, marks=pytest.mark.hard) for x in REST)]
 )
-def test_losses_are_those_of_one_device_and_the_work_is_split(kind: str, names: str) -> None:
+def test_losses_equal_those_of_one_device_and_the_work_is_split(kind: str, names: str) -> None:
     found = run_program(kind, names)
     for name, facts in found.items():
         alone = found["two" if name.startswith("two") else "one"]
@@ -49,19 +51,19 @@ def test_losses_are_those_of_one_device_and_the_work_is_split(kind: str, names: 
             if facts[what] is not None:
                 close = TOLERANCE["mesh"]
                 np.testing.assert_allclose(facts[what], alone[what], **close, err_msg=name)
-        assert facts["kept"], f"{name}: the state does not lie where it did before the step"
+        assert facts["kept"], f"{name}: the step changed the sharding of the state"
         if name in DEVICES:
             assert facts["work"] * DEVICES[name] < MOST * found["one"]["work"], name
             check_loops(kind, facts)
-        if name in ("tensor", "mixed") and kind != "perceptron":  # whose inputs are that wide
+        if name in ("tensor", "mixed") and kind != "perceptron":  # its inputs are that wide
             assert not facts["wide"], name
         if name == "fsdp" and kind != "perceptron":
             check_shares(facts["shares"], DEVICES[name])
 
 
 def check_loops(kind: str, facts: dict[str, Any]) -> None:
-    """A loop over time needs no other device, but for the gradient of weights of a decoder that
-    attends at each step: that is added up where a step makes it."""
+    """A loop over time needs no collectives, except where a decoder attends at each step: there
+    each step adds up the gradient of its weights."""
     assert not facts.get("evaluation_messages")
     said = {message.split()[0] for message in facts["messages"]}
     attends = kind in ("seq2seq", "seq2seq min_gru")
@@ -69,9 +71,9 @@ def check_loops(kind: str, facts: dict[str, Any]) -> None:
 
 
 def check_shares(shares: dict[str, dict[str, float]], devices: int) -> None:
-    """A device holds 1 / devices of every kernel and table, and of its moments and average.
+    """Checks that a device holds 1 / devices of every kernel and table, its moments and average.
 
-    Biases and norms may be whole: they are one row of a kernel of D rows, or two.
+    Biases and norms may be replicated: they are as large as one or two rows of a kernel of D rows.
     """
     assert set(shares) == {"params", "mu", "nu", "ema"}
     for name, parts in shares.items():
@@ -81,8 +83,8 @@ def check_shares(shares: dict[str, dict[str, float]], devices: int) -> None:
         assert set(large.values()) == {1 / devices}, (name, large)
 
 
-def test_layers_in_a_loop_are_gathered_one_by_one() -> None:
-    """No device ever has the kernels of all layers, their gradients or moments whole."""
+def test_layers_in_a_loop_are_gathered_one_at_a_time() -> None:
+    """No device ever holds the full kernels, gradients or moments of all layers."""
     facts = run_program("gpt deep", "fsdp")["fsdp"]
     assert any(message.startswith("all-gather") for message in facts["messages"])
     stacked = {tuple(sorted(shape)) for shape in facts["stacked"]}
@@ -100,7 +102,7 @@ BOXED = {
 def lines_of(
     caplog: pytest.LogCaptureFixture, name: str, sizes: tuple[int, int, int], rows: int
 ) -> list[str]:
-    """What is said of a model's parameters, and of a tree that has them twice."""
+    """Log lines for a model's parameters, and for a tree that has them twice."""
     mesh: Any = AbstractMesh(sizes, ("data", "fsdp", "tensor"))
     boxed = jax.eval_shape(lambda key: init_params(BOXED[name], key), jax.random.key(0))
     caplog.clear()
@@ -109,21 +111,21 @@ def lines_of(
     return [record.getMessage() for record in caplog.records]
 
 
-def test_what_does_not_divide_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_indivisible_axis_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert sorted(lines_of(caplog, "gpt", (1, 5, 2), 3)) == [
-        "mesh: embed of 12 is not divided by training.mesh_fsdp = 5: stored whole on each device",
-        "mesh: heads of 3 is not divided by training.mesh_tensor = 2: stored and computed whole on "
-        "each device",
-        "mesh: vocab of 11 is not divided by training.mesh_tensor = 2: stored whole, computed in "
+        "mesh: embed of 12 is not divisible by training.mesh_fsdp = 5: stored whole on each device",
+        "mesh: heads of 3 is not divisible by training.mesh_tensor = 2: stored and computed whole "
+        "on each device",
+        "mesh: vocab of 11 is not divisible by training.mesh_tensor = 2: stored whole, computed in "
         "parts on each device",
     ]
     assert lines_of(caplog, "gpt", (2, 2, 1), 4) == []
     (line,) = (line for line in lines_of(caplog, "lstm", (1, 2, 4), 12) if "rows" in line)
-    assert line.startswith("mesh: 12 rows of a micro-batch are not divided by 8 devices: 4 of")
+    assert line.startswith("mesh: 12 rows of a micro-batch are not divisible by 8 devices: 4 of")
     assert not [line for line in lines_of(caplog, "lstm", (1, 2, 4), 16) if "rows" in line]
 
 
-def test_a_parameter_is_stored_over_what_divides() -> None:
+def test_a_parameter_is_split_over_the_axes_that_divide_it() -> None:
     mesh: Any = AbstractMesh((1, 2, 4), ("data", "fsdp", "tensor"))
 
     def of(names: tuple[str, ...], *shape: int) -> PartitionSpec:

@@ -1,4 +1,4 @@
-"""What native code writes past Python, as one of several processes runs and ends."""
+"""Filter for the output of native code in one of several processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FATAL = (
 )
 
 
-def test_what_the_runtime_says_before_it_aborts_becomes_one_line() -> None:
+def test_the_runtime_s_log_before_it_aborts_becomes_one_line() -> None:
     code = f"""
 import ctypes, os, sys
 from seqmodels.distributed.native_output import NativeOutput
@@ -51,7 +51,7 @@ ctypes.CDLL(None).abort()
     ]
 
 
-def test_streams_come_back_with_all_that_was_written() -> None:
+def test_streams_are_restored_after_all_output_is_forwarded() -> None:
     code = """
 import os, sys
 from seqmodels.distributed.native_output import NativeOutput

@@ -1,4 +1,4 @@
-"""What several processes of a run tell one another, with threads in place of processes."""
+"""Exchange between the processes of a run, with threads in place of processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from seqmodels.config.training import TrainingConfig
 from seqmodels.distributed import processes
 from seqmodels.distributed.mesh import make_mesh
 from seqmodels.distributed.processes import Group
-from seqmodels.distributed.rendezvous import find_meeting
+from seqmodels.distributed.rendezvous import detect_rendezvous
 from seqmodels.distributed.stop import SharedStopRequest
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.commit_errors import CommitErrors
@@ -41,7 +41,7 @@ from tests.runs.test_checkpoints import abstract, save_steps
 
 @pytest.fixture(autouse=True)
 def orbax_log() -> Iterator[logging.Logger]:
-    """The logger that orbax writes to, left as it was found."""
+    """The logger that orbax writes to, restored afterwards."""
     logger = logging.getLogger("absl")
     level, propagate, handlers = logger.level, logger.propagate, [*logger.handlers]
     yield logger
@@ -50,14 +50,14 @@ def orbax_log() -> Iterator[logging.Logger]:
     logger.propagate = propagate
 
 
-def test_exchange_gives_every_value_to_everyone_turn_by_turn() -> None:
+def test_exchange_returns_every_value_to_every_process() -> None:
     def act(group: Group) -> list[list[int]]:
         return [group.exchange(10 * turn + group.index) for turn in range(3)]
 
     assert in_threads(3, act) == [[[0, 1, 2], [10, 11, 12], [20, 21, 22]]] * 3
 
 
-def test_process_0_decides_for_all_and_nobody_else_looks() -> None:
+def test_process_0_alone_decides_for_all() -> None:
     asked = []
 
     def act(group: Group) -> list[int]:
@@ -72,7 +72,7 @@ def test_process_0_decides_for_all_and_nobody_else_looks() -> None:
 
 
 @pytest.mark.parametrize("kind", [UserError, RunFailure])
-def test_what_process_0_finds_wrong_is_raised_in_all(kind: type[Exception]) -> None:
+def test_an_error_in_process_0_is_raised_in_all(kind: type[Exception]) -> None:
     def act(group: Group) -> None:
         def make() -> None:
             raise kind("the one line")
@@ -83,21 +83,21 @@ def test_what_process_0_finds_wrong_is_raised_in_all(kind: type[Exception]) -> N
     assert [(type(e), str(e)) for e in errors] == [(kind, "the one line")] * 2
 
 
-def test_a_process_alone_needs_no_store() -> None:
+def test_a_single_process_needs_no_store() -> None:
     alone = Group(None, 0, 1)
     assert alone.exchange((1, 2)) == [(1, 2)]
     assert alone.decide(lambda: {3}) == {3}
 
 
 class Silent(Group):
-    """A process that hears of a stop when the test says so."""
+    """A process that receives a stop when the test says so."""
 
     def listen(self, key: str, act: Callable[[str], None]) -> None:
         self.hear = act
 
 
-def test_who_is_a_call_behind_stops_at_the_same_step() -> None:
-    """The second has passed step 10 when both hear of a stop, the first only step 5."""
+def test_a_process_one_call_behind_stops_at_the_same_step() -> None:
+    """When both receive the stop, the second has passed step 10 and the first only step 5."""
     store = FakeStore()
     groups = [Silent(store, index, 2) for index in range(2)]
     first, second = (SharedStopRequest(group, 0, 5) for group in groups)
@@ -109,8 +109,8 @@ def test_who_is_a_call_behind_stops_at_the_same_step() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_all_stop_behind_one_step_whoever_gets_the_signal(seed: int) -> None:
-    """A call ends once all have begun it, and nobody is more than one call ahead."""
+def test_all_stop_after_the_same_step_whoever_gets_the_signal(seed: int) -> None:
+    """A call ends once all have begun it, so no process is more than one call ahead."""
     rng = random.Random(seed)
     count, stride = rng.randint(2, 4), rng.randint(1, 3)
     who, when, pauses = rng.randrange(count), rng.randint(2, 9), rng.choices([0, 0.002], k=401)
@@ -125,7 +125,7 @@ def test_all_stop_behind_one_step_whoever_gets_the_signal(seed: int) -> None:
             if call > 1:
                 calls[call - 1].wait()
             if request.due(call * stride):
-                request.settle()
+                request.finish()
                 return call * stride, request.exit_status
         raise AssertionError("never stopped")
 
@@ -134,18 +134,18 @@ def test_all_stop_behind_one_step_whoever_gets_the_signal(seed: int) -> None:
     assert stopped[0] >= when * stride
 
 
-def test_a_signal_behind_the_last_step_counts_for_all() -> None:
+def test_a_signal_after_the_last_step_counts_for_all() -> None:
     def act(group: Group) -> int:
         request = SharedStopRequest(group, 0, 1)
         request.signal = 15 if group.index == 1 else None
-        request.settle()
+        request.finish()
         return request.exit_status
 
     assert in_threads(2, act) == [143, 143]
 
 
 class FakeData:
-    """What of a data set a run keeps."""
+    """The part of a data set that a run stores."""
 
     encoding_file = "tokenizer.json"
 
@@ -160,7 +160,7 @@ class FakeData:
 
 
 def hold_with(folder: Path, **second: Any) -> list[Any]:
-    """Two processes take hold of a run; what is other of the second is given."""
+    """Two processes lock a run; `second` holds the differences of the second."""
 
     def act(group: Group) -> str:
         mine = second if group.index else {}
@@ -176,7 +176,7 @@ def hold_with(folder: Path, **second: Any) -> list[Any]:
         return in_threads(2, act)
 
 
-def test_processes_of_one_run_hold_its_directory(tmp_path: Path) -> None:
+def test_processes_of_one_run_lock_its_directory(tmp_path: Path) -> None:
     assert hold_with(tmp_path, path="elsewhere") == ["done", "done"]
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
         *("config.json", "data.json", "tokenizer.json", ".lock")
@@ -201,7 +201,7 @@ def test_processes_of_two_runs_are_refused(
             raise error
 
 
-def test_process_1_writes_no_row_and_knows_them(tmp_path: Path) -> None:
+def test_process_1_writes_no_rows_but_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     rows = [{"step": s, "split": "train", "loss": 1.0, "seconds": 1.0} for s in (1, 2, 3)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -217,7 +217,7 @@ def test_process_1_writes_no_row_and_knows_them(tmp_path: Path) -> None:
 
 
 def test_process_1_resumes_where_process_0_says(tmp_path: Path) -> None:
-    """Though it would choose another step by itself."""
+    """It would choose another step by itself."""
     save_steps(tmp_path / "checkpoints", {4: 1.0, 5: 2.0})
 
     def act(group: Group) -> int:
@@ -228,14 +228,14 @@ def test_process_1_resumes_where_process_0_says(tmp_path: Path) -> None:
 
 
 def test_process_1_seals_nothing(tmp_path: Path) -> None:
-    with as_process(1, 2, **{"turn/0": '{"value": null}'}):  # process 0 has tidied up
+    with as_process(1, 2, **{"turn/0": '{"value": null}'}):  # process 0 has cleaned up
         save_steps(tmp_path / "checkpoints", {4: None})
     assert (tmp_path / "checkpoints" / "4").is_dir()
     assert not (tmp_path / "checkpoints" / "4" / SEAL).exists()
 
 
 class FakeSharding:
-    """Of a process whose devices hold a block of the rows."""
+    """Sharding of a process whose devices hold blocks of the rows."""
 
     def __init__(self, *blocks: slice) -> None:
         self.blocks = blocks
@@ -244,7 +244,7 @@ class FakeSharding:
         return {device: (block,) for device, block in enumerate(self.blocks)}
 
 
-def test_a_process_makes_the_rows_of_its_devices_alone() -> None:
+def test_a_process_makes_only_the_rows_of_its_devices() -> None:
     """Its third and fourth of four devices hold rows 8 to 15 of 16, in either order."""
     asked = []
 
@@ -282,7 +282,7 @@ class Troubled(FakeStore):
 
 
 @pytest.mark.parametrize("left", [False, True])
-def test_who_listens_bears_with_a_service_in_trouble_until_the_process_leaves(
+def test_a_listener_retries_while_the_service_fails_until_the_process_disconnects(
     monkeypatch: pytest.MonkeyPatch, left: bool
 ) -> None:
     monkeypatch.setattr(processes, "_RETRY_S", 0)
@@ -296,7 +296,7 @@ def test_who_listens_bears_with_a_service_in_trouble_until_the_process_leaves(
     assert (heard, store.asked) == (([], 1) if left else (["15"], 3))
 
 
-def test_what_orbax_is_just_writing_as_the_run_ends_is_not_told(
+def test_a_write_of_orbax_during_shutdown_is_not_reported(
     orbax_log: logging.Logger, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     orbax_log.setLevel(logging.CRITICAL)
@@ -308,10 +308,10 @@ def test_what_orbax_is_just_writing_as_the_run_ends_is_not_told(
     assert (caplog.records, capsys.readouterr().err) == ([], "")
 
 
-def test_a_save_that_failed_here_is_told_before_the_others_come(tmp_path: Path) -> None:
+def test_a_failed_save_is_reported_before_waiting_for_the_others(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     checkpoints._commit_errors = CommitErrors()
-    checkpoints._sealing = Future()  # all meet behind the save, which the others never do
+    checkpoints._sealing = Future()  # the processes wait for each other after the save
     checkpoints.check()
     try:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -330,23 +330,23 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_no_cluster_is_told_at_once(no_cluster: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"no Slurm step.*--distributed=manual takes"):
-        find_meeting(300, 100)
+def test_a_missing_cluster_is_reported_at_once(no_cluster: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"no Slurm step.*use --distributed=manual"):
+        detect_rendezvous(300, 100)
     no_cluster.setenv("SLURM_JOB_ID", "12")
-    with pytest.raises(UserError, match=r"none of its steps: start the processes by srun"):
-        find_meeting(300, 100)
+    with pytest.raises(UserError, match=r"not one of its steps: start the processes with srun"):
+        detect_rendezvous(300, 100)
 
 
-def test_a_slurm_step_is_found(no_cluster: pytest.MonkeyPatch) -> None:
+def test_a_slurm_step_is_detected(no_cluster: pytest.MonkeyPatch) -> None:
     step = {"JOB_ID": 12, "STEP_NODELIST": "node[3-4]", "NTASKS": 4, "PROCID": 2, "LOCALID": 1}
     for name, value in step.items():
         no_cluster.setenv(f"SLURM_{name}", str(value))
-    meeting = find_meeting(300, 100)
-    host, _, port = meeting.coordinator.rpartition(":")
-    assert (host, meeting.num_processes, meeting.process_id) == ("node3", 4, 2)
+    rendezvous = detect_rendezvous(300, 100)
+    host, _, port = rendezvous.coordinator.rpartition(":")
+    assert (host, rendezvous.num_processes, rendezvous.process_id) == ("node3", 4, 2)
     assert int(port) > 1024
-    assert meeting.local_device_ids == (1,)
+    assert rendezvous.local_device_ids == (1,)
     no_cluster.setenv("JAX_COORDINATOR_ADDRESS", "node3")
-    with pytest.raises(UserError, match=r"'node3' .of .JAX_COORDINATOR_ADDRESS. must be"):
-        find_meeting(300, 100)
+    with pytest.raises(UserError, match=r"'node3' .from .JAX_COORDINATOR_ADDRESS. must be"):
+        detect_rendezvous(300, 100)

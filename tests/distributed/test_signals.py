@@ -1,4 +1,4 @@
-"""What a signal asks of a run."""
+"""Signals as requests to stop a run."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_a_ctrl_c_after_a_request_interrupts(first: signal.Signals) -> None:
     assert interrupted
 
 
-def test_a_ctrl_c_that_answers_the_line_interrupts() -> None:
-    """It comes while the handler of the first is still at work."""
+def test_a_ctrl_c_in_response_to_the_line_interrupts() -> None:
+    """It arrives while the handler of the first is still running."""
     lines = []
 
     def answer(descriptor: int, line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Several processes as one run: made of threads, with a store that is a dict, or real ones."""
+"""Several processes as one run: simulated by threads with a dict as the store, or real ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIME_LIMIT = 500
 
 
 class FakeStore:
-    """What jax's coordination service does with keys."""
+    """Fake of jax's key-value store."""
 
     def __init__(self, **values: str) -> None:
         self.values = values
@@ -41,7 +41,7 @@ class FakeStore:
 
     def blocking_key_value_get(self, key: str, timeout_in_ms: int) -> str:
         with self._changed:
-            assert time.monotonic() < self._until, f"nobody sets {key}"
+            assert time.monotonic() < self._until, f"no process sets {key}"
             if not self._changed.wait_for(lambda: key in self.values, timeout_in_ms / 1000):
                 raise TimeoutError(f"DEADLINE_EXCEEDED: {key}")
             return self.values[key]
@@ -49,7 +49,7 @@ class FakeStore:
 
 @contextlib.contextmanager
 def as_process(index: int, count: int, **values: str) -> Iterator[FakeStore]:
-    """Makes this process one of several, whose words so far are `values`."""
+    """Makes this process one of several, which have stored `values` so far."""
     store = FakeStore(**values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processes, "_current", Group(store, index, count))
@@ -74,13 +74,13 @@ def in_threads(count: int, act: Callable[[Group], T]) -> list[T]:
             thread.start()
         for thread in threads:
             thread.join(timeout=200)
-    assert len(results) == count, f"only {sorted(results)} of {count} came to an end"
+    assert len(results) == count, f"only {sorted(results)} of {count} finished"
     return [results[i] for i in range(count)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How a process ended."""
+    """Result of a process."""
 
     status: int
     out: str
@@ -88,7 +88,7 @@ class Ended:
 
     @property
     def line(self) -> str:
-        """The last line for a person."""
+        """The last line for the user."""
         return self.err.splitlines()[-1]
 
 
@@ -96,8 +96,8 @@ class Together:
     """Real processes of one run, on this machine.
 
     Args:
-      commands: what each of them runs, without the flags that tell where they meet.
-      devices: CPU devices of each.
+      commands: command of each, without the flags for distributed runs.
+      devices: number of CPU devices of each.
     """
 
     def __init__(self, commands: list[list[str]], devices: int = 1, **environment: str) -> None:
@@ -107,7 +107,7 @@ class Together:
             "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
             **environment,
         }
-        # Below what the system gives to clients, so that nobody takes it meanwhile.
+        # Below the range for outgoing connections, so that none takes the port meanwhile.
         where = f"localhost:{random.SystemRandom().randrange(15_000, 32_000)}"
         self.processes = [
             subprocess.Popen(
@@ -124,7 +124,7 @@ class Together:
         ]
 
     def end(self) -> list[Ended]:
-        """Waits for all; kills those that do not come to an end."""
+        """Waits for all, and kills those that do not finish."""
         ended, until = [], time.monotonic() + TIME_LIMIT
         try:
             for process in self.processes:
@@ -155,7 +155,7 @@ class Together:
 def run_together(
     commands: list[list[str]], devices: int = 1, *, status: int = 0, **environment: str
 ) -> list[Ended]:
-    """Runs processes to their end, on another port where one is taken; all end with `status`."""
+    """Runs processes until all end with `status`; tries another port if one is taken."""
     for _ in range(3):
         ended = Together(commands, devices, **environment).end()
         if "cannot listen" not in ended[0].err:

@@ -1,4 +1,4 @@
-"""Folders with tokenizers, and the front door."""
+"""Fixtures: folders with weights and tokenizers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def gpt2_arrays(seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def byte_level(folder: Path) -> None:
-    """Writes a tokenizer of byte-level BPE, of a few tokens less than V."""
+    """Writes a byte-level BPE tokenizer with a few tokens less than V."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -55,7 +55,7 @@ def byte_level(folder: Path) -> None:
 
 
 def data_words(folder: Path) -> list[str]:
-    """Overrides to a small text of one's own."""
+    """Overrides that select a small text file."""
     (folder / "text.txt").write_text(TEXT)
     fields = {
         "data.name": "text_file",
@@ -78,7 +78,7 @@ def data_words(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A GPT-2 of Hugging Face with its tokenizer."""
+    """A Hugging Face GPT-2 with its tokenizer."""
     path = write_folder(tmp_path_factory.mktemp("gpt2") / "folder", GPT2, gpt2_arrays())
     byte_level(path)
     return path

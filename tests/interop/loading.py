@@ -1,4 +1,4 @@
-"""Folders and state dicts written, imported into memory, and gradients in our layout."""
+"""Helpers that write folders and state dicts, import them, and convert gradients."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from seqmodels.runs.specs import spec_from_json
 
 @dataclasses.dataclass
 class Loaded:
-    """A model that was imported.
+    """An imported model.
 
     Attributes:
-      plan: of the import.
+      plan: plan of the import.
       model, params: ready for `apply`.
-      fresh: paths of what the file does not hold.
+      fresh: paths of parameters that the file does not hold.
     """
 
     plan: Plan
@@ -41,15 +41,15 @@ class Loaded:
         return jax.jit(self.outputs)(self.params, inputs, **more)
 
     def outputs(self, params: Any, inputs: Any, **more: Any) -> jax.Array:
-        """The same, of any parameters."""
+        """The outputs of any parameters."""
         variables = {"params": params}
         features, _ = self.model.apply(variables, inputs, train=False, **more)
         return self.model.apply(variables, features, method="readout")
 
     def gradients(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """The gradients of another library by its tensors, as those by our parameters.
+        """Converts gradients of another library's tensors into gradients of our parameters.
 
-        All tables are linear. Of two biases that add up there each has the gradient of ours.
+        All rules are linear. Each of two biases that are added has the gradient of ours.
         """
         tensors = Tensors.of_arrays(arrays)
         rules = [rule for rule in self.plan.match().rules if rule.tensors]
@@ -62,7 +62,7 @@ class Loaded:
 
 
 def load(path: Path, *overrides: tuple[str, str]) -> Loaded:
-    """Imports into memory."""
+    """Imports a file or folder into memory."""
     with plan_import(path) as plan:
         apply_overrides(plan.config, overrides, ())
         spec = spec_from_json(plan.conversion.spec)
@@ -86,7 +86,7 @@ def write_state(path: Path, arrays: dict[str, np.ndarray]) -> Path:
 
 
 def golden(name: str, prefix: str = "") -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Tensors, their gradients, and everything else of a file of numbers."""
+    """Tensors, their gradients and all other arrays of a file of golden numbers."""
     stored = np.load(Path(__file__).parents[1] / "golden" / name)
     values = {k.removeprefix(prefix): stored[k] for k in stored.files if k.startswith(prefix)}
     params = {k.removeprefix("param/"): v for k, v in values.items() if k.startswith("param/")}

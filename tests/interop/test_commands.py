@@ -1,4 +1,4 @@
-"""`import` makes an ordinary work directory; `export` gives back what came in."""
+"""`import` makes an ordinary work directory; `export` reproduces what was imported."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def run(imported: Path, tmp_path: Path) -> Path:
     return shutil.copytree(imported, tmp_path / "run")
 
 
-def test_a_gpt2_is_evaluated_and_writes_text(run: Path, door: FrontDoor) -> None:
-    """Bits per byte of a padded vocabulary whose tokens are pieces of bytes."""
+def test_an_imported_gpt2_is_evaluated_and_generates_text(run: Path, door: FrontDoor) -> None:
+    """Also bits per byte, for a padded vocabulary whose tokens are byte sequences."""
     result = door("evaluate", f"--workdir={run}", "--json").json
     assert result["step"] == 0
     ratio = result["bits_per_byte"] / (result["loss"] / np.log(2))
@@ -52,8 +52,8 @@ def test_a_gpt2_is_evaluated_and_writes_text(run: Path, door: FrontDoor) -> None
     assert description["num_parameters"] == sum(x.size for x in gpt2_arrays().values())
 
 
-def test_fine_tuning_goes_on_in_place(run: Path, folder: Path, door: FrontDoor) -> None:
-    """Without the folder that it came from, and with another optimizer, until the first step."""
+def test_fine_tuning_continues_in_place(run: Path, folder: Path, door: FrontDoor) -> None:
+    """Works without the imported folder; the optimizer may be changed until the first step."""
     before = door("evaluate", f"--workdir={run}", "--json").json["loss"]
     config = json.loads((run / "config.json").read_text())
     config["data"]["tokenizer_path"] = "/gone"
@@ -70,7 +70,7 @@ def test_fine_tuning_goes_on_in_place(run: Path, folder: Path, door: FrontDoor) 
     assert "optimizer.name" in door(*words, "--config.optimizer.name=adamw").line
 
 
-def test_the_tensors_come_back_bit_for_bit(run: Path, folder: Path, door: FrontDoor) -> None:
+def test_exported_tensors_are_bitwise_equal(run: Path, folder: Path, door: FrontDoor) -> None:
     to = run.parent / "exported"
     assert door("export", f"--workdir={run}", f"--to={to}").status == 0
     back, there = load_file(to / "model.safetensors"), load_file(folder / "model.safetensors")
@@ -89,7 +89,7 @@ def test_the_tensors_come_back_bit_for_bit(run: Path, folder: Path, door: FrontD
     np.testing.assert_array_equal(first.tokenizer.encode(text), second.tokenizer.encode(text))
 
 
-def test_shards_are_one_folder(copy_of_folder: Path, tmp_path: Path, door: FrontDoor) -> None:
+def test_a_folder_may_have_shards(copy_of_folder: Path, tmp_path: Path, door: FrontDoor) -> None:
     arrays = load_file(copy_of_folder / "model.safetensors")
     (copy_of_folder / "model.safetensors").unlink()
     names, places = sorted(arrays), {}
@@ -105,11 +105,11 @@ def test_shards_are_one_folder(copy_of_folder: Path, tmp_path: Path, door: Front
     np.testing.assert_array_equal(params["embedding"]["table"], arrays["transformer.wte.weight"])
     (copy_of_folder / "model-00002-of-00002.safetensors").unlink()
     refused = door(*words[:2], f"--workdir={tmp_path / 'other'}")
-    assert "shard model-00002-of-00002.safetensors missing" in refused.line
+    assert "shard model-00002-of-00002.safetensors missing from" in refused.line
     assert not (tmp_path / "other").exists()
 
 
-def test_bert_is_evaluated_and_comes_back(tmp_path: Path, door: FrontDoor) -> None:
+def test_bert_is_evaluated_and_exported(tmp_path: Path, door: FrontDoor) -> None:
     arrays = golden("hf_bert.npz")[0]
     rng = np.random.default_rng(0)
     for name, rows in (("word", 288), ("position", 16)):
@@ -142,7 +142,7 @@ def _add_mask(folder: Path) -> None:
     path.write_text(json.dumps(values))
 
 
-def test_an_lstm_of_bytes_comes_back_with_one_bias(tmp_path: Path, door: FrontDoor) -> None:
+def test_a_byte_lstm_is_exported_with_one_bias(tmp_path: Path, door: FrontDoor) -> None:
     rng = np.random.default_rng(0)
     arrays = golden("torch_lstm.npz")[0]
     for name, shape in {
@@ -153,7 +153,7 @@ def test_an_lstm_of_bytes_comes_back_with_one_bias(tmp_path: Path, door: FrontDo
         arrays[name] = rng.normal(size=shape).astype(np.float32)
     source = write_state(tmp_path / "lstm.safetensors", arrays)
     words = ["import", f"--from={source}", f"--workdir={tmp_path / 'run'}"]
-    assert "comes without a tokenizer" in door(*words).line
+    assert "has no tokenizer" in door(*words).line
     more = ["--config.data.tokenizer=byte", *data_words(tmp_path)]
     assert door(*words, *more).status == 0
     assert door("evaluate", f"--workdir={tmp_path / 'run'}", "--json").json["bits_per_byte"] > 0
@@ -169,7 +169,7 @@ def test_an_lstm_of_bytes_comes_back_with_one_bias(tmp_path: Path, door: FrontDo
         np.testing.assert_array_equal(back[name], array, err_msg=name)
 
 
-def test_what_the_file_lacks_is_initialised_and_named(tmp_path: Path, door: FrontDoor) -> None:
+def test_missing_parameters_are_initialised_and_named(tmp_path: Path, door: FrontDoor) -> None:
     arrays = {k: v for k, v in golden("torch_lstm.npz")[0].items() if k.startswith("lstm.")}
     arrays["extra.thing"] = np.zeros(3, np.float32)
     source = write_state(tmp_path / "lstm.safetensors", arrays)
@@ -184,7 +184,7 @@ def test_what_the_file_lacks_is_initialised_and_named(tmp_path: Path, door: Fron
     assert door("inspect", f"--workdir={tmp_path / 'run'}", "--json").json["num_parameters"]
 
 
-def test_a_vit_reads_images_of_its_own_classes(tmp_path: Path, door: FrontDoor) -> None:
+def test_a_vit_classifies_images_of_its_own_classes(tmp_path: Path, door: FrontDoor) -> None:
     names = ["circle", "square", "triangle", "cross"]
     config = {
         **VIT,
@@ -222,7 +222,7 @@ sys.exit(launch.main(sys.argv[1:]))
 
 
 def test_on_a_mesh_of_four_devices(run: Path, door: FrontDoor) -> None:
-    """Fine-tuning over fsdp 2 x tensor 2 ends where one device does, to rounding."""
+    """Fine-tuning over fsdp 2 x tensor 2 equals one device up to rounding."""
     other = shutil.copytree(run, run.parent / "mesh")
     assert door("train", f"--workdir={run}").status == 0
     words = ["--config.training.mesh_fsdp=2", "--config.training.mesh_tensor=2"]

@@ -1,4 +1,4 @@
-"""A file that is not what it should be gets one line, and nothing half imported stays."""
+"""A wrong or damaged file is reported in one line and leaves nothing half imported."""
 
 from __future__ import annotations
 
@@ -55,11 +55,14 @@ def config(**values: Any) -> Damage:
 
 
 DAMAGES: dict[str, tuple[Damage, str]] = {
-    "a file cut short": (cut, "damaged, or no safetensors file"),
+    "a file cut short": (cut, "damaged, or not a safetensors file"),
     "an empty file": (lambda f: (f / "model.safetensors").write_bytes(b""), "damaged"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "neither model.safetensors nor"),
-    "broken JSON": (lambda f: (f / "config.json").write_text('{"a'), "damaged: no JSON"),
-    "no object": (lambda f: (f / "config.json").write_text("[]"), "must hold an object"),
+    "broken JSON": (lambda f: (f / "config.json").write_text('{"a'), "damaged: not JSON"),
+    "JSON without an object": (
+        lambda f: (f / "config.json").write_text("[]"),
+        "must hold an object",
+    ),
     "no config": (lambda f: (f / "config.json").unlink(), "has no config.json"),
     "missing tensors": (
         weights(drop),
@@ -73,9 +76,9 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "an unknown architecture": (
         config(architectures=["GPT2LMHeadModle"]),
-        "GPT2LMHeadModle is not known; did you mean 'GPT2LMHeadModel'?; known are GPT2LMHeadModel,",
+        "unknown architecture GPT2LMHeadModle; did you mean 'GPT2LMHeadModel'?; known: GPT2LMHead",
     ),
-    "no architecture": (config(architectures=[]), "names no architecture"),
+    "no architecture": (config(architectures=[]), "does not name an architecture"),
     "an activation": (
         config(activation_function="mish"),
         "activation_function=mish is not supported; allowed: gelu_new,",
@@ -84,7 +87,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         config(scale_attn_by_inverse_layer_idx=True),
         "scale_attn_by_inverse_layer_idx=true is not supported; allowed: false",
     ),
-    "a number that is none": (config(n_layer="two"), "n_layer=two is not supported; allowed: an i"),
+    "a word for a number": (config(n_layer="two"), "n_layer=two is not supported; allowed: an i"),
     "heads that do not divide": (config(n_head=5), "model.num_heads=5: must divide model_dim, 12"),
     "a smaller vocabulary than the tokenizer's": (
         config(vocab_size=100),
@@ -120,7 +123,7 @@ LLAMA: dict[str, Any] = {"architectures": ["LlamaForCausalLM"]}
         ({"hidden_act": "relu"}, "hidden_act=relu is not supported; allowed: silu"),
     ],
 )
-def test_what_llama_may_not_be(
+def test_unsupported_settings_of_llama(
     values: dict[str, Any], expected: str, copy_of_folder: Path, door: FrontDoor
 ) -> None:
     (copy_of_folder / "config.json").write_text(json.dumps({**LLAMA, **values}))
@@ -131,7 +134,7 @@ def test_what_llama_may_not_be(
 BERT_SAYS = "position_embedding_type=relative_key is not supported; allowed: absolute"
 
 
-def test_what_bert_may_not_be(copy_of_folder: Path, door: FrontDoor) -> None:
+def test_unsupported_settings_of_bert(copy_of_folder: Path, door: FrontDoor) -> None:
     values = {"architectures": ["BertForMaskedLM"], "position_embedding_type": "relative_key"}
     (copy_of_folder / "config.json").write_text(json.dumps(values))
     words = ("import", f"--from={copy_of_folder}", f"--workdir={copy_of_folder / 'run'}")
@@ -141,15 +144,15 @@ def test_what_bert_may_not_be(copy_of_folder: Path, door: FrontDoor) -> None:
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ({"a.weight": (2, 2)}, "of no architecture that is known"),
-        ({"weight_ih_l0": (5, 3), "weight_hh_l0": (5, 4)}, "no layer of nn.RNN"),
+        ({"a.weight": (2, 2)}, "not of a known architecture"),
+        ({"weight_ih_l0": (5, 3), "weight_hh_l0": (5, 4)}, "not a layer of nn.RNN"),
         (
             {"a.weight_ih_l0": (4, 3), "a.weight_hh_l0": (4, 4), "b.weight_ih_l0": (4, 3)},
             "more than one recurrent module: tensors a.weight_ih_l0, b.weight_ih_l0",
         ),
         (
             {"weight_ih_l0": (4, 3), "weight_hh_l0": (4, 4), "x.weight": (2, 9)},
-            "x.weight [2, 9]: known around recurrent layers are one embedding [.., 3]",
+            "x.weight [2, 9]: recurrent layers may come with one embedding [.., 3]",
         ),
         (
             {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4), "weight_hr_l0": (2, 4)},
@@ -157,15 +160,15 @@ def test_what_bert_may_not_be(copy_of_folder: Path, door: FrontDoor) -> None:
         ),
     ],
 )
-def test_state_dicts_that_are_not_known(
+def test_unknown_state_dicts(
     names: dict[str, tuple[int, ...]], expected: str, tmp_path: Path, door: FrontDoor
 ) -> None:
     source = write_state(tmp_path / "x.safetensors", {n: np.zeros(s) for n, s in names.items()})
     assert expected in door("import", f"--from={source}", f"--workdir={tmp_path / 'run'}").line
 
 
-def test_a_pickle_is_not_opened(tmp_path: Path, door: FrontDoor) -> None:
-    """With torch one line, and without it another; the code in it never runs."""
+def test_a_pickle_is_not_loaded(tmp_path: Path, door: FrontDoor) -> None:
+    """The message depends on whether torch is installed; the code in the file never runs."""
     path = tmp_path / "state.pt"
     path.write_bytes(pickle.dumps({"a": os.getcwd}))
     line = door("import", f"--from={path}", f"--workdir={tmp_path / 'run'}").line
@@ -180,26 +183,26 @@ def test_without_torch(tmp_path: Path, door: FrontDoor, monkeypatch: pytest.Monk
     assert ".safetensors" in line
 
 
-def test_directories_that_are_there(folder: Path, tmp_path: Path, door: FrontDoor) -> None:
+def test_existing_directories_are_refused(folder: Path, tmp_path: Path, door: FrontDoor) -> None:
     (tmp_path / "run").mkdir()
     words = ["import", f"--from={folder}", f"--workdir={tmp_path / 'run'}"]
-    assert door(*words).status == 0  # an empty one is as good as none
-    assert "is there already" in door(*words).line
+    assert door(*words).status == 0  # an empty directory is fine
+    assert "already exists" in door(*words).line
     (tmp_path / "to").write_text("mine")
     said = door("export", f"--workdir={tmp_path / 'run'}", f"--to={tmp_path / 'to'}")
-    assert "is there already" in said.line
+    assert "already exists" in said.line
     assert (tmp_path / "to").read_text() == "mine"
 
 
-def test_what_a_format_has_not(folder: Path, tmp_path: Path, door: FrontDoor) -> None:
+def test_fields_that_a_format_cannot_express(folder: Path, tmp_path: Path, door: FrontDoor) -> None:
     run, to = tmp_path / "run", tmp_path / "to"
     assert door("import", f"--from={folder}", f"--workdir={run}").status == 0
     words = ["export", f"--workdir={run}", f"--to={to}"]
-    assert "a gpt is exported as huggingface" in door(*words, "--format=torch").line
+    assert "model.kind=gpt is exported as huggingface" in door(*words, "--format=torch").line
     values = json.loads((run / "config.json").read_text())
     values["model"]["norm"] = "rms"
     (run / "config.json").write_text(json.dumps(values))
-    assert "model.norm=rms does not go into the format; allowed: layer" in door(*words).line
+    assert "the format has no model.norm=rms; allowed: layer" in door(*words).line
     assert not to.exists()
 
 
@@ -238,7 +241,7 @@ def test_the_front_door_answers_without_jax(words: list[str], expected: str) -> 
     assert done.returncode == 2, done.stderr
     assert expected in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert time.monotonic() - started < 5  # half a second on a machine that has nothing else to do
+    assert time.monotonic() - started < 5  # half a second on an idle machine
 
 
 KILLED = """

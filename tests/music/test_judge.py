@@ -1,4 +1,4 @@
-"""Tunes played, and samples judged."""
+"""Playing of tunes and judging of samples."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_a_midi_file_has_the_same_notes_and_length(music: str, tmp_path: Path) -
     assert abs(read.to("second").end() - last) <= 0.01 * last
 
 
-def test_another_reader_hears_the_same_notes() -> None:
-    """symusic reads ABC by abc2midi's code."""
+def test_another_reader_finds_the_same_notes() -> None:
+    """symusic reads ABC with the code of abc2midi."""
     from symusic import Score
 
     music = "|:G|^FGAB c2d2|_BA=Bc (3ABc d2|e>fg<a [CEG]4|1 c7:|2 c8|]\n"
@@ -148,11 +148,11 @@ def test_samples_of_files(tmp_path: Path) -> None:
     tunes, unfinished = read_samples(tmp_path / "a.json")
     assert (len(tunes), unfinished) == (3, 1)
     for name, content, wanted in (
-        ("b.json", '{"texts": ["X:1"]}', "has no tune, but for some that their text cuts off"),
-        ("c.json", "[]", "not what `generate` writes"),
-        ("e.json", '{"texts": ["X:1", null]}', "not what `generate` writes"),
-        ("f.json", '{"texts": "X:1"}', "not what `generate` writes"),
-        ("g.json", "[" * 100_000, "not what `generate` writes"),
+        ("b.json", '{"texts": ["X:1"]}', "has no complete tune; some are cut off"),
+        ("c.json", "[]", "not an output of `generate`"),
+        ("e.json", '{"texts": ["X:1", null]}', "not an output of `generate`"),
+        ("f.json", '{"texts": "X:1"}', "not an output of `generate`"),
+        ("g.json", "[" * 100_000, "not an output of `generate`"),
         ("d.abc", "words", "has no tune: no line begins with X:"),
     ):
         (tmp_path / name).write_text(content)
@@ -165,7 +165,7 @@ def test_samples_of_files(tmp_path: Path) -> None:
     }
 
 
-def test_the_picture_has_a_bar_a_note() -> None:
+def test_the_picture_has_one_bar_per_note() -> None:
     performance = play("C4-|C4|[CEG]4-|[CEG]4|")
     (axes,) = make_piano_roll(performance, "$title").axes
     assert len(axes.patches) == len(performance.sounds) == 4

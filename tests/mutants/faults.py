@@ -63,7 +63,7 @@ FAULTS = {
             "request.signal is not None, number",
             "False, None",
         ),
-        "distributed.test_signals:test_a_ctrl_c_that_answers_the_line_interrupts",
+        "distributed.test_signals:test_a_ctrl_c_in_response_to_the_line_interrupts",
     ),
     "what the disk said is looked for in the last error alone": Mutant(
         *("config.errors:find_problem", "this.__cause__, this.__context__, ", ""),

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-LOSSES = "distributed.test_mesh:test_losses_are_those_of_one_device_and_the_work_is_split"
-LAYERS = "distributed.test_mesh:test_layers_in_a_loop_are_gathered_one_by_one"
+LOSSES = "distributed.test_mesh:test_losses_equal_those_of_one_device_and_the_work_is_split"
+LAYERS = "distributed.test_mesh:test_layers_in_a_loop_are_gathered_one_at_a_time"
 VOCABULARY = "layers.test_sharding:test_a_vocabulary_that_is_split_is_the_whole_one"
 
 MESH = {
@@ -45,6 +45,6 @@ MESH = {
     ),
     "what does not divide is said for each parameter": Mutant(
         *("distributed.mesh:shardings_of", "dict.fromkeys(_indivisible", "list(_indivisible"),
-        "distributed.test_mesh:test_what_does_not_divide_is_said_once",
+        "distributed.test_mesh:test_an_indivisible_axis_is_logged_once",
     ),
 }

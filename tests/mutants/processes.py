@@ -21,7 +21,7 @@ def folder(path: Path) -> Path:
 PROCESSES = {
     "every process writes rows": Mutant(
         *("runs.rows:MetricsWriter.__init__", "if is_main()", "if True"),
-        *(f"{TESTS}:test_process_1_writes_no_row_and_knows_them", (folder,)),
+        *(f"{TESTS}:test_process_1_writes_no_rows_but_reads_them", (folder,)),
     ),
     "every process seals": Mutant(
         *("runs.checkpoints:Checkpoints._save", "if is_main()", "if True"),
@@ -34,21 +34,21 @@ PROCESSES = {
     ),
     "what process 0 finds wrong is its own": Mutant(
         *("distributed.processes:Group.decide", 'if "line" in answer', "if False"),
-        *(f"{TESTS}:test_what_process_0_finds_wrong_is_raised_in_all", (lambda folder: UserError,)),
+        *(f"{TESTS}:test_an_error_in_process_0_is_raised_in_all", (lambda folder: UserError,)),
     ),
     "each process stops at its own step": Mutant(
         *("distributed.stop:SharedStopRequest._answer", "self._last + self._stride"),
         "self._last",
-        f"{TESTS}:test_who_is_a_call_behind_stops_at_the_same_step",
+        f"{TESTS}:test_a_process_one_call_behind_stops_at_the_same_step",
     ),
     "a process makes the rows of all": Mutant(
         *("training.feed:Feed.__init__", "min((b[0] for b in bounds), default=0)", "0"),
-        f"{TESTS}:test_a_process_makes_the_rows_of_its_devices_alone",
+        f"{TESTS}:test_a_process_makes_only_the_rows_of_its_devices",
     ),
     "every device is fed the first rows": Mutant(
         *("training.feed:Feed._make", "start - self._first, stop - self._first"),
         "0, stop - start",
-        f"{TESTS}:test_a_process_makes_the_rows_of_its_devices_alone",
+        f"{TESTS}:test_a_process_makes_only_the_rows_of_its_devices",
     ),
     "a process may train on other data": Mutant(
         *("runs.hold:_compare", 'own["fingerprint"] != first["fingerprint"]', "False"),
@@ -57,6 +57,6 @@ PROCESSES = {
     ),
     "a save that failed in one process waits for the others": Mutant(
         *("runs.checkpoints:Checkpoints.check", "failed or ", "False or "),
-        *(f"{TESTS}:test_a_save_that_failed_here_is_told_before_the_others_come", (folder,)),
+        *(f"{TESTS}:test_a_failed_save_is_reported_before_waiting_for_the_others", (folder,)),
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -170,7 +170,6 @@ class _Images:
     where: str
     is_generated = False
 
-    is_generated: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -60,8 +60,6 @@ class ImageColumn(Protocol):
       is_generated: whether images are computed, not decoded, so that storing them saves no time.
     """
 
-    is_generated: bool
-
     @property
     def shape(self) -> tuple[int | None, int | None, int]: ...
 

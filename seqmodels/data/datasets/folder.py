@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -84,7 +83,6 @@ class ImageFiles:
     paths: tuple[Path, ...]
     is_generated = False
 
-    is_generated: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[None, None, int]:

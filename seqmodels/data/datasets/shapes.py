@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt64
@@ -84,7 +83,6 @@ class _Drawn:
     size: int
     is_generated = True
 
-    is_generated: ClassVar[bool] = True
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.features import TextForm, TokenizerKind, TokenizerSettings, TokensConfig
+from seqmodels.data.datasets.dataset import normalise_text
 from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
 from seqmodels.data.ragged import power_of_two, ranges, segments_of
-from seqmodels.data.datasets.dataset import normalise_text
 from seqmodels.data.token_store import TextSource, TokenSplit, TokenStore, open_tokens
 from seqmodels.data.tokenizers import tokenizer_from_json
 from seqmodels.protocols import Part
