@@ -36,6 +36,7 @@ writes the result to experiments/results/NAME.json and makes docs/results.md ane
 ROOT = Path(__file__).parents[1]
 ORIGIN = "reproduce.json"
 RESULTS, PAGE = ROOT / "experiments" / "results", ROOT / "docs" / "results.md"
+NOTES = "notes.md"  # of RESULTS: what was measured by hand
 PICTURE = "bleu_by_length.png"  # beside the page
 _TUNES = {"num_samples": 50, "max_tokens": 1000, "temperature": 0.5, "seed": 1}
 """As the page of results tells. Not seed 0, with which the temperature was chosen."""
@@ -284,13 +285,13 @@ def record(goal: Goal, result: dict[str, Any]) -> None:
 
 
 def write_page() -> None:
-    """Makes the page of what is recorded.
+    """Generates the page from the recorded results and the notes.
 
     Raises:
       UserError: it cannot be written.
     """
     known, results = list(goals.GOALS.values()), read_results(RESULTS)
-    page = render_page(known, results, PICTURE)
+    page = render_page(known, results, PICTURE, read_notes())
     try:
         PAGE.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -301,6 +302,12 @@ def write_page() -> None:
         program.say(
             f"written to {save_figure(make_length_figure(curves), PAGE.with_name(PICTURE))}"
         )
+
+
+def read_notes() -> str:
+    """The notes that go with the recorded results; "" without any."""
+    path = RESULTS / NOTES
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def show_list(arguments: Arguments) -> int:

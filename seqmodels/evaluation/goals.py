@@ -103,12 +103,16 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
 
 _HEAD = """# Results
 
-Each row is a goal; `python launch.py reproduce NAME` trains its config, measures, and says met or
-missed. This page is made of `experiments/results/*.json`, which `reproduce NAME --record` writes; a
-test holds it to them. Losses are in nats, BLEU goes to 100, all else are shares. The baseline is
-what needs no training, as `evaluate` prints it. Of several seeds: mean and standard deviation.
-Seconds are those of training, with its evaluations, and of measuring. "Changed": the config was
-trained with the overrides that stand below. Tunes: 50, sampled at temperature 0.5.
+Each row is a goal: `python launch.py reproduce NAME` trains its config, measures it, and reports
+whether the goal was met. This page is generated from the files of `experiments/results/`, which
+`python launch.py reproduce NAME --record` writes; a test checks that the two agree. Each config
+file's docstring is a lab note with the command, the hardware, the wall time and the comparison.
+
+Losses are in nats, BLEU runs to 100, everything else is a share from 0 to 1. The baseline needs no
+training and is the one that `evaluate` prints. With several seeds a value is the mean +- the
+standard deviation. The wall time covers training, its evaluations and the measurement. "Changed"
+means that the config was trained with the overrides listed under "How they were run". Tunes: 50,
+sampled at temperature 0.5.
 
 | name | metric | ours | goal | | published | baseline | seeds | wall time |
 |---|---|---|---|---|---|---|---|---|
@@ -116,20 +120,20 @@ trained with the overrides that stand below. Tunes: 50, sampled at temperature 0
 
 
 def render_page(
-    goals: Sequence[Goal], results: dict[str, dict[str, Any]], picture: str = ""
+    goals: Sequence[Goal], results: dict[str, dict[str, Any]], picture: str = "", notes: str = ""
 ) -> str:
-    """The page, in Markdown.
+    """The page of results, in Markdown.
 
-    A row for each goal; BLEU by the length of the source, of translations; and how each of those
-    that were run was run.
+    One row per goal, BLEU by the length of the source, how each result was obtained, the notes.
 
     Args:
-      goals: of the rows.
-      results: by the goals' names.
-      picture: the address of one of BLEU by the length of the source; none without translations.
+      goals: one per row.
+      results: recorded results by the name of their goal.
+      picture: address of the plot of BLEU by the length of the source; "" leaves it out.
+      notes: Markdown of what was measured by hand.
     """
     rows = [_row(goal, results.get(goal.name)) for goal in goals]
-    notes = [_note(goal.name, results[goal.name]) for goal in goals if goal.name in results]
+    runs = [_note(goal.name, results[goal.name]) for goal in goals if goal.name in results]
     lengths = collections.defaultdict(list)
     for name, parts in bleu_by_length(goals, results).items():
         head = tuple(f"{part['shortest']} to {part['longest']}" for part in parts)
@@ -141,7 +145,8 @@ def render_page(
         page += f"\n![BLEU by the length of the source]({picture})\n" if picture else ""
     for head, lines in lengths.items():
         page += f"\n| name | {' | '.join(head)} |\n|{'---|' * (1 + len(head))}\n" + "".join(lines)
-    return page + ("\n## How they were run\n\n" + "".join(notes) if notes else "")
+    page += "\n## How they were run\n\n" + "".join(runs) if runs else ""
+    return page + (f"\n## Further measurements\n\n{notes}" if notes else "")
 
 
 def bleu_by_length(
@@ -171,7 +176,7 @@ def _row(goal: Goal, result: dict[str, Any] | None) -> str:
         values = result["values"]
         spread = f" +- {statistics.stdev(values):.2g}" if len(values) > 1 else ""
         met = {True: "met", False: "missed", None: ""}[result["met"]]
-        met += ", changed" if result["overrides"] else ""
+        met = ", ".join(filter(None, [met, "changed" if result["overrides"] else ""]))
         baseline = "" if result["baseline"] is None else f"{result['baseline']:.4g}"
         shown = f"**{result['value']:.4g}**{spread}"
         seconds = f"{result['seconds']:,.0f} s"

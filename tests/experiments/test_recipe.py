@@ -22,8 +22,8 @@ INSERTED = re.compile(r"# in (\S+\.py), after: (.*)\n")
 
 
 def section() -> str:
-    text = (ROOT / "README.md").read_text()
-    return text.partition("## Adding a cell\n")[2].partition("\n## ")[0]
+    text = (ROOT / "docs" / "extending.md").read_text()
+    return text.partition("## A cell\n")[2].partition("\n## ")[0]
 
 
 def blocks() -> list[str]:

@@ -21,11 +21,13 @@ KEYS = ["name", "metric", "value", "published", "goal", "met", "baseline", "seco
 
 def test_the_page_is_what_the_results_make() -> None:
     results = read_results(reproduce.RESULTS)
-    made = render_page(list(goals.GOALS.values()), results, reproduce.PICTURE)
+    known, notes = list(goals.GOALS.values()), reproduce.read_notes()
+    made = render_page(known, results, reproduce.PICTURE, notes)
     assert reproduce.PAGE.read_text(encoding="utf-8") == made, "launch.py reproduce --page"
     settings = reproduce._TUNES
     told = f"Tunes: {settings['num_samples']}, sampled at temperature {settings['temperature']}."
-    assert told in made
+    assert told in " ".join(made.split())
+    assert notes and notes in made
 
 
 def test_results_are_those_of_goals() -> None:
