@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
@@ -11,7 +11,10 @@ from absl import flags
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
-from seqmodels.config.experiment import ExperimentConfig
+
+if TYPE_CHECKING:
+    from seqmodels.protocols import Data, Features, Task
+    from seqmodels.types import Batch
 
 DOC = """Decodes exactly what a step trains on, row by row.
 
@@ -31,11 +34,14 @@ def run(arguments: Arguments) -> int:
         raise UserError(f"model {config.model.kind} is fitted in one go and has no batches")
     if arguments.config_name is not None and arguments.flags.workdir is not None:
         raise UserError("--config and --workdir: give one of the two")
-    data = _load(arguments)
+    from seqmodels.tasks.build import build_task
+
+    task = build_task(config)
+    data = _load(arguments, task)
     source = data.batches(config)
     batch = source.batch(step)
     epoch, index = source.position(step)
-    rows = [_row(config, data.encoding, batch, row) for row in range(len(batch.inputs))]
+    rows = [_row(task, data.features, batch, row) for row in range(len(batch.inputs))]
     values = {
         "step": step,
         "epoch": epoch,
@@ -54,24 +60,22 @@ def run(arguments: Arguments) -> int:
     return program.DONE
 
 
-def _load(arguments: Arguments) -> Any:
+def _load(arguments: Arguments, task: Task) -> Data:
     from seqmodels.data.pipeline import load_data
     from seqmodels.runs.run import open_data
 
     config = arguments.experiment
     if arguments.flags.workdir is None:
-        return load_data(config)
-    return open_data(arguments.workdir, config, others=arguments.overrides_data)
+        return load_data(config, task)
+    return open_data(arguments.workdir, config, task, others=arguments.overrides_data)
 
 
-def _row(config: ExperimentConfig, encoding: Any, batch: Any, row: int) -> dict[str, Any]:
+def _row(task: Task, features: Features, batch: Batch, row: int) -> dict[str, Any]:
     """One row: as the task shows it, and its numbers, but for those of an image."""
-    from seqmodels.data.pipeline import make_task
-
     numbers = {name: x.tolist() for name, x in _arrays(batch, row).items() if x.ndim <= 1}
     if "inputs" in numbers and batch.segment_ids is None:
         numbers["segment_ids"] = [1] * len(numbers["inputs"])
-    return {"text": make_task(config).show(batch, row, encoding), **numbers}
+    return {"text": task.show(batch, row, features), **numbers}
 
 
 def _arrays(batch: Any, row: int) -> dict[str, np.ndarray]:

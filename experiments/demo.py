@@ -61,16 +61,18 @@ def run(arguments: Arguments) -> int:
         validate(config)
     program.set_up_jax(configs["GPT"])
     from seqmodels.data.pipeline import load_data
+    from seqmodels.tasks.build import build_task
 
     program.show_devices()
     program.say("preparing the Python language reference")
-    data = load_data(configs["GPT"])
+    task = build_task(configs["GPT"])  # next-token prediction, as of the others
+    data = load_data(configs["GPT"], task)
     sizes = ", ".join(f"{name} {len(split.tokens):,}" for name, split in data.splits.items())
-    program.say(f"characters: {sizes}; {data.encoding.vocab_size} symbols\n")
+    program.say(f"characters: {sizes}; {data.description()['vocab_size']} symbols\n")
     outcomes = []
     for name, config in configs.items():
         workdir = folder / Path(MODELS[name]).stem.removeprefix("demo_")
-        status, outcome = _train(name, config, workdir, data)
+        status, outcome = _train(name, config, workdir, task, data)
         if outcome is None:
             return status
         outcomes.append(outcome)
@@ -94,18 +96,20 @@ def _fresh(runs: Path) -> Path:
     return folder
 
 
-def _train(name: str, config: Any, workdir: Path, data: Data) -> tuple[int, Outcome | None]:
+def _train(
+    name: str, config: Any, workdir: Path, task: Task, data: Data
+) -> tuple[int, Outcome | None]:
     """Trains, evaluates and samples one model; no outcome where a signal stopped it."""
     import jax
 
-    from seqmodels.evaluation.evaluate import write_result
+    from seqmodels.evaluation.evaluate import evaluate_run, write_result
     from seqmodels.runs.generate import generate_text
     from seqmodels.runs.rows import read_rows
-    from seqmodels.runs.run import evaluate_run, load_run
+    from seqmodels.runs.run import load_run
     from seqmodels.training.loop import train
 
     program.say(f"{name}: python launch.py train --config={MODELS[name]} --workdir={workdir}")
-    status = train(config, workdir, data)
+    status = train(config, workdir, task, data)
     if status:
         return status, None
     opened = load_run(workdir)

@@ -12,9 +12,10 @@ import jax
 
 from experiments import program
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.pipeline import BatchSource, load_data
+from seqmodels.data.pipeline import load_data
 from seqmodels.distributed.mesh import mesh_context
-from seqmodels.evaluation.rows import find_split
+from seqmodels.protocols import BatchSource
+from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
 from seqmodels.training.initialize_from import find_source
 from seqmodels.training.setup import Setup, set_up
@@ -23,8 +24,9 @@ from seqmodels.training.setup import Setup, set_up
 def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
     """Validates, counts parameters and memory, makes one batch, and stops."""
     program.show_devices()
-    data = load_data(config)
-    find_split(data, "validation")  # training refuses one without a target too
+    task = build_task(config)
+    data = load_data(config, task)
+    data.check_split("validation")  # training refuses one without a target too
     program.say(f"data: {config.data.name}, {data.summary()}")
     for line in program.split_lines(data.description()):
         program.say(line)
@@ -32,8 +34,8 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
         program.say(f"model: {config.model.kind} is fitted in one go; parameters are its counts")
         return program.DONE
     source = data.batches(config)
-    setup = set_up(config, data.spec, carries_state=source.carries_state)
-    start = find_source(config, workdir, setup.abstract.params, data.encoding)
+    setup = set_up(config, task, data.spec, carries_state=source.carries_state)
+    start = find_source(config, workdir, setup.abstract.params, data.features)
     for line in [] if start is None else start.lines():
         program.say(line)
     if start is None and config.training.init_from is not None:

@@ -11,7 +11,6 @@ from absl import flags
 from experiments import distributed, program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
-from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.runs.opening import parse_step
 
 DOC = """Evaluates a run on held-out data, beside its baseline.
@@ -52,19 +51,21 @@ def run(arguments: Arguments) -> int:
         raise UserError("--num_shots: is only for --choices=FILE")
     program.set_up_jax(config)
     distributed.start(arguments)
+    from rich.console import Group
+
     from seqmodels.distributed.processes import is_main
-    from seqmodels.evaluation.evaluate import write_result
-    from seqmodels.runs.run import evaluate_run, load_run, open_data
+    from seqmodels.evaluation.evaluate import evaluate_run, write_result
+    from seqmodels.runs.run import load_run, open_data
 
     run = dataclasses.replace(load_run(workdir, step), config=config)
-    data = open_data(workdir, config, others=arguments.overrides_data)
+    data = open_data(workdir, config, run.task, others=arguments.overrides_data)
     overrides = dict(arguments.overrides)
     result = evaluate_run(run, data, arguments.flags.split)
     shown = {**result, "overrides": overrides} if overrides else result
     if not is_main():
         return program.DONE
-    # Told first: a result that cannot be written is not lost.
-    program.answer(arguments, shown, table(result, run.unit))
+    # Printed first: a result that cannot be written is not lost.
+    program.answer(arguments, shown, Group(*run.task.tables(result, run.unit)))
     path = write_result(workdir, result, overrides)
     if not arguments.flags.json:
         program.say(f"written to {path}")
@@ -74,7 +75,7 @@ def run(arguments: Arguments) -> int:
 def choose(arguments: Arguments, step: str | int) -> int:
     """Has a language model answer questions."""
     asked, workdir, config = arguments.flags, arguments.workdir, arguments.experiment
-    if not isinstance(config.task, LanguageModelConfig):
+    if not config.task.continues_text:
         raise UserError(
             f"--choices={asked.choices}: is for task.kind=language_model; this run's is "
             f"{config.task.kind}"
@@ -124,64 +125,6 @@ def choices_table(result: dict[str, Any]) -> Any:
     guess = dict.fromkeys(names, result["chance"])
     for name, row in (("chance", guess), ("no prompt", result["baseline"]), ("this run", result)):
         table.add_row(name, *(f"{row[n]:.4f}" for n in names))
-    return table
-
-
-def table(result: dict[str, Any], unit: str) -> Any:
-    """What a person sees; `unit` is what a target stands for."""
-    from rich.console import Group
-
-    if "translation_baselines" not in result:
-        return likelihood_table(result, unit)
-    note = f"{result['bleu_signature']}; beam {result['beam_size']}"
-    if result["bleu"] is None:
-        note = f"no BLEU, which counts four words in a row: no target has so many; {note}"
-    return Group(likelihood_table(result, unit), *translation_tables(result), note)
-
-
-def translation_tables(result: dict[str, Any]) -> list[Any]:
-    """Translations beside the baselines, and by the length of the source."""
-    from rich.table import Table
-
-    scores = Table("", "BLEU", "chrF", "exact match", title="translations")
-    for row in (*result["translation_baselines"], {**result, "model": "this run"}):
-        shown = (_bleu(row), f"{row['chrf']:.2f}", f"{row['exact_match']:.4f}")
-        scores.add_row(row["model"], *shown)
-    lengths = Table("source tokens", "pairs", "BLEU", "exact match", title="by source length")
-    for row in result["by_source_length"]:
-        shown = (f"{row['num_pairs']:,}", _bleu(row), f"{row['exact_match']:.4f}")
-        lengths.add_row(f"{row['shortest']} to {row['longest']}", *shown)
-    for table in (scores, lengths):
-        for column in table.columns[1:]:
-            column.justify = "right"
-    return [scores, lengths]
-
-
-def _bleu(row: dict[str, Any]) -> str:
-    return "-" if row["bleu"] is None else f"{row['bleu']:.2f}"
-
-
-def likelihood_table(result: dict[str, Any], unit: str) -> Any:
-    """The baseline and the run, one a row."""
-    from rich.table import Table
-
-    title = f"{result['split']}, step {result['step']}"
-    if "context" in result:
-        title += f", context {result['context']}"
-    base = result["baseline"]
-    shares = ["accuracy" if "accuracy" in base else "bits_per_byte"]
-    more = ("f1", "calibration_error", "sequence_accuracy", "perplexity")
-    shares += [name for name in more if name in result]
-    names = [name.replace("_per_", "/").replace("_", " ") for name in shares]
-    table = Table("", "loss", *names, "targets", title=f"{title}; loss in nats per {unit}")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    order = f" of order {base['order']}" if "order" in base else ""
-    others = [(other["model"], other) for other in base.get("beside", ())]
-    for name, row in (*others, (f"{base['model']}{order}", base), ("this run", result)):
-        shown = [f"{row[share]:.4f}" if share in row else "-" for share in shares]
-        targets = f"{row['num_targets']:,}" if "num_targets" in row else ""
-        table.add_row(name, f"{row['loss']:.4f}", *shown, targets)
     return table
 
 

@@ -14,7 +14,6 @@ from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
-from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import MAX_SEED
 from seqmodels.runs.opening import parse_step
 
@@ -57,7 +56,7 @@ def define(values: flags.FlagValues) -> None:
 def run(arguments: Arguments) -> int:
     asked, workdir, step = arguments.flags, arguments.workdir, parse_step(arguments.flags.step)
     config = arguments.experiment
-    if not isinstance(config.task, LanguageModelConfig):
+    if not config.task.continues_text:
         raise UserError(
             f"--workdir={workdir}: a {config.model.kind} with task.kind={config.task.kind} writes "
             "no text; generate needs a run of task.kind=language_model"

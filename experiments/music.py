@@ -9,7 +9,6 @@ from absl import flags
 
 from experiments import program
 from experiments.arguments import Arguments, Command
-from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.training import MAX_SEED
 from seqmodels.runs.opening import parse_step, read_config
@@ -92,7 +91,7 @@ def _read(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]:
 def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]:
     asked, workdir = arguments.flags, arguments.workdir
     config, step = read_config(workdir), parse_step(asked.step)
-    if config.data.kind != TextDataConfig.kind:
+    if not config.data.streams():
         raise UserError(f"--workdir={workdir}: data.kind={config.data.kind} is no text")
     program.set_up_jax(config)
     from seqmodels.evaluation.tunes import judge_run
@@ -102,7 +101,7 @@ def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]
     settings = {
         name: getattr(asked, name) for name in ("num_samples", "max_tokens", "temperature", "seed")
     }
-    found, base, tunes = judge_run(opened, open_data(workdir, config), **settings)
+    found, base, tunes = judge_run(opened, open_data(workdir, config, opened.task), **settings)
     values = {"step": opened.step, **settings, **found, "baseline": base}
     return values, tunes, [_line(f"{base['model']} baseline", base), _line("this run", found)]
 

@@ -8,18 +8,20 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from absl import flags
 
-from experiments import beam_flags, program
+from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels import registry
 from seqmodels.config.errors import UserError
-from seqmodels.config.tasks import ClassificationConfig, LanguageModelConfig, TranslationConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.tasks import AnswerFlag
 from seqmodels.runs.opening import parse_step
 
 if TYPE_CHECKING:
-    from seqmodels.evaluation.predict import Predictor
+    from seqmodels.protocols import Answerer
 
 DOC = """Answers each line of a file, or each image, with a line of JSON.
 
@@ -28,11 +30,12 @@ and the probabilities. Language models: the log-probability of each line. Answer
 finish, on stdout or into --output, which is there when it is whole. With --input=- a batch waits
 for --batch_size lines or the end; 1 answers at once.
 """
-READS = {
-    TranslationConfig.kind: ("pairs",),
-    LanguageModelConfig.kind: ("text",),
-    ClassificationConfig.kind: ("labelled", "images"),
-}
+
+
+def answer_flags() -> dict[str, AnswerFlag]:
+    """The flags of all tasks, by name."""
+    configs = [registry.resolve(entry.config) for entry in registry.TASKS.values()]
+    return {flag.name: flag for config in configs for flag in config.answer_flags}
 
 
 def define(values: flags.FlagValues) -> None:
@@ -41,36 +44,67 @@ def define(values: flags.FlagValues) -> None:
     string("input", None, "file or glob; - is stdin; of images also a folder", flag_values=values)
     string("output", None, "file to write; none = stdout", flag_values=values)
     integer("batch_size", 32, "inputs at once", lower_bound=1, flag_values=values)
-    beam_flags.define(values)
+    for flag in answer_flags().values():
+        make = flags.DEFINE_float if flag.type is float else flags.DEFINE_integer
+        make(flag.name, flag.default, flag.text, lower_bound=flag.least, flag_values=values)
     program.define_step(values)
+
+
+def read_settings(asked: Any, config: ExperimentConfig) -> Any:
+    """How the task of a run is to answer.
+
+    Raises:
+      UserError: numbers that do not go together, or flags of another task.
+    """
+    own = {flag.name for flag in config.task.answer_flags}
+    for name in answer_flags():
+        if name not in own and asked[name].present:
+            kinds = [
+                (kind, registry.resolve(entry.config)) for kind, entry in registry.TASKS.items()
+            ]
+            for_kind, owner = next(
+                (kind, task)
+                for kind, task in kinds
+                if name in {flag.name for flag in task.answer_flags}
+            )
+            raise UserError(
+                f"--{name}={asked[name].value}: is for {owner.noun} (task.kind={for_kind}); this "
+                f"run's task.kind is {config.task.kind}"
+            )
+    return config.task.answer_settings(config, {name: asked[name].value for name in own})
 
 
 def run(arguments: Arguments) -> int:
     asked, workdir, step = arguments.flags, arguments.workdir, parse_step(arguments.flags.step)
     config = arguments.experiment
-    if config.data.kind not in READS.get(config.task.kind, ()):
-        known = ", ".join(f"{task} of {' or '.join(kinds)}" for task, kinds in READS.items())
+    role = config.task.answers
+    if role is None:
+        tasks = [registry.resolve(entry.config) for entry in registry.TASKS.values()]
+        known = ", ".join(task.kind for task in tasks if task.answers is not None)
         raise UserError(
-            f"--workdir={workdir}: predict knows no task.kind={config.task.kind} with data.kind="
-            f"{config.data.kind}; it knows {known}"
+            f"--workdir={workdir}: predict has no answers for task.kind={config.task.kind}; it has "
+            f"for {known}"
         )
-    beam = beam_flags.read_beam(asked, config)
-    images = config.data.kind == "images"
-    given = find_images(asked.input) if images else find_lines(asked.input)
+    settings = read_settings(asked, config)
+    is_file = config.data.given(role) == "file"
+    given = find_images(asked.input) if is_file else find_lines(asked.input)
     output = check_output(asked.output, asked.input)
     program.set_up_jax(config)
-    from seqmodels.evaluation.predict import make_predictor
     from seqmodels.runs.run import load_run
 
-    predictor = make_predictor(load_run(workdir, step), beam, asked.batch_size)
-    inputs = encode(predictor, given)
+    run = load_run(workdir, step)
+    assert run.features is not None
+    answerer = run.task.answerer(
+        run.model, run.params, run.features, config, settings, asked.batch_size
+    )
+    inputs = encode(answerer, given)
     if asked.input != "-":
         # All are looked at before the first is answered: a mistake costs no time.
         inputs = iter(list(inputs))
     with open_output(output) as file:
         number = 0
         while batch := list(itertools.islice(inputs, asked.batch_size)):
-            for answer in predictor(*zip(*batch, strict=True)):
+            for answer in answerer(*zip(*batch, strict=True)):
                 file.write(json.dumps(answer, ensure_ascii=False) + "\n")
             file.flush()
             number += len(batch)
@@ -83,11 +117,11 @@ Given = Iterator[tuple[str, str]]
 """Where an input stands, for errors, and the input: a line, or the name of an image file."""
 
 
-def encode(predictor: Predictor, given: Given) -> Iterator[tuple[str, object]]:
+def encode(answerer: Answerer, given: Given) -> Iterator[tuple[str, object]]:
     """Yields inputs with what the model reads of them; errors tell where they stand."""
     for where, text in given:
         try:
-            yield text, predictor.encode(text)
+            yield text, answerer.read(text)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
 

@@ -10,8 +10,10 @@ DOC = """Downloads (where the data set can) and tokenises the data of a config i
 
 def run(arguments: Arguments) -> int:
     from seqmodels.data.pipeline import prepare
+    from seqmodels.tasks.build import build_task
 
-    values = prepare(arguments.experiment)
+    config = arguments.experiment
+    values = prepare(config, build_task(config))
     lines = [
         f"{values['dataset']}: {values['encoding']}",
         *program.split_lines(values),

@@ -181,15 +181,15 @@ def measure(goal: Goal, config: ExperimentConfig, workdir: Path) -> Figure:
     if goal.measure is Measure.TRAINING:
         rows = [row for row in read_rows(workdir / METRICS) if row["split"] == "train"]
         return Figure(rows[-1][goal.metric], None, trained, details)
-    opened, data = load_run(workdir), open_data(workdir, config)
+    opened = load_run(workdir)
+    data = open_data(workdir, config, opened.task)
     if goal.measure is Measure.TUNES:
         from seqmodels.evaluation.tunes import judge_run
 
         found, base, _ = judge_run(opened, data, **_TUNES)
         baseline, details = base[goal.metric], {**details, **found, "baseline": base}
     else:
-        from seqmodels.evaluation.evaluate import write_result
-        from seqmodels.runs.run import evaluate_run
+        from seqmodels.evaluation.evaluate import evaluate_run, write_result
 
         found = evaluate_run(opened, data, goal.split)
         write_result(workdir, found)

@@ -76,14 +76,16 @@ def start(config: ExperimentConfig, workdir: Path, *, profile: bool = False) -> 
       The exit status.
     """
     from seqmodels.data.pipeline import load_data
-    from seqmodels.runs.workdir import kept_encoding
+    from seqmodels.runs.workdir import kept_features
+    from seqmodels.tasks.build import build_task
     from seqmodels.training.loop import prepare, train
 
     # What may be wrong with the data or the devices is found before the directory is claimed.
-    data = load_data(config, kept_encoding(workdir, config))
-    prepared = None if config.model.fitted else prepare(config, workdir, data)
+    task = build_task(config)
+    data = load_data(config, task, kept_features(workdir, config))
+    prepared = None if config.model.fitted else prepare(config, workdir, task, data)
     program.show_devices()
-    return train(config, workdir, data, prepared, profile=profile)
+    return train(config, workdir, task, data, prepared, profile=profile)
 
 
 COMMAND = Command(

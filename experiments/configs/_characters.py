@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from seqmodels.config.data import PairsDataConfig
+from seqmodels.config.data import ExamplesDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.recurrent import Context, Seq2SeqConfig
@@ -27,7 +27,7 @@ MODELS: dict[str, ModelConfig] = {
 }
 
 
-def make_config(variant: str, data: PairsDataConfig) -> ExperimentConfig:
+def make_config(variant: str, data: ExamplesDataConfig) -> ExperimentConfig:
     """Returns the experiment of `transformer` or `seq2seq` on pairs."""
     return ExperimentConfig(
         model=dataclasses.replace(MODELS[variant]),  # overrides change it in place

@@ -11,15 +11,16 @@ if recurrent, read their own in half of the steps.
 `make_bpe_config`: figures that others have from English to German with byte pairs. 10,000 of them,
 for both sides; texts as they are written; a beam of 5; BLEU of WMT's words.
 
-Other directions: --config.data.source_language and --config.data.target_language, each en, de, fr.
+Other directions: --config.data.source.column and --config.data.targets.column, each en, de, fr.
 """
 
 from __future__ import annotations
 
 import dataclasses
 
-from seqmodels.config.data import Language, PairsDataConfig, TextForm, TokenizerKind
+from experiments.configs._examples import pairs
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TextForm, TokenizerKind, TokensConfig
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.training import (
@@ -36,14 +37,12 @@ def make_config(
     """Returns the experiment of a model."""
     return ExperimentConfig(
         model=model,
-        data=PairsDataConfig(
-            name="multi30k",
-            source_language=Language.DE,
-            target_language=Language.EN,
-            form=TextForm.LOWER_WORDS,
-            tokenizer=TokenizerKind.WORD,
-            min_count=2,
-            shared_vocabulary=False,
+        data=pairs(
+            "multi30k",
+            "de",
+            "en",
+            TokensConfig(form=TextForm.LOWER_WORDS, tokenizer=TokenizerKind.WORD, min_count=2),
+            shared=False,
             batch_size=128,
             max_shapes=4,
         ),
@@ -61,12 +60,11 @@ def make_bpe_config(model: ModelConfig, *, label_smoothing: float = 0.0) -> Expe
     config = make_config(model, warmup_steps=400)
     return dataclasses.replace(
         config,
-        data=PairsDataConfig(
-            name="multi30k",
-            source_language=Language.EN,
-            target_language=Language.DE,
-            tokenizer=TokenizerKind.BPE,
-            vocab_size=10_000,
+        data=pairs(
+            "multi30k",
+            "en",
+            "de",
+            TokensConfig(tokenizer=TokenizerKind.BPE, vocab_size=10_000),
             batch_size=128,
             max_shapes=4,
         ),

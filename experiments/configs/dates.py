@@ -11,11 +11,11 @@ default has all 1,000 exact; copied, or word by word, none (seed 0, one run, doc
 from __future__ import annotations
 
 from experiments.configs._characters import make_config
-from seqmodels.config.data import PairsDataConfig
+from experiments.configs._examples import pairs
 from seqmodels.config.experiment import ExperimentConfig
 
 VARIANTS = ("seq2seq", "transformer")
 
 
 def get_config(variant: str) -> ExperimentConfig:
-    return make_config(variant, PairsDataConfig(name="dates", batch_size=64, max_shapes=2))
+    return make_config(variant, pairs("dates", batch_size=64, max_shapes=2))

@@ -13,13 +13,13 @@ Two cores of a shared Intel Xeon, busy with other work, jax 0.10.2, 2026-11-21, 
     perceptron    1.408   0.257        19 s
 
 The ViT with patches of 4, width 64, peak 1e-3 and 1500 steps: 0.536, 0.781. On MNIST
-(--config.data.name=tfds_images:mnist) the mlp has 0.075 and 0.976 on its 10,000 test images.
+(--config.data.name=tfds:mnist) the mlp has 0.075 and 0.976 on its 10,000 test images.
 """
 
 from __future__ import annotations
 
+from experiments.configs._examples import classified_images
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.models import MLPConfig, ModelConfig, PerceptronConfig
 from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
@@ -37,7 +37,7 @@ MODELS: dict[str, ModelConfig] = {
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
         model=MODELS[variant],
-        data=ImagesDataConfig(name="shapes", batch_size=64),
+        data=classified_images("shapes", batch_size=64),
         task=ClassificationConfig(),
         optimizer=OptimizerConfig(peak_lr=2e-3, warmup_steps=200, weight_decay=0.05),
         training=TrainingConfig(

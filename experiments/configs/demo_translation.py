@@ -16,11 +16,11 @@ teacher forcing, so "sequences", targets without a wrong token, is no rate of tr
 from __future__ import annotations
 
 from experiments.configs._characters import make_config
-from seqmodels.config.data import PairsDataConfig
+from experiments.configs._examples import pairs
 from seqmodels.config.experiment import ExperimentConfig
 
 VARIANTS = ("transformer", "seq2seq")
 
 
 def get_config(variant: str) -> ExperimentConfig:
-    return make_config(variant, PairsDataConfig(name="dates", batch_size=64, max_shapes=2))
+    return make_config(variant, pairs("dates", batch_size=64, max_shapes=2))

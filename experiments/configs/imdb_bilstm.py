@@ -17,8 +17,9 @@ the 30,000 most frequent of the training split.
 
 from __future__ import annotations
 
+from experiments.configs._examples import classified_texts
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.features import TokenizerKind, TokensConfig
 from seqmodels.config.models import Pooling
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
@@ -32,13 +33,13 @@ def get_config(variant: str) -> ExperimentConfig:
         model=RecurrentEncoderConfig(
             model_dim=128, hidden_dim=64, dropout_rate=0.5, pooling=Pooling.ATTENTION
         ),
-        data=LabelledTextDataConfig(
-            name="tfds_labelled:imdb_reviews/plain_text",
+        data=classified_texts(
+            "tfds:imdb_reviews/plain_text",
+            TokensConfig(
+                tokenizer=TokenizerKind.WORD, vocab_size=30_000, max_length=400, cut_long=True
+            ),
             train_split="train[:90%]",
             validation_split="train[90%:]",
-            vocab_size=30_000,
-            max_length=400,
-            cut_long=True,
             batch_size=64,
             max_shapes=4,
         ),

@@ -18,8 +18,9 @@ the head.
 
 from __future__ import annotations
 
+from experiments.configs._examples import classified_texts
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.features import TokenizerKind, TokensConfig
 from seqmodels.config.models import ConvolutionalConfig, ConvolutionForm, ModelConfig, Pooling
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
@@ -40,8 +41,11 @@ MODELS: dict[str, ModelConfig] = {
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
         model=MODELS[variant],
-        data=LabelledTextDataConfig(
-            name="rotten_tomatoes", batch_size=50, max_shapes=4, max_length=64
+        data=classified_texts(
+            "rotten_tomatoes",
+            TokensConfig(tokenizer=TokenizerKind.WORD, max_length=64),
+            batch_size=50,
+            max_shapes=4,
         ),
         task=ClassificationConfig(),
         optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=50),

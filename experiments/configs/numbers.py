@@ -11,7 +11,7 @@ word, none. Shared with `dates`: `_characters.py`.
 from __future__ import annotations
 
 from experiments.configs._characters import make_config
-from seqmodels.config.data import PairsDataConfig
+from experiments.configs._examples import pairs
 from seqmodels.config.experiment import ExperimentConfig
 
 VARIANTS = ("seq2seq", "transformer")
@@ -20,7 +20,5 @@ VARIANTS = ("seq2seq", "transformer")
 def get_config(variant: str) -> ExperimentConfig:
     return make_config(
         variant,
-        PairsDataConfig(
-            name="numbers", batch_size=64, max_shapes=3, max_source_length=80, max_target_length=8
-        ),
+        pairs("numbers", source_length=80, target_length=8, batch_size=64, max_shapes=3),
     )

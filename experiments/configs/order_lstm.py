@@ -28,8 +28,9 @@ move the "not" turns a class round; but who overlooks the clause in front is rig
 
 from __future__ import annotations
 
+from experiments.configs._examples import classified_texts
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.features import TokenizerKind, TokensConfig
 from seqmodels.config.models import ConvolutionalConfig, ConvolutionForm, ModelConfig, Pooling
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
@@ -56,12 +57,13 @@ PEAK_LR = {"lstm": 5e-3, "cnn": 3e-3, "bert": 1e-3, "gpt": 1e-3}
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
         model=MODELS[variant],
-        data=LabelledTextDataConfig(
-            name="order_sentences",
+        data=classified_texts(
+            "order_sentences",
+            TokensConfig(
+                tokenizer=TokenizerKind.WORD, max_length=40, class_token=variant == "bert"
+            ),
             batch_size=64,
             max_shapes=3,
-            max_length=40,
-            class_token=variant == "bert",
         ),
         task=ClassificationConfig(),
         optimizer=OptimizerConfig(peak_lr=PEAK_LR[variant], warmup_steps=100),

@@ -26,8 +26,9 @@ those are in the training split too, and none of the validation split.
 
 from __future__ import annotations
 
+from experiments.configs._examples import classified_texts
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.features import TokenizerKind, TokensConfig
 from seqmodels.config.models import Pooling
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
@@ -35,11 +36,10 @@ from seqmodels.config.training import EvaluationConfig, OptimizerConfig, Trainin
 
 VARIANTS = ("phrases", "sentences")
 
+# Data set, name of the column of texts, and the test split of a catalog.
 DATA = {
-    "phrases": LabelledTextDataConfig(
-        name="tfds_labelled:glue/sst2", text_column="sentence", test_split=None
-    ),
-    "sentences": LabelledTextDataConfig(name="sst2"),
+    "phrases": ("tfds:glue/sst2", "sentence", None),
+    "sentences": ("sst2", "text", "test"),
 }
 # Steps, and how many go by between two evaluations.
 STEPS = {"phrases": (1050, 210), "sentences": (540, 108)}
@@ -47,13 +47,13 @@ STEPS = {"phrases": (1050, 210), "sentences": (540, 108)}
 
 def get_config(variant: str) -> ExperimentConfig:
     num_steps, every = STEPS[variant]
-    data = DATA[variant]
-    data.batch_size, data.max_shapes, data.max_length = 64, 4, 64
+    name, column, test_split = DATA[variant]
+    inputs = TokensConfig(column=column, tokenizer=TokenizerKind.WORD, max_length=64)
     return ExperimentConfig(
         model=RecurrentEncoderConfig(
             model_dim=128, hidden_dim=64, dropout_rate=0.5, pooling=Pooling.ATTENTION
         ),
-        data=data,
+        data=classified_texts(name, inputs, test_split=test_split, batch_size=64, max_shapes=4),
         task=ClassificationConfig(),
         optimizer=OptimizerConfig(peak_lr=3e-3, warmup_steps=50, weight_decay=0.3),
         training=TrainingConfig(

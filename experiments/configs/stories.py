@@ -12,8 +12,9 @@ test split: `bert` 49.0 % in 9 minutes, where naive Bayes has 32.1 %; its valida
 
 from __future__ import annotations
 
+from experiments.configs._examples import classified_texts
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.features import TokenizerKind, TokensConfig
 from seqmodels.config.models import ModelConfig, Pooling
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
@@ -34,12 +35,13 @@ MODELS: dict[str, ModelConfig] = {
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
         model=MODELS[variant],
-        data=LabelledTextDataConfig(
-            name="stories",
+        data=classified_texts(
+            "stories",
+            TokensConfig(
+                tokenizer=TokenizerKind.WORD, max_length=64, class_token=variant == "bert"
+            ),
             batch_size=64,
             max_shapes=3,
-            max_length=64,
-            class_token=variant == "bert",
         ),
         task=ClassificationConfig(),
         optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=200),

@@ -1,8 +1,8 @@
 """The Transformer of 2017, base and big (Vaswani et al., arXiv:1706.03762).
 
     python launch.py train --config=transformer:base --workdir=runs/transformer \
-        --config.data.name=parallel_text --config.data.source_path=train.en \
-        --config.data.target_path=train.de
+        --config.data.name=parallel_text --config.data.path='train.{column}' \
+        --config.data.source.column=en --config.data.targets.column=de
 
 With one vocabulary of 37,000 tokens for both sides, tied thrice, base has 63,082,496 parameters and
 big 214,245,376, as tests/models/test_presets.py computes them from the equations; the paper says 65
@@ -15,7 +15,7 @@ d_model^-0.5 of scale, label smoothing 0.1, dropout 0.1 (big 0.3), 100,000 steps
 
 from __future__ import annotations
 
-from seqmodels.config.data import PairsDataConfig
+from experiments.configs._examples import pairs
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.training import (
@@ -44,9 +44,7 @@ def get_config(variant: str) -> ExperimentConfig:
             max_length=256,
             dropout_rate=0.3 if big else 0.1,
         ),
-        data=PairsDataConfig(
-            name="dates", batch_size=1024, max_source_length=256, max_target_length=256
-        ),
+        data=pairs("dates", source_length=256, target_length=256, batch_size=1024),
         task=TranslationConfig(label_smoothing=0.1),
         optimizer=OptimizerConfig(
             peak_lr=(model_dim * WARMUP_STEPS) ** -0.5,

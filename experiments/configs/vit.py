@@ -1,7 +1,7 @@
 """Vision Transformers in their published sizes: patches of 16, images of 224 x 224 pixels.
 
     python launch.py train --config=vit:base --workdir=runs/vit_base \
-        --config.data.name=tfds_images:NAME
+        --config.data.name=tfds:NAME
 
 Parameters with 1000 classes, as tests/models/test_presets.py counts them: tiny 5,717,416, small
 22,050,664, base 86,567,656, large 304,326,632 (Dosovitskiy et al., 2021, arXiv:2010.11929; tiny and
@@ -15,8 +15,8 @@ linear decay. Not run at these sizes: `launch.py import` brings the published we
 
 from __future__ import annotations
 
+from experiments.configs._examples import classified_images
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.config.training import Dtype, EvaluationConfig, OptimizerConfig, TrainingConfig
 from seqmodels.config.transformers import ViTConfig
@@ -44,7 +44,7 @@ def get_config(variant: str) -> ExperimentConfig:
             dropout_rate=0.1,
             remat=num_layers > 12,
         ),
-        data=ImagesDataConfig(name="shapes", image_size=224, batch_size=4096),
+        data=classified_images("shapes:224", size=224, batch_size=4096),
         task=ClassificationConfig(),
         optimizer=OptimizerConfig(peak_lr=3e-3, warmup_steps=10_000, weight_decay=0.3),
         training=TrainingConfig(

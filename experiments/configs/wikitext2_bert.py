@@ -9,7 +9,7 @@
 
 8192 byte pairs, learned from WikiText-2; 15 % of each window of 64 are to be guessed, beside the
 unigram on the very same tokens. `sst2` begins with the parameters of runs/wikitext2_bert
-(--init_from=DIR names another run) and reads its tokenizer (--config.data.tokenizer_path=DIR); the
+(--init_from=DIR names another run) and reads its tokenizer (--config.data.inputs.tokenizer_path=DIR); the
 last command is what it must beat. [CLS] begins as the mask did. WikiText-2 has capitals, SST-2 has
 none. No figure of such a small model is known to us.
 
@@ -22,9 +22,10 @@ helps here; `default` has not been run to its end.
 
 from __future__ import annotations
 
-from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
+from experiments.configs._examples import classified_texts
+from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.config.features import TokenizerKind, TokensConfig
 from seqmodels.config.tasks import ClassificationConfig, MaskedLanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
 from seqmodels.config.transformers import BERTConfig
@@ -75,13 +76,15 @@ def fine_tuned(model: BERTConfig, init_from: str | None) -> ExperimentConfig:
     """Sentences of SST-2, five epochs."""
     return ExperimentConfig(
         model=model,
-        data=LabelledTextDataConfig(
-            name="sst2",
-            tokenizer=TokenizerKind.RUN,
-            tokenizer_path=PRETRAINED,
-            class_token=True,
-            max_length=LENGTH,
-            cut_long=True,
+        data=classified_texts(
+            "sst2",
+            TokensConfig(
+                tokenizer=TokenizerKind.RUN,
+                tokenizer_path=PRETRAINED,
+                class_token=True,
+                max_length=LENGTH,
+                cut_long=True,
+            ),
             batch_size=32,
             max_shapes=4,
         ),

@@ -29,8 +29,9 @@ a variational LSTM of 20 million parameters: 101.7 and 96.3.
 
 from __future__ import annotations
 
-from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
+from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import (

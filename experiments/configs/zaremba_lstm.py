@@ -17,8 +17,9 @@ the Penn Treebank, validation and test: 120.7 and 114.5, 86.2 and 82.7, 82.2 and
 
 from __future__ import annotations
 
-from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
+from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import (

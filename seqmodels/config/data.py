@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from seqmodels import registry
 from seqmodels.config.errors import suggest
-from seqmodels.config.fields import fraction, number
 from seqmodels.config.features import FeatureConfig, TokenizerKind, TokenizerSettings
+from seqmodels.config.fields import fraction, number
 
 MAX_SHAPES = 8
 """The most shapes that batches may have: each is compiled by itself."""

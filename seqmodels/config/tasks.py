@@ -74,6 +74,7 @@ class TaskConfig:
       answers: the role that `predict` is given; None where the task has no answers.
       answer_flags: flags of `predict` that are for this task.
       noun: the plural of what it answers with, for messages.
+      continues_text: whether `generate` can continue a text, and `--choices` compare continuations.
     """
 
     kind: ClassVar[str] = ""
@@ -84,6 +85,7 @@ class TaskConfig:
     answers: ClassVar[str | None] = None
     answer_flags: ClassVar[tuple[AnswerFlag, ...]] = ()
     noun: ClassVar[str] = "answers"
+    continues_text: ClassVar[bool] = False
 
     def metric(self, name: str) -> Metric:
         """The declaration of a metric.
@@ -130,6 +132,7 @@ class LanguageModelConfig(TaskConfig):
         dataclasses.replace(ACCURACY, shown=False),
     )
     answers: ClassVar[str | None] = "inputs"
+    continues_text: ClassVar[bool] = True
     label_smoothing: float = fraction(0.0)
 
     def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from seqmodels import registry
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, an, suggest
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.fields import Range, range_of
+from seqmodels.config.fields import range_of
 from seqmodels.config.finetuning import parse_source, part_problems
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.serialization import (
@@ -27,7 +27,6 @@ from seqmodels.config.tasks import TaskConfig
 from seqmodels.config.training import EvaluationContext, OptimizerConfig, Schedule
 
 Problems = Iterator[str]
-
 
 
 def validate(config: ExperimentConfig) -> None:
@@ -79,7 +78,7 @@ def _numbers(config: ExperimentConfig) -> Problems:
             continue
         path, _, field = name.rpartition(".")
         section = operator.attrgetter(path)(config)
-        allowed = _RANGES.get(field) or range_of(section, field, number)
+        allowed = range_of(section, field, number)
         if value not in allowed:
             none = ", or none" if number is not kind else ""
             yield problem(name, value, f"must be {allowed}{none}")

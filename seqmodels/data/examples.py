@@ -68,7 +68,7 @@ class Examples:
         self.groups = [np.arange(len(split.kept))]
         if lengths:
             # Columns of equal lengths, as tags next to their tokens, count once.
-            total = sum(np.unique(np.stack(list(lengths.values())), axis=0))
+            total = np.unique(np.stack(list(lengths.values())), axis=0).sum(axis=0)
             widths = choose_widths(total, batch_size, max_shapes)
             group = np.searchsorted(widths, total)
             self.groups = [np.flatnonzero(group == i) for i in range(len(widths))]

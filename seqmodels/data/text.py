@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from seqmodels.config.data import Batching, TextDataConfig
+from seqmodels.config.data import Batching
 from seqmodels.config.errors import UserError, an
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import TokensConfig
@@ -72,8 +72,7 @@ class TextData:
         Raises:
           UserError: names the field, file or symbol at fault.
         """
-        settings = config.data
-        assert isinstance(settings, TextDataConfig)
+        settings: Any = config.data  # a TextDataConfig: the registry has chosen this class by it
         dataset = open_dataset(settings)
         read = functools.cache(dataset.splits)
         column = settings.feature
@@ -138,8 +137,8 @@ class TextData:
         Raises:
           UserError: the split is too short for sequence_length or batch_size.
         """
-        settings, seed = config.data, config.training.seed
-        assert isinstance(settings, TextDataConfig)
+        settings: Any = config.data
+        seed = config.training.seed
         found = get_split(self.splits, split)
         source = _SOURCES[settings.batching](
             found, settings.batch_size, settings.sequence_length, seed, split

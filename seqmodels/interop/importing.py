@@ -10,21 +10,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.data import TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
-from seqmodels.data.images import ImageData
-from seqmodels.data.labels import Labels
-from seqmodels.data.pipeline import load_data, make_task, text_config
+from seqmodels.config.features import TokenizerKind
+from seqmodels.data.features.image import Image
+from seqmodels.data.features.label import Label
+from seqmodels.data.features.saved import FEATURES_FILE, TOKENIZER_FILE, save_features
+from seqmodels.data.pipeline import load_data
+from seqmodels.data.text import as_features, tokenizer_of
 from seqmodels.data.tokenizers import ByteTokenizer
 from seqmodels.interop.directories import new_directory
 from seqmodels.interop.plan import Plan
 from seqmodels.interop.tables import Matched, flatten, nest
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
+from seqmodels.protocols import Model
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.run import abstract_params
 from seqmodels.runs.specs import spec_from_json, spec_to_json
 from seqmodels.runs.workdir import IMPORTED, SPEC, claim, write_json
+from seqmodels.tasks.build import build_task
 from seqmodels.types import ImageInput, Params, Tokenizer
 
 
@@ -56,11 +60,15 @@ def import_run(plan: Plan, workdir: Path) -> dict[str, Any]:
     with new_directory(workdir, "--workdir") as partial:
         claim(partial, plan.config)
         if tokenizer is not None:
-            tokenizer.save(partial / "tokenizer.json")
+            tokenizer.save(partial / TOKENIZER_FILE)
         if plan.conversion.labels:
             assert isinstance(spec.inputs, ImageInput)
-            labels = Labels(spec.inputs, plan.conversion.labels)
-            labels.save(partial / ImageData.encoding_file)
+            configs: dict[str, Any] = vars(plan.config.data)
+            features = {
+                "inputs": Image(configs["inputs"], spec.inputs),
+                "targets": Label(configs["targets"], plan.conversion.labels),
+            }
+            save_features(features, partial / FEATURES_FILE)
         elif not plan.over_text:
             write_json(partial / SPEC, spec_to_json(spec))
         write_json(partial / IMPORTED, description)
@@ -77,9 +85,9 @@ def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
       UserError: its vocabulary differs from the model's.
     """
     config, size = plan.config, plan.conversion.vocab_size
-    if config.data.kind != TextDataConfig.kind:
+    data, task = config.data.tokenizers().get(""), build_task(config)
+    if data is None:
         return None
-    data = text_config(config)
     if data.tokenizer is TokenizerKind.HUGGINGFACE:
         if data.tokenizer_path is None or size is None:
             return None
@@ -90,10 +98,9 @@ def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
         return None
     else:
         byte = data.tokenizer is TokenizerKind.BYTE
-        tokenizer = ByteTokenizer() if byte else load_data(config).encoding
-    if plan.over_text and make_task(config).make_spec(tokenizer) != spec_from_json(
-        plan.conversion.spec
-    ):
+        tokenizer = ByteTokenizer() if byte else tokenizer_of(load_data(config, task).features)
+    spec = task.make_spec(as_features(tokenizer))
+    if plan.over_text and spec != spec_from_json(plan.conversion.spec):
         raise UserError(
             f"data.tokenizer={data.tokenizer}: it has {tokenizer.vocab_size} tokens, "
             f"the model of {plan.source} has {size}"
@@ -101,7 +108,7 @@ def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
     return tokenizer
 
 
-def read_params(plan: Plan, matched: Matched, model: nn.Module) -> tuple[Params, list[str]]:
+def read_params(plan: Plan, matched: Matched, model: Model) -> tuple[Params, list[str]]:
     """Reads the parameters of the model.
 
     Returns:
@@ -128,7 +135,7 @@ def read_params(plan: Plan, matched: Matched, model: nn.Module) -> tuple[Params,
     return nest({path: flat[path] for path in shapes}), fresh
 
 
-def _initialise(model: nn.Module, paths: list[str], seed: int) -> dict[str, np.ndarray]:
+def _initialise(model: Model, paths: list[str], seed: int) -> dict[str, np.ndarray]:
     @jax.jit
     def some(key: jax.Array) -> dict[str, jax.Array]:
         # jit does not compute what is not returned, so the rest of a large model takes no memory.

@@ -8,15 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seqmodels.config.data import (
-    DataConfig,
-    PairsDataConfig,
-    TextDataConfig,
-    TokenizerKind,
-)
+from seqmodels.config.data import DataConfig, ExamplesDataConfig, TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.images import ImagesDataConfig
+from seqmodels.config.features import ImageConfig, LabelConfig, TokenizerKind, TokensConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig
 from seqmodels.data.huggingface import FILES, find_files
 from seqmodels.interop.architectures import convert
@@ -82,10 +77,15 @@ def _config(conversion: Conversion) -> ExperimentConfig:
         fields: dict[str, Any] = dataclasses.asdict(model)
         length = min(length, fields["max_length"])
     data: DataConfig = TextDataConfig(tokenizer=TokenizerKind.HUGGINGFACE, sequence_length=length)
-    if ImagesDataConfig.kind in conversion.task.reads:
-        data = ImagesDataConfig(image_size=conversion.spec["inputs"]["height"])
-    elif PairsDataConfig.kind in conversion.task.reads:
-        data = PairsDataConfig()
+    if conversion.spec["inputs"]["kind"] == "image":
+        size = conversion.spec["inputs"]["height"]
+        data = ExamplesDataConfig(
+            name="shapes", inputs=ImageConfig(size=size), targets=LabelConfig()
+        )
+    elif "source" in conversion.task.roles:
+        source, target = (TokensConfig(column=name) for name in ("source", "target"))
+        source.tokenizer = TokenizerKind.SHARED
+        data = ExamplesDataConfig(source=source, targets=target)
     return ExperimentConfig(
         model,
         data,
@@ -101,8 +101,8 @@ def choose_tokenizer(plan: Plan) -> None:
     Raises:
       UserError: the model reads text, the folder has no tokenizer, and none was named.
     """
-    data = plan.config.data
-    if not isinstance(data, TextDataConfig) or data.tokenizer is not TokenizerKind.HUGGINGFACE:
+    data = plan.config.data.tokenizers().get("")
+    if data is None or data.tokenizer is not TokenizerKind.HUGGINGFACE:
         return
     if data.vocab_size is None:
         data.vocab_size = plan.conversion.vocab_size

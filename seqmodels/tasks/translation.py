@@ -12,9 +12,9 @@ import numpy as np
 
 from seqmodels.config.decoding import Beam, make_beam
 from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.dataset import normalise_text
 from seqmodels.data.example_data import ExampleData
 from seqmodels.data.features.tokens import BOS, EOS, EncodedTokens, Tokens
-from seqmodels.data.datasets.dataset import normalise_text
 from seqmodels.decoding.beam import BeamSearch, check_beam
 from seqmodels.decoding.prefill import position_limit
 from seqmodels.protocols import Answerer, Feature, Features, Model, Part, Trial

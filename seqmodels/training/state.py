@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
@@ -13,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.distributed.mesh import BATCH_AXES, mesh_context, shardings_of, unboxed
 from seqmodels.models.initialize import init_params
+from seqmodels.protocols import Model
 from seqmodels.runs.paths import replaced
 from seqmodels.types import TrainState
 
@@ -22,7 +22,7 @@ taken over."""
 
 
 def make_initial(
-    model: nn.Module,
+    model: Model,
     optimizer: optax.GradientTransformation,
     *,
     metric_names: tuple[str, ...],

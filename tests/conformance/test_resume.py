@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from seqmodels.config.images import ImagesDataConfig
 
 from seqmodels.config.data import (
     Batching,
@@ -20,7 +21,6 @@ from seqmodels.config.data import (
     TextDataConfig,
 )
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.models import (
     ConvolutionalConfig,
     MLPConfig,

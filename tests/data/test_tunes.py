@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seqmodels.data.datasets.source import Documents, hash_documents
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets import irish_abc
 from seqmodels.data.datasets.irish_abc import split_tunes
 from seqmodels.data.datasets.scales import Scales
-from seqmodels.data.datasets.source import Documents, hash_documents
 from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
 from seqmodels.data.pipeline import load_data, prepare
 from seqmodels.music.abc_notation import body_of

@@ -8,15 +8,15 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.data.pair_tokenizer import PairTokenizer
+from seqmodels.data.text_labels import TextLabels
 
 from seqmodels.config.data import PairsDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.tasks import ClassificationConfig, LanguageModelConfig, TranslationConfig
 from seqmodels.data.common import make_task
-from seqmodels.data.pair_tokenizer import PairTokenizer
-from seqmodels.data.text_labels import TextLabels
 from seqmodels.data.tokenizers import CharacterTokenizer
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params

@@ -10,18 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from seqmodels.data.datasets.pair_source import Pairs
+from seqmodels.data.pairs import PairData, PairSplit
+from seqmodels.evaluation.beam_settings import make_beam
+from seqmodels.evaluation.translate import Translator, evaluate_translations, translate_split
 
-from seqmodels.config.features import TextForm
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
+from seqmodels.config.features import TextForm
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.recurrent import RecurrentConfig, Seq2SeqConfig
 from seqmodels.config.transformers import TransformerConfig
-from seqmodels.data.datasets.pair_source import Pairs
-from seqmodels.data.pairs import PairData, PairSplit
 from seqmodels.data.store import TokenSplit
-from seqmodels.evaluation.beam_settings import make_beam
-from seqmodels.evaluation.translate import Translator, evaluate_translations, translate_split
 from seqmodels.runs.run import Run
 from tests.evaluation.runs import make_pair_run, make_run
 from tests.tolerances import TOLERANCE

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from seqmodels.config.labelled import LabelledTextDataConfig
 
 from experiments import goals, reproduce
 from seqmodels.config.errors import UserError
 from seqmodels.config.files import load_config
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.validate import validate
 from seqmodels.data.datasets import scales
 from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
+from seqmodels.evaluation.baseline import baseline
 
 from seqmodels.config.data import TextDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
@@ -24,7 +25,6 @@ from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext, TrainingConfig
 from seqmodels.data.pipeline import TextData, load_data
 from seqmodels.evaluation import baseline as baseline_module
-from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.evaluate import evaluate_split
 from seqmodels.models.build import build_model
 from seqmodels.runs.generate import generate_text

@@ -170,7 +170,6 @@ class _Images:
     where: str
     is_generated = False
 
-
     def __len__(self) -> int:
         return len(self.examples)
 

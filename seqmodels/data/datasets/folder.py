@@ -83,7 +83,6 @@ class ImageFiles:
     paths: tuple[Path, ...]
     is_generated = False
 
-
     @property
     def shape(self) -> tuple[None, None, int]:
         return (None, None, 3)

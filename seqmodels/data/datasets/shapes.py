@@ -83,7 +83,6 @@ class _Drawn:
     size: int
     is_generated = True
 
-
     @property
     def shape(self) -> tuple[int, int, int]:
         return (self.size, self.size, 3)

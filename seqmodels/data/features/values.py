@@ -138,7 +138,7 @@ class EncodedValues:
     def __init__(self, flat: np.ndarray, offsets: np.ndarray) -> None:
         self.flat, self.offsets = flat, offsets
         self.lengths: np.ndarray | None = np.diff(offsets)
-        self.num_steps = self.lengths
+        self.num_steps: np.ndarray | None = self.lengths
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -1,0 +1,62 @@
+"""Data of whole examples that several config files share: texts and images with classes, pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from seqmodels.config.data import ExamplesDataConfig
+from seqmodels.config.features import (
+    ImageConfig,
+    LabelConfig,
+    TokenizerKind,
+    TokensConfig,
+)
+
+
+def classified_texts(
+    name: str, inputs: TokensConfig | None = None, **data: Any
+) -> ExamplesDataConfig:
+    """Texts of words with a class each; of your own files a tenth each is held out."""
+    return ExamplesDataConfig(
+        name=name,
+        inputs=TokensConfig(tokenizer=TokenizerKind.WORD) if inputs is None else inputs,
+        targets=LabelConfig(),
+        **{"validation_fraction": 0.1, "test_fraction": 0.1, **data},
+    )
+
+
+def classified_images(name: str, size: int | None = None, **data: Any) -> ExamplesDataConfig:
+    """Images with a class each; a tenth of a catalog's training split is for validation."""
+    splits = {"train_split": "train[:90%]", "validation_split": "train[90%:]"}
+    inputs = ImageConfig(size=size)
+    return ExamplesDataConfig(name=name, inputs=inputs, targets=LabelConfig(), **splits, **data)
+
+
+def pairs(
+    name: str,
+    source: str = "source",
+    target: str = "target",
+    tokens: TokensConfig | None = None,
+    *,
+    shared: bool = True,
+    source_length: int = 64,
+    target_length: int = 64,
+    **data: Any,
+) -> ExamplesDataConfig:
+    """Pairs of texts.
+
+    Args:
+      source, target: names of the columns.
+      tokens: settings of both sides; none = characters.
+      shared: whether both sides have one vocabulary.
+      source_length, target_length: bounds, in tokens; the target's <eos> counts.
+    """
+    side = TokensConfig() if tokens is None else tokens
+    first = dataclasses.replace(side, column=source, max_length=source_length)
+    if shared:
+        form = side.form
+        kind = TokenizerKind.SHARED
+        first = TokensConfig(column=source, tokenizer=kind, form=form, max_length=source_length)
+    second = dataclasses.replace(side, column=target, max_length=target_length)
+    return ExamplesDataConfig(name=name, source=first, targets=second, **data)
