@@ -18,20 +18,20 @@ from seqmodels.decoding.prefill import Prefill, Prompts, choose_capacity, positi
 from seqmodels.types import Carry, Params
 
 _WIDTH_STEP = 64  # room for tokens is a multiple, so that few programs are compiled
-_BLOCK = 8  # steps between two looks of the host
-_LEAST_ATTENTION = 1e-9  # a source token that nothing looked at costs log of this, not infinity
+_BLOCK = 8  # steps that the device makes before the host looks for certain tokens
+_LEAST_ATTENTION = 1e-9  # a source token without attention costs log of this, not infinity
 
 TokenCallback = Callable[[np.ndarray], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Hypothesis:
-    """A text that was found.
+    """One result of a search.
 
     Attributes:
       tokens: [n] int32, without prompt and end.
-      log_probability: in nats, the end among what is counted.
-      score: what it is ranked by; see `Beam`.
+      log_probability: in nats, that of the end included.
+      score: the number that hypotheses are ranked by; see `Beam`.
     """
 
     tokens: np.ndarray
@@ -39,8 +39,8 @@ class Hypothesis:
     score: float
 
 
-class _Ended(NamedTuple):
-    """The best hypotheses of each row that ended, best first; score -inf = none."""
+class _Finished(NamedTuple):
+    """Best finished hypotheses of each row, best first; score -inf = none."""
 
     tokens: Int[Array, "B K W"]
     lengths: Int[Array, "B K"]
@@ -49,12 +49,12 @@ class _Ended(NamedTuple):
 
 
 class _State(NamedTuple):
-    """Of the search: the live hypotheses (total -inf = none), and those that ended.
+    """State of a search: live hypotheses (total -inf = none) and finished ones.
 
     Attributes:
-      step: tokens of each live hypothesis.
-      carry, logits: behind them; axis 0 is B * K.
-      totals: their log probabilities.
+      step: number of tokens of each live hypothesis.
+      carry, logits: of the model after those tokens; axis 0 is B * K.
+      totals: log probabilities of the live hypotheses.
     """
 
     step: Int[Array, ""]
@@ -62,11 +62,11 @@ class _State(NamedTuple):
     logits: Float[Array, "BK V"]
     tokens: Int[Array, "B K W"]
     totals: Float[Array, "B K"]
-    ended: _Ended
+    finished: _Finished
 
 
 class _Settings(NamedTuple):
-    """What of a `Beam` compiles nothing anew."""
+    """Settings that are traced: other values need no other program."""
 
     end: Any
     never: Any
@@ -80,39 +80,39 @@ def _penalty(length: Any, settings: _Settings) -> Array:
     return ((5.0 + length) / 6.0) ** settings.length_penalty
 
 
-def _spread(tree: Any, size: int) -> Any:
-    """Each row `size` times, side by side."""
+def _repeat_rows(tree: Any, size: int) -> Any:
+    """Repeats each row `size` times, next to itself."""
     return jax.tree.map(lambda x: jnp.repeat(x, size, axis=0), tree)
 
 
 def _take(x: Array, index: Int[Array, "B K"]) -> Array:
-    """Hypotheses `index` of each row of x [B, K, ...]."""
+    """Takes the hypotheses `index` of each row of x [B, K, ...]."""
     return jnp.take_along_axis(x, index.reshape(*index.shape, *[1] * (x.ndim - 2)), axis=1)
 
 
-def _merge(ended: _Ended, new: _Ended) -> _Ended:
-    """The best of both; of equal scores the older first."""
-    both = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), ended, new)
-    _, best = jax.lax.top_k(both.scores, ended.scores.shape[1])
+def _merge(finished: _Finished, new: _Finished) -> _Finished:
+    """Keeps the best of both; among equal scores the older first."""
+    both = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), finished, new)
+    _, best = jax.lax.top_k(both.scores, finished.scores.shape[1])
     return jax.tree.map(lambda x: _take(x, best), both)
 
 
 def _continuations(state: _State, settings: _Settings) -> Float[Array, "B KV"]:
-    """Log probabilities of the live hypotheses with each token behind them."""
+    """Log probabilities of the live hypotheses followed by each token."""
     batch, size = state.totals.shape
     logs = jax.nn.log_softmax(state.logits, axis=-1).reshape(batch, size, -1)
     token = jnp.arange(logs.shape[-1])
-    goes_on = (token != settings.never) & (state.step < settings.max_tokens)
-    allowed = jnp.where(token == settings.end, state.step >= settings.min_tokens, goes_on)
+    grows = (token != settings.never) & (state.step < settings.max_tokens)
+    allowed = jnp.where(token == settings.end, state.step >= settings.min_tokens, grows)
     totals = jnp.where(allowed[None, None], state.totals[..., None] + logs, -jnp.inf)
     return totals.reshape(batch, -1)
 
 
 def _advance(model: Any, params: Params, settings: _Settings, state: _State) -> _State:
-    """Of all continuations the K best: those with the end have ended, the others live on.
+    """Takes the K best continuations: those that end are finished, the others live on.
 
-    A row is done when no live hypothesis can enter its ranked ones. Their total only falls, and the
-    penalty that divides it is largest at the greatest length, so that none ends with more than
+    A row is done when no live hypothesis can enter its ranked ones. A total only falls, and the
+    penalty that divides it is largest at the greatest length, so that no score can exceed
 
         max_k total_k / lp(max_tokens + 1)
     """
@@ -125,43 +125,50 @@ def _advance(model: Any, params: Params, settings: _Settings, state: _State) -> 
     ends = (chosen == settings.end) & jnp.isfinite(totals)
     scores = jnp.where(ends, totals / _penalty(state.step + 1, settings), -jnp.inf)
     lengths = jnp.broadcast_to(state.step, scores.shape)
-    ended = _merge(state.ended, _Ended(tokens, lengths, totals, scores))
+    finished = _merge(state.finished, _Finished(tokens, lengths, totals, scores))
     totals = jnp.where(chosen == settings.end, -jnp.inf, totals)
     bound = totals.max(axis=1) / _penalty(settings.max_tokens + 1, settings)
-    done = bound <= jnp.take(ended.scores, settings.num_ranked - 1, axis=1)
+    done = bound <= jnp.take(finished.scores, settings.num_ranked - 1, axis=1)
     totals = jnp.where(done[:, None], -jnp.inf, totals)
     rows = (jnp.arange(batch)[:, None] * size + parents).reshape(-1)
     carry = jax.tree.map(lambda x: x[rows], state.carry)
     features, carry = model.apply({"params": params}, chosen.reshape(-1, 1), carry, train=False)
     logits = readout(model, params, features[:, 0])
-    return _State(state.step + 1, carry, logits, tokens, totals, ended)
+    return _State(state.step + 1, carry, logits, tokens, totals, finished)
 
 
 def _begin(carry: Carry, logits: Float[Array, "B V"], size: int, width: int) -> _State:
-    """One hypothesis a row, without a token."""
+    """One hypothesis per row, without a token."""
     batch = len(logits)
     tokens = jnp.zeros((batch, size, width), jnp.int32)
     nothing = jnp.full((batch, size), -jnp.inf, jnp.float32)
-    ended = _Ended(tokens, jnp.zeros((batch, size), jnp.int32), nothing, nothing)
-    # All rows of a beam are alike at first: one counts.
+    finished = _Finished(tokens, jnp.zeros((batch, size), jnp.int32), nothing, nothing)
+    # All hypotheses of a beam are equal at first: only one counts.
     totals = nothing.at[:, 0].set(0.0)
-    return _State(jnp.int32(0), _spread(carry, size), _spread(logits, size), tokens, totals, ended)
+    return _State(
+        jnp.int32(0),
+        _repeat_rows(carry, size),
+        _repeat_rows(logits, size),
+        tokens,
+        totals,
+        finished,
+    )
 
 
 def _search(
     model: Any, params: Params, settings: _Settings, state: _State, until: Int[Array, ""]
 ) -> tuple[_State, Array]:
-    """Searches up to the step `until`; tells whether anything may still come.
+    """Searches up to the step `until`; returns the state and whether the search is unfinished.
 
-    Nothing does when every row is done, and at the greatest length.
+    It is finished when every row is done, or at the greatest length.
     """
-    goes_on = lambda s: (s.step <= settings.max_tokens) & jnp.any(s.totals > -jnp.inf)
+    unfinished = lambda s: (s.step <= settings.max_tokens) & jnp.any(s.totals > -jnp.inf)
     state = jax.lax.while_loop(
-        lambda s: goes_on(s) & (s.step < until),
+        lambda s: unfinished(s) & (s.step < until),
         functools.partial(_advance, model, params, settings),
         state,
     )
-    return state, goes_on(state)
+    return state, unfinished(state)
 
 
 def _cover(
@@ -169,33 +176,36 @@ def _cover(
     params: Params,
     memory: Any,
     inputs: Int[Array, "B K T"],
-    ended: _Ended,
+    finished: _Finished,
     weight: Float[Array, ""],
-) -> _Ended:
-    """Ranks hypotheses anew, with the coverage penalty; `inputs` are prompts of one token and they.
+) -> _Finished:
+    """Ranks finished hypotheses again, with the coverage penalty (Wu et al., 2016).
 
-    A source token that was looked at once, in sum, or more often costs nothing.
+        score + weight * sum_s log(min(sum_t attention[t, s], 1))
+
+    Args:
+      memory: of the encoder.
+      inputs: the hypotheses after their prompts of one token each.
     """
     batch, size, length = inputs.shape
-    memory = _spread(memory, size)
+    memory = _repeat_rows(memory, size)
     flat = inputs.reshape(batch * size, length)
     attention = model.apply({"params": params}, flat, memory, method="align")  # [BK, T, S]
-    steps = jnp.arange(length)[None] <= ended.lengths.reshape(-1, 1)
-    looks = jnp.where(steps[..., None], attention, 0.0).sum(axis=1)
-    costs = jnp.log(jnp.clip(looks, _LEAST_ATTENTION, 1.0))
+    steps = jnp.arange(length)[None] <= finished.lengths.reshape(-1, 1)
+    coverage = jnp.where(steps[..., None], attention, 0.0).sum(axis=1)
+    costs = jnp.log(jnp.clip(coverage, _LEAST_ATTENTION, 1.0))
     costs = jnp.where(memory["segments"] > 0, costs, 0.0).sum(axis=1)
-    scores = ended.scores + weight * costs.reshape(batch, size)
-    nothing = jax.tree.map(lambda x: x[:, :0], ended)
-    return _merge(ended._replace(scores=scores), nothing)
+    scores = finished.scores + weight * costs.reshape(batch, size)
+    nothing = jax.tree.map(lambda x: x[:, :0], finished)
+    return _merge(finished._replace(scores=scores), nothing)
 
 
 class BeamSearch:
-    """Searches with one model; what is compiled stays with it.
+    """Searches with one model, and keeps the programs that it compiles.
 
-    What is found for a row is a function of params, prompt and source: its neighbours and the
-    padding do not enter (but for the rounding of other shapes). Programs are compiled by rows, beam
-    size, capacity and, where there is one, the width of the source; prompts are read as in
-    `prefill`.
+    The results of a row are a function of params, prompt and source: they do not depend on other
+    rows or on padding (except for the rounding of other shapes). There is one program for each
+    number of rows, beam size, capacity and width of the source; prompts are read by `Prefill`.
     """
 
     def __init__(self, model: Any) -> None:
@@ -216,33 +226,34 @@ class BeamSearch:
         beam: Beam,
         source: tuple[np.ndarray, np.ndarray | None] | None = None,
         never: int = -1,
-        on_settled: TokenCallback | None = None,
+        on_certain: TokenCallback | None = None,
     ) -> list[list[Hypothesis]]:
-        """Finds the best texts behind each prompt.
+        """Finds the best continuations of each prompt.
 
         Args:
           params: arrays, unboxed.
           prompts: one or more arrays of tokens, of any lengths above 0.
           end: the token that ends a text.
-          source: tokens and segment ids [B, S], of a model with an encoder.
-          never: a token that no text has, such as <bos>; -1 = none.
-          on_settled: called with tokens [n] of the first row's best text, in their order, as soon
-            as all that may still become the best begin with them.
+          beam: settings of the search.
+          source: tokens and segment ids [B, S], for a model with an encoder.
+          never: a token that no text contains, such as <bos>; -1 = none.
+          on_certain: called with the next tokens [n] of the first row's best text, as soon as all
+            texts that can still become the best begin with them.
 
         Returns:
-          Of each row up to `beam.num_best` hypotheses, at least one, best first.
+          Up to `beam.num_best` hypotheses for each row, at least one, best first.
 
         Raises:
-          UserError: prompt and max_tokens need more positions than the model has, or it aligns
-            nothing that a coverage penalty could ask for.
+          UserError: prompt and max_tokens need more positions than the model has, or the model
+            has no alignment for a coverage penalty.
           RunFailure: no text has a finite probability.
-          ValueError: a coverage penalty, and a prompt of several tokens or `on_settled`.
+          ValueError: a coverage penalty, and a prompt of several tokens or `on_certain`.
         """
         check_beam(self._model, beam, max(len(p) for p in prompts))
         if beam.coverage_penalty and any(len(p) != 1 for p in prompts):
-            raise ValueError("a coverage penalty is for prompts of one token: texts begun anew")
-        if beam.coverage_penalty and on_settled is not None:
-            raise ValueError("with a coverage penalty no text is settled before all are there")
+            raise ValueError("a coverage penalty needs prompts of one token")
+        if beam.coverage_penalty and on_certain is not None:
+            raise ValueError("with a coverage penalty no token is certain before the end")
         needed = max(len(p) for p in prompts) + beam.max_tokens
         capacity = choose_capacity(needed, self._limit)
         memory = None if source is None else self._encode(params, *source)
@@ -258,47 +269,47 @@ class BeamSearch:
         )
         width = -(-(beam.max_tokens + 1) // _WIDTH_STEP) * _WIDTH_STEP
         state = self._begin(carry, logits, beam.size, width)
-        ended = self._finish(params, settings, state, on_settled)
+        finished = self._run(params, settings, state, on_certain)
         if covers:
             first = np.array([p[-1:] for p in prompts], np.int32)[:, None]
             first = np.repeat(first, beam.size, axis=1)
-            inputs = jnp.concatenate([first, ended.tokens], axis=2)
+            inputs = jnp.concatenate([first, finished.tokens], axis=2)
             weight = np.float32(beam.coverage_penalty)
-            ended = self._cover(params, memory, inputs, ended, weight)
-        return _collect(jax.device_get(ended), beam.num_best)
+            finished = self._cover(params, memory, inputs, finished, weight)
+        return _collect(jax.device_get(finished), beam.num_best)
 
-    def _finish(
-        self, params: Params, settings: _Settings, state: _State, on_settled: TokenCallback | None
-    ) -> _Ended:
-        """Searches to the end; looks up now and then where somebody wants to know."""
-        block = int(settings.max_tokens) + 1 if on_settled is None else _BLOCK
-        step, told, goes_on = 0, 0, True
-        while goes_on:
+    def _run(
+        self, params: Params, settings: _Settings, state: _State, on_certain: TokenCallback | None
+    ) -> _Finished:
+        """Searches to the end, and reports the certain tokens in between."""
+        block = int(settings.max_tokens) + 1 if on_certain is None else _BLOCK
+        step, reported, unfinished = 0, 0, True
+        while unfinished:
             step += block
-            state, goes_on = self._search(params, settings, state, np.int32(step))
-            if on_settled is not None:
-                settled = _settled(jax.device_get(state._replace(carry=None, logits=None)))
-                if len(settled) > told:
-                    on_settled(settled[told:])
-                told = len(settled)
-        return state.ended
+            state, unfinished = self._search(params, settings, state, np.int32(step))
+            if on_certain is not None:
+                certain = _certain_prefix(jax.device_get(state._replace(carry=None, logits=None)))
+                if len(certain) > reported:
+                    on_certain(certain[reported:])
+                reported = len(certain)
+        return state.finished
 
 
-def _settled(state: Any) -> np.ndarray:
-    """What the best text of the first row begins with, whichever it will be.
+def _certain_prefix(state: Any) -> np.ndarray:
+    """Tokens that the best text of the first row begins with, whichever it will be.
 
-    It is the best of those that ended, or goes on from one that lives.
+    It is the best finished one, or a continuation of a live one.
     """
     live = np.flatnonzero(np.isfinite(state.totals[0]))
     texts = [state.tokens[0, k, : state.step] for k in live]
-    if np.isfinite(state.ended.scores[0, 0]):
-        texts.append(state.ended.tokens[0, 0, : state.ended.lengths[0, 0]])
+    if np.isfinite(state.finished.scores[0, 0]):
+        texts.append(state.finished.tokens[0, 0, : state.finished.lengths[0, 0]])
     shortest = min(map(len, texts), default=0)
     if not shortest:
         return np.zeros(0, np.int32)
     parts = np.stack([text[:shortest] for text in texts])
-    alike = (parts == parts[:1]).all(axis=0)
-    return parts[0, : np.cumprod(alike).sum()]
+    equal = (parts == parts[:1]).all(axis=0)
+    return parts[0, : np.cumprod(equal).sum()]
 
 
 def _encode(model: Any, params: Params, source: Array, segment_ids: Array) -> Any:
@@ -308,7 +319,7 @@ def _encode(model: Any, params: Params, source: Array, segment_ids: Array) -> An
 
 
 def check_beam(model: Any, beam: Beam, prompt_length: int) -> None:
-    """Refuses a search that the model cannot do, before anything is computed.
+    """Rejects a search that the model cannot do, before anything is computed.
 
     Raises:
       UserError: see `BeamSearch`.
@@ -326,16 +337,18 @@ def check_beam(model: Any, beam: Beam, prompt_length: int) -> None:
         )
 
 
-def _collect(ended: Any, num_best: int) -> list[list[Hypothesis]]:
-    """Makes texts of an `_Ended` on the host."""
-    if not np.isfinite(ended.scores[:, 0]).all():
+def _collect(finished: Any, num_best: int) -> list[list[Hypothesis]]:
+    """Makes hypotheses from a `_Finished` on the host."""
+    if not np.isfinite(finished.scores[:, 0]).all():
         raise RunFailure("no text that ends was found: the model gives no finite probabilities")
     return [
         [
-            Hypothesis(ended.tokens[row, k, : ended.lengths[row, k]], float(total), float(score))
+            Hypothesis(
+                finished.tokens[row, k, : finished.lengths[row, k]], float(total), float(score)
+            )
             for k in range(num_best)
-            for total, score in [(ended.totals[row, k], ended.scores[row, k])]
+            for total, score in [(finished.totals[row, k], finished.scores[row, k])]
             if np.isfinite(score)
         ]
-        for row in range(len(ended.scores))
+        for row in range(len(finished.scores))
     ]

@@ -196,7 +196,7 @@ class Decoder:
         request = _Request(self, params, prompts, max_tokens, sampling, ending, seed)
         if request.outgrows:
             on_notice(
-                f"the text outgrows the model's {self._limit} positions: where they end it goes on "
+                f"the text outgrows the model's {self._limit} positions: past them it continues "
                 f"from its last {request.window} tokens"
             )
         return request.run(on_tokens)

@@ -72,7 +72,7 @@ def find_likely_texts(
         if text and on_text is not None:
             on_text(text)
 
-    how = {"end": int(ends[0]), "beam": beam, "on_settled": None if on_text is None else write}
+    how = {"end": int(ends[0]), "beam": beam, "on_certain": None if on_text is None else write}
     (found,) = BeamSearch(model)(params, [tokens], **how)
     texts = []
     for one in found:

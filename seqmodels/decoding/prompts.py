@@ -1,4 +1,4 @@
-"""What a tokenizer decides about a request: the tokens of a prompt, and which ends are possible."""
+"""Prompts as tokens, and checks of ends: they depend on the tokenizer alone."""
 
 from __future__ import annotations
 

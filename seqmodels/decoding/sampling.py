@@ -1,4 +1,4 @@
-"""The choice of the next token."""
+"""Sampling of the next token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Sampling:
     """How a token is drawn from its distribution.
 
     Attributes:
-      temperature: divides the logits; 0 takes the most probable token.
+      temperature: divides the logits; 0 selects the most probable token.
       top_k: keep the k most probable tokens; None, or k >= V, keeps all.
       top_p: of those, keep the fewest whose probabilities (renormalised after top_k) add up to p
         (nucleus, Holtzman et al., 2020, arXiv:1904.09751); None keeps all.
@@ -27,7 +27,7 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        # Written so that NaN is refused too.
+        # Written so that NaN is rejected too.
         if not 0 <= self.temperature < float("inf"):
             raise UserError(f"--temperature={self.temperature}: allowed are 0 (greedy) and above")
         if self.top_k is not None and self.top_k < 1:
@@ -44,7 +44,7 @@ class Sampling:
         return not self.greedy and (self.top_k is not None or self.top_p is not None)
 
     def thresholds(self, vocab_size: int) -> tuple[float, int, float]:
-        """Temperature, k and p as numbers that change nothing where they are not set."""
+        """Returns temperature, k and p as numbers; they change nothing if they are not set."""
         top_k = vocab_size if self.top_k is None else min(self.top_k, vocab_size)
         top_p = 1.0 if self.top_p is None else self.top_p
         return float(self.temperature) or 1.0, top_k, float(top_p)
@@ -56,19 +56,20 @@ def forbid_end(
     index: Int[Array, ""] | int,
     forbidden: tuple[Int[Array, "S V"], Int[Array, ""] | int],
 ) -> Float[Array, "B V"]:
-    """Sets what would end a text too early to -inf.
+    """Sets the logits of tokens that would end a text too early to -inf.
 
     Args:
-      states: of each text, the row of the table.
-      index: of the token to be drawn, among the new ones.
-      forbidden: a table with -1 where a token ends a text, and the least tokens of one.
+      logits: of the next token.
+      states: state of each text, a row of the table.
+      index: of the next token, among the new ones.
+      forbidden: a table with -1 where a token ends a text, and the fewest tokens of a text.
     """
     table, least = forbidden
     return jnp.where((table[states] < 0) & (index + 1 < least), -jnp.inf, logits)
 
 
 def row_keys(key: Key[Array, ""], num_rows: int, index: Int[Array, ""] | int) -> Key[Array, " B"]:
-    """Keys of the `index`-th new token of each row: a row's do not depend on its neighbours."""
+    """Keys for the `index`-th new token of each row; they do not depend on other rows."""
     fold = lambda row: jax.random.fold_in(jax.random.fold_in(key, row), index)
     return jax.vmap(fold)(jnp.arange(num_rows))
 
@@ -78,14 +79,14 @@ def truncate(
 ) -> Float[Array, "B V"]:
     """Sets the logits of all but the `top_k`, and of those all but the nucleus, to -inf.
 
-    Of equal logits the lower token is kept first; the most probable token always stays.
+    Among equal logits the lower token is kept first; the most probable token is always kept.
     """
     order = jnp.argsort(-logits, axis=-1, stable=True)
     ranked = jnp.take_along_axis(logits, order, axis=-1)
     ranked = jnp.where(jnp.arange(logits.shape[-1])[None] < top_k, ranked, -jnp.inf)
     probabilities = jax.nn.softmax(ranked, axis=-1)
     before = jnp.cumsum(probabilities, axis=-1) - probabilities
-    # p = 1 keeps everything, although `before` may round up to 1 ahead of the last token.
+    # p = 1 keeps everything, although `before` may round up to 1 before the last token.
     kept = (before < top_p) | (top_p >= 1)
     ranked = jnp.where(kept.at[:, 0].set(True), ranked, -jnp.inf)
     return jnp.put_along_axis(logits, order, ranked, axis=-1, inplace=False)
@@ -103,7 +104,7 @@ def draw_tokens(
     if greedy:
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
     temperature, top_k, top_p = thresholds
-    # Relative to the best, so that however small a temperature leaves that one finite.
+    # Relative to the largest, which stays finite however small the temperature is.
     logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
     if truncates:
         logits = truncate(logits, top_k, top_p)

@@ -1,4 +1,4 @@
-"""Beam search: against all texts there are, greedy decoding, neighbours, padding and lengths."""
+"""Beam search against enumeration and greedy decoding; other rows, padding and lengths."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WITH_SOURCE = ("seq2seq", "transformer")
 
 @dataclasses.dataclass
 class Built:
-    """A model with random parameters, sharp enough that what stands before matters."""
+    """A model whose parameters are large enough that its predictions depend on the context."""
 
     kind: str
     model: Any
@@ -164,7 +164,7 @@ def test_a_beam_of_one_is_greedy_decoding(kind: str) -> None:
 
 
 def greedy_text(it: Built, prompt: Any, most: int, source: Any, row: int) -> list[int]:
-    """The most probable token again and again, each time from the whole text."""
+    """Appends the most probable token, each time from the whole text."""
     text: list[int] = []
     while len(text) < most:
         whole = [*prompt, *text]
@@ -226,7 +226,7 @@ def test_the_search_stops_when_nothing_can_improve() -> None:
 
 
 @pytest.mark.parametrize("least", [0, 40])
-def test_what_is_settled_is_told_before_the_search_ends(least: int) -> None:
+def test_certain_tokens_are_reported_before_the_search_ends(least: int) -> None:
     told: list[np.ndarray] = []
     early = 0
     for seed in range(4):
@@ -234,14 +234,14 @@ def test_what_is_settled_is_told_before_the_search_ends(least: int) -> None:
         beam = Beam(3, 2, length_penalty=1.5, min_tokens=least, max_tokens=60)
         search = functools.partial(it.search, it.params, [np.zeros(1, np.int32)], end=END)
         told.clear()
-        (found,) = search(beam=beam, on_settled=told.append)
+        (found,) = search(beam=beam, on_certain=told.append)
         check_same(found, search(beam=beam)[0])
         assert [t for new in told for t in new.tolist()] == found[0].tokens.tolist()
         early += len(told) > 1
     assert early or not least
     covering, align = Beam(coverage_penalty=0.1), built("seq2seq")
-    with pytest.raises(ValueError, match="no text is settled"):
-        align.search(None, [np.zeros(1, np.int32)], end=END, beam=covering, on_settled=told.append)
+    with pytest.raises(ValueError, match="no token is certain"):
+        align.search(None, [np.zeros(1, np.int32)], end=END, beam=covering, on_certain=told.append)
 
 
 def test_coverage_prefers_what_looks_at_all_of_the_source() -> None:

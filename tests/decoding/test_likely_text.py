@@ -1,4 +1,4 @@
-"""The most probable continuations: their probabilities are those of the whole texts."""
+"""The most probable continuations have the probabilities that the scorer gives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of a token from its logits."""
+"""Sampling of a token from its logits."""
 
 from __future__ import annotations
 

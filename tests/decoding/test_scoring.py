@@ -1,4 +1,4 @@
-"""Log-likelihoods of texts: they are a distribution, and neighbours do not enter."""
+"""Log-likelihoods of texts: a distribution over texts, which other rows do not change."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_neighbours_and_padding_change_no_score(model: ModelConfig) -> None:
 
 
 def test_a_prompt_and_its_text_are_the_whole() -> None:
-    """log p(ab) + log p(c | ab) = log p(abc), whatever starts a text."""
+    """log p(ab) + log p(c | ab) = log p(abc)."""
     scorer = make_scorer(make_run(GPT, "abc"), 3)
     start = scorer.encode("abc")
     tokens, first = start

@@ -1,4 +1,4 @@
-"""Texts end where they contain their end, however a tokenizer cuts it, and not too early."""
+"""Texts end where they contain their end, however a tokenizer splits it, and not too early."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECURRENT = RecurrentConfig(num_layers=1, model_dim=6, hidden_dim=7)
 
 
 def word_pieces() -> Tokenizer:
-    """Pieces without ## have a space before them, which no token tells of."""
+    """Word pieces: those without ## have a space before them, which is not part of any token."""
     from tokenizers import Tokenizer as Library
     from tokenizers import decoders, models
 
@@ -48,7 +48,7 @@ TOKENIZERS: dict[str, Any] = {
 
 
 def draw(tokenizer: Tokenizer, rows: int, length: int) -> np.ndarray:
-    """Random tokens that write whole characters."""
+    """Draws tokens that write whole characters."""
     pieces = tokenizer.pieces(starts_line=False)
     whole = [i for i, piece in enumerate(pieces) if "\N{REPLACEMENT CHARACTER}" not in text(piece)]
     if len(whole) > 20:  # so that few symbols come often
@@ -61,7 +61,7 @@ def text(piece: bytes) -> str:
 
 
 def write(tokenizer: Tokenizer, prompts: np.ndarray, new: np.ndarray, end: str = "") -> Any:
-    """Texts that took tokens in blocks, as they come; what is kept of the tokens."""
+    """Appends tokens in blocks; returns the texts, the tokens that were kept, and the prompts."""
     streamed = [""] * len(new)
 
     def on_text(row: int, piece: str) -> None:
@@ -78,7 +78,7 @@ def write(tokenizer: Tokenizer, prompts: np.ndarray, new: np.ndarray, end: str =
 
 
 def end_of(whole: str, prompt: str, end: str) -> int:
-    """Where a text has come to its end, of which at least one character is new; -1 = nowhere."""
+    """Returns the length of a text up to its first end with a new character; -1 = it has none."""
     at = whole.find(end, max(len(prompt) - len(end) + 1, 0))
     return at if at < 0 else at + len(end)
 
@@ -112,7 +112,7 @@ def test_a_text_ends_where_it_contains_its_end(kind: str) -> None:
 
 
 def end_of_table(table: np.ndarray, prompt: str, end: str, tokens: np.ndarray) -> int:
-    """Tokens up to the one that the table calls the end."""
+    """Counts tokens up to the one that completes the end according to the table."""
     state = end_state(prompt, end)
     for count, token in enumerate(tokens.tolist(), 1):
         state = table[state, token]

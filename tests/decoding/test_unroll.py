@@ -65,7 +65,7 @@ def whole_sequence(kind: str) -> Any:
 
 
 def uncached_logits(kind: str, text: np.ndarray, limit: int | None) -> np.ndarray:
-    """Logits behind a text in the parallel form; padded behind, which causality makes harmless."""
+    """Logits after a text in the parallel form; a causal model does not see the padding."""
     width = limit or 64
     padded = np.zeros(width, np.int32)
     padded[: len(text)] = text
@@ -75,7 +75,7 @@ def uncached_logits(kind: str, text: np.ndarray, limit: int | None) -> np.ndarra
 def greedy_by_hand(
     kind: str, text: np.ndarray, max_tokens: int, limit: int | None
 ) -> tuple[list[int], list[np.ndarray]]:
-    """Whole context again for every token; a context above `limit` starts anew from half of it."""
+    """Reads the whole context for every token; one above `limit` is cut to half of the limit."""
     start = 0 if limit is None or len(text) <= limit else len(text) - limit // 2
     tokens, logits = [], []
     for _ in range(max_tokens):
@@ -89,7 +89,7 @@ def greedy_by_hand(
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[np.ndarray]]:
-    """Logits of every choice, in order; works on decoders built under it."""
+    """Logits of every draw, in order, of decoders that are built after it."""
     record: list[np.ndarray] = []
     draw = decoding.draw_tokens
 

@@ -26,14 +26,18 @@ DECODING = {
         *("_penalty(settings.max_tokens + 1, settings)", "_penalty(state.step + 1, settings)"),
         f"{BEAM}:test_the_search_stops_when_nothing_can_improve",
     ),
-    "what is settled forgets those that ended": Mutant(
-        "decoding.beam:_settled",
-        *("if np.isfinite(state.ended.scores[0, 0])", "if not live.size"),
-        *(f"{BEAM}:test_what_is_settled_is_told_before_the_search_ends", (0,)),
+    "certain tokens forget the finished hypotheses": Mutant(
+        "decoding.beam:_certain_prefix",
+        *("if np.isfinite(state.finished.scores[0, 0])", "if not live.size"),
+        *(f"{BEAM}:test_certain_tokens_are_reported_before_the_search_ends", (0,)),
     ),
-    "what one hypothesis says is settled": Mutant(
-        *("decoding.beam:_settled", "(parts == parts[:1]).all(", "(parts == parts[:1]).any("),
-        *(f"{BEAM}:test_what_is_settled_is_told_before_the_search_ends", (40,)),
+    "the tokens of one hypothesis are certain": Mutant(
+        *(
+            "decoding.beam:_certain_prefix",
+            "(parts == parts[:1]).all(",
+            "(parts == parts[:1]).any(",
+        ),
+        *(f"{BEAM}:test_certain_tokens_are_reported_before_the_search_ends", (40,)),
     ),
     "the end comes before the least length": Mutant(
         "decoding.beam:_continuations",
