@@ -13,7 +13,7 @@ from seqmodels.config.transformers import Position
 from seqmodels.layers.dense import Dense, Initializer
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
 from seqmodels.ops.attention import attention
-from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.masks import Positions
 from seqmodels.ops.positions import alibi_slopes, rotary
 
 HEADS = ("batch", "heads", "time", None)
@@ -33,28 +33,28 @@ class Memory(NamedTuple):
 
     Attributes:
       keys, values: of all layers, [B, L, G, S, K].
-      places: where the tokens of the memory stand.
+      positions: of the tokens of the memory.
     """
 
     keys: Float[Array, "B L G S K"]
     values: Float[Array, "B L G S K"]
-    places: Places
+    positions: Positions
 
 
-class Surroundings(NamedTuple):
-    """What all layers share.
+class AttentionContext(NamedTuple):
+    """Positions, slots and memory of a chunk, the same for all layers.
 
     Attributes:
-      queries: where the tokens of the chunk stand.
-      keys: where the keys stand; None without a cache. As many as the cache has slots: those of
-        the cache after the chunk was written. As many as slots and tokens of the chunk together:
-        those of the cache before that, and the chunk's own behind them.
+      queries: positions of the chunk's tokens.
+      keys: positions of the keys; None without a cache. Either [B, S], those of the cache's slots
+        after the chunk was written, or [B, S + T], those of the slots before it was written
+        followed by the chunk's own.
       slots: [B, T] where the chunk's tokens go; S and beyond = nowhere. None without a cache.
       memory: what cross attention looks at; None where there is none.
     """
 
-    queries: Places
-    keys: Places | None = None
+    queries: Positions
+    keys: Positions | None = None
     slots: Int[Array, "B T"] | None = None
     memory: Memory | None = None
 
@@ -76,7 +76,7 @@ class SelfAttention(nn.Module):
       train: whether there is dropout.
       num_kv_heads: G, divides H; None = H.
       head_dim: K; None = D / H.
-      sight: back (later tokens are hidden) or both ways.
+      causal: whether later tokens are hidden.
       window: number of tokens seen, the query's own included; None = all.
       position: rotary and alibi act here, the others do not.
       rotary_base: of rotary angles.
@@ -91,7 +91,7 @@ class SelfAttention(nn.Module):
     train: bool
     num_kv_heads: int | None = None
     head_dim: int | None = None
-    sight: Sight = Sight.BACK
+    causal: bool = True
     window: int | None = None
     position: Position = Position.NONE
     rotary_base: float = 10000.0
@@ -107,22 +107,22 @@ class SelfAttention(nn.Module):
         x: Float[Array, "B T D"],
         cache: Cache | None,
         layer: Int[Array, ""],
-        around: Surroundings,
+        context: AttentionContext,
     ) -> tuple[Float[Array, "B T D"], Cache | None]:
         q, k, v = self._project(constrain(x, ACTIVATIONS))
         if self.position == Position.ROTARY:
-            turn = lambda x: rotary(x, around.queries.positions, self.rotary_base)
+            turn = lambda x: rotary(x, context.queries.positions, self.rotary_base)
             q, k = turn(q), turn(k)
         if cache is not None:
-            cache, k, v = _extend(cache, layer, around, k, v)
+            cache, k, v = _extend(cache, layer, context, k, v)
         alibi = self.position == Position.ALIBI
         y = attention(
             q,
             k,
             v,
-            around.queries,
-            around.keys,
-            causal=self.sight == Sight.BACK,
+            context.queries,
+            context.keys,
+            causal=self.causal,
             window=self.window,
             slopes=jnp.asarray(alibi_slopes(self.num_heads)) if alibi else None,
             dropout_rate=self.dropout_rate,
@@ -187,8 +187,8 @@ class CrossAttention(nn.Module):
         x: Float[Array, "B T D"],
         keys: Float[Array, "B G S K"],
         values: Float[Array, "B G S K"],
-        queries: Places,
-        places: Places,
+        queries: Positions,
+        memory: Positions,
     ) -> Float[Array, "B T D"]:
         project = Dense(
             (self.num_heads, self.head_dim or x.shape[-1] // self.num_heads),
@@ -203,7 +203,7 @@ class CrossAttention(nn.Module):
             keys,
             values,
             queries,
-            places,
+            memory,
             causal=False,
             dropout_rate=self.dropout_rate,
             dropout_key=_dropout_key(self),
@@ -239,18 +239,18 @@ def of_layer(cache: Cache | Memory, layer: Int[Array, ""]) -> tuple[Array, Array
 
 
 def _extend(
-    cache: Cache, layer: Array, around: Surroundings, k: Array, v: Array
+    cache: Cache, layer: Array, context: AttentionContext, k: Array, v: Array
 ) -> tuple[Cache, Array, Array]:
     """Writes a chunk into its slots; returns the cache and the keys and values to look at."""
-    assert around.keys is not None
+    assert context.keys is not None
     rows = jnp.arange(k.shape[0])[:, None]
 
     def write(stack: Array, new: Array) -> Array:
         new = jnp.swapaxes(new, 1, 2).astype(stack.dtype)  # [B, T, G, K], as the index puts it
-        return stack.at[rows, layer, :, around.slots].set(new, mode="drop")
+        return stack.at[rows, layer, :, context.slots].set(new, mode="drop")
 
     after = Cache(write(cache.keys, k), write(cache.values, v))
-    if around.keys.positions.shape[1] == cache.keys.shape[3]:
+    if context.keys.positions.shape[1] == cache.keys.shape[3]:
         return after, *of_layer(after, layer)
     before = of_layer(cache, layer)
     k, v = (jnp.concatenate(pair, axis=2) for pair in zip(before, (k, v), strict=True))

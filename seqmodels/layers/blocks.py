@@ -13,17 +13,16 @@ from jaxtyping import Array, Float, Int
 from seqmodels.config.models import Activation
 from seqmodels.config.transformers import Norm, NormPlacement, Position
 from seqmodels.layers.attention import (
+    AttentionContext,
     Cache,
     CrossAttention,
     SelfAttention,
-    Surroundings,
     of_layer,
 )
 from seqmodels.layers.dense import Initializer
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
-from seqmodels.ops.masks import Sight
 
 UNROLL_UP_TO = 12
 """Layers up to which the scan over them is unrolled: faster steps, longer compilation."""
@@ -36,7 +35,7 @@ class Block(nn.Module):
         post:  x = norm(x + f(x))
 
     pre: Xiong et al., 2020, arXiv:2002.04745; post: Vaswani et al., 2017, arXiv:1706.03762. There
-    is cross attention where the surroundings have a memory. Dropout on the attention weights and
+    is cross attention where the context has a memory. Dropout on the attention weights and
     on what each part adds. The call suits `nn.scan`.
 
     Attributes:
@@ -46,7 +45,7 @@ class Block(nn.Module):
       train: whether there is dropout.
       num_kv_heads: G; None = H.
       head_dim: K; None = D / H.
-      sight: back (later tokens are hidden) or both ways.
+      causal: whether later tokens are hidden.
       window: number of tokens seen, the query's own included; None = all.
       norm: layer or rms.
       norm_epsilon: added to the variance.
@@ -67,7 +66,7 @@ class Block(nn.Module):
     train: bool
     num_kv_heads: int | None = None
     head_dim: int | None = None
-    sight: Sight = Sight.BACK
+    causal: bool = True
     window: int | None = None
     norm: Norm = Norm.LAYER
     norm_epsilon: float = 1e-5
@@ -85,23 +84,23 @@ class Block(nn.Module):
     def __call__(
         self,
         state: tuple[Float[Array, "B T D"], Cache | None, Int[Array, ""]],
-        around: Surroundings,
+        context: AttentionContext,
     ) -> tuple[tuple[Float[Array, "B T D"], Cache | None, Int[Array, ""]], None]:
         x, cache, layer = state
         attend, look_up, feed = self._parts()
 
         def attend_to_self(x: Array) -> Array:
             nonlocal cache
-            added, cache = attend(x, cache, layer, around)
+            added, cache = attend(x, cache, layer, context)
             return added
 
         def attend_to_memory(x: Array) -> Array:
-            assert around.memory is not None
-            keys, values = of_layer(around.memory, layer)
-            return look_up(x, keys, values, around.queries, around.memory.places)
+            assert context.memory is not None
+            keys, values = of_layer(context.memory, layer)
+            return look_up(x, keys, values, context.queries, context.memory.positions)
 
         x = self._add(x, "attention", attend_to_self)
-        if around.memory is not None:
+        if context.memory is not None:
             x = self._add(x, "cross_attention", attend_to_memory)
         x = self._add(x, "feedforward", feed)
         return (constrain(x, ACTIVATIONS), cache, layer + 1), None
@@ -119,7 +118,7 @@ class Block(nn.Module):
             self.num_heads,
             self.train,
             self.num_kv_heads,
-            sight=self.sight,
+            causal=self.causal,
             window=self.window,
             position=self.position,
             rotary_base=self.rotary_base,
@@ -168,7 +167,7 @@ class TransformerStack(nn.Module):
         self,
         x: Float[Array, "B T D"],
         cache: Cache | None,
-        around: Surroundings,
+        context: AttentionContext,
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T D"], Cache | None]:
@@ -187,7 +186,7 @@ class TransformerStack(nn.Module):
             num_layers=self.num_layers, train=train, dtype=self.dtype, name="blocks", **self.block
         )
         # The cache goes with the scan's state: as its input and output it would be copied.
-        (x, cache, _), _ = stack((x, cache, jnp.int32(0)), around)
+        (x, cache, _), _ = stack((x, cache, jnp.int32(0)), context)
         if self.final_norm:
             names = {"norm": "norm", "norm_epsilon": "epsilon", "use_bias": "use_bias"}
             own = {names[key]: value for key, value in self.block.items() if key in names}

@@ -10,14 +10,13 @@ from jaxtyping import Array, Float, Integer, Num
 
 from seqmodels.config.transformers import BERTConfig, NormPlacement
 from seqmodels.layers.blocks import TransformerStack
-from seqmodels.layers.decoding_cache import look_around
+from seqmodels.layers.decoding_cache import finish_chunk, start_chunk
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import TokenEmbedding, make_embedding, make_head
 from seqmodels.layers.feedforward import ACTIVATION_FUNCTIONS
 from seqmodels.layers.norms import make_norm
 from seqmodels.layers.positions import PositionTable
 from seqmodels.layers.sharding import parameter
-from seqmodels.ops.masks import Sight
 from seqmodels.types import Carry, ClassOutput, DataSpec, VocabOutput
 
 INIT = nn.initializers.normal(0.02)
@@ -58,7 +57,7 @@ class BERT(nn.Module):
         block = {
             "num_heads": config.num_heads,
             "mlp_dim": config.mlp_dim,
-            "sight": Sight.BOTH_WAYS,
+            "causal": False,
             "norm_epsilon": config.norm_epsilon,
             "norm_placement": NormPlacement.POST,
             "activation": config.activation,
@@ -94,7 +93,7 @@ class BERT(nn.Module):
           ValueError: always.
         """
         del batch_size, capacity, memory
-        raise ValueError("a bert looks both ways: it has no carry")
+        raise ValueError("a bert looks both ways and has no carry")
 
     def __call__(
         self,
@@ -116,16 +115,16 @@ class BERT(nn.Module):
         """
         del memory
         if carry is not None:
-            self.initial_carry(0, 0)
+            raise ValueError("a bert looks both ways and takes no carry")
         shape = (inputs.shape[0], inputs.shape[1])
-        outlook = look_around(shape, None, segment_ids, max_length=self.config.max_length)
+        chunk = start_chunk(shape, None, segment_ids, max_length=self.config.max_length)
         types = jnp.zeros(shape, jnp.int32) if token_types is None else token_types
         x = self.embedding(inputs) + self.token_type_embedding(types)
-        positions = self.position_table(outlook.around.queries.positions)
+        positions = self.position_table(chunk.context.queries.positions)
         x = self.embedding_norm(x + jnp.broadcast_to(positions, x.shape))
         x = self.dropout(x, deterministic=not train)
-        x, _ = self.stack(x, None, outlook.around, train=train)
-        features, _ = outlook.close(x, None)
+        x, _ = self.stack(x, None, chunk.context, train=train)
+        features, _ = finish_chunk(chunk, x, None)
         if self.is_initializing() and self.config.next_sentence:
             self.next_sentence_logits(features)  # so that its parameters are made
         if not self._pools:

@@ -74,7 +74,7 @@ class Convolutional(nn.Module):
         """What was seen before the first token; `capacity` is not needed, `memory` not used."""
         del capacity, memory
         if not self.causal:
-            raise ValueError("a text_cnn looks both ways: it has no carry")
+            raise ValueError("a text_cnn looks both ways and has no carry")
         layers = {f"layer_{n}": b.initial_state(batch_size) for n, b in enumerate(self.blocks)}
         return {"layers": layers, **begin(batch_size)}
 
@@ -90,7 +90,7 @@ class Convolutional(nn.Module):
         """Runs a chunk (tcn) or whole documents (text_cnn: [B, D])."""
         if not self.causal:
             if carry is not None:
-                raise ValueError("a text_cnn looks both ways: it takes no carry")
+                raise ValueError("a text_cnn looks both ways and takes no carry")
             return self._whole(inputs, segment_ids, train), None
         batch_size, length = inputs.shape[:2]
         before = self.initial_carry(batch_size, length, memory) if carry is None else carry

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Integer, Num
 
 from seqmodels.config.transformers import GPTConfig, NormPlacement, Position
 from seqmodels.layers.blocks import TransformerStack
-from seqmodels.layers.decoding_cache import empty_cache, look_around
+from seqmodels.layers.decoding_cache import empty_cache, finish_chunk, start_chunk
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.positions import PositionTable, add_positions
 from seqmodels.types import Carry, DataSpec
@@ -94,14 +94,14 @@ class GPT(nn.Module):
     ) -> tuple[Float[Array, "B T D"], Carry]:
         """Runs a chunk; `carry=None` is the parallel form, which returns no carry."""
         config, shape = self.config, (inputs.shape[0], inputs.shape[1])
-        outlook = look_around(
+        chunk = start_chunk(
             shape, carry, segment_ids, max_length=config.max_length, window=config.window
         )
-        positions = outlook.around.queries.positions
+        positions = chunk.context.queries.positions
         x = add_positions(self.embedding(inputs), positions, config.position, self.position_table)
         x = self.dropout(x, deterministic=not train)
-        features, cache = self.stack(x, outlook.cache, outlook.around, train=train)
-        return outlook.close(features, cache)
+        features, cache = self.stack(x, chunk.cache, chunk.context, train=train)
+        return finish_chunk(chunk, features, cache)
 
     def readout(self, features: Float[Array, "*rows D"]) -> Float[Array, "*outputs"]:
         """Outputs in float32; logits [..., V] for a language model."""

@@ -33,7 +33,7 @@ class OneToOne(nn.Module):
         """
         del batch_size, capacity, memory
         if not self.causal:
-            raise ValueError("an image is read at once: there is no carry")
+            raise ValueError("a model of whole images has no carry")
         return {}
 
     def __call__(
@@ -51,9 +51,9 @@ class OneToOne(nn.Module):
           ValueError: there is a carry beside images.
         """
         del segment_ids, memory
-        if carry is not None:
-            self.initial_carry(0, 0)
         if not self.causal:
+            if carry is not None:
+                raise ValueError("a model of whole images takes no carry")
             inputs = inputs.reshape(inputs.shape[0], -1)
         return self.transform(inputs, train), carry
 

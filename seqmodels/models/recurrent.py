@@ -83,9 +83,9 @@ class Recurrent(nn.Module):
             starts = valid = None
             segment, position = jnp.maximum(segment, 1), position + length
         else:
-            places = advance(segment_ids.astype(jnp.int32), segment, position)
-            starts, valid = places.starts, places.valid
-            segment, position = places.last_segment, places.last_position
+            step = advance(segment_ids.astype(jnp.int32), segment, position)
+            starts, valid = step.starts, step.valid
+            segment, position = step.last_segment, step.last_position
         x = self.dropout(self.embedding(inputs), deterministic=not train)
         features, layers = self.layers(x, before["layers"], starts, valid, train=train)
         after = {"layers": layers, "last_segment": segment, "last_position": position}

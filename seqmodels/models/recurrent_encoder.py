@@ -67,8 +67,8 @@ class RecurrentEncoder(nn.Module):
         starts = valid = None
         if segment_ids is not None:
             nothing = jnp.zeros(batch_size, jnp.int32)
-            places = advance(segment_ids.astype(jnp.int32), nothing, nothing - 1)
-            starts, valid = places.starts, places.valid
+            step = advance(segment_ids.astype(jnp.int32), nothing, nothing - 1)
+            starts, valid = step.starts, step.valid
         x = self.dropout(self.embedding(inputs), deterministic=not train)
         state = self.layers.initial_state(batch_size)
         features, _ = self.layers(x, state, starts, valid, train=train)

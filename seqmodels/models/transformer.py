@@ -11,12 +11,12 @@ from jaxtyping import Array, Float, Integer, Num
 from seqmodels.config.transformers import EmbeddingTying, Position, TransformerConfig
 from seqmodels.layers.attention import Memory
 from seqmodels.layers.blocks import TransformerStack
-from seqmodels.layers.decoding_cache import empty_cache, look_around
+from seqmodels.layers.decoding_cache import empty_cache, finish_chunk, start_chunk
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.positions import PositionTable, add_positions
 from seqmodels.layers.sharding import constrain
-from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.masks import Positions
 from seqmodels.types import Carry, DataSpec
 
 XAVIER = nn.initializers.xavier_uniform()
@@ -74,7 +74,7 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(config.dropout_rate)
         stack = {"remat": config.remat, "final_norm": config.final_norm, "dtype": dtype}
         block = self._block()
-        both_ways = {**block, "sight": Sight.BOTH_WAYS}
+        both_ways = {**block, "causal": False}
         self.encoder = TransformerStack(config.num_encoder_layers, both_ways, **stack)
         self.decoder = TransformerStack(config.num_decoder_layers, block, **stack)
         self.memory_key_value = Dense(
@@ -120,13 +120,13 @@ class Transformer(nn.Module):
     ) -> dict[str, Array]:
         """Reads the source, and makes the keys and values that all of the decoder's layers need."""
         config, shape = self.config, (source.shape[0], source.shape[1])
-        outlook = look_around(shape, None, segment_ids, max_length=config.max_length)
-        positions = outlook.around.queries.positions
+        chunk = start_chunk(shape, None, segment_ids, max_length=config.max_length)
+        positions = chunk.context.queries.positions
         x = self.source_embedding(source)
         x = add_positions(x, positions, config.position, self.source_position_table)
         x = self.dropout(x, deterministic=not train)
-        x, _ = self.encoder(x, None, outlook.around, train=train)
-        x, _ = outlook.close(x, None)
+        x, _ = self.encoder(x, None, chunk.context, train=train)
+        x, _ = finish_chunk(chunk, x, None)
         pairs = self.memory_key_value(x)  # [B, S, L, H, 2, K]
         pairs = jnp.transpose(pairs, (4, 0, 2, 3, 1, 5))  # [2, B, L, H, S, K]
         keys, values = constrain(pairs, (None, "batch", "layers", "heads", "time", None))
@@ -170,16 +170,16 @@ class Transformer(nn.Module):
         memory = memory if carry is None else carry["memory"]
         if memory is None:
             raise ValueError("a transformer decodes from a memory: encode the source first")
-        outlook = look_around(shape, carry, segment_ids, max_length=config.max_length)
-        positions = outlook.around.queries.positions
+        chunk = start_chunk(shape, carry, segment_ids, max_length=config.max_length)
+        positions = chunk.context.queries.positions
         x = add_positions(self.embedding(inputs), positions, config.position, self.position_table)
         x = self.dropout(x, deterministic=not train)
         segments = memory["segments"]
-        # Who looks at a memory heeds documents alone: where its tokens stand does not matter.
-        places = Places(jnp.zeros((1, segments.shape[1]), jnp.int32), segments)
-        around = outlook.around._replace(memory=Memory(memory["keys"], memory["values"], places))
-        x, cache = self.decoder(x, outlook.cache, around, train=train)
-        features, carry = outlook.close(x, cache)
+        # Cross attention depends on the documents alone, so every position may be 0.
+        at = Positions(jnp.zeros((1, segments.shape[1]), jnp.int32), segments)
+        context = chunk.context._replace(memory=Memory(memory["keys"], memory["values"], at))
+        x, cache = self.decoder(x, chunk.cache, context, train=train)
+        features, carry = finish_chunk(chunk, x, cache)
         return features, None if carry is None else {**carry, "memory": memory}
 
     def readout(self, features: Float[Array, "*rows D"]) -> Float[Array, "*outputs"]:

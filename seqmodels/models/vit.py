@@ -10,13 +10,13 @@ from jaxtyping import Array, Float, Num
 
 from seqmodels.config.models import Activation
 from seqmodels.config.transformers import ImagePooling, ImagePosition, ViTConfig
-from seqmodels.layers.attention import Surroundings
+from seqmodels.layers.attention import AttentionContext
 from seqmodels.layers.blocks import TransformerStack
 from seqmodels.layers.embedding import make_head
 from seqmodels.layers.patches import PatchEmbedding, grid, sinusoidal_2d
 from seqmodels.layers.positions import PositionTable
 from seqmodels.layers.sharding import parameter
-from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.masks import Positions
 from seqmodels.types import Carry, ClassOutput, DataSpec, ImageInput
 
 INIT = nn.initializers.normal(0.02)
@@ -61,7 +61,7 @@ class ViT(nn.Module):
         block = {
             "num_heads": config.num_heads,
             "mlp_dim": config.mlp_dim,
-            "sight": Sight.BOTH_WAYS,
+            "causal": False,
             "norm_epsilon": config.norm_epsilon,
             "activation": Activation.GELU_EXACT,
             "use_bias": True,
@@ -85,7 +85,7 @@ class ViT(nn.Module):
           ValueError: always.
         """
         del batch_size, capacity, memory
-        raise ValueError("a vit looks at whole images: it has no carry")
+        raise ValueError("a vit reads whole images and has no carry")
 
     def __call__(
         self,
@@ -104,7 +104,7 @@ class ViT(nn.Module):
         """
         del memory
         if carry is not None:
-            self.initial_carry(0, 0)
+            raise ValueError("a vit reads whole images and takes no carry")
         if segment_ids is not None:
             raise ValueError("an image has no segments")
         image = self._image
@@ -113,8 +113,8 @@ class ViT(nn.Module):
             raise ValueError(f"an image of {size} is not one of {image}")
         x = self._embed(inputs)
         x = self.dropout(x, deterministic=not train)
-        around = Surroundings(Places(jnp.arange(x.shape[1])[None]))
-        x, _ = self.stack(x, None, around, train=train)
+        context = AttentionContext(Positions(jnp.arange(x.shape[1])[None]))
+        x, _ = self.stack(x, None, context, train=train)
         if self.config.pooling == ImagePooling.CLASS_TOKEN:
             return x[:, 0], None
         return jnp.mean(x, axis=1), None

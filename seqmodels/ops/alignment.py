@@ -19,7 +19,7 @@ def masked_softmax(
     return weights / jnp.where(total > 0, total, 1.0)
 
 
-def places(mask: Bool[Array, "B T S"]) -> tuple[Int[Array, "B T S"], Int[Array, "B T"]]:
+def token_positions(mask: Bool[Array, "B T S"]) -> tuple[Int[Array, "B T S"], Int[Array, "B T"]]:
     """Positions, counted from 0 over what the mask allows, and how many those are."""
     count = jnp.cumsum(mask, axis=-1, dtype=jnp.int32)
     return count - 1, count[..., -1]
@@ -45,7 +45,7 @@ def local_weights(
       share: [B, T], between 0 and 1.
       half_width: D.
     """
-    positions, length = places(mask)
+    positions, length = token_positions(mask)
     distance = positions - (share * length)[..., None]
     inside = mask & (jnp.abs(distance) <= half_width)
     fade = jnp.exp(-2.0 * jnp.square(distance / half_width))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from seqmodels.ops.masks import Places, attention_mask, distances
+from seqmodels.ops.masks import Positions, attention_mask, distances
 
 BLOCK = 128
 """Queries of a block at least; one block keeps its scores in the caches of a CPU."""
@@ -86,8 +86,8 @@ def attention(
     q: Float[Array, "B H T K"],
     k: Float[Array, "B G S K"],
     v: Float[Array, "B G S K"],
-    queries: Places,
-    keys: Places | None = None,
+    queries: Positions,
+    keys: Positions | None = None,
     *,
     causal: bool,
     window: int | None = None,
@@ -127,7 +127,7 @@ def attention(
             return slice(0, end)
         return slice(max(0, start - window + 1), end)
 
-    def run(start: int, q: Array, k: Array, v: Array, at: Places, keys: Places, *rest: Any):
+    def run(start: int, q: Array, k: Array, v: Array, at: Positions, keys: Positions, *rest: Any):
         bias, slopes, key = rest
         end = min(start + block, length)
         part, seen = slice(start, end), reach(start, end)
@@ -148,8 +148,8 @@ def attention(
 def attention_weights(
     q: Float[Array, "B H T K"],
     k: Float[Array, "B G S K"],
-    queries: Places,
-    keys: Places | None = None,
+    queries: Positions,
+    keys: Positions | None = None,
     *,
     causal: bool,
     window: int | None = None,
@@ -166,7 +166,9 @@ def attention_weights(
     return weights * inverse
 
 
-def alibi(slopes: Float[Array, " H"], queries: Places, keys: Places) -> Float[Array, "R H T S"]:
+def alibi(
+    slopes: Float[Array, " H"], queries: Positions, keys: Positions
+) -> Float[Array, "R H T S"]:
     """-slope |distance|: the farther a key, the lower its score (Press et al., arXiv:2108.12409).
 
     The paper has earlier keys only; for later ones the distance counts alike.
@@ -175,7 +177,7 @@ def alibi(slopes: Float[Array, " H"], queries: Places, keys: Places) -> Float[Ar
     return -slopes[None, :, None, None] * far[:, None]
 
 
-def _with_alibi(bias: Array | None, slopes: Array | None, at: Places, keys: Places) -> Any:
+def _with_alibi(bias: Array | None, slopes: Array | None, at: Positions, keys: Positions) -> Any:
     if slopes is None:
         return bias
     added = alibi(slopes, at, keys)
@@ -185,6 +187,6 @@ def _with_alibi(bias: Array | None, slopes: Array | None, at: Places, keys: Plac
     return jnp.broadcast_to(bias, shape) + jnp.broadcast_to(added, shape)
 
 
-def _cut(places: Places, part: slice) -> Places:
-    segments = None if places.segments is None else places.segments[:, part]
-    return Places(places.positions[:, part], segments)
+def _cut(at: Positions, part: slice) -> Positions:
+    segments = None if at.segments is None else at.segments[:, part]
+    return Positions(at.positions[:, part], segments)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 from typing import NamedTuple
 
 from jaxtyping import Array, Bool, Int
 
 
-class Sight(enum.Enum):
-    """Which way a sequence looks at itself."""
-
-    BACK = "back"
-    BOTH_WAYS = "both ways"
-
-
-class Places(NamedTuple):
-    """Where tokens stand, as queries or as keys.
+class Positions(NamedTuple):
+    """Positions of queries or of keys.
 
     Attributes:
       positions: [B, T] int32, index in the document; [1, T] where all rows are alike.
@@ -29,7 +21,7 @@ class Places(NamedTuple):
 
 
 def attention_mask(
-    queries: Places, keys: Places, *, causal: bool, window: int | None = None
+    queries: Positions, keys: Positions, *, causal: bool, window: int | None = None
 ) -> Bool[Array, "R T S"]:
     """True where a query may look at a key: same document, not later, not `window` or more before.
 
@@ -50,6 +42,6 @@ def attention_mask(
     return mask & (query == key) & (key > 0)
 
 
-def distances(queries: Places, keys: Places) -> Int[Array, "R T S"]:
+def distances(queries: Positions, keys: Positions) -> Int[Array, "R T S"]:
     """How many positions a query stands behind a key."""
     return queries.positions[:, :, None] - keys.positions[:, None, :]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.config.transformers import GPTConfig, Position
-from seqmodels.layers.decoding_cache import look_around
+from seqmodels.layers.decoding_cache import start_chunk
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
@@ -111,9 +111,9 @@ def test_one_token_is_written_in_place_and_nothing_is_joined() -> None:
     """A step of one token reads the ring itself, as a growing cache."""
     model, params, _ = start()
     carry = model.apply({}, B, T, method="initial_carry")
-    outlook = look_around((B, 1), carry, None, max_length=T, window=W)
-    assert outlook.around.keys is not None
-    assert outlook.around.keys.positions.shape == (B, W)
+    chunk = start_chunk((B, 1), carry, None, max_length=T, window=W)
+    assert chunk.context.keys is not None
+    assert chunk.context.keys.positions.shape == (B, W)
 
     def run(params: Any, token: Any, carry: Any) -> Any:
         return model.apply({"params": params}, token, carry, train=False)
