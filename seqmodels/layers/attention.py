@@ -1,4 +1,4 @@
-"""Multi-head attention, of a sequence to itself and to a memory, with caches."""
+"""Multi-head self-attention and cross attention, with caches."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from seqmodels.ops.masks import Positions
 from seqmodels.ops.positions import alibi_slopes, rotary
 
 HEADS = ("batch", "heads", "time", None)
-"""Logical names of the axes of [B, H, T, K]. Where the heads do not divide they are whole on every
-device, and so are queries where their groups do not."""
+"""Logical names of the axes of [B, H, T, K]. Heads whose number the mesh axis does not divide are
+whole on every device, and so are queries whose groups it does not divide."""
 
 
 class Cache(NamedTuple):
@@ -29,7 +29,7 @@ class Cache(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What cross attention looks at, made once from what an encoder computed.
+    """Keys and values for cross attention, computed once from the output of an encoder.
 
     Attributes:
       keys, values: of all layers, [B, L, G, S, K].
@@ -49,8 +49,9 @@ class AttentionContext(NamedTuple):
       keys: positions of the keys; None without a cache. Either [B, S], those of the cache's slots
         after the chunk was written, or [B, S + T], those of the slots before it was written
         followed by the chunk's own.
-      slots: [B, T] where the chunk's tokens go; S and beyond = nowhere. None without a cache.
-      memory: what cross attention looks at; None where there is none.
+      slots: [B, T], cache slot of each of the chunk's tokens; S and above = none. None without a
+        cache.
+      memory: of cross attention; None without one.
     """
 
     queries: Positions
@@ -60,16 +61,16 @@ class AttentionContext(NamedTuple):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of a sequence to itself (Vaswani et al., 2017, arXiv:1706.03762).
+    """Multi-head self-attention (Vaswani et al., 2017, arXiv:1706.03762).
 
         q, k, v = x W + b                                      # one product, [B, T, G, H/G + 2, K]
         y = concat_heads(softmax(q k^T / sqrt(K)) v) U + c     # [B, T, D]
 
-    W [D, G, H/G + 2, K] has, for each of G heads of keys and values, its H/G queries, then its
-    key, then its value. G < H are grouped queries (Ainslie et al., 2023, arXiv:2305.13245), G = 1
-    is multi-query attention (Shazeer, 2019, arXiv:1911.02150). Rotary positions (Su et al., 2021,
-    arXiv:2104.09864) turn q and k; ALiBi (Press et al., 2022, arXiv:2108.12409) lowers the score
-    of a key by a slope of the head times its distance.
+    W [D, G, H/G + 2, K] holds, for each of G heads of keys and values, its H/G queries, its key
+    and its value. G < H gives grouped queries (Ainslie et al., 2023, arXiv:2305.13245), G = 1
+    multi-query attention (Shazeer, 2019, arXiv:1911.02150). Rotary positions (Su et al., 2021,
+    arXiv:2104.09864) rotate q and k; ALiBi (Press et al., 2022, arXiv:2108.12409) lowers the score
+    of a key by its distance times a slope of the head.
 
     Attributes:
       num_heads: H.
@@ -77,8 +78,8 @@ class SelfAttention(nn.Module):
       num_kv_heads: G, divides H; None = H.
       head_dim: K; None = D / H.
       causal: whether later tokens are hidden.
-      window: number of tokens seen, the query's own included; None = all.
-      position: rotary and alibi act here, the others do not.
+      window: number of visible tokens, the query's own included; None = all.
+      position: only rotary and alibi act here.
       rotary_base: of rotary angles.
       use_bias: whether b and c are there.
       dropout_rate: share of the attention weights set to 0.
@@ -153,13 +154,13 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of a sequence to a memory (Vaswani et al., 2017, arXiv:1706.03762).
+    """Multi-head cross attention to a memory (Vaswani et al., 2017, arXiv:1706.03762).
 
         q = x W + b                                            # [B, T, H, K]
         y = concat_heads(softmax(q k^T / sqrt(K)) v) U + c     # [B, T, D]
 
-    The keys and values k, v [B, G, S, K] of the layer were made from the memory outside, once,
-    however many chunks look at it. Document n looks at document n of the memory.
+    The keys and values k, v [B, G, S, K] of the layer are computed once from the memory, outside,
+    and serve every chunk. Document n attends to document n of the memory.
 
     Attributes:
       num_heads: H.
@@ -241,7 +242,7 @@ def of_layer(cache: Cache | Memory, layer: Int[Array, ""]) -> tuple[Array, Array
 def _extend(
     cache: Cache, layer: Array, context: AttentionContext, k: Array, v: Array
 ) -> tuple[Cache, Array, Array]:
-    """Writes a chunk into its slots; returns the cache and the keys and values to look at."""
+    """Writes a chunk into its slots; returns the cache and the keys and values to attend to."""
     assert context.keys is not None
     rows = jnp.arange(k.shape[0])[:, None]
 

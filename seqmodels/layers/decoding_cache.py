@@ -1,11 +1,13 @@
-"""The cache that a Transformer decodes with: what a chunk meets, and what it leaves behind.
+"""The key/value cache of a Transformer, at the start and at the end of a chunk.
 
 A carry is {"keys", "values": [B, L, G, S, K], "positions", "segments": [B, S], "length",
-"last_segment", "last_position": [B]}. A slot keeps where its token stands beside its key and value.
+"last_segment", "last_position": [B]}. A slot stores the position of its token along with its key
+and value.
 
 Growing: the n-th token of a row goes to slot n. Rolling, where a window is not wider than the
-cache: it goes to slot n mod S, S = window, over a token that no later one sees. A chunk then looks
-at what the cache held before and at its own tokens; of these the newest S are written.
+cache: it goes to slot n mod S, S = window, and replaces a token that no later one sees. A chunk
+then attends to the old contents of the cache and to its own tokens, of which the newest S are
+written.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def empty_cache(
     window: int | None = None,
     dtype: Any = jnp.float32,
 ) -> Carry:
-    """A carry for `capacity` tokens a row, or for as many as a window has."""
+    """A carry for `capacity` tokens per row, or for the tokens of a window if those are fewer."""
     capacity = capacity if window is None else min(capacity, window)
     rows = (batch_size,)
     shape = (batch_size, num_layers, num_kv_heads, capacity, head_dim)
@@ -76,8 +78,8 @@ def start_chunk(
 
     Args:
       shape: (B, T) of the chunk.
-      carry: as `empty_cache` or the chunk before left it; None = the parallel form.
-      segment_ids: as everywhere; None = the newest document goes on.
+      carry: of `empty_cache` or of the chunk before; None = the parallel form.
+      segment_ids: 0 = padding; None = the newest document continues.
       max_length: number of positions.
       window: as in `empty_cache`.
 
@@ -106,7 +108,7 @@ def start_chunk(
     new = Positions(step.positions, segment_ids)
     before = Positions(carry["positions"], carry["segments"])
     after = _write(before, slots, new)
-    # A single token may be written first: what it writes over, it does not see.
+    # A single token may be written first, because it does not see the token that it replaces.
     keys = _joined(before, new) if rolling and length > 1 else after
     return Chunk(
         AttentionContext(new, keys, slots),
@@ -136,13 +138,13 @@ def finish_chunk(
 def _slots(
     step: Advance, length: Int[Array, " B"], capacity: int, rolling: bool
 ) -> tuple[Int[Array, "B T"], Bool[Array, "B T"]]:
-    """Where tokens go, `capacity` = nowhere, and which of them find no place."""
+    """The slot of each token, `capacity` = none, and which tokens are lost for lack of a slot."""
     count = jnp.cumsum(step.valid, axis=1, dtype=jnp.int32)
     slots = length[:, None] + count - 1
     lost = step.valid & (slots >= capacity)
     kept = step.valid
     if rolling:
-        # The newest tokens alone, so that no slot is written twice.
+        # Only the newest tokens, so that no slot is written twice.
         kept = kept & (count[:, -1:] - count < capacity)
         slots, lost = slots % capacity, jnp.zeros_like(lost)
     return jnp.where(kept, slots, capacity), lost

@@ -23,19 +23,19 @@ INIT = nn.initializers.normal(0.02)
 
 
 class BERT(nn.Module):
-    """Encoder that looks both ways (Devlin et al., 2019, arXiv:1810.04805).
+    """Bidirectional Transformer encoder (Devlin et al., 2019, arXiv:1810.04805).
 
         x = norm(tokens + positions + token types)             # [B, T, D]
-        x = blocks(x), norms behind the sums
+        x = blocks(x), with post-norms
         vocab:    logits = norm(f(x W + b)) E^T + c            # E: the embedding table, f: GELU
-        a class:  logits = tanh(x_0 W + b) U + c               # x_0: the row's first token, [CLS]
+        class:    logits = tanh(x_0 W + b) U + c               # x_0: the row's first token, [CLS]
 
-    The features of one class a row are tanh(x_0 W + b) [B, D], all others x [B, T, D]. There is no
-    carry. From position `max_length` on the features are NaN.
+    With one class per row the features are tanh(x_0 W + b) [B, D], otherwise x [B, T, D]. There is
+    no carry. From position `max_length` on, the features are NaN.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the arithmetic; parameters, norms, softmax and logits are float32.
     """
 
@@ -87,7 +87,7 @@ class BERT(nn.Module):
         return isinstance(outputs, ClassOutput) and not outputs.per_step
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """There is none.
+        """Raises an error, because the model has no carry.
 
         Raises:
           ValueError: always.
@@ -108,7 +108,7 @@ class BERT(nn.Module):
         """Runs whole rows; `memory` is not used.
 
         Args:
-          token_types: which of the sentences of a document a token belongs to; None = 0.
+          token_types: index of the sentence of a document that a token belongs to; None = 0.
 
         Raises:
           ValueError: there is a carry, or a row without segments exceeds `max_length`.
@@ -126,7 +126,7 @@ class BERT(nn.Module):
         x, _ = self.stack(x, None, chunk.context, train=train)
         features, _ = finish_chunk(chunk, x, None)
         if self.is_initializing() and self.config.next_sentence:
-            self.next_sentence_logits(features)  # so that its parameters are made
+            self.next_sentence_logits(features)  # so that its parameters are initialised
         if not self._pools:
             return features, None
         first = jnp.zeros(shape[0], jnp.int32)
@@ -141,10 +141,10 @@ class BERT(nn.Module):
     def next_sentence_logits(
         self, features: Float[Array, "B T D"] | Float[Array, "B D"]
     ) -> Float[Array, "B 2"]:
-        """Whether the second sentence follows the first: logits of yes and no, float32.
+        """Logits of whether the second sentence follows the first, yes and no, in float32.
 
         Args:
-          features: as the model gave them; its first token is [CLS].
+          features: output of the model; the first token is [CLS].
         """
         pooled = features if features.ndim == 2 else self._pool(features[:, 0])
         return self.next_sentence_head(pooled)

@@ -1,4 +1,4 @@
-"""The parameters a model starts with."""
+"""Initial parameters of a model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seqmodels.types import ImageInput, Input, Params, TokenInput, ValueInput
 
 
 def init_params(model: nn.Module, key: Key[Array, ""]) -> Params:
-    """Makes the parameters, boxed with their logical axis names (`nn.unbox` gives the arrays).
+    """Initializes the parameters, boxed with logical axis names (`nn.unbox` returns the arrays).
 
     Call it through jit: `jax.jit(lambda key: init_params(model, key))(key)`.
 
     Args:
       model: any model of the registry that is trained.
-      key: the only source of chance.
+      key: the only source of randomness.
     """
 
     def run(model: nn.Module, inputs: Array, source: Array | None) -> Array:

@@ -26,16 +26,16 @@ class ViT(nn.Module):
     """Transformer encoder over the patches of an image.
 
         x = [class token; patches W + b] + positions           # [B, 1 + P, D]
-        x = norm(blocks(x)), norms before the parts
+        x = norm(blocks(x)), with pre-norms
         features = x_0, or the mean of all x without a class token   # [B, D]
 
-    Sinusoidal positions (rows and columns, see `sinusoidal_2d`) leave the class token as it is.
+    Sinusoidal positions (rows and columns, see `sinusoidal_2d`) are not added to the class token.
     There is no carry, and an image is one row without padding.
     Source: Dosovitskiy et al., 2021, arXiv:2010.11929.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide, the size of the images among it.
+      spec: size of the images and number of classes.
       dtype: dtype of the arithmetic; parameters, norms, softmax and logits are float32.
     """
 
@@ -47,7 +47,7 @@ class ViT(nn.Module):
     def setup(self) -> None:
         config, dtype, spec, image = self.config, self.dtype, self.spec, self._image
         if not isinstance(spec.outputs, ClassOutput) or spec.outputs.per_step:
-            raise TypeError(f"a vit puts out one class an image, not {spec.outputs}")
+            raise TypeError(f"a vit has one class per image, not {spec.outputs}")
         self.patches = PatchEmbedding(config.patch_size, config.model_dim, INIT, dtype)
         rows, columns = grid(image.height, image.width, config.patch_size)
         length = rows * columns
@@ -79,7 +79,7 @@ class ViT(nn.Module):
         return self.spec.inputs
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """There is none.
+        """Raises an error, because the model has no carry.
 
         Raises:
           ValueError: always.
@@ -99,8 +99,8 @@ class ViT(nn.Module):
         """Runs whole images; `memory` is not used.
 
         Raises:
-          ValueError: there is a carry or there are segments, or the images are of another size than
-            the data's.
+          ValueError: there is a carry or there are segments, or the images differ in size from
+            those of the data.
         """
         del memory
         if carry is not None:

@@ -26,7 +26,7 @@ X = np.random.default_rng(0).normal(size=(B, T, D)).astype(np.float32)
 
 
 def turned(x: np.ndarray, position: int, base: float) -> np.ndarray:
-    """A vector [K], pairs (i, i + K/2) as complex numbers turned by position / base^(2i/K)."""
+    """A vector [K], its pairs (i, i + K/2) rotated as complex numbers by position / base^(2i/K)."""
     half = len(x) // 2
     pairs = (x[:half] + 1j * x[half:]) * np.exp(1j * position / base ** (np.arange(half) / half))
     return np.concatenate([pairs.real, pairs.imag])
@@ -38,7 +38,7 @@ def softmax_mean(scores: list[float], values: list[np.ndarray]) -> np.ndarray:
 
 
 def naive(params: Any, layer: SelfAttention) -> np.ndarray:
-    """The equations of the docstring; groups are spelled out, nothing is vectorised."""
+    """The equations of the docstring with loops over groups, nothing vectorised."""
     w, u = (np.asarray(params[name]["kernel"], np.float64) for name in ("qkv", "out"))
     b, c = (np.asarray(params[name]["bias"], np.float64) for name in ("qkv", "out"))
     groups = w.shape[1]
@@ -84,7 +84,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def filled(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
-    """Parameters that are all away from zero."""
+    """Parameters that are all different from zero."""
     init = jax.jit(lambda key: module.init(key, *arguments, **keywords))
     params = nn.unbox(init(jax.random.key(0)))["params"]
     leaves, structure = jax.tree.flatten(params)
@@ -115,7 +115,7 @@ SOURCE = jnp.array([[1, 1, 1, 2, 2, 0, 0], [2, 2, 2, 2, 2, 2, 0]])
 
 
 def test_cross_attention_is_its_equations_and_document_n_looks_at_source_n() -> None:
-    """Document 1 of row 1 has no source: what it looks up is 0, and only the bias is left."""
+    """Document 1 of row 1 has no source, so only the bias is left of its output."""
     layer = CrossAttention(H, train=False, use_bias=True)
     held = memory(SOURCE)
     at = Positions(jnp.asarray(POSITIONS), jnp.asarray(SEGMENTS))

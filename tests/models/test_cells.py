@@ -1,4 +1,4 @@
-"""Cells of the registry, and a cell with a state of its own kind."""
+"""Cells of the registry, and a cell whose state is a tree."""
 
 from __future__ import annotations
 

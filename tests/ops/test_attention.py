@@ -99,7 +99,7 @@ def segments(length: int) -> jax.Array:
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("rows", [1, B])
 def test_grouped_queries_and_a_bias_are_the_formula(groups: int, rows: int) -> None:
-    """6 heads of queries; a bias for every row or for all, which may hide keys, even all."""
+    """6 query heads; a bias per row or for all rows, which may hide some or all keys."""
     heads = 6
     keys = jax.random.split(jax.random.key(4), 4)
     q = jax.random.normal(keys[0], (B, heads, T, K))
@@ -116,7 +116,7 @@ def test_grouped_queries_and_a_bias_are_the_formula(groups: int, rows: int) -> N
 
 
 def test_no_key_is_repeated_for_the_queries_of_its_group() -> None:
-    """Nothing in the program, gradient included, has the size of H keys a token."""
+    """No array of the program, gradient included, has the size of H keys per token."""
     heads, groups, length, memory = 6, 2, 1, 50
     shapes = [(B, heads, length, K), (B, groups, memory, K), (B, groups, memory, K)]
     arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
@@ -178,7 +178,7 @@ def test_number_of_blocks_is_bounded_for_long_sequences() -> None:
 
 
 def test_alibi_is_made_a_block_at_a_time() -> None:
-    """No array holds a number for each head, query and key at once."""
+    """No array has an entry for each head, query and key at once."""
     length = 8 * ops.BLOCK
     shape = jax.ShapeDtypeStruct((1, H, length, 2), jnp.float32)
     places = Positions(jnp.arange(length)[None])
