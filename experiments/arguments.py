@@ -19,7 +19,7 @@ from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.overrides import apply_overrides
-from seqmodels.config.serialization import describe_type, leaves, show_value
+from seqmodels.config.serialization import describe_field, leaves, show_value
 from seqmodels.config.validate import validate
 from seqmodels.runs.opening import read_config
 
@@ -310,7 +310,7 @@ def _config_help(command: Command, words: _Sorted) -> list[str]:
     config = load_config(named) if named else read_config(Path(str(directory)).expanduser())
     apply_overrides(config, words.overrides, _alternatives())
     rows = [
-        (f"{name}={show_value(value)}", describe_type(kind))
+        (f"{name}={show_value(value)}", describe_field(config, name, kind))
         for name, kind, value in leaves(config)
         if command.overridable is None or name.partition(".")[0] in command.overridable
     ]

@@ -117,7 +117,7 @@ MODELS: dict[str, Entry] = {
     "mlp": Entry(
         "seqmodels.models.mlp:MLP",
         "seqmodels.config.models:MLPConfig",
-        "hidden layers on each input by itself",
+        "hidden layers on each input separately",
     ),
     "perceptron": Entry(
         "seqmodels.models.perceptron:Perceptron",

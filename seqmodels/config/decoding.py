@@ -1,4 +1,4 @@
-"""How texts are searched for: what `predict` and `evaluate` ask of a beam search."""
+"""Settings of a beam search, for `predict` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seqmodels.config.training import EvaluationConfig
 
 @dataclasses.dataclass(frozen=True)
 class Beam:
-    """How hypotheses are searched and ranked (Wu et al., 2016, arXiv:1609.08144, equation 14).
+    """Search and ranking of hypotheses (Wu et al., 2016, arXiv:1609.08144, equation 14).
 
         score = log p(y, end | x) / lp(n) + cp,          lp(n) = ((5 + n) / 6) ** length_penalty
         cp = coverage_penalty * sum_s log min(sum_t a_ts, 1)
@@ -19,11 +19,11 @@ class Beam:
 
     Attributes:
       size: hypotheses kept; 1 is greedy decoding.
-      num_best: of those that ended, how many are given back.
-      length_penalty: 0 ranks by probability; above, long ones gain.
-      coverage_penalty: ranks the ended ones anew; for models that have `align`.
-      min_tokens, max_tokens: of a hypothesis, the end not counted. Before min_tokens the end has no
-        chance, behind max_tokens nothing else has.
+      num_best: number of finished hypotheses returned.
+      length_penalty: 0 ranks by probability; larger values favour long hypotheses.
+      coverage_penalty: used to rank finished hypotheses, for models with `align`.
+      min_tokens, max_tokens: of a hypothesis, without its end. The end is impossible before
+        min_tokens and certain after max_tokens.
     """
 
     size: int = 4
@@ -42,7 +42,7 @@ class Beam:
             ("min_tokens", self.min_tokens, 0),
             ("max_tokens", self.max_tokens, 1),
         ):
-            # Written so that NaN is refused too.
+            # This form refuses NaN too.
             if not least <= value < float("inf"):
                 raise UserError(f"--{name}={value}: allowed are {least} and above")
         if self.num_best > self.size:

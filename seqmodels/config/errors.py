@@ -1,4 +1,4 @@
-"""Mistakes of the user and failures of a run, told in one line."""
+"""Mistakes of the user and failures of a run, each reported in one line."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: the message is one line, the exit status 2."""
+    """A mistake that the user can correct: the message is one line, the exit status 2."""
 
 
 class RunFailure(RuntimeError):
-    """What stops a run and is nobody's mistake: the message is one line, the exit status 1."""
+    """A failure that is nobody's mistake: the message is one line, the exit status 1."""
 
 
-# What a disk, its quota or its permissions say; anything else is a fault of the program.
-_SURROUNDINGS = (
+# Errors of a disk, its quota or its permissions; anything else is a fault of the program.
+_DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE),
 )
-_IN_TEXT = re.compile(r"os_error_code='(\d+)'")  # how tensorstore tells an errno
+_IN_TEXT = re.compile(r"os_error_code='(\d+)'")  # how tensorstore reports an errno
 
 
 def find_problem(error: BaseException) -> str | None:
-    """What the disk said where that is why `error` was raised: "No space left on device".
+    """The message of the disk error that caused `error`, such as "No space left on device".
 
-    Looks at the causes and contexts of an error too: libraries hide the first one.
+    Searches the causes and contexts of an error too, because libraries hide the original one.
     """
     seen: list[BaseException] = []
     left: list[BaseException | None] = [error]
@@ -40,14 +40,14 @@ def find_problem(error: BaseException) -> str | None:
         number = this.errno if isinstance(this, OSError) else None
         if match := _IN_TEXT.search(str(this)):
             number = int(match.group(1))
-        if number in _SURROUNDINGS:
+        if number in _DISK_ERRORS:
             return os.strerror(number)
         left += [this.__cause__, this.__context__, *getattr(this, "exceptions", ())]
     return None
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Returns '; did you mean X?' for the nearest of `choices`, else '; one of: ...' with all."""
+    """Returns '; did you mean X?' with the nearest of `choices`, else '; one of: ...' with all."""
     choices = list(choices)
     near = difflib.get_close_matches(name, choices, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; one of: {', '.join(choices)}"

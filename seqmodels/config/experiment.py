@@ -1,4 +1,4 @@
-"""The whole of an experiment: one dataclass, one section a room."""
+"""The config of an experiment: one dataclass with one section for each part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seqmodels.config.training import EvaluationConfig, OptimizerConfig, Trainin
 
 @dataclasses.dataclass
 class ExperimentConfig:
-    """Everything that a run is a function of. Built by `get_config(variant)` of a config file."""
+    """Everything that determines a run. Built by `get_config(variant)` of a config file."""
 
     model: ModelConfig
     data: DataConfig

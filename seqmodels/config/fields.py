@@ -1,12 +1,13 @@
-"""Ranges of numbers, declared on the config fields that they belong to. Imports no jax."""
+"""Ranges and choices, declared on the config fields that they belong to. Imports no jax."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any
 
-_RANGE = "range"
+_RANGE, _CHOICES = "range", "choices"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,3 +76,14 @@ def range_of(section: Any, name: str, kind: type) -> Range:
     """
     (field,) = (field for field in dataclasses.fields(section) if field.name == name)
     return field.metadata.get(_RANGE, Range(least=1) if kind is int else Range())
+
+
+def choice(default: str, names: Iterable[str]) -> Any:
+    """A dataclass field that holds one of several names."""
+    return dataclasses.field(default=default, metadata={_CHOICES: tuple(names)})
+
+
+def choices_of(section: Any, name: str) -> tuple[str, ...]:
+    """The names that the field `name` of a config section may hold; empty if not declared."""
+    (field,) = (field for field in dataclasses.fields(section) if field.name == name)
+    return field.metadata.get(_CHOICES, ())

@@ -1,4 +1,4 @@
-"""Config files: one an experiment, found by name or by path. Imports no jax.
+"""Config files, one per experiment, found by name or by path. Imports no jax.
 
 A config file defines `VARIANTS`, a tuple of names of which the first is the default, and
 `get_config(variant) -> ExperimentConfig`. Its docstring is a lab note.
@@ -24,7 +24,7 @@ def config_names(directory: Path = CONFIG_DIRECTORY) -> list[str]:
 
 
 def config_summary(name: str, directory: Path = CONFIG_DIRECTORY) -> tuple[str, tuple[str, ...]]:
-    """First line of a config file's docstring, and its variants; nothing is imported."""
+    """First line of a config file's docstring, and its variants, without importing it."""
     tree = ast.parse((directory / f"{name}.py").read_text(encoding="utf-8"))
     lines = (ast.get_docstring(tree) or "").splitlines()
     variants: tuple[str, ...] = ()
@@ -35,10 +35,11 @@ def config_summary(name: str, directory: Path = CONFIG_DIRECTORY) -> tuple[str, 
 
 
 def load_config(reference: str, directory: Path = CONFIG_DIRECTORY) -> ExperimentConfig:
-    """Builds the config that `NAME`, `NAME:variant`, `path.py` or `path.py:variant` means.
+    """Builds the config of `NAME`, `NAME:variant`, `path.py` or `path.py:variant`.
 
     Raises:
-      UserError: no such config or variant (with the nearest spelling), or a file that is not one.
+      UserError: there is no such config or variant (with the nearest spelling), or the file is not
+        a config.
     """
     name, _, variant = reference.partition(":")
     path = Path(name).expanduser()
@@ -62,7 +63,9 @@ def load_config(reference: str, directory: Path = CONFIG_DIRECTORY) -> Experimen
         )
     config = module.get_config(variant)
     if not isinstance(config, ExperimentConfig):
-        raise UserError(f"--config={reference}: get_config of {path} returns no ExperimentConfig")
+        raise UserError(
+            f"--config={reference}: get_config of {path} does not return an ExperimentConfig"
+        )
     return config
 
 

@@ -1,7 +1,7 @@
-"""What the fields of fine-tuning say: parts of a model, and a checkpoint to start from. No jax.
+"""Fields of fine-tuning: parts of a model, and a checkpoint to start from. Imports no jax.
 
-A part is named by a path of parameters, such as `stack/blocks/attention`, and holds all below it; a
-`*` stands for any characters, the / included: `*/bias`, `layers/cells_*`.
+A part is named by a path of parameters, such as `stack/blocks/attention`, and contains all
+parameters below it; a `*` matches any characters, / included: `*/bias`, `layers/cells_*`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def holds(part: str, path: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """Parts of a model that are trained otherwise than the rest.
+    """Parts of a model that are trained differently from the rest.
 
     Attributes:
-      frozen: parts that do not move.
+      frozen: parts that are not trained.
       scales: part -> factor on its learning rate.
     """
 
@@ -44,23 +44,25 @@ class Parts:
     scales: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def is_frozen(self, path: str) -> bool:
-        """Whether the parameter at `path` does not move."""
+        """Whether the parameter at `path` is not trained."""
         return any(holds(part, path) for part in self.frozen)
 
     def scale(self, path: str) -> float:
-        """Factor of the parameter at `path`: that of the most specific part, which has the most
-        characters besides `*` (of equal ones the last); 1 where no part holds it."""
+        """Factor of the most specific part that contains `path`; 1 where no part does.
+
+        The most specific part has the most characters other than `*`; of several, the last.
+        """
         found = [part for part in self.scales if holds(part, path)]
         if not found:
             return 1.0
-        # Reversed, for max returns the first of equal ones.
+        # Reversed, because max returns the first of equal elements.
         return self.scales[max(reversed(found), key=lambda part: len(part.replace("*", "")))]
 
     def check(self, paths: Iterable[str]) -> None:
-        """Compares with the parameters of a model.
+        """Checks the parts against the parameters of a model.
 
         Raises:
-          UserError: a part holds none of them, or nothing is left to train.
+          UserError: a part contains none of them, or nothing is left to train.
         """
         paths = list(paths)
         for field, parts in (("frozen", self.frozen), ("lr_scales", self.scales)):
@@ -100,7 +102,7 @@ def parse_parts(frozen: str | None, lr_scales: str | None) -> Parts:
 
 
 def part_problems(frozen: str | None, lr_scales: str | None) -> Iterator[tuple[str, str]]:
-    """Yields (field, what is wrong) of the two fields that name parts."""
+    """Yields (field, what is wrong) for the two fields that name parts."""
     if frozen is not None:
         yield from (("frozen", line) for line in _name_problems(_split(frozen)))
     if lr_scales is not None:
@@ -113,8 +115,8 @@ def part_problems(frozen: str | None, lr_scales: str | None) -> Iterator[tuple[s
             elif not _is_factor(text):
                 yield (
                     "lr_scales",
-                    f"the factor {text!r} of {name} must be a number above 0; optimizer.frozen is "
-                    "for what does not move",
+                    f"the factor {text!r} of {name} must be a number above 0; use "
+                    "optimizer.frozen for parts that are not trained",
                 )
 
 
@@ -127,7 +129,7 @@ def _name_problems(parts: list[str]) -> Iterator[str]:
         if not _PART.fullmatch(part):
             yield f"{part!r} must be {_SYNTAX}; a comma separates parts"
         elif parts.count(part) > 1:
-            yield f"{part!r} is there twice"
+            yield f"{part!r} is given twice"
 
 
 def _is_factor(text: str) -> bool:
@@ -140,10 +142,10 @@ def _is_factor(text: str) -> bool:
 def parse_source(init_from: str) -> tuple[str, str]:
     """Splits `DIR[@step]` into the directory and the step, which is `best` unless it is given.
 
-    What stands behind the last @ is a step, unless there is a / in it.
+    The text after the last @ is a step, unless it contains a /.
 
     Raises:
-      UserError: no directory, or a step that is none.
+      UserError: there is no directory, or the step is not valid.
     """
     directory, at, step = init_from.rpartition("@")
     if not at or "/" in step:
@@ -157,6 +159,6 @@ def parse_source(init_from: str) -> tuple[str, str]:
 
 
 def resolve_source(init_from: str) -> str:
-    """The same source in full: an absolute directory, and its step."""
+    """The same source with an absolute directory and an explicit step."""
     directory, step = parse_source(init_from)
     return f"{os.path.abspath(os.path.expanduser(directory))}@{step}"

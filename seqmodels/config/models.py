@@ -1,6 +1,6 @@
 """Typed hyper-parameters: the base of all models, and the models without recurrence or attention.
 
-What the data decide arrives as a `DataSpec` instead.
+Sizes that the data decide are not here; a model gets them as a `DataSpec`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_ORDER = 64
 
 
 class Activation(enum.StrEnum):
-    """gelu is the tanh form (GPT-2), gelu_exact the one with erf (BERT, ViT)."""
+    """gelu is the tanh form (GPT-2), gelu_exact the form with erf (BERT, ViT)."""
 
     GELU = "gelu"
     GELU_EXACT = "gelu_exact"
@@ -26,7 +26,7 @@ class Activation(enum.StrEnum):
 
 
 class Pooling(enum.StrEnum):
-    """What stands for a whole sequence: its last state, the mean or maximum over time, or a mean
+    """How a sequence becomes one vector: its last state, the mean or maximum over time, or a mean
     weighted by learned attention."""
 
     LAST = "last"
@@ -49,13 +49,13 @@ class ModelConfig:
 
     Class attributes:
       kind: name in the registry; JSON stores it.
-      fitted: True where `fit` stands in for the training loop (counts instead of gradients).
-      unbounded: True where a carry of constant size runs on for ever; False where it is a cache
-        of bounded capacity, or where there is no carry and lengths are bounded.
-      reads: kinds of data that the model goes with.
+      fitted: whether `fit` replaces the training loop (counts instead of gradients).
+      unbounded: whether sequences of any length can be read. False where the carry is a cache of
+        bounded capacity, or where there is no carry and lengths are bounded.
+      reads: kinds of data that the model supports.
       inputs: what the model reads, in the words of `DataSpec`: tokens, values, image.
-      outputs: what it puts out: vocab, classes, values.
-      source: what its encoder reads; empty where there is no encoder next to a decoder.
+      outputs: what it predicts: vocab, classes, values.
+      source: what its encoder reads; empty unless it is an encoder-decoder.
     """
 
     kind: ClassVar[str] = ""
@@ -68,25 +68,25 @@ class ModelConfig:
 
     @property
     def causal(self) -> bool:
-        """Whether a token sees what stands before it only, so that the model has a carry."""
+        """Whether a token sees only the tokens before it, so that the model has a carry."""
         return True
 
     @property
     def aligns(self) -> bool:
-        """Whether the decoder tells how much it looks at each part of the source."""
+        """Whether the decoder has attention weights over the source."""
         return False
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yields (field, what is allowed) where fields of the model do not go together.
+        """Yields (field, what is allowed) where fields of the model contradict each other.
 
-        Types and ranges of single numbers are checked before.
+        Types and ranges of single fields have been checked before.
         """
         yield from ()
 
 
 @dataclasses.dataclass
 class NgramConfig(ModelConfig):
-    """Interpolated modified Kneser-Ney of order `order` (a context of order - 1 tokens)."""
+    """Interpolated modified Kneser-Ney n-gram of order `order` (a context of order - 1 tokens)."""
 
     kind: ClassVar[str] = "ngram"
     fitted: ClassVar[bool] = True
@@ -95,7 +95,7 @@ class NgramConfig(ModelConfig):
 
 @dataclasses.dataclass
 class PerceptronConfig(ModelConfig):
-    """One linear map from the input to the outputs; no hidden layer, so nothing to set."""
+    """One linear map from the input to the outputs, without a hidden layer."""
 
     kind: ClassVar[str] = "perceptron"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
@@ -105,7 +105,7 @@ class PerceptronConfig(ModelConfig):
 
 @dataclasses.dataclass
 class MLPConfig(ModelConfig):
-    """Hidden layers of `hidden_dim` units on each input by itself (one to one)."""
+    """Hidden layers of `hidden_dim` units on each input separately."""
 
     kind: ClassVar[str] = "mlp"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
@@ -119,7 +119,7 @@ class MLPConfig(ModelConfig):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.activation is Activation.SWIGLU:
-            yield "activation", "must be relu, gelu or gelu_exact: an mlp has no gate"
+            yield "activation", "must be relu, gelu or gelu_exact, because an mlp has no gate"
 
 
 @dataclasses.dataclass
@@ -127,7 +127,7 @@ class ConvolutionalConfig(ModelConfig):
     """Convolutional baselines for series and text.
 
     `form` tcn (causal): `num_layers` residual blocks of two convolutions of `kernel_size` taps,
-    dilated 1, 2, 4, ..; `hidden_dim` channels. text_cnn (looks both ways): one layer of
+    dilated 1, 2, 4, .., with `hidden_dim` channels. `form` text_cnn (not causal): one layer of
     `num_kernel_sizes` convolutions of kernel_size, kernel_size + 1, .. taps with `hidden_dim`
     channels each, and the maximum over time; needs num_layers = 1.
     """

@@ -19,12 +19,12 @@ from seqmodels.config.serialization import describe_type, field_types, leaves, o
 def apply_overrides(
     config: ExperimentConfig, overrides: Iterable[tuple[str, str | None]], variants: Iterable[str]
 ) -> None:
-    """Sets fields of `config`, in place; of several values for one field the last one counts.
+    """Sets fields of `config` in place; of several values for one field the last one counts.
 
     Args:
-      overrides: dotted name and text of each; the text None is a name without a value, which means
+      overrides: dotted name and text of each; a text of None is a name without a value, which means
         true. `none` clears an optional field.
-      variants: what `--config=...` may be instead, told to who tries to replace a whole section.
+      variants: values of `--config=...` to suggest where someone tries to replace a whole section.
 
     Raises:
       UserError: an unknown field (with the nearest spelling), a whole section, a wrong type.
@@ -44,7 +44,7 @@ def _apply(config: ExperimentConfig, name: str, text: str | None, variants: Iter
     if inner is not None and text.lower() == "none":
         setattr(owner, field, None)
         return
-    # ml_collections reads Field.type, which postponed annotations leave a string.
+    # ml_collections reads Field.type, which is a string with postponed annotations.
     dataclasses.fields(owner)[list(field_types(type(owner))).index(field)].type = kind
     argv = ["config", f"{flag}={text}"]
     values = flags.FlagValues()
@@ -77,11 +77,11 @@ def _find(config: ExperimentConfig, name: str, variants: Iterable[str]) -> tuple
             raise UserError(f"--config.{name}: {_no_section(owner, '.'.join(parts[: depth + 1]))}")
         if not dataclasses.is_dataclass(getattr(owner, part)):
             if depth + 1 < len(parts):
-                raise UserError(f"--config.{name}: {'.'.join(parts[: depth + 1])} is no section")
+                raise UserError(f"--config.{name}: {'.'.join(parts[: depth + 1])} is not a section")
             return owner, part, types[part]
         owner = getattr(owner, part)
     raise UserError(
-        f"--config.{name}: a whole section is not replaced; set its fields (--config.{name}."
+        f"--config.{name}: a section cannot be replaced; set its fields (--config.{name}."
         f"{next(iter(field_types(type(owner))))}=...), or choose another config or variant: "
         + ", ".join(variants)
     )
@@ -103,7 +103,7 @@ def _describe(owner: Any, path: str) -> str:
 
 
 def _suggest(config: ExperimentConfig, name: str, owner: Any) -> str:
-    """The nearest field: the same name elsewhere, then a like one here, then anywhere."""
+    """The nearest field: the same name elsewhere, then a similar one here, then anywhere."""
     every = [path for path, _, _ in leaves(config)]
     last = name.rpartition(".")[2]
     same = [path for path in every if path.rpartition(".")[2] == last]

@@ -8,21 +8,21 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from seqmodels.config.errors import suggest
-from seqmodels.config.fields import fraction, number
+from seqmodels.config.fields import choice, fraction, number
 from seqmodels.config.models import ModelConfig, Pooling
 from seqmodels.registry import CELLS
 
 
 class InputEncoding(enum.StrEnum):
-    """How tokens go in: as learned vectors of model_dim, or as one-hot vectors."""
+    """Tokens as learned vectors of model_dim, or as one-hot vectors."""
 
     EMBEDDED = "embedded"
     ONE_HOT = "one_hot"
 
 
 class RecurrentBlock(enum.StrEnum):
-    """plain: each cell is fed by the one below. residual: pre-norm blocks of a short convolution,
-    a cell and a feed-forward part, each added to what it was given."""
+    """plain: each cell reads the output of the one below. residual: pre-norm blocks of a short
+    convolution, a cell and a feed-forward part, each added to its input."""
 
     PLAIN = "plain"
     RESIDUAL = "residual"
@@ -30,26 +30,26 @@ class RecurrentBlock(enum.StrEnum):
 
 @dataclasses.dataclass
 class CellConfig(ModelConfig):
-    """What all models over recurrent cells share.
+    """Base of the models with recurrent cells.
 
     Attributes:
       cell: a name of the registry's CELLS; `launch.py list` prints them.
       num_layers: L.
       model_dim: D, width of the embedding.
       hidden_dim: N, width of each layer's state.
-      dropout_rate: share of what each layer puts out that is set to 0 in training.
-      input_encoding: tokens as learned vectors or one-hot (model_dim is then not used).
+      dropout_rate: share of each layer's outputs set to 0 in training.
+      input_encoding: tokens as learned vectors, or one-hot (model_dim is then not used).
       learned_initial_state: whether the state before a document is learned; zero otherwise.
       forget_bias: initial bias of the forget gates (lstm, layer_norm_lstm).
-      chrono_length: chrono initialisation for dependencies of up to that many steps (lstm, gru):
+      chrono_length: chrono initialisation for dependencies of up to this many steps (lstm, gru):
         gates start with biases log(uniform(1, chrono_length - 1)); none = forget_bias.
-      uniform_init: every parameter, the biases too, starts uniform in +- this (Zaremba et al.,
-        2014); none = as its layer has it.
-      num_heads: aaren: heads of the running attention.
-      min_radius, max_radius: lru: the ring that the eigenvalues start in.
+      uniform_init: bound of a uniform distribution that every parameter starts with, the biases
+        too (Zaremba et al., 2014); none = the initializers of the layers.
+      num_heads: heads of the running attention (aaren).
+      min_radius, max_radius: radii of the ring that the eigenvalues start in (lru).
     """
 
-    cell: str = "lstm"
+    cell: str = choice("lstm", CELLS)
     num_layers: int = 1
     model_dim: int = 256
     hidden_dim: int = 256
@@ -83,12 +83,12 @@ class CellConfig(ModelConfig):
 
 @dataclasses.dataclass
 class RecurrentConfig(CellConfig):
-    """Language model, or any model that looks back only, over a stack of recurrent layers.
+    """A stack of recurrent layers that read from left to right, such as a language model.
 
-    `tie_embeddings` reads the logits off the embedding table and needs model_dim equal to the width
-    of the last layer. With `block` residual the blocks are model_dim wide, the cells hidden_dim;
-    `convolution_width` is the number of taps of the convolution before each cell and `mlp_dim` the
-    width of the feed-forward part behind it; none leaves the part out.
+    With `tie_embeddings` the embedding table computes the logits, and model_dim must equal the
+    width of the last layer. With `block` residual the blocks are model_dim wide and the cells
+    hidden_dim; `convolution_width` is the number of taps of the convolution before each cell and
+    `mlp_dim` the width of the feed-forward part after it; none leaves the part out.
     """
 
     kind: ClassVar[str] = "recurrent"
@@ -127,7 +127,7 @@ class RecurrentConfig(CellConfig):
 class RecurrentEncoderConfig(CellConfig):
     """Recurrent layers that read a whole sequence, in both directions where `bidirectional`.
 
-    `pooling` makes one vector of the sequence where the outputs are one a sequence.
+    `pooling` reduces the sequence to one vector where there is one output per sequence.
     """
 
     kind: ClassVar[str] = "recurrent_encoder"
@@ -143,12 +143,12 @@ class RecurrentEncoderConfig(CellConfig):
 
 
 class Context(enum.StrEnum):
-    """What the decoder knows of the source.
+    """The decoder's view of the source.
 
-    fixed: the encoder's last state, as its first (Sutskever et al., 2014).
-    every_step: the same, and as an input of every step (Cho et al., 2014).
-    bahdanau: attended by the state before the step, as an input of the cell.
-    luong: attended by the state behind the step, mixed with it into the output.
+    fixed: its first state is the encoder's last state (Sutskever et al., 2014).
+    every_step: the same, and the encoder's last output enters every step (Cho et al., 2014).
+    bahdanau: attention by the state before the step, as an input of the cell.
+    luong: attention by the state after the step, mixed with it into the output.
     """
 
     FIXED = "fixed"
@@ -158,7 +158,7 @@ class Context(enum.StrEnum):
 
 
 class AlignmentScore(enum.StrEnum):
-    """How well a state and a source position match. additive: Bahdanau et al., 2015; dot, general,
+    """Score of a source position for a state. additive: Bahdanau et al., 2015; dot, general,
     concat: Luong et al., 2015; scaled_dot: Vaswani et al., 2017."""
 
     ADDITIVE = "additive"
@@ -169,7 +169,7 @@ class AlignmentScore(enum.StrEnum):
 
 
 class AlignmentScope(enum.StrEnum):
-    """everywhere ("global"), or around a predicted position ("local-p")."""
+    """global: the whole source; local_p: around a predicted position."""
 
     GLOBAL = "global"
     LOCAL_P = "local_p"
@@ -180,14 +180,14 @@ class Seq2SeqConfig(CellConfig):
     """Recurrent encoder and decoder of `num_layers` each.
 
     Attributes:
-      bidirectional: of the encoder; each direction is hidden_dim wide.
-      context: what the decoder knows of the source.
-      score, scope: of the attention, for context bahdanau and luong.
-      attention_dim: width of additive and concat scores, and of local-p's prediction.
+      bidirectional: whether the encoder reads in both directions, each hidden_dim wide.
+      context: the decoder's view of the source.
+      score, scope: of the attention, with context bahdanau or luong.
+      attention_dim: width of additive and concat scores, and of the prediction of local_p.
       local_window: local_p: D, half the width of the window; the deviation is D / 2.
-      input_feeding: luong: whether the last attended output is an input of the next step.
+      input_feeding: whether the last attended output is an input of the next step (luong).
       reverse_source: whether the source is read from its end (Sutskever et al., 2014).
-      tie_embeddings: whether the logits are read off the target's embedding table.
+      tie_embeddings: whether the target's embedding table computes the logits.
     """
 
     kind: ClassVar[str] = "seq2seq"

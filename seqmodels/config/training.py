@@ -20,9 +20,9 @@ class OptimizerName(enum.StrEnum):
 class Schedule(enum.StrEnum):
     """Learning rate after the linear warm-up.
 
-    constant; cosine or linear from peak_lr to final_lr at num_steps; inverse_sqrt:
-    peak_lr * sqrt(warmup_steps / step); step: peak_lr until decay_start steps behind the warm-up,
-    then times decay_factor each time that decay_every more are done.
+    constant: peak_lr. cosine, linear: from peak_lr to final_lr at num_steps. inverse_sqrt:
+    peak_lr * sqrt(warmup_steps / step). step: peak_lr until decay_start steps after the warm-up,
+    then multiplied by decay_factor every decay_every steps.
     """
 
     CONSTANT = "constant"
@@ -38,12 +38,12 @@ class Dtype(enum.StrEnum):
 
 
 class EvaluationContext(enum.StrEnum):
-    """What a model sees of the text before each target.
+    """The text before each target that a model sees.
 
-    carry: all of it, streamed through the carry (models of unbounded carry only).
-    window: what stands before it in its window of evaluation.sequence_length tokens.
-    sliding: windows that overlap by half; only what has at least half a window before it counts.
-    crops: nanoGPT's estimate over evaluation.num_crops random crops; not every target counts once.
+    carry: all of it, streamed through the carry (only for models with an unbounded carry).
+    window: the tokens before it in its window of evaluation.sequence_length tokens.
+    sliding: windows that overlap by half; a target counts where half a window precedes it.
+    crops: nanoGPT's estimate over evaluation.num_crops random crops, which may overlap.
     """
 
     CARRY = "carry"
@@ -53,10 +53,10 @@ class EvaluationContext(enum.StrEnum):
 
 
 class BleuTokenizer(enum.StrEnum):
-    """What sacrebleu takes for a word when it counts BLEU.
+    """How sacrebleu splits a text into words for BLEU.
 
-    wmt: what WMT does, sacrebleu's 13a. intl: by Unicode's classes. char: each character. none:
-    what stands between white space, for texts whose words have been cut apart already.
+    wmt: as WMT does, sacrebleu's 13a. intl: by Unicode classes. char: each character. none: at
+    white space, for texts that are tokenised already.
     """
 
     WMT = "wmt"
@@ -66,21 +66,21 @@ class BleuTokenizer(enum.StrEnum):
 
     @property
     def sacrebleu_name(self) -> str:
-        """What sacrebleu, and so its signature, calls it."""
+        """Its name in sacrebleu and in sacrebleu's signature."""
         return "13a" if self is BleuTokenizer.WMT else self.value
 
 
 @dataclasses.dataclass
 class OptimizerConfig:
-    """optax settings. Weight decay spares biases, norms and embeddings.
+    """Settings for optax. Biases, norms and embeddings have no weight decay.
 
-    `momentum` is SGD's, `beta1`, `beta2` and `epsilon` are Adam's. `clip_norm` bounds the global
-    norm of the gradient; none does not clip. `final_lr` is where cosine and linear end.
+    `momentum` belongs to SGD; `beta1`, `beta2` and `epsilon` belong to Adam. `clip_norm` bounds the
+    global norm of the gradient; none does not clip. cosine and linear end at `final_lr`.
 
-    `frozen` names parts of the model that do not move, separated by commas (see
+    `frozen` names the parts of the model that are not trained, separated by commas (see
     `config.finetuning`): no update, no decay, no moments, and no share in the gradient's norm.
     `lr_scales` gives parts a factor on the learning rate, `embedding=0.1,head=10`; the most
-    specific part wins, and frozen wins over all.
+    specific part wins, and frozen overrides all.
     """
 
     name: OptimizerName = OptimizerName.ADAMW
@@ -103,24 +103,25 @@ class OptimizerConfig:
 
 @dataclasses.dataclass
 class TrainingConfig:
-    """The loop.
+    """The training loop.
 
     Attributes:
-      num_steps: optimizer steps in all.
+      num_steps: total number of optimizer steps.
       seed: of the parameters, the data order and dropout.
       log_every, evaluate_every, checkpoint_every: in steps; multiples of steps_per_call.
       steps_per_call: optimizer steps in one call of the compiled program.
-      accumulation_steps: micro-batches that make up one batch, weighted by their tokens.
-      keep_checkpoints: the latest N stay, and the best by best_metric.
+      accumulation_steps: micro-batches per batch, weighted by their tokens.
+      keep_checkpoints: number of latest checkpoints to keep, in addition to the best.
       best_metric: a metric of the validation split; lower is better.
-      early_stopping_patience: stop after that many evaluations without a better best_metric;
-        none never stops.
+      early_stopping_patience: stop after this many evaluations without a better best_metric; none
+        never stops.
       dtype: of the arithmetic; parameters, softmax and loss stay float32.
-      ema_decay: keep an exponential moving average of the parameters and evaluate that; or none.
+      ema_decay: decay of a moving average of the parameters, which is then evaluated; none keeps no
+        average.
       mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all others.
-      init_from: `DIR[@step]`, the run whose parameters this one starts with, as far as they fit;
-        step is best, latest or a number.
-      tensorboard: also write the rows of metrics.jsonl as TensorBoard event files.
+      init_from: `DIR[@step]`, a run whose parameters this one starts with, where they fit; step is
+        best, latest or a number.
+      tensorboard: whether the rows of metrics.jsonl are also written as TensorBoard event files.
     """
 
     num_steps: int = 1000
@@ -147,15 +148,15 @@ class EvaluationConfig:
     """How a split is evaluated.
 
     Attributes:
-      context: what the model sees before a target; named in the result.
+      context: text that the model sees before a target; named in the result.
       sequence_length: targets in one window or chunk.
-      batch_size: rows evaluated at once; with context `carry`, streams side by side, each warmed
-        up on what stands before it.
-      num_crops: with context `crops`, random rows in all.
-      baseline_order: order of the Kneser-Ney baseline reported beside the result; 1 = unigram.
+      batch_size: rows evaluated at once; with context `carry`, parallel streams, each warmed up on
+        the text before it.
+      num_crops: number of random rows with context `crops`.
+      baseline_order: order of the Kneser-Ney baseline reported with the result; 1 = unigram.
       beam_size, length_penalty, coverage_penalty: of the search for translations; see
         `decoding.Beam`. A beam of 1 is greedy.
-      lowercase: BLEU, chrF and exact match compare lower-cased texts.
+      lowercase: whether BLEU, chrF and exact match compare lower-cased texts.
       bleu_tokenizer: see `BleuTokenizer`.
     """
 

@@ -30,8 +30,8 @@ class Position(enum.StrEnum):
 
 
 class EmbeddingTying(enum.StrEnum):
-    """What shares one table. target: the target's embedding and the logits; all: the source's
-    embedding too (one vocabulary for both sides)."""
+    """Uses of one table. target: the target's embedding and the logits; all: the source's embedding
+    too, with one vocabulary for both sides."""
 
     NONE = "none"
     TARGET = "target"
@@ -55,7 +55,7 @@ def _head_problems(
         divisors = [n for n in range(1, model_dim + 1) if model_dim % n == 0]
         near = sorted(divisors, key=lambda n: abs(n - num_heads))[:3]
         names = ", ".join(map(str, sorted(near)))
-        yield "num_heads", f"must divide model_dim, {model_dim}; near are {names}"
+        yield "num_heads", f"must divide model_dim, {model_dim}; the nearest are {names}"
 
 
 @dataclasses.dataclass
@@ -69,16 +69,16 @@ class GPTConfig(ModelConfig):
       num_kv_heads: heads of keys and values (grouped queries; 1 = multi-query); none = num_heads.
       head_dim: K; none = model_dim / num_heads.
       mlp_dim: F.
-      max_length: bound of the positions.
-      window: number of tokens that a token sees, its own included; none = all before it.
-      dropout_rate: of embeddings, attention weights and what each part adds.
+      max_length: number of positions.
+      window: number of tokens that a token sees, itself included; none = all before it.
+      dropout_rate: of embeddings, attention weights and the output of each part.
       norm: layer or rms; norm_epsilon: added to the variance.
       norm_placement: pre or post.
-      position: how a token knows where it stands; rotary_base: of rotary angles.
+      position: encoding of positions; rotary_base: of rotary angles.
       activation: of the feed-forward part.
       use_bias: whether linear maps and layer norms have biases.
-      tie_embeddings: whether the logits are read off the embedding table.
-      remat: whether the backward pass computes a block again instead of keeping its insides.
+      tie_embeddings: whether the embedding table computes the logits.
+      remat: whether the backward pass recomputes a block instead of keeping its activations.
     """
 
     kind: ClassVar[str] = "gpt"
@@ -109,17 +109,17 @@ class GPTConfig(ModelConfig):
         yield from _head_problems(self.model_dim, self.num_heads, self.head_dim)
         size = self.head_dim or self.model_dim // self.num_heads
         if self.position is Position.ROTARY and size % 2:
-            yield "position", f"needs an even width of a head, not {size}"
+            yield "position", f"needs heads of an even width, not {size}"
         if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
             yield "num_kv_heads", f"must divide num_heads, {self.num_heads}"
 
 
 @dataclasses.dataclass
 class BERTConfig(ModelConfig):
-    """Encoder that looks both ways, over tokens (BERT). `num_token_types` vectors tell sentences
-    apart; `next_sentence`: whether there is a head that says if the second follows the first
+    """Bidirectional encoder of tokens (BERT). `num_token_types` vectors distinguish the sentences;
+    `next_sentence`: whether there is a head for whether the second sentence follows the first
     (imported with its weights; no task here trains it).
-    `dropout_rate`, `norm_epsilon`, `remat` as in `GPTConfig`."""
+    `dropout_rate`, `norm_epsilon` and `remat` as in `GPTConfig`."""
 
     kind: ClassVar[str] = "bert"
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
@@ -149,7 +149,7 @@ class BERTConfig(ModelConfig):
 class ViTConfig(ModelConfig):
     """Vision Transformer: an image is a sequence of patches of `patch_size` x `patch_size` pixels.
 
-    `pooling`: what stands for the image; `position`: learned, or sines of row and column.
+    `pooling`: which vector represents the image; `position`: learned, or sines of row and column.
     """
 
     kind: ClassVar[str] = "vit"
@@ -176,15 +176,15 @@ class ViTConfig(ModelConfig):
         if self.position is ImagePosition.SINUSOIDAL_2D and self.model_dim % 4:
             yield (
                 "position",
-                f"sinusoidal_2d needs a model_dim that 4 divides, not {self.model_dim}",
+                f"sinusoidal_2d needs a model_dim divisible by 4, not {self.model_dim}",
             )
 
 
 @dataclasses.dataclass
 class TransformerConfig(ModelConfig):
     """Encoder-decoder Transformer (2017). Fields as in `GPTConfig`; `final_norm`: whether encoder
-    and decoder end with a norm (pre-norm needs it; with post the paper has none, PyTorch's
-    `nn.Transformer` has)."""
+    and decoder end with a norm (pre-norm needs it; with post-norm, PyTorch's `nn.Transformer` has
+    it and the paper has not)."""
 
     kind: ClassVar[str] = "transformer"
     source: ClassVar[tuple[str, ...]] = ("tokens", "values")
@@ -208,15 +208,15 @@ class TransformerConfig(ModelConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from _head_problems(self.model_dim, self.num_heads)
         if self.position is Position.ROTARY and self.model_dim // self.num_heads % 2:
-            yield "position", "needs an even width of a head"
+            yield "position", "rotary needs heads of an even width"
         if self.norm_placement is NormPlacement.PRE and not self.final_norm:
             yield "final_norm", "must be true with model.norm_placement=pre"
 
 
 @dataclasses.dataclass
 class AarenConfig(ModelConfig):
-    """Transformer blocks whose attention is a recurrence: one learned query a layer attends to all
-    tokens so far. Fields as in `GPTConfig`; `position` is none or sinusoidal."""
+    """Transformer blocks whose attention is a recurrence: one learned query per layer attends to
+    all tokens so far. Fields as in `GPTConfig`; `position` is none or sinusoidal."""
 
     kind: ClassVar[str] = "aaren"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
@@ -237,4 +237,4 @@ class AarenConfig(ModelConfig):
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from _head_problems(self.model_dim, self.num_heads)
         if self.position not in (Position.NONE, Position.SINUSOIDAL):
-            yield "position", "must be none or sinusoidal: the carry has a constant size"
+            yield "position", "must be none or sinusoidal, because the carry has a constant size"

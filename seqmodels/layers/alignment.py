@@ -18,12 +18,12 @@ GLOROT = nn.initializers.glorot_uniform()
 
 
 class Alignment(nn.Module):
-    """Matches a decoder's state s [N] with each state h_j [M] of an encoder, and averages those.
+    """Scores each state h_j [M] of an encoder against a decoder's state s [N]; averages the h_j.
 
         additive:    e_j = v . tanh(s W + h_j U)               # Bahdanau et al., arXiv:1409.0473
-        concat:      e_j = v . tanh([s, h_j] W)                # the others but the last:
-        general:     e_j = s . (h_j W)                         # Luong et al., arXiv:1508.04025
-        dot:         e_j = s . h_j
+        concat:      e_j = v . tanh([s, h_j] W)                # Luong et al., arXiv:1508.04025
+        general:     e_j = s . (h_j W)                         # the same
+        dot:         e_j = s . h_j                             # the same
         scaled_dot:  e_j = s . h_j / sqrt(N)                   # Vaswani et al., arXiv:1706.03762
 
         global:      a = softmax_j(e)
@@ -31,16 +31,16 @@ class Alignment(nn.Module):
                      p = S_b * sigmoid(v_p . tanh(s W_p))      # Luong et al.; `ops.alignment`
         c = sum_j a_j h_j                                      # [M]
 
-    additive and concat are one function with two ways to start; dot and scaled_dot need N = M.
-    `prepare` makes h U, h W or what stands for them once a source: a step pays for s alone. The
+    additive and concat are one function with two initialisations; dot and scaled_dot need N = M.
+    `prepare` computes h U or h W once per source, so a step computes only the part of s. The
     parallel form of additive and concat holds [B, T, S, A] numbers. Scores and weights are float32.
 
     Attributes:
-      score: how a state and a position are matched.
-      extent: everywhere, or around a predicted position; `scope` is a name of Flax's own.
+      score: which e.
+      extent: global or local_p; the name `scope` is taken by Flax.
       query_dim: N.
       memory_dim: M.
-      attention_dim: A, width of additive, concat and of the prediction of local_p.
+      attention_dim: A, width of additive and concat, and of the prediction of local_p.
       local_window: D.
       dtype: dtype of the products.
     """
@@ -86,7 +86,7 @@ class Alignment(nn.Module):
         return parameter(self, name, init, names, shape)
 
     def prepare(self, states: Float[Array, "B S M"]) -> Float[Array, "B S A"] | None:
-        """What the scores need of the states, made once a source; None = the states themselves."""
+        """The part of the scores that the source decides; None = the states themselves."""
         match self.score:
             case AlignmentScore.ADDITIVE | AlignmentScore.GENERAL:
                 return self.memory(states)
@@ -101,14 +101,14 @@ class Alignment(nn.Module):
         keys: Float[Array, "B S A"] | None,
         mask: Bool[Array, "B *own S"],
     ) -> tuple[Float[Array, "B *T M"], Float[Array, "B *T S"]]:
-        """Contexts and weights, of one query a row or of T at once.
+        """Contexts and weights, for one query per row or for T at once.
 
         Args:
           query: s [B, N], or [B, T, N].
           states: h [B, S, M].
-          keys: what `prepare` made of them.
-          mask: True where a query may look, [B, S], or [B, T, S] if each query has its own.
-            Elsewhere the weight is exactly 0; a query that may look nowhere has the context 0.
+          keys: result of `prepare` for these states.
+          mask: True where a position is visible, [B, S], or [B, T, S] if each query has its own.
+            Elsewhere the weight is exactly 0; the context of a query that sees nothing is 0.
         """
         if query.ndim == 2:
             context, weights = self(query[:, None], states, keys, mask)

@@ -1,4 +1,4 @@
-"""Multi-head attention, of a sequence to itself and to a memory, with caches."""
+"""Multi-head self-attention and cross attention, with caches."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seqmodels.config.transformers import Position
 from seqmodels.layers.dense import Dense, Initializer
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
 from seqmodels.ops.attention import attention
-from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.masks import Positions
 from seqmodels.ops.positions import alibi_slopes, rotary
 
 HEADS = ("batch", "heads", "time", None)
-"""Logical names of the axes of [B, H, T, K]. Where the heads do not divide they are whole on every
-device, and so are queries where their groups do not."""
+"""Logical names of the axes of [B, H, T, K]. Heads whose number the mesh axis does not divide are
+whole on every device, and so are queries whose groups it does not divide."""
 
 
 class Cache(NamedTuple):
@@ -29,56 +29,57 @@ class Cache(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What cross attention looks at, made once from what an encoder computed.
+    """Keys and values for cross attention, computed once from the output of an encoder.
 
     Attributes:
       keys, values: of all layers, [B, L, G, S, K].
-      places: where the tokens of the memory stand.
+      positions: of the tokens of the memory.
     """
 
     keys: Float[Array, "B L G S K"]
     values: Float[Array, "B L G S K"]
-    places: Places
+    positions: Positions
 
 
-class Surroundings(NamedTuple):
-    """What all layers share.
+class AttentionContext(NamedTuple):
+    """Positions, slots and memory of a chunk, the same for all layers.
 
     Attributes:
-      queries: where the tokens of the chunk stand.
-      keys: where the keys stand; None without a cache. As many as the cache has slots: those of
-        the cache after the chunk was written. As many as slots and tokens of the chunk together:
-        those of the cache before that, and the chunk's own behind them.
-      slots: [B, T] where the chunk's tokens go; S and beyond = nowhere. None without a cache.
-      memory: what cross attention looks at; None where there is none.
+      queries: positions of the chunk's tokens.
+      keys: positions of the keys; None without a cache. Either [B, S], those of the cache's slots
+        after the chunk was written, or [B, S + T], those of the slots before it was written
+        followed by the chunk's own.
+      slots: [B, T], cache slot of each of the chunk's tokens; S and above = none. None without a
+        cache.
+      memory: of cross attention; None without one.
     """
 
-    queries: Places
-    keys: Places | None = None
+    queries: Positions
+    keys: Positions | None = None
     slots: Int[Array, "B T"] | None = None
     memory: Memory | None = None
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of a sequence to itself (Vaswani et al., 2017, arXiv:1706.03762).
+    """Multi-head self-attention (Vaswani et al., 2017, arXiv:1706.03762).
 
         q, k, v = x W + b                                      # one product, [B, T, G, H/G + 2, K]
         y = concat_heads(softmax(q k^T / sqrt(K)) v) U + c     # [B, T, D]
 
-    W [D, G, H/G + 2, K] has, for each of G heads of keys and values, its H/G queries, then its
-    key, then its value. G < H are grouped queries (Ainslie et al., 2023, arXiv:2305.13245), G = 1
-    is multi-query attention (Shazeer, 2019, arXiv:1911.02150). Rotary positions (Su et al., 2021,
-    arXiv:2104.09864) turn q and k; ALiBi (Press et al., 2022, arXiv:2108.12409) lowers the score
-    of a key by a slope of the head times its distance.
+    W [D, G, H/G + 2, K] holds, for each of G heads of keys and values, its H/G queries, its key
+    and its value. G < H gives grouped queries (Ainslie et al., 2023, arXiv:2305.13245), G = 1
+    multi-query attention (Shazeer, 2019, arXiv:1911.02150). Rotary positions (Su et al., 2021,
+    arXiv:2104.09864) rotate q and k; ALiBi (Press et al., 2022, arXiv:2108.12409) lowers the score
+    of a key by its distance times a slope of the head.
 
     Attributes:
       num_heads: H.
       train: whether there is dropout.
       num_kv_heads: G, divides H; None = H.
       head_dim: K; None = D / H.
-      sight: back (later tokens are hidden) or both ways.
-      window: number of tokens seen, the query's own included; None = all.
-      position: rotary and alibi act here, the others do not.
+      causal: whether later tokens are hidden.
+      window: number of visible tokens, the query's own included; None = all.
+      position: only rotary and alibi act here.
       rotary_base: of rotary angles.
       use_bias: whether b and c are there.
       dropout_rate: share of the attention weights set to 0.
@@ -91,7 +92,7 @@ class SelfAttention(nn.Module):
     train: bool
     num_kv_heads: int | None = None
     head_dim: int | None = None
-    sight: Sight = Sight.BACK
+    causal: bool = True
     window: int | None = None
     position: Position = Position.NONE
     rotary_base: float = 10000.0
@@ -107,22 +108,22 @@ class SelfAttention(nn.Module):
         x: Float[Array, "B T D"],
         cache: Cache | None,
         layer: Int[Array, ""],
-        around: Surroundings,
+        context: AttentionContext,
     ) -> tuple[Float[Array, "B T D"], Cache | None]:
         q, k, v = self._project(constrain(x, ACTIVATIONS))
         if self.position == Position.ROTARY:
-            turn = lambda x: rotary(x, around.queries.positions, self.rotary_base)
+            turn = lambda x: rotary(x, context.queries.positions, self.rotary_base)
             q, k = turn(q), turn(k)
         if cache is not None:
-            cache, k, v = _extend(cache, layer, around, k, v)
+            cache, k, v = _extend(cache, layer, context, k, v)
         alibi = self.position == Position.ALIBI
         y = attention(
             q,
             k,
             v,
-            around.queries,
-            around.keys,
-            causal=self.sight == Sight.BACK,
+            context.queries,
+            context.keys,
+            causal=self.causal,
             window=self.window,
             slopes=jnp.asarray(alibi_slopes(self.num_heads)) if alibi else None,
             dropout_rate=self.dropout_rate,
@@ -153,13 +154,13 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of a sequence to a memory (Vaswani et al., 2017, arXiv:1706.03762).
+    """Multi-head cross attention to a memory (Vaswani et al., 2017, arXiv:1706.03762).
 
         q = x W + b                                            # [B, T, H, K]
         y = concat_heads(softmax(q k^T / sqrt(K)) v) U + c     # [B, T, D]
 
-    The keys and values k, v [B, G, S, K] of the layer were made from the memory outside, once,
-    however many chunks look at it. Document n looks at document n of the memory.
+    The keys and values k, v [B, G, S, K] of the layer are computed once from the memory, outside,
+    and serve every chunk. Document n attends to document n of the memory.
 
     Attributes:
       num_heads: H.
@@ -187,8 +188,8 @@ class CrossAttention(nn.Module):
         x: Float[Array, "B T D"],
         keys: Float[Array, "B G S K"],
         values: Float[Array, "B G S K"],
-        queries: Places,
-        places: Places,
+        queries: Positions,
+        memory: Positions,
     ) -> Float[Array, "B T D"]:
         project = Dense(
             (self.num_heads, self.head_dim or x.shape[-1] // self.num_heads),
@@ -203,7 +204,7 @@ class CrossAttention(nn.Module):
             keys,
             values,
             queries,
-            places,
+            memory,
             causal=False,
             dropout_rate=self.dropout_rate,
             dropout_key=_dropout_key(self),
@@ -239,18 +240,18 @@ def of_layer(cache: Cache | Memory, layer: Int[Array, ""]) -> tuple[Array, Array
 
 
 def _extend(
-    cache: Cache, layer: Array, around: Surroundings, k: Array, v: Array
+    cache: Cache, layer: Array, context: AttentionContext, k: Array, v: Array
 ) -> tuple[Cache, Array, Array]:
-    """Writes a chunk into its slots; returns the cache and the keys and values to look at."""
-    assert around.keys is not None
+    """Writes a chunk into its slots; returns the cache and the keys and values to attend to."""
+    assert context.keys is not None
     rows = jnp.arange(k.shape[0])[:, None]
 
     def write(stack: Array, new: Array) -> Array:
         new = jnp.swapaxes(new, 1, 2).astype(stack.dtype)  # [B, T, G, K], as the index puts it
-        return stack.at[rows, layer, :, around.slots].set(new, mode="drop")
+        return stack.at[rows, layer, :, context.slots].set(new, mode="drop")
 
     after = Cache(write(cache.keys, k), write(cache.values, v))
-    if around.keys.positions.shape[1] == cache.keys.shape[3]:
+    if context.keys.positions.shape[1] == cache.keys.shape[3]:
         return after, *of_layer(after, layer)
     before = of_layer(cache, layer)
     k, v = (jnp.concatenate(pair, axis=2) for pair in zip(before, (k, v), strict=True))

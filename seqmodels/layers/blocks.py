@@ -13,31 +13,30 @@ from jaxtyping import Array, Float, Int
 from seqmodels.config.models import Activation
 from seqmodels.config.transformers import Norm, NormPlacement, Position
 from seqmodels.layers.attention import (
+    AttentionContext,
     Cache,
     CrossAttention,
     SelfAttention,
-    Surroundings,
     of_layer,
 )
 from seqmodels.layers.dense import Initializer
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
-from seqmodels.ops.masks import Sight
 
 UNROLL_UP_TO = 12
-"""Layers up to which the scan over them is unrolled: faster steps, longer compilation."""
+"""Up to this number of layers the scan over them is unrolled: faster steps, longer compilation."""
 
 
 class Block(nn.Module):
-    """One layer of a Transformer: the parts f = attention, cross attention, feed-forward in turn.
+    """One layer of a Transformer: the parts f are attention, cross attention and feed-forward.
 
         pre:   x = x + f(norm(x))
         post:  x = norm(x + f(x))
 
     pre: Xiong et al., 2020, arXiv:2002.04745; post: Vaswani et al., 2017, arXiv:1706.03762. There
-    is cross attention where the surroundings have a memory. Dropout on the attention weights and
-    on what each part adds. The call suits `nn.scan`.
+    is cross attention where the context has a memory. Dropout acts on the attention weights and on
+    the output of each part. The signature suits `nn.scan`.
 
     Attributes:
       num_heads: H.
@@ -46,18 +45,19 @@ class Block(nn.Module):
       train: whether there is dropout.
       num_kv_heads: G; None = H.
       head_dim: K; None = D / H.
-      sight: back (later tokens are hidden) or both ways.
-      window: number of tokens seen, the query's own included; None = all.
+      causal: whether later tokens are hidden.
+      window: number of visible tokens, the query's own included; None = all.
       norm: layer or rms.
       norm_epsilon: added to the variance.
       norm_placement: pre or post.
       activation: of the feed-forward part.
-      position: rotary and alibi act in the attention, the others do not.
+      position: only rotary and alibi act here, in the attention.
       rotary_base: of rotary angles.
       use_bias: whether linear maps and layer norms have biases.
       dropout_rate: of all dropouts.
-      kernel_init: initializer of what reads x.
-      output_init: initializer of what adds to x; None = a deviation of 0.02 / sqrt(2 L), as GPT-2.
+      kernel_init: initializer of the kernels that read x.
+      output_init: initializer of the kernels that add to x; None = a deviation of
+        0.02 / sqrt(2 L), as in GPT-2.
       dtype: dtype of the arithmetic; norms, scores and softmax are float32.
     """
 
@@ -67,7 +67,7 @@ class Block(nn.Module):
     train: bool
     num_kv_heads: int | None = None
     head_dim: int | None = None
-    sight: Sight = Sight.BACK
+    causal: bool = True
     window: int | None = None
     norm: Norm = Norm.LAYER
     norm_epsilon: float = 1e-5
@@ -85,23 +85,23 @@ class Block(nn.Module):
     def __call__(
         self,
         state: tuple[Float[Array, "B T D"], Cache | None, Int[Array, ""]],
-        around: Surroundings,
+        context: AttentionContext,
     ) -> tuple[tuple[Float[Array, "B T D"], Cache | None, Int[Array, ""]], None]:
         x, cache, layer = state
         attend, look_up, feed = self._parts()
 
         def attend_to_self(x: Array) -> Array:
             nonlocal cache
-            added, cache = attend(x, cache, layer, around)
+            added, cache = attend(x, cache, layer, context)
             return added
 
         def attend_to_memory(x: Array) -> Array:
-            assert around.memory is not None
-            keys, values = of_layer(around.memory, layer)
-            return look_up(x, keys, values, around.queries, around.memory.places)
+            assert context.memory is not None
+            keys, values = of_layer(context.memory, layer)
+            return look_up(x, keys, values, context.queries, context.memory.positions)
 
         x = self._add(x, "attention", attend_to_self)
-        if around.memory is not None:
+        if context.memory is not None:
             x = self._add(x, "cross_attention", attend_to_memory)
         x = self._add(x, "feedforward", feed)
         return (constrain(x, ACTIVATIONS), cache, layer + 1), None
@@ -119,7 +119,7 @@ class Block(nn.Module):
             self.num_heads,
             self.train,
             self.num_kv_heads,
-            sight=self.sight,
+            causal=self.causal,
             window=self.window,
             position=self.position,
             rotary_base=self.rotary_base,
@@ -131,7 +131,7 @@ class Block(nn.Module):
         return attend, look_up, feed
 
     def _add(self, x: Array, name: str, part: Callable[[Array], Array]) -> Array:
-        """x and what a part makes of it, with the part's norm before or behind."""
+        """Adds a part to x, with the norm of the part before or after it."""
         norm = make_norm(
             self.norm,
             epsilon=self.norm_epsilon,
@@ -146,14 +146,14 @@ class Block(nn.Module):
 
 
 class TransformerStack(nn.Module):
-    """L blocks, one scan; parameters are stacked along an axis named "layers".
+    """L blocks as one scan; parameters are stacked along an axis named "layers".
 
     Attributes:
       num_layers: L.
-      block: keyword arguments of `Block`, all but `num_layers`, `train` and `dtype`; its kind of
-        norm is the final norm's too.
-      remat: whether the backward pass computes a block again instead of keeping its insides.
-      final_norm: whether a norm stands behind the last block.
+      block: keyword arguments of `Block` except `num_layers`, `train` and `dtype`; the final norm
+        is of the same kind.
+      remat: whether the backward pass recomputes a block instead of keeping its activations.
+      final_norm: whether the last block is followed by a norm.
       dtype: dtype of the arithmetic.
     """
 
@@ -168,7 +168,7 @@ class TransformerStack(nn.Module):
         self,
         x: Float[Array, "B T D"],
         cache: Cache | None,
-        around: Surroundings,
+        context: AttentionContext,
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T D"], Cache | None]:
@@ -186,8 +186,8 @@ class TransformerStack(nn.Module):
         stack = blocks(
             num_layers=self.num_layers, train=train, dtype=self.dtype, name="blocks", **self.block
         )
-        # The cache goes with the scan's state: as its input and output it would be copied.
-        (x, cache, _), _ = stack((x, cache, jnp.int32(0)), around)
+        # The cache is part of the scan's state; as its input and output it would be copied.
+        (x, cache, _), _ = stack((x, cache, jnp.int32(0)), context)
         if self.final_norm:
             names = {"norm": "norm", "norm_epsilon": "epsilon", "use_bias": "use_bias"}
             own = {names[key]: value for key, value in self.block.items() if key in names}

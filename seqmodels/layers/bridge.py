@@ -16,7 +16,7 @@ from seqmodels.layers.dense import Dense
 class StateBridge(nn.Module):
     """Makes one state of a cell out of two, the forward and the backward one.
 
-        s = tanh([s_forward, s_backward] W + b)                # each array of the state by itself
+        s = tanh([s_forward, s_backward] W + b)                # each array of the state separately
 
     Attributes:
       merge: the cell's `merge`, which says which arrays to join.

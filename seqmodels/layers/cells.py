@@ -44,7 +44,7 @@ Join = Callable[[str, Array, Array], Array]
 
 
 def gate_init(init: Initializer, num_gates: int) -> Initializer:
-    """Initializes the [D, gates * N] kernel of several gates one gate at a time."""
+    """Initializes the [D, gates * N] kernel of several gates, one gate at a time."""
 
     def initialize(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         keys = jax.random.split(key, num_gates)
@@ -63,7 +63,8 @@ def identity_init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) 
 def chrono_times(key: Array, size: int, length: int) -> Float[Array, " N"]:
     """log u with u uniform in 1 .. length - 1 (Tallec and Ollivier, 2018, arXiv:1804.11188).
 
-    A gate of bias b that keeps sigmoid(b) of the state a step forgets over about 1 + exp(b) steps.
+    A gate with bias b keeps sigmoid(b) of the state per step, and so forgets over about 1 + exp(b)
+    steps.
     """
     return jnp.log(jax.random.uniform(key, (size,), jnp.float32, 1.0, length - 1.0))
 
@@ -73,7 +74,8 @@ class RecurrentCell(nn.Module):
 
     Attributes:
       hidden_dim: N, width of the output.
-      learned_initial_state: whether the state before a document is learned, from zeros; or zero.
+      learned_initial_state: whether the state before a document is learned, starting from zeros;
+        otherwise it is zero.
       dtype: dtype of the products; the state is float32.
     """
 
@@ -89,7 +91,7 @@ class RecurrentCell(nn.Module):
     def output_of(cls, state: Any) -> Float[Array, "B N"] | None:
         """The output of the step that left `state`, or None where the state does not hold it.
 
-        Here: a state of one array is the output.
+        By default a state of one array is the output.
         """
         return state if isinstance(state, jax.Array) else None
 
@@ -97,7 +99,8 @@ class RecurrentCell(nn.Module):
     def merge(cls, forward: Any, backward: Any, join: Join) -> Any:
         """Makes one state of the final states of two directions.
 
-        Here: joins each leaf by itself. A cell whose leaves are not free numbers overrides it.
+        By default each leaf is joined separately. A cell whose leaves are not free numbers
+        overrides this.
 
         Args:
           forward: state of the cell that reads from the beginning.
@@ -114,7 +117,7 @@ class RecurrentCell(nn.Module):
 
 
 class DenseCell(RecurrentCell):
-    """Cells of one kernel for the input, one for the state, and states of [B, N] each."""
+    """Cells with one kernel for the input, one for the state, and state arrays of [B, N]."""
 
     num_gates: ClassVar[int] = 1
     state_names: ClassVar[tuple[str, ...]] = ("state",)
@@ -125,7 +128,7 @@ class DenseCell(RecurrentCell):
             self.learned = [self._param(n, ZEROS, ("hidden",), self.hidden_dim) for n in names]
 
     def pack(self, *leaves: Float[Array, "B N"]) -> Any:
-        """The state of its leaves."""
+        """Builds the state from its leaves."""
         return leaves[0]
 
     def initial_state(self, batch_size: int) -> Any:
@@ -133,15 +136,15 @@ class DenseCell(RecurrentCell):
         shape = (batch_size, self.hidden_dim)
         if self.learned_initial_state:
             return self.pack(*(jnp.broadcast_to(first[None], shape) for first in self.learned))
-        # Arrays of their own, not one twice: a donated carry must not hold the same buffer twice.
+        # Separate arrays, because a donated carry must not hold the same buffer twice.
         return self.pack(*(jnp.zeros(shape) for _ in self.state_names))
 
     def restart_state(self) -> Any:
-        """What documents start from, [1, N] each; None = zeros."""
+        """The state before a document, [1, N] each; None = zeros."""
         return self.initial_state(1) if self.learned_initial_state else None
 
     def bias_init(self, key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-        """Of the biases of all gates, [gates * N]."""
+        """Initializer of the biases of all gates, [gates * N]."""
         return ZEROS(key, shape, dtype)
 
     def _param(self, name: str, init: Initializer, names: tuple[str, ...], *shape: int) -> Any:
@@ -167,9 +170,9 @@ class RNNCell(DenseCell):
 
     Attributes:
       relu: max(0, .) in place of tanh.
-      identity: with `relu`, starts with the identity as recurrent kernel and a kernel of standard
-        deviation 0.001, so that the state at first adds up its inputs (IRNN: Le et al., 2015,
-        arXiv:1504.00941).
+      identity: with `relu`, whether the recurrent kernel starts as the identity and the kernel with
+        a standard deviation of 0.001, so that the state at first adds up its inputs (IRNN: Le et
+        al., 2015, arXiv:1504.00941).
     """
 
     relu: bool = False
@@ -194,8 +197,8 @@ class LSTMCell(DenseCell):
 
     Attributes:
       forget_bias: initial bias of the forget gate (1: Jozefowicz et al., 2015); other biases are 0.
-      chrono_length: if given, forget gates start with biases log(uniform(1, chrono_length - 1)),
-        input gates with minus those (`chrono_times`).
+      chrono_length: if given, forget gates start with biases log(uniform(1, chrono_length - 1))
+        and input gates with the negatives of those (`chrono_times`).
     """
 
     forget_bias: float = 1.0
@@ -253,7 +256,7 @@ class LayerNormLSTMCell(LSTMCell):
 
 
 class _GRUBase(DenseCell):
-    """What both forms of the GRU share.
+    """Base of both forms of the GRU.
 
     Attributes:
       chrono_length: if given, update gates start with biases log(uniform(1, chrono_length - 1))
@@ -272,7 +275,7 @@ class _GRUBase(DenseCell):
 
 
 class GRUCell(_GRUBase):
-    """Gated recurrent unit, reset behind the product; equations in `ops.rnn.gru`."""
+    """Gated recurrent unit, reset after the product; equations in `ops.rnn.gru`."""
 
     @nn.compact
     def __call__(

@@ -23,7 +23,7 @@ HE_NORMAL = nn.initializers.he_normal()
 
 
 class CausalConvolution(nn.Module):
-    """Every output sees `width` inputs, `dilation` apart, itself the last; + b.
+    """Causal convolution with bias: an output reads `width` inputs, `dilation` apart.
 
     Attributes:
       features: F.
@@ -57,7 +57,7 @@ def _kernel_and_bias(module: nn.Module, *shape: int) -> tuple[Any, Any]:
 
 
 class ShortConvolution(nn.Module):
-    """The last `width` tokens of a document, weighted for each feature by itself.
+    """Causal convolution of each feature separately, over the last `width` tokens of a document.
 
     Attributes:
       width: number of taps, W.
@@ -96,12 +96,12 @@ class ShortConvolution(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Two dilated causal convolutions beside a shortcut (Bai et al., 2018, arXiv:1803.01271).
+    """Two dilated causal convolutions and a shortcut (Bai et al., 2018, arXiv:1803.01271).
 
         y = drop(relu(conv(x)));   y = drop(relu(conv(y)))
         out = relu(y + x S)                                    # S: only where the widths differ
 
-    Differs from the paper: no weight normalisation, so the kernels start as He et al. have them.
+    Differs from the paper: no weight normalisation, so the kernels start from He et al.'s.
 
     Attributes:
       features: F, channels of both convolutions.
@@ -127,7 +127,7 @@ class TemporalBlock(nn.Module):
             self.shortcut = Dense(self.features, ("embed", "mlp"), dtype=self.dtype)
 
     def initial_state(self, batch_size: int) -> dict[str, Any]:
-        """What both convolutions saw before the first token: zeros."""
+        """Inputs of both convolutions before the first token: zeros."""
         length = history_length(self.width, self.dilation)
         sizes = (self.input_features, self.features)
         return {
@@ -154,8 +154,7 @@ class TemporalBlock(nn.Module):
 
 
 class WindowMaximum(nn.Module):
-    """The strongest answer of each filter to any window of a document (Kim, 2014,
-    arXiv:1408.5882).
+    """Maximum response of each filter over the windows of a document (Kim, 2014, arXiv:1408.5882).
 
         y = max_s relu(sum_w x_(s - W + 1 + w) K_w + b)        # over windows s with a token in them
 
@@ -173,7 +172,7 @@ class WindowMaximum(nn.Module):
     def __call__(
         self, x: Float[Array, "B T D"], count: Int[Array, " B"] | None = None
     ) -> Float[Array, "B F"]:
-        """Tokens stand first in each row, `count` of them, and zeros behind; None = T."""
+        """Each row has `count` tokens followed by zeros; None = T tokens."""
         kernel, bias = _kernel_and_bias(self, self.width, x.shape[-1], self.features)
         y = wide_convolution(x.astype(self.dtype), kernel)
         y = nn.relu(y + bias.astype(self.dtype)[None, None])

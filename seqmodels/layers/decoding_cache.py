@@ -1,11 +1,13 @@
-"""The cache that a Transformer decodes with: what a chunk meets, and what it leaves behind.
+"""The key/value cache of a Transformer, at the start and at the end of a chunk.
 
 A carry is {"keys", "values": [B, L, G, S, K], "positions", "segments": [B, S], "length",
-"last_segment", "last_position": [B]}. A slot keeps where its token stands beside its key and value.
+"last_segment", "last_position": [B]}. A slot stores the position of its token along with its key
+and value.
 
 Growing: the n-th token of a row goes to slot n. Rolling, where a window is not wider than the
-cache: it goes to slot n mod S, S = window, over a token that no later one sees. A chunk then looks
-at what the cache held before and at its own tokens; of these the newest S are written.
+cache: it goes to slot n mod S, S = window, and replaces a token that no later one sees. A chunk
+then attends to the old contents of the cache and to its own tokens, of which the newest S are
+written.
 """
 
 from __future__ import annotations
@@ -16,37 +18,27 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Integer
 
-from seqmodels.layers.attention import Cache, Surroundings
-from seqmodels.ops.masks import Places
+from seqmodels.layers.attention import AttentionContext, Cache
+from seqmodels.ops.masks import Positions
 from seqmodels.ops.positions import Advance, advance, continued
 from seqmodels.types import Carry
 
 
-class Outlook(NamedTuple):
-    """What a chunk meets.
+class Chunk(NamedTuple):
+    """A chunk at its start, before the layers.
 
     Attributes:
-      around: where queries and keys stand, for the layers.
+      context: positions of queries and keys, for the layers.
       cache: keys and values before the chunk; None in the parallel form.
-      after: all of the carry but keys and values; None in the parallel form.
-      lost: [B, T], True where a token has no place: past max_length, or past the capacity; None
-        where there is no such.
+      after: the carry after the chunk without keys and values; None in the parallel form.
+      lost: [B, T], True where a token has no slot: past max_length, or past the capacity; None
+        where that cannot happen.
     """
 
-    around: Surroundings
+    context: AttentionContext
     cache: Cache | None
     after: Carry
     lost: Bool[Array, "B T"] | None
-
-    def close(
-        self, features: Float[Array, "B T D"], cache: Cache | None
-    ) -> tuple[Float[Array, "B T D"], Carry]:
-        """Features, NaN where a token is lost, and the carry, None in the parallel form."""
-        if self.lost is not None:
-            features = jnp.where(self.lost[..., None], jnp.nan, features)
-        if cache is None:
-            return features, None
-        return features, {"keys": cache.keys, "values": cache.values, **self.after}
 
 
 def empty_cache(
@@ -59,7 +51,7 @@ def empty_cache(
     window: int | None = None,
     dtype: Any = jnp.float32,
 ) -> Carry:
-    """A carry for `capacity` tokens a row, or for as many as a window has."""
+    """A carry for `capacity` tokens per row, or for the tokens of a window if those are fewer."""
     capacity = capacity if window is None else min(capacity, window)
     rows = (batch_size,)
     shape = (batch_size, num_layers, num_kv_heads, capacity, head_dim)
@@ -74,20 +66,20 @@ def empty_cache(
     }
 
 
-def look_around(
+def start_chunk(
     shape: tuple[int, int],
     carry: Carry,
     segment_ids: Integer[Array, "B T"] | None,
     *,
     max_length: int,
     window: int | None = None,
-) -> Outlook:
-    """Says where the queries and keys of a chunk stand, and what the carry becomes.
+) -> Chunk:
+    """Works out the positions of queries and keys of a chunk, and the carry after it.
 
     Args:
       shape: (B, T) of the chunk.
-      carry: as `empty_cache` or the chunk before left it; None = the parallel form.
-      segment_ids: as everywhere; None = the newest document goes on.
+      carry: of `empty_cache` or of the chunk before; None = the parallel form.
+      segment_ids: 0 = padding; None = the newest document continues.
       max_length: number of positions.
       window: as in `empty_cache`.
 
@@ -99,12 +91,12 @@ def look_around(
         if segment_ids is None:
             if length > max_length:
                 raise ValueError(f"{length} tokens exceed max_length = {max_length}")
-            return Outlook(Surroundings(Places(jnp.arange(length)[None])), None, None, None)
+            return Chunk(AttentionContext(Positions(jnp.arange(length)[None])), None, None, None)
         segment_ids = segment_ids.astype(jnp.int32)
         zeros = jnp.zeros(batch_size, jnp.int32)
         step = advance(segment_ids, zeros, zeros - 1)
         lost = step.valid & (step.positions >= max_length)
-        return Outlook(Surroundings(Places(step.positions, segment_ids)), None, None, lost)
+        return Chunk(AttentionContext(Positions(step.positions, segment_ids)), None, None, lost)
     if segment_ids is None:
         segment_ids = continued(carry["last_segment"], length)
     segment_ids = segment_ids.astype(jnp.int32)
@@ -113,15 +105,13 @@ def look_around(
     rolling = window is not None and window <= capacity
     slots, lost = _slots(step, carry["length"], capacity, rolling)
     lost = lost | (step.valid & (step.positions >= max_length))
-    chunk, before = (
-        Places(step.positions, segment_ids),
-        Places(carry["positions"], carry["segments"]),
-    )
-    after = _write(before, slots, chunk)
-    # A single token may be written first: what it writes over, it does not see.
-    keys = _joined(before, chunk) if rolling and length > 1 else after
-    return Outlook(
-        Surroundings(chunk, keys, slots),
+    new = Positions(step.positions, segment_ids)
+    before = Positions(carry["positions"], carry["segments"])
+    after = _write(before, slots, new)
+    # A single token may be written first, because it does not see the token that it replaces.
+    keys = _joined(before, new) if rolling and length > 1 else after
+    return Chunk(
+        AttentionContext(new, keys, slots),
         Cache(carry["keys"], carry["values"]),
         {
             "positions": after.positions,
@@ -134,26 +124,37 @@ def look_around(
     )
 
 
+def finish_chunk(
+    chunk: Chunk, features: Float[Array, "B T D"], cache: Cache | None
+) -> tuple[Float[Array, "B T D"], Carry]:
+    """Features, NaN where a token is lost, and the carry, None in the parallel form."""
+    if chunk.lost is not None:
+        features = jnp.where(chunk.lost[..., None], jnp.nan, features)
+    if cache is None:
+        return features, None
+    return features, {"keys": cache.keys, "values": cache.values, **chunk.after}
+
+
 def _slots(
     step: Advance, length: Int[Array, " B"], capacity: int, rolling: bool
 ) -> tuple[Int[Array, "B T"], Bool[Array, "B T"]]:
-    """Where tokens go, `capacity` = nowhere, and which of them find no place."""
+    """The slot of each token, `capacity` = none, and which tokens are lost for lack of a slot."""
     count = jnp.cumsum(step.valid, axis=1, dtype=jnp.int32)
     slots = length[:, None] + count - 1
     lost = step.valid & (slots >= capacity)
     kept = step.valid
     if rolling:
-        # The newest tokens alone, so that no slot is written twice.
+        # Only the newest tokens, so that no slot is written twice.
         kept = kept & (count[:, -1:] - count < capacity)
         slots, lost = slots % capacity, jnp.zeros_like(lost)
     return jnp.where(kept, slots, capacity), lost
 
 
-def _write(before: Places, slots: Array, chunk: Places) -> Places:
+def _write(before: Positions, slots: Array, new: Positions) -> Positions:
     rows = jnp.arange(slots.shape[0])[:, None]
     put = lambda old, new: old.at[rows, slots].set(new, mode="drop")
-    return Places(put(before.positions, chunk.positions), put(before.segments, chunk.segments))
+    return Positions(put(before.positions, new.positions), put(before.segments, new.segments))
 
 
-def _joined(before: Places, chunk: Places) -> Places:
-    return jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), before, chunk)
+def _joined(before: Positions, new: Positions) -> Positions:
+    return jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), before, new)

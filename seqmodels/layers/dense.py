@@ -22,12 +22,12 @@ class Dense(nn.Module):
     Attributes:
       features: F, or several axes, as (3, H, K).
       names: logical names of the kernel's axes, the input's first.
-      use_bias: whether b is there.
-      kernel_init: initializer of W; it sees the shape [D, prod(F)].
+      use_bias: whether there is a bias b.
+      kernel_init: initializer of W, called with the shape [D, prod(F)].
       dtype: dtype of the operands; parameters are float32.
-      output_dtype: dtype of the result, `dtype` if None. The product is summed in it.
-      gather_once: the backward pass keeps the gathered kernel of the forward pass, on a mesh: what
-        a loop over time calls would else gather it at each step.
+      output_dtype: dtype of the result and of the sums in the product; None = `dtype`.
+      gather_once: on a mesh, whether the backward pass keeps the kernel gathered in the forward
+        pass. A layer called in a loop over time would otherwise gather it at each step.
     """
 
     features: int | tuple[int, ...]

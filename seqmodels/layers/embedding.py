@@ -1,4 +1,4 @@
-"""What goes in and what comes out: the embedding and the head that a `DataSpec` asks for."""
+"""Embeddings and heads for the inputs and outputs of a `DataSpec`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from seqmodels.types import (
 
 
 class TokenEmbedding(nn.Module):
-    """A table of one vector a token; `attend` is the tied head, x E^T.
+    """A table with one vector per token; `attend` is the tied head, x E^T.
 
     Attributes:
       vocab_size: V.
@@ -43,8 +43,8 @@ class TokenEmbedding(nn.Module):
         self.table: Any = self.param("table", init, (self.vocab_size, self.model_dim), jnp.float32)
 
     def __call__(self, tokens: Integer[Array, "B T"]) -> Float[Array, "B T D"]:
-        """Looks tokens up; one outside the vocabulary gives NaN."""
-        # A gather from a table split along D makes SPMD copy the activations to all devices first.
+        """Looks up the vectors of tokens; a token outside the vocabulary gives NaN."""
+        # With a table split along D, SPMD would first copy the activations to all devices.
         table = constrain(self.table, self.names)
         # The cast comes after the gather, so that its gradient is summed in float32.
         vectors = table.at[tokens].get(mode="fill", fill_value=jnp.nan)
@@ -59,7 +59,7 @@ class TokenEmbedding(nn.Module):
 
 
 class OneHot(nn.Module):
-    """Tokens [B, T] as vectors [B, T, V] of one 1 and zeros; no parameters.
+    """Tokens [B, T] as one-hot vectors [B, T, V]; no parameters.
 
     A token outside the vocabulary gives NaN, as with `TokenEmbedding`.
     """
@@ -119,9 +119,9 @@ def make_embedding(
     *,
     one_hot: bool = False,
 ) -> TokenEmbedding | ValueEmbedding | OneHot:
-    """Builds the embedding of the inputs that `spec` describes; `init=None` is the layer's own.
+    """Builds the embedding for the inputs of `spec`; `init=None` is the layer's default.
 
-    With `one_hot` tokens become one-hot vectors instead, as wide as the vocabulary.
+    With `one_hot`, tokens become one-hot vectors as wide as the vocabulary.
     """
     if one_hot:
         if not isinstance(spec.inputs, TokenInput):
@@ -146,17 +146,17 @@ def make_head(
     init: Initializer | None = None,
     dtype: Any = jnp.float32,
 ) -> Head | None:
-    """Builds the head of the outputs that `spec` describes, or None where it is tied.
+    """Builds the head for the outputs of `spec`, or returns None where it is tied.
 
-    A tied head is `TokenEmbedding.attend`, and needs tokens of one vocabulary in and out. For one
-    class a sequence the caller pools the features first; the head is the same.
+    A tied head is `TokenEmbedding.attend`, and needs one vocabulary for inputs and outputs. For one
+    class per sequence the caller pools the features first; the head is the same.
 
     Args:
       spec: what the data decide.
-      tied: whether logits are read off the embedding table.
+      tied: whether the embedding table computes the logits.
       input_name: logical name of the features' axis.
       use_bias: whether an untied head has a bias.
-      init: initializer of its kernel; None is the layer's own.
+      init: initializer of its kernel; None is the layer's default.
       dtype: dtype of the arithmetic.
     """
     if tied:

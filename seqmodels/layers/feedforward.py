@@ -20,11 +20,11 @@ ACTIVATION_FUNCTIONS: dict[Activation, Callable[[Array], Array]] = {
     Activation.RELU: nn.relu,
     Activation.SWIGLU: nn.silu,
 }
-"""The function of each activation; of a gated one, that of the gate."""
+"""The function of each activation; for a gated activation, that of the gate."""
 
 
 class FeedForward(nn.Module):
-    """Two linear maps and what stands between them.
+    """Two linear maps with an activation between them.
 
         gelu, gelu_exact, relu:  y = f(x W + b) U + c
         swiglu:                  y = (silu(x W_1 + b_1) * (x W_2 + b_2)) U + c
@@ -35,7 +35,7 @@ class FeedForward(nn.Module):
     Attributes:
       mlp_dim: F.
       activation: which f.
-      use_bias: whether the biases are there.
+      use_bias: whether the linear maps have biases.
       kernel_init: initializer of W.
       output_init: initializer of U.
       dtype: dtype of the arithmetic.

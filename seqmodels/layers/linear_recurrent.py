@@ -1,6 +1,6 @@
-"""Cells whose state enters linearly, so that a whole chunk is one scan.
+"""Cells that are linear in their state, so that a whole chunk is one scan.
 
-All have the interface of `layers.cells`: (x [B, T, D], state) -> (y [B, T, N], state).
+See `layers.cells` for the interface of a cell.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _GatedCell(RecurrentCell):
 
     @abc.abstractmethod
     def coefficients(self, *parts: Float[Array, "B T N"]) -> tuple[Array, Array]:
-        """a and b [B, T, N], made of the parts of the product."""
+        """a and b [B, T, N], computed from the parts of the product."""
 
     def initial_state(self, batch_size: int) -> Float[Array, "B N"]:
         """The learned state or zeros, [B, N]."""
@@ -73,8 +73,8 @@ class MinGRUCell(_GatedCell):
         z, n = split(x W + b, 2)                               # [B, N]
         h' = (1 - sigmoid(z)) * h + sigmoid(z) * n
 
-    The paper's log-space form, which errs by 5e-3 at T = 4096 and has no zero to restart from, puts
-    a positive function around n; here n is what it is in the paper's equations.
+    n is as in the paper's equations. The paper's log-space form applies a positive function to n,
+    has an error of 5e-3 at T = 4096, and has no zero to restart from.
     """
 
     num_parts: ClassVar[int] = 2
@@ -85,21 +85,21 @@ class MinGRUCell(_GatedCell):
 
 
 class MinLSTMCell(_GatedCell):
-    """An LSTM whose gates do not see the state, and add up to 1 (Feng et al., 2024,
+    """An LSTM whose gates do not see the state and add up to 1 (Feng et al., 2024,
     arXiv:2410.01201).
 
         f, i, n = split(x W + b, 3)                            # [B, N]
         f, i = sigmoid(f), sigmoid(i)
         h' = f / (f + i) * h + i / (f + i) * n
 
-    As with `MinGRUCell`, n has no positive function around it.
+    As in `MinGRUCell`, no positive function is applied to n.
     """
 
     num_parts: ClassVar[int] = 3
 
     def coefficients(self, *parts: Float[Array, "B T N"]) -> tuple[Array, Array]:
         forget, take, new = parts
-        # f / (f + i) = sigmoid(log f - log i), also where both gates are all but closed.
+        # f / (f + i) = sigmoid(log f - log i), accurate where both gates are nearly closed.
         odds = nn.log_sigmoid(forget) - nn.log_sigmoid(take)
         return nn.sigmoid(odds), nn.sigmoid(-odds) * new
 
@@ -119,13 +119,13 @@ class LRUCell(RecurrentCell):
         h' = lambda * h + exp(gamma) * (x B)                   # [B, N], B complex [D, N]
         y  = Re(h' C) + x S                                    # C complex [N, N], S real [D, N]
 
-    The eigenvalues start spread evenly over the ring between two radii, exp(gamma) as
-    sqrt(1 - |lambda|^2), which keeps the state's size that of its input. All parameters are real:
-    a complex one stands as its real and imaginary part. The paper's S is diagonal in its blocks,
-    where D = N.
+    The eigenvalues start spread evenly over the ring between two radii, and exp(gamma) starts at
+    sqrt(1 - |lambda|^2), which keeps the state as large as its input. All parameters are real; a
+    complex one is stored as its real and imaginary part. In the paper's blocks, where D = N, S is
+    diagonal.
 
     Attributes:
-      min_radius, max_radius: of the ring.
+      min_radius, max_radius: radii of the ring.
     """
 
     min_radius: float = 0.9
@@ -139,7 +139,7 @@ class LRUCell(RecurrentCell):
         normal = lambda scale: nn.initializers.variance_scaling(scale, "fan_in", "normal")
         common = {"use_bias": False, "dtype": self.dtype, "output_dtype": jnp.float32}
         common |= {"gather_once": True}
-        # Standard deviations 1 / sqrt(2 D) and 1 / sqrt(N) of each part, as the authors have it.
+        # Standard deviations 1 / sqrt(2 D) and 1 / sqrt(N) of each part, as in the authors' code.
         self.input = Dense(2 * size, ("embed", "gates"), kernel_init=normal(0.5), **common)
         self.output = Dense(size, ("gates", "hidden"), kernel_init=normal(2.0), **common)
         self.skip = Dense(size, ("embed", "gates"), **common)
@@ -148,7 +148,7 @@ class LRUCell(RecurrentCell):
             self.first = parameter(self, "initial_state", zeros, (None, "hidden"), (2, size))
 
     def _ring_init(self, key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-        """log(-log r), the squares of the radii r uniform: even over the area of the ring."""
+        """log(-log r) with uniform r^2, which is even over the area of the ring."""
         low, high = self.min_radius**2, self.max_radius**2
         tiny = float(jnp.finfo(dtype).tiny)
         square = jax.random.uniform(key, shape, dtype, max(low, tiny), high)
@@ -183,21 +183,21 @@ class LRUCell(RecurrentCell):
         a = jnp.broadcast_to(eigenvalue[None, None], b.shape)
         restart = jax.lax.complex(*self.first)[None] if self.learned_initial_state else None
         h = linear_scan(*with_segments(a, b, starts, valid, restart), jax.lax.complex(*state))
-        # Re(h C) as one real product: [Re h, -Im h] by the parts of C, one below the other.
+        # Re(h C) as one real product: [Re h, -Im h] times the stacked parts of C.
         y = self.output(jnp.concatenate([h.real, -h.imag], axis=-1)) + self.skip(x)
         after = LRUState(h[:, -1].real, h[:, -1].imag)
         return _padded(y, valid).astype(self.dtype), after
 
 
 class RunningScores(nn.Module):
-    """How well a learned query matches each token: (t W_q + b_q) (x W_k + b_k) / sqrt(K).
+    """Scores of each token for a learned query: (t W_q + b_q) (x W_k + b_k) / sqrt(K).
 
-    No key is made: with the query known, W_k times it is one vector a head.
+    No keys are computed: W_k times the query is one vector per head.
 
     Attributes:
       num_heads: H.
       head_dim: K.
-      use_bias: whether b_q and b_k are there.
+      use_bias: whether there are biases b_q and b_k.
       kernel_init: initializer of W_q and W_k.
       dtype: dtype of the product with x; the scores are float32.
     """
@@ -248,7 +248,7 @@ class AarenCell(RecurrentCell):
         o = sum_(i<=t) exp(s_i) v_i / sum_(i<=t) exp(s_i)      # `ops.scan.running_softmax`
         y = concat(o) W_o + b_o                                # [B, N]
 
-    t is the learned query token [D], the only parameter that a Transformer's attention has not.
+    t is the learned query token [D], the only parameter that a Transformer's attention lacks.
 
     With `learned_initial_state` a document starts as if a token of learned score and value had been
     read.
@@ -281,7 +281,7 @@ class AarenCell(RecurrentCell):
             self.first_value = parameter(self, "initial_value", zeros, ("gates", None), heads)
 
     def initial_state(self, batch_size: int) -> SoftmaxState:
-        """Nothing seen, or the learned token alone."""
+        """The empty state, or the state after the learned token."""
         heads = (self.num_heads, self.hidden_dim // self.num_heads)
         if not self.learned_initial_state:
             return empty_softmax_state(batch_size, *heads)
@@ -293,7 +293,7 @@ class AarenCell(RecurrentCell):
 
     @classmethod
     def merge(cls, forward: SoftmaxState, backward: SoftmaxState, join: Join) -> SoftmaxState:
-        """The state after one token of score 0 whose value is made of the two averages."""
+        """The state after one token of score 0 whose value joins the two averages."""
         value = join("value", forward.average(), backward.average())
         heads = forward.total.shape
         return SoftmaxState(jnp.zeros(heads), jnp.ones(heads), value)

@@ -18,7 +18,7 @@ def make_norm(
     dtype: Any = jnp.float32,
     name: str | None = None,
 ) -> nn.Module:
-    """Builds a norm of [..., D], computed in float32 whatever `dtype`, the dtype of the result.
+    """Builds a norm of [..., D], computed in float32.
 
         layer:  y = (x - mean(x)) / sqrt(var(x) + epsilon) * scale + bias
         rms:    y = x / sqrt(mean(x^2) + epsilon) * scale
@@ -30,7 +30,7 @@ def make_norm(
       epsilon: added to the variance.
       use_bias: whether a layer norm has a bias.
       dtype: of the result.
-      name: of the module, where it is made inside a compact method.
+      name: of the module, where it is built inside a compact method.
     """
     scale = nn.with_logical_partitioning(nn.initializers.ones, ("norm",))
     if norm is Norm.RMS:

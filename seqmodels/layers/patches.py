@@ -1,4 +1,4 @@
-"""Images as sequences of patches, and where a patch stands."""
+"""Images as sequences of patches, and encodings of the position of a patch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def grid(height: int, width: int, patch_size: int) -> tuple[int, int]:
 
 
 class PatchEmbedding(nn.Module):
-    """A linear map of each patch: a convolution of kernel and stride p (arXiv:2010.11929).
+    """A linear map of each patch, as a convolution of kernel p and stride p (arXiv:2010.11929).
 
         x = patches W + b                                      # [B, P, p p C] -> [B, P, D]
 

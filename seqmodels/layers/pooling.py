@@ -1,4 +1,4 @@
-"""One vector of a whole sequence."""
+"""Pooling of a sequence to one vector."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from seqmodels.layers.dense import Dense
 
 
 class SequencePooling(nn.Module):
-    """Pools [B, T, F] over time to [B, F], over the tokens that are no padding; 0 without any.
+    """Pools [B, T, F] over the tokens to [B, F]; padding is left out, and no tokens give 0.
 
-        last:       y = x_T; of two directions [forward_T, backward_1], each where it has read all
+        last:       y = x_T; with two directions [forward_T, backward_1], the end of each
         mean:       y = sum_t x_t / T
         max:        y = max_t x_t
         attention:  y = sum_t a_t x_t,   a = softmax_t(w . tanh(W x_t + b))
@@ -24,7 +24,7 @@ class SequencePooling(nn.Module):
     Source of attention: Yang et al., 2016, "Hierarchical attention networks".
 
     Attributes:
-      pooling: which of them.
+      pooling: which y.
       bidirectional: whether the second half of the features was read from the end.
       dtype: dtype of the products and the result; sums are in float32.
     """
@@ -66,6 +66,6 @@ class SequencePooling(nn.Module):
         scores = jnp.where(valid, scores, jnp.finfo(jnp.float32).min)
         weights = jax.nn.softmax(scores, axis=1)
         weights = jnp.where(valid, weights, 0.0)
-        # A token of weight 0 may hold anything, but not a NaN.
+        # A NaN would survive a weight of 0.
         x = jnp.where(valid[..., None], x.astype(jnp.float32), 0.0)
         return jnp.einsum("bt,btf->bf", weights, x)

@@ -1,4 +1,4 @@
-"""What tells a token at the bottom of a model where it stands."""
+"""Positions that are added to token vectors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seqmodels.ops.positions import sinusoidal
 
 
 class PositionTable(nn.Module):
-    """A learned vector for each position, [max_length, D]; zeros past its end.
+    """A learned vector for each position, [max_length, D]; zeros past the end.
 
     Attributes:
       max_length: number of positions.
@@ -44,17 +44,17 @@ def add_positions(
     kind: Position,
     table: Callable[[Array], Array] | None = None,
 ) -> Float[Array, "B T D"]:
-    """Adds to token vectors what stands for their positions.
+    """Adds positions to token vectors.
 
         learned:     x + table[position]
         sinusoidal:  x sqrt(D) + waves(position)               # Vaswani et al., 2017
-        else:        x, as attention itself sees to it, or nothing does
+        else:        x (rotary and alibi act in the attention)
 
     Args:
       x: token vectors [B, T, D].
-      positions: [B, T], or [1, T] where all rows are alike.
+      positions: [B, T], or [1, T] where all rows are equal.
       kind: of position.
-      table: a `PositionTable`, for learned ones.
+      table: a `PositionTable`, for learned positions.
     """
     if kind == Position.LEARNED:
         assert table is not None

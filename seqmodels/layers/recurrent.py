@@ -14,19 +14,19 @@ from seqmodels.ops.recurrent import document_ends
 
 
 class Bidirectional(nn.Module):
-    """Two cells, one for each direction of reading; itself of the interface of a cell.
+    """Two cells, one for each direction, called like one cell.
 
         y = concat(y_forward, y_backward)                      # [B, T, 2N]
 
     Source: Schuster and Paliwal, 1997.
 
-    The cell that reads backwards restarts at the last token of every document. What it is given as
-    state stands behind the chunk, what it returns before it: the state after the first token. So
-    the state after a whole row is that of the row's last token in the one direction, and that of
-    its first in the other, wherever padding stands.
+    The cell that reads backwards restarts at the last token of every document. It starts with the
+    state after the end of the chunk and returns the state after reading the first token. After a
+    whole row, the forward state is therefore that of the last token and the backward state that of
+    the first, wherever the padding is.
 
     Attributes:
-      make_cell: builds one cell.
+      make_cell: builds one `RecurrentCell`.
     """
 
     make_cell: Callable[[], nn.Module]
@@ -55,14 +55,14 @@ class Bidirectional(nn.Module):
 
 
 class RecurrentStack(nn.Module):
-    """L cells, each fed by the one below, with dropout on every output.
+    """L cells, each reading the output of the one below, with dropout on every output.
 
     Source: Zaremba et al., 2014, arXiv:1409.2329.
 
     Attributes:
-      make_cell: builds one cell, of the interface in `layers.cells`.
+      make_cell: builds one `RecurrentCell`, or a `Bidirectional` one.
       num_layers: L.
-      dropout_rate: share of the outputs set to 0; the recurrent connections are left alone.
+      dropout_rate: share of the outputs set to 0; recurrent connections have no dropout.
     """
 
     make_cell: Callable[[], nn.Module]
@@ -74,7 +74,7 @@ class RecurrentStack(nn.Module):
         self.dropout = nn.Dropout(self.dropout_rate)
 
     def initial_state(self, batch_size: int) -> dict[str, Any]:
-        """One state a layer, every leaf [B, ...]."""
+        """One state per layer, every leaf [B, ...]."""
         return {f"layer_{n}": cell.initial_state(batch_size) for n, cell in enumerate(self.cells)}
 
     def __call__(
@@ -87,7 +87,7 @@ class RecurrentStack(nn.Module):
         train: bool,
     ) -> tuple[Float[Array, "B T N"], dict[str, Any]]:
         x, state, after = by_rows(x), by_rows(state), {}
-        # By name: a state that went through jit comes back sorted, layer_10 before layer_2.
+        # By name, because jit returns a state sorted, with layer_10 before layer_2.
         for n, cell in enumerate(self.cells):
             x, after[f"layer_{n}"] = cell(x, state[f"layer_{n}"], starts, valid)
             x = by_rows(self.dropout(x, deterministic=not train))

@@ -1,4 +1,4 @@
-"""Residual blocks around a recurrent cell, and stacks of them."""
+"""Residual blocks with a recurrent cell, and stacks of them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from seqmodels.layers.sharding import ACTIVATIONS, by_rows, constrain
 
 
 class ResidualBlock(nn.Module):
-    """A Transformer's block with a recurrence where the attention was.
+    """A Transformer block with a recurrent cell in place of attention.
 
         pre:   x = x + out(cell(conv(norm(x))));   x = x + feedforward(norm(x))
         post:  x = norm(x + out(cell(conv(x))));   x = norm(x + feedforward(x))
 
     conv is a short causal convolution of each feature (as in Mamba: Gu and Dao, 2023,
-    arXiv:2312.00752), out a linear map where the cell is not as wide as x. With pre, conv, minGRU
-    or minLSTM, and feed-forward it is the block of Feng et al., 2024, arXiv:2410.01201; the kind
-    of norm, which they do not state, is a layer norm.
+    arXiv:2312.00752); out is a linear map, present where the cell is not as wide as x. With pre,
+    conv, minGRU or minLSTM, and feed-forward it is the block of Feng et al., 2024,
+    arXiv:2410.01201; they do not state the kind of norm, which is a layer norm here.
 
     Attributes:
-      make_cell: builds the cell: `hidden_dim`, `initial_state(batch_size)`, and a call on a chunk.
+      make_cell: builds one `RecurrentCell`.
       model_dim: D.
       mlp_dim: F; None = no feed-forward part.
       convolution_width: taps of the convolution; None = no convolution.
@@ -38,9 +38,9 @@ class ResidualBlock(nn.Module):
       norm_epsilon: added to the variance.
       activation: of the feed-forward part.
       use_bias: whether the feed-forward part, the linear map and the norms have biases.
-      dropout_rate: of what each part adds.
-      kernel_init: initializer of what reads x.
-      output_init: initializer of what adds to x.
+      dropout_rate: of the output of each part.
+      kernel_init: initializer of the kernels that read x.
+      output_init: initializer of the kernels that add to x.
       dtype: dtype of the arithmetic; norms and states are float32.
     """
 
@@ -79,7 +79,7 @@ class ResidualBlock(nn.Module):
         return self.cell.hidden_dim != self.model_dim
 
     def initial_state(self, batch_size: int) -> dict[str, Any]:
-        """State of the cell, and the tokens that the convolution still sees."""
+        """State of the cell, and the tokens that the convolution still needs."""
         state = {"cell": self.cell.initial_state(batch_size)}
         if self.convolution_width is not None:
             state["convolution"] = self.convolution.initial_state(batch_size)
@@ -117,7 +117,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualStack(nn.Module):
-    """L blocks, and with pre-norm a norm behind the last; used like `layers.recurrent`'s stack.
+    """L blocks, followed by a norm with pre-norm; called like `layers.recurrent.RecurrentStack`.
 
     Attributes:
       make_block: builds one block.
@@ -136,7 +136,7 @@ class ResidualStack(nn.Module):
             self.final_norm = make_norm(epsilon=first.norm_epsilon, **common)
 
     def initial_state(self, batch_size: int) -> dict[str, Any]:
-        """One state a layer, every leaf [B, ...]."""
+        """One state per layer, every leaf [B, ...]."""
         return {f"layer_{n}": b.initial_state(batch_size) for n, b in enumerate(self.blocks)}
 
     def __call__(
@@ -149,7 +149,7 @@ class ResidualStack(nn.Module):
         train: bool,
     ) -> tuple[Float[Array, "B T D"], dict[str, Any]]:
         after = {}
-        # By name: a state that went through jit comes back sorted, layer_10 before layer_2.
+        # By name, because jit returns a state sorted, with layer_10 before layer_2.
         for n, block in enumerate(self.blocks):
             name = f"layer_{n}"
             x, after[name] = block(x, state[name], starts, valid, train=train)

@@ -1,13 +1,13 @@
-"""Where arrays lie on a mesh of several devices. On one device nothing here does anything.
+"""Sharding of arrays over a mesh of several devices; on one device nothing here has an effect.
 
-Axes have logical names; the table that is current (`training.mesh.RULES`) says over which axes of
-the mesh each is split. Parameters are stored one way and computed with another: what is stored over
-`fsdp` is gathered where it is needed, so that a product splits its rows and not its sum.
+Axes have logical names; the current table (`training.mesh.RULES`) maps each to the axes of the mesh
+that split it. Parameters are stored in one layout and used in another: a parameter stored over
+`fsdp` is gathered where it is used, so that a product splits its rows and not its sum.
 
-Recurrent layers split rows alone, over the whole mesh, and gather their weights once a chunk. Were
-their gates split over `tensor`, as heads and feed-forward parts are, devices would exchange states
-at every step of the loop, which waits for each message; rows need none, and the work of a device is
-the same.
+Recurrent layers split only their rows, over the whole mesh, and gather their weights once per
+chunk. If their gates were split over `tensor`, like heads and feed-forward parts, devices would
+exchange states at every step of the loop and wait for each message. Split rows need no messages,
+and the work per device is the same.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ ACTIVATIONS = ("batch", "time", None)
 
 
 STORED = "stored "
-"""Before the name of an axis: as parameters are stored."""
+"""Prefix of the name of an axis in the layout in which parameters are stored."""
 
 PADDED = ("vocab",)
-"""Axes that are split in the program where they do not divide, too. The partitioner pads them to
-the next multiple and keeps the padding out of every sum, maximum and choice; their size is what it
-was to all who compute with them."""
+"""Axes that are split even where the mesh does not divide them. The partitioner pads them to the
+next multiple and keeps the padding out of every sum, maximum and choice; the program sees their
+original size."""
 
 
 def fit(
@@ -42,13 +42,13 @@ def fit(
 ) -> PartitionSpec:
     """The axes of a mesh over which an array is split.
 
-    An axis that does not divide, and is not `PADDED`, is split over as many of its mesh axes, from
-    the first, as divide it: over none, in the end. No mesh axis splits two axes; the first has it.
+    An axis that is not `PADDED` is split over the longest prefix of its mesh axes whose size
+    divides it, which may be empty. A mesh axis splits one axis only, the first that names it.
 
     Args:
       shape: of the array.
       names: logical names of its axes.
-      rules: logical name -> axis or axes of the mesh; None and unknown names = none.
+      rules: logical name -> axis or axes of the mesh; None and unknown names are not split.
       sizes: of the axes of the mesh.
     """
     spec: list[str | tuple[str, ...] | None] = []
@@ -68,8 +68,8 @@ def constrain(x: Any, names: tuple[str | None, ...]) -> Any:
     """Splits an array over the current mesh by the logical names of its axes, see `fit`.
 
     Args:
-      x: an array, inside jit; on one device anything.
-      names: one for each axis.
+      x: an array inside jit, or anything on one device.
+      names: one per axis.
     """
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.size <= 1:
@@ -85,32 +85,39 @@ def by_rows(tree: Any) -> Any:
 
 
 def by_batch(x: Any, last: str | None = None) -> Any:
-    """Splits [B, .., F] by its batch, and its last axis by the logical name of that."""
-    return constrain(x, (*("batch", *[None] * x.ndim)[: x.ndim - 1], last))
+    """Splits [B, .., F] along the batch, and along the last axis by its logical name.
+
+    A vector [F] has a last axis only.
+    """
+    if x.ndim == 1:
+        return constrain(x, (last,))
+    return constrain(x, ("batch", *[None] * (x.ndim - 2), last))
 
 
 def stored(
     module: nn.Module, name: str, init: Any, names: tuple[str | None, ...], shape: tuple[int, ...]
 ) -> Any:
-    """A float32 parameter of a module, as it is stored by the logical names of its axes."""
+    """A float32 parameter of a module, in the layout in which it is stored."""
     value: Any = module.param(name, nn.with_logical_partitioning(init, names), shape, jnp.float32)
-    # So that a gradient leaves a loop over layers as it is stored, not whole.
+    # So that a loop over layers returns the gradient in this layout, not whole.
     return constrain(value, tuple(name and STORED + name for name in names))
 
 
 def gathered(value: Any, names: tuple[str | None, ...], dtype: Any = None) -> Any:
-    """A stored parameter as the program computes with it, cast before it is sent around."""
+    """A stored parameter in the layout for computing, cast before it is gathered."""
     return constrain(value if dtype is None else value.astype(dtype), names)
 
 
 def parameter(
     module: nn.Module, name: str, init: Any, names: tuple[str | None, ...], shape: tuple[int, ...]
 ) -> Any:
-    """A float32 parameter of a module, as the program computes with it."""
+    """A float32 parameter of a module, in the layout for computing."""
     return gathered(stored(module, name, init, names, shape), names)
 
 
 def gathers_again(function: Any) -> Any:
-    """The same function, whose backward pass gathers parameters again: else those of all layers
-    would be whole on every device from the forward pass to the backward pass."""
+    """The same function, with parameters gathered again in the backward pass.
+
+    Otherwise those of all layers would be whole on every device between the two passes.
+    """
     return jax.checkpoint(function) if jax.sharding.get_abstract_mesh().size > 1 else function

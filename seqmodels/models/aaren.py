@@ -19,15 +19,15 @@ from seqmodels.types import Carry, DataSpec
 
 
 class Aaren(nn.Module):
-    """Embedding, blocks around `AarenCell`, head (Feng et al., 2024, arXiv:2405.13956).
+    """Embedding, residual blocks of `AarenCell`, head (Feng et al., 2024, arXiv:2405.13956).
 
-    A block has the parameters of a Transformer's and D more, its query token. The carry has
-    constant size, whatever the capacity: {"layers": the running softmax of every layer,
+    A block has the parameters of a Transformer block and D more, its query token. The carry has a
+    constant size for every capacity: {"layers": the running softmax of every layer,
     "last_segment", "last_position": [B]}.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the arithmetic; parameters, norms, scores and sums are float32.
     """
 
@@ -38,7 +38,7 @@ class Aaren(nn.Module):
 
     def setup(self) -> None:
         config, dtype, init = self.config, self.dtype, nn.initializers.normal(0.02)
-        # As GPT-2 starts, and as the attention of `layers.blocks` does.
+        # As in GPT-2 and in `layers.blocks`.
         scaled = nn.initializers.normal(0.02 / math.sqrt(2 * config.num_layers))
         common: dict[str, Any] = {
             "use_bias": config.use_bias,
@@ -67,7 +67,7 @@ class Aaren(nn.Module):
         )
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """Nothing seen; `capacity` is not needed, `memory` not used."""
+        """The state before the first token; `capacity` and `memory` are not used."""
         del capacity, memory
         return {"layers": self.stack.initial_state(batch_size), **begin(batch_size)}
 
@@ -80,7 +80,7 @@ class Aaren(nn.Module):
         memory: Any = None,
         train: bool,
     ) -> tuple[Float[Array, "B T D"], Carry]:
-        """Runs a chunk, from an empty state and to no carry where `carry` is None."""
+        """Runs a chunk; with `carry=None` from an empty state, and returns no carry."""
         batch_size, length = inputs.shape[:2]
         before = self.initial_carry(batch_size, length, memory) if carry is None else carry
         stream = follow((batch_size, length), segment_ids, before)

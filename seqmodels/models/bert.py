@@ -10,33 +10,32 @@ from jaxtyping import Array, Float, Integer, Num
 
 from seqmodels.config.transformers import BERTConfig, NormPlacement
 from seqmodels.layers.blocks import TransformerStack
-from seqmodels.layers.decoding_cache import look_around
+from seqmodels.layers.decoding_cache import finish_chunk, start_chunk
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import TokenEmbedding, make_embedding, make_head
 from seqmodels.layers.feedforward import ACTIVATION_FUNCTIONS
 from seqmodels.layers.norms import make_norm
 from seqmodels.layers.positions import PositionTable
 from seqmodels.layers.sharding import parameter
-from seqmodels.ops.masks import Sight
 from seqmodels.types import Carry, ClassOutput, DataSpec, VocabOutput
 
 INIT = nn.initializers.normal(0.02)
 
 
 class BERT(nn.Module):
-    """Encoder that looks both ways (Devlin et al., 2019, arXiv:1810.04805).
+    """Bidirectional Transformer encoder (Devlin et al., 2019, arXiv:1810.04805).
 
         x = norm(tokens + positions + token types)             # [B, T, D]
-        x = blocks(x), norms behind the sums
+        x = blocks(x), with post-norms
         vocab:    logits = norm(f(x W + b)) E^T + c            # E: the embedding table, f: GELU
-        a class:  logits = tanh(x_0 W + b) U + c               # x_0: the row's first token, [CLS]
+        class:    logits = tanh(x_0 W + b) U + c               # x_0: the row's first token, [CLS]
 
-    The features of one class a row are tanh(x_0 W + b) [B, D], all others x [B, T, D]. There is no
-    carry. From position `max_length` on the features are NaN.
+    With one class per row the features are tanh(x_0 W + b) [B, D], otherwise x [B, T, D]. There is
+    no carry. From position `max_length` on, the features are NaN.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the arithmetic; parameters, norms, softmax and logits are float32.
     """
 
@@ -58,7 +57,7 @@ class BERT(nn.Module):
         block = {
             "num_heads": config.num_heads,
             "mlp_dim": config.mlp_dim,
-            "sight": Sight.BOTH_WAYS,
+            "causal": False,
             "norm_epsilon": config.norm_epsilon,
             "norm_placement": NormPlacement.POST,
             "activation": config.activation,
@@ -88,13 +87,13 @@ class BERT(nn.Module):
         return isinstance(outputs, ClassOutput) and not outputs.per_step
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """There is none.
+        """Raises an error, because the model has no carry.
 
         Raises:
           ValueError: always.
         """
         del batch_size, capacity, memory
-        raise ValueError("a bert looks both ways: it has no carry")
+        raise ValueError("a bert looks both ways and has no carry")
 
     def __call__(
         self,
@@ -109,25 +108,25 @@ class BERT(nn.Module):
         """Runs whole rows; `memory` is not used.
 
         Args:
-          token_types: which of the sentences of a document a token belongs to; None = 0.
+          token_types: index of the sentence of a document that a token belongs to; None = 0.
 
         Raises:
           ValueError: there is a carry, or a row without segments exceeds `max_length`.
         """
         del memory
         if carry is not None:
-            self.initial_carry(0, 0)
+            raise ValueError("a bert looks both ways and takes no carry")
         shape = (inputs.shape[0], inputs.shape[1])
-        outlook = look_around(shape, None, segment_ids, max_length=self.config.max_length)
+        chunk = start_chunk(shape, None, segment_ids, max_length=self.config.max_length)
         types = jnp.zeros(shape, jnp.int32) if token_types is None else token_types
         x = self.embedding(inputs) + self.token_type_embedding(types)
-        positions = self.position_table(outlook.around.queries.positions)
+        positions = self.position_table(chunk.context.queries.positions)
         x = self.embedding_norm(x + jnp.broadcast_to(positions, x.shape))
         x = self.dropout(x, deterministic=not train)
-        x, _ = self.stack(x, None, outlook.around, train=train)
-        features, _ = outlook.close(x, None)
+        x, _ = self.stack(x, None, chunk.context, train=train)
+        features, _ = finish_chunk(chunk, x, None)
         if self.is_initializing() and self.config.next_sentence:
-            self.next_sentence_logits(features)  # so that its parameters are made
+            self.next_sentence_logits(features)  # so that its parameters are initialised
         if not self._pools:
             return features, None
         first = jnp.zeros(shape[0], jnp.int32)
@@ -142,10 +141,10 @@ class BERT(nn.Module):
     def next_sentence_logits(
         self, features: Float[Array, "B T D"] | Float[Array, "B D"]
     ) -> Float[Array, "B 2"]:
-        """Whether the second sentence follows the first: logits of yes and no, float32.
+        """Logits of whether the second sentence follows the first, yes and no, in float32.
 
         Args:
-          features: as the model gave them; its first token is [CLS].
+          features: output of the model; the first token is [CLS].
         """
         pooled = features if features.ndim == 2 else self._pool(features[:, 0])
         return self.next_sentence_head(pooled)

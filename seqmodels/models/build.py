@@ -20,12 +20,12 @@ def build_model(config: ModelConfig, spec: DataSpec, dtype: Any = jnp.float32) -
 
     Args:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the arithmetic; parameters are float32.
 
     Raises:
-      ValueError: fields of the config contradict each other. A config of the command line was
-        validated before; one built in Python was not.
+      ValueError: fields of the config contradict each other. The commands validate a config
+        before; a config built in Python is checked here.
     """
     for field, allowed in config.problems():
         raise ValueError(f"{field} {allowed}")
@@ -36,7 +36,8 @@ def build_model(config: ModelConfig, spec: DataSpec, dtype: Any = jnp.float32) -
 def make_cell(config: CellConfig, dtype: Any = jnp.float32) -> RecurrentCell:
     """Builds the cell that `config.cell` names.
 
-    It takes every field that it declares and the config has, and what its registry line fixes.
+    The cell receives every field that both it and the config declare, and the options of its
+    registry line.
     """
     entry = registry.CELLS[config.cell]
     cell = registry.resolve(entry.implementation)

@@ -19,16 +19,16 @@ from seqmodels.types import Carry, ClassOutput, DataSpec
 class Convolutional(nn.Module):
     """Temporal convolutional network, or convolutions with a maximum over time.
 
-    tcn (Bai et al., 2018, arXiv:1803.01271): residual blocks, dilated 1, 2, 4, .., that look back
-    only. The carry has constant size, whatever the capacity: {"layers": the inputs that each
-    convolution still sees, "last_segment", "last_position": [B]}.
+    tcn (Bai et al., 2018, arXiv:1803.01271): causal residual blocks, dilated 1, 2, 4, .. The carry
+    has a constant size for every capacity: {"layers": the inputs that each convolution still needs,
+    "last_segment", "last_position": [B]}.
 
-    text_cnn (Kim, 2014, arXiv:1408.5882): windows of several widths over the whole document, which
-    the filters' largest answers stand for; one document a row, one output a document.
+    text_cnn (Kim, 2014, arXiv:1408.5882): filters over windows of several widths, and the maximum
+    of each filter over the whole document; one document per row, one output per document.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the products; parameters are float32.
     """
 
@@ -38,7 +38,7 @@ class Convolutional(nn.Module):
 
     @property
     def causal(self) -> bool:
-        """Whether there is a carry: a tcn looks back only."""
+        """Whether the model is a tcn, which is causal and has a carry."""
         return self.config.form == ConvolutionForm.TCN
 
     def setup(self) -> None:
@@ -46,8 +46,8 @@ class Convolutional(nn.Module):
         whole = isinstance(self.spec.outputs, ClassOutput) and not self.spec.outputs.per_step
         if not self.causal and not whole:
             raise ValueError(
-                "model.form=text_cnn makes one output a document, not one a step: it takes data "
-                "with one class a sequence; model.form=tcn takes the others"
+                "model.form=text_cnn has one output per document, not one per step; it needs data "
+                "with one class per sequence. Use model.form=tcn for other data"
             )
         self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype)
         self.dropout = nn.Dropout(config.dropout_rate)
@@ -71,10 +71,10 @@ class Convolutional(nn.Module):
         self.head = make_head(self.spec, input_name="hidden", dtype=dtype)
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """What was seen before the first token; `capacity` is not needed, `memory` not used."""
+        """The history before the first token; `capacity` and `memory` are not used."""
         del capacity, memory
         if not self.causal:
-            raise ValueError("a text_cnn looks both ways: it has no carry")
+            raise ValueError("a text_cnn looks both ways and has no carry")
         layers = {f"layer_{n}": b.initial_state(batch_size) for n, b in enumerate(self.blocks)}
         return {"layers": layers, **begin(batch_size)}
 
@@ -90,7 +90,7 @@ class Convolutional(nn.Module):
         """Runs a chunk (tcn) or whole documents (text_cnn: [B, D])."""
         if not self.causal:
             if carry is not None:
-                raise ValueError("a text_cnn looks both ways: it takes no carry")
+                raise ValueError("a text_cnn looks both ways and takes no carry")
             return self._whole(inputs, segment_ids, train), None
         batch_size, length = inputs.shape[:2]
         before = self.initial_carry(batch_size, length, memory) if carry is None else carry
@@ -101,7 +101,7 @@ class Convolutional(nn.Module):
             packing = compact(stream.valid)
             x, starts, count = packing.pack(x), packing.pack(starts), packing.count
         layers = {}
-        # By name: a carry that went through jit comes back sorted, layer_10 before layer_2.
+        # By name, because jit returns a carry sorted, with layer_10 before layer_2.
         for n, block in enumerate(self.blocks):
             name = f"layer_{n}"
             x, layers[name] = block(x, before["layers"][name], starts, count, train=train)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Integer, Num
 
 from seqmodels.config.transformers import GPTConfig, NormPlacement, Position
 from seqmodels.layers.blocks import TransformerStack
-from seqmodels.layers.decoding_cache import empty_cache, look_around
+from seqmodels.layers.decoding_cache import empty_cache, finish_chunk, start_chunk
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.positions import PositionTable, add_positions
 from seqmodels.types import Carry, DataSpec
@@ -19,20 +19,21 @@ from seqmodels.types import Carry, DataSpec
 class GPT(nn.Module):
     """Embedding, masked Transformer blocks, head (GPT-2: Radford et al., 2019).
 
-    The carry is a cache of `capacity` tokens a row: {"keys", "values": [B, L, G, S, K],
+    The carry is a cache of `capacity` tokens per row: {"keys", "values": [B, L, G, S, K],
     "positions", "segments": [B, S], "length", "last_segment", "last_position": [B]}. Past the
     capacity, and from position `max_length` on, the outputs are NaN. With a window that is not
-    wider than the capacity S is the window, and no capacity is passed: see `decoding_cache`.
+    wider than the capacity, S is the window and the capacity is never exceeded: see
+    `decoding_cache`.
 
-    GPT-1 (Radford et al., 2018) has norms behind the sums. Llama (Touvron et al., 2023,
-    arXiv:2302.13971) has RMS norms, rotary positions, a gated feed-forward part, no biases, and
-    from 2 on grouped queries. A window is Mistral's (Jiang et al., 2023, arXiv:2310.06825): what
-    is seen grows by window - 1 tokens a layer. With sinusoidal positions the token vectors are
-    multiplied by sqrt(D), as Vaswani et al. do.
+    GPT-1 (Radford et al., 2018) has post-norms. Llama (Touvron et al., 2023, arXiv:2302.13971) has
+    RMS norms, rotary positions, a gated feed-forward part, no biases and, from Llama 2 on, grouped
+    queries. Windows are Mistral's (Jiang et al., 2023, arXiv:2310.06825): the receptive field
+    grows by window - 1 tokens per layer. With sinusoidal positions the token vectors are multiplied
+    by sqrt(D), as in Vaswani et al.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the arithmetic; parameters, norms, softmax and logits are float32.
     """
 
@@ -70,7 +71,7 @@ class GPT(nn.Module):
         )
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """An empty cache of `capacity` tokens a row; `memory` is not used."""
+        """An empty cache of `capacity` tokens per row; `memory` is not used."""
         del memory
         config = self.config
         return empty_cache(
@@ -94,14 +95,14 @@ class GPT(nn.Module):
     ) -> tuple[Float[Array, "B T D"], Carry]:
         """Runs a chunk; `carry=None` is the parallel form, which returns no carry."""
         config, shape = self.config, (inputs.shape[0], inputs.shape[1])
-        outlook = look_around(
+        chunk = start_chunk(
             shape, carry, segment_ids, max_length=config.max_length, window=config.window
         )
-        positions = outlook.around.queries.positions
+        positions = chunk.context.queries.positions
         x = add_positions(self.embedding(inputs), positions, config.position, self.position_table)
         x = self.dropout(x, deterministic=not train)
-        features, cache = self.stack(x, outlook.cache, outlook.around, train=train)
-        return outlook.close(features, cache)
+        features, cache = self.stack(x, chunk.cache, chunk.context, train=train)
+        return finish_chunk(chunk, features, cache)
 
     def readout(self, features: Float[Array, "*rows D"]) -> Float[Array, "*outputs"]:
         """Outputs in float32; logits [..., V] for a language model."""

@@ -18,14 +18,14 @@ from seqmodels.types import DataSpec, TokenInput
 
 
 class MLP(OneToOne):
-    """Layers h' = f(h W + b) on each input by itself (Rumelhart et al., 1986).
+    """Layers h' = f(h W + b) on each input separately (Rumelhart et al., 1986).
 
-    h is at first the token's vector of `model_dim`, a position's values, or all pixels of an image;
+    The first h is a token's vector of `model_dim`, the values of a step, or all pixels of an image;
     the features are the last h, [B, T, D] or [B, D], with D = `hidden_dim`.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the arithmetic; parameters and outputs are float32.
     """
 
@@ -39,7 +39,7 @@ class MLP(OneToOne):
         if isinstance(self.spec.inputs, TokenInput):
             self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype)
         self.dropout = nn.Dropout(config.dropout_rate)
-        # Split and whole in turn: what one layer splits, the next one adds up over.
+        # Alternately split and whole: the next layer sums over the axis that a layer splits.
         sides = ["mlp" if n % 2 else "embed" for n in range(config.num_layers + 1)]
         init = {"kernel_init": nn.initializers.he_normal(), "dtype": dtype}
         self.layers = [

@@ -1,4 +1,4 @@
-"""The n-gram as a model of a chunk and a carry."""
+"""The n-gram model as a function of a chunk and a carry."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Split(Protocol):
 def fit_ngram(
     config: NgramConfig, spec: DataSpec, tokens: np.ndarray, offsets: np.ndarray | None = None
 ) -> Tables:
-    """Returns the params of `Ngram`: what was counted in `tokens`.
+    """Counts `tokens` and returns the params of `Ngram`.
 
     Args:
       config: the order.
       spec: the vocabulary.
       tokens: the corpus.
-      offsets: where documents begin and, last, the number of tokens: contexts do not cross them.
+      offsets: start of each document, then the number of tokens; contexts do not cross them.
         None: one stream.
 
     Raises:
@@ -51,7 +51,7 @@ def fit_ngram(
 
 def _vocab_size(spec: DataSpec) -> int:
     if not (isinstance(spec.inputs, TokenInput) and isinstance(spec.outputs, VocabOutput)):
-        raise UserError("model ngram counts tokens: it needs data of tokens that it is to predict")
+        raise UserError("model ngram counts tokens, so it needs tokens as inputs and as outputs")
     if spec.inputs.vocab_size != spec.outputs.vocab_size:
         raise UserError("model ngram needs one vocabulary for its inputs and its outputs")
     return spec.outputs.vocab_size
@@ -62,11 +62,11 @@ class Ngram(nn.Module):
 
         P(w | h) = max(c(h w) - D, 0) / c(h .) + g(h) P(w | h without its oldest token)
 
-    h are the last order - 1 tokens of the segment, or as many as there are; see
-    `seqmodels.ops.ngram` for the counts, the discounts and the tables. Features are the nodes of
-    the contexts of 0, 1, .. order - 1 tokens [B, T, order] (-1: never seen), logits are logarithms
-    of probabilities. The params are fitted, not trained, and their shapes are those of the corpus;
-    `init` gives those of an empty one, which is the uniform distribution.
+    h is the last order - 1 tokens of the segment, or as many as there are; see
+    `seqmodels.ops.ngram` for the counts, the discounts and the tables. The features are the nodes
+    of the contexts of 0, 1, .. order - 1 tokens [B, T, order] (-1: never seen), and the logits are
+    log probabilities. The params are fitted, not trained, and their shapes depend on the corpus;
+    `init` returns those of an empty corpus, a uniform distribution.
 
     The carry is {"tokens": [B, order - 1] newest last, -1 = none; "segments": [B], 0 = none yet}.
 
@@ -83,7 +83,7 @@ class Ngram(nn.Module):
 
     def setup(self) -> None:
         empty = empty_tables(_vocab_size(self.spec), self.config.order)
-        # Not `self.param`: it would hold the fitted tables to the shapes of the empty ones.
+        # `self.param` would require the fitted tables to have the shapes of the empty ones.
         self.tables = {
             name: jnp.asarray(self.variable("params", name, jnp.asarray, value).value)
             for name, value in empty.items()
@@ -91,14 +91,14 @@ class Ngram(nn.Module):
 
     @nn.nowrap
     def fit(self, split: Split) -> Tables:
-        """Returns the params counted in `split`, taken as one stream, as evaluation reads it."""
+        """Returns the params counted in `split`, read as one stream, as in evaluation."""
         return fit_ngram(self.config, self.spec, np.asarray(split.tokens))
 
     @nn.nowrap
     def initial_carry(
         self, batch_size: int, capacity: int, memory: None = None
     ) -> dict[str, Int[Array, "..."]]:
-        """Nothing seen yet. `capacity` bounds nothing: the carry has a constant size."""
+        """The carry before the first token; `capacity` and `memory` are not used."""
         return {
             "tokens": jnp.full((batch_size, self.config.order - 1), -1, jnp.int32),
             "segments": jnp.zeros(batch_size, jnp.int32),
@@ -127,11 +127,11 @@ class Ngram(nn.Module):
         return features, {"tokens": tokens, "segments": segments} if streaming else None
 
     def readout(self, features: Int[Array, "*batch order"]) -> Float[Array, "*batch V"]:
-        """Returns log P(next token): logits whose softmax is their own exponential."""
+        """Returns log P(next token), logits whose softmax is their exponential."""
         return log_probabilities(self.tables, features)
 
     def log_likelihood(
         self, features: Int[Array, "*batch order"], targets: Int[Array, "*batch"]
     ) -> Float[Array, "*batch"]:
-        """Returns log P(target): what `readout` has at the targets, without the rest."""
+        """Returns log P(target), the entries of `readout` at the targets."""
         return log_probability(self.tables, features, targets)

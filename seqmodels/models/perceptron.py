@@ -1,4 +1,4 @@
-"""One linear map, and what models share that look at each input by itself."""
+"""One linear map, and the base of models that read each input separately."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from seqmodels.types import Carry, DataSpec, ImageInput, TokenInput
 
 
 class OneToOne(nn.Module):
-    """A model of each position, or of each image, by itself.
+    """A model of each position, or of each image, separately.
 
-    The carry is empty, padding is a position like the others; images have no carry. A subclass
-    makes the features, [..., D] of [..., F], in `transform`, and has a `head`.
+    The carry is empty, and padding is treated like a token; with images there is no carry. A
+    subclass defines `transform`, which maps [..., F] to features [..., D], and `head`.
     """
 
     @property
     def causal(self) -> bool:
-        """Whether there is a sequence, and so a carry."""
+        """Whether the inputs are a sequence, so that there is a carry."""
         return not isinstance(self.spec.inputs, ImageInput)
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """Nothing.
+        """An empty carry.
 
         Raises:
           ValueError: the inputs are images.
         """
         del batch_size, capacity, memory
         if not self.causal:
-            raise ValueError("an image is read at once: there is no carry")
+            raise ValueError("a model of whole images has no carry")
         return {}
 
     def __call__(
@@ -45,15 +45,15 @@ class OneToOne(nn.Module):
         memory: Any = None,
         train: bool,
     ) -> tuple[Float[Array, "B *T D"], Carry]:
-        """Features [B, T, D], or [B, D] of images; the carry is returned as it came.
+        """Features [B, T, D], or [B, D] of images; the carry is returned unchanged.
 
         Raises:
-          ValueError: there is a carry beside images.
+          ValueError: the inputs are images and there is a carry.
         """
         del segment_ids, memory
-        if carry is not None:
-            self.initial_carry(0, 0)
         if not self.causal:
+            if carry is not None:
+                raise ValueError("a model of whole images takes no carry")
             inputs = inputs.reshape(inputs.shape[0], -1)
         return self.transform(inputs, train), carry
 
@@ -65,13 +65,13 @@ class OneToOne(nn.Module):
 class Perceptron(OneToOne):
     """outputs = x W + b.
 
-    Tokens are one-hot vectors, so that W is a table of logits, one row a token: a bigram model.
+    Tokens are one-hot vectors, so W is a table of logits with one row per token, a bigram model.
     The pixels of an image are one vector. Differs from Rosenblatt, 1958, "The perceptron": no
-    threshold behind the sum, and W is learned by gradients.
+    threshold after the sum, and W is learned by gradients.
 
     Attributes:
-      config: nothing to set.
-      spec: what the data decide.
+      config: has no fields.
+      spec: inputs and outputs of the data.
       dtype: dtype of the product; parameters and outputs are float32.
     """
 

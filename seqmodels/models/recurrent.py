@@ -20,12 +20,12 @@ from seqmodels.types import Carry, DataSpec
 class Recurrent(nn.Module):
     """Embedding, recurrent layers, head.
 
-    The carry has constant size, whatever the capacity: {"layers": the state of every layer,
+    The carry has a constant size for every capacity: {"layers": the state of every layer,
     "last_segment": [B], "last_position": [B]}.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the products; parameters and states are float32.
     """
 
@@ -58,7 +58,7 @@ class Recurrent(nn.Module):
         )
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """The state before the first token; `capacity` is not needed, `memory` not used."""
+        """The state before the first token; `capacity` and `memory` are not used."""
         del capacity, memory
         return {
             "layers": self.layers.initial_state(batch_size),
@@ -75,7 +75,7 @@ class Recurrent(nn.Module):
         memory: Any = None,
         train: bool,
     ) -> tuple[Float[Array, "B T N"], Carry]:
-        """Runs a chunk, from the initial state and to no carry where `carry` is None."""
+        """Runs a chunk; with `carry=None` from the initial state, and returns no carry."""
         batch_size, length = inputs.shape[:2]
         before = self.initial_carry(batch_size, length, memory) if carry is None else carry
         segment, position = before["last_segment"], before["last_position"]
@@ -83,9 +83,9 @@ class Recurrent(nn.Module):
             starts = valid = None
             segment, position = jnp.maximum(segment, 1), position + length
         else:
-            places = advance(segment_ids.astype(jnp.int32), segment, position)
-            starts, valid = places.starts, places.valid
-            segment, position = places.last_segment, places.last_position
+            step = advance(segment_ids.astype(jnp.int32), segment, position)
+            starts, valid = step.starts, step.valid
+            segment, position = step.last_segment, step.last_position
         x = self.dropout(self.embedding(inputs), deterministic=not train)
         features, layers = self.layers(x, before["layers"], starts, valid, train=train)
         after = {"layers": layers, "last_segment": segment, "last_position": position}

@@ -18,14 +18,14 @@ from seqmodels.types import Carry, ClassOutput, DataSpec
 
 
 class RecurrentEncoder(nn.Module):
-    """Embedding, recurrent layers (each of two directions where `bidirectional`), pooling, head.
+    """Embedding, recurrent layers (in two directions where `bidirectional`), pooling, head.
 
-    Where the outputs are one a sequence, features are pooled over the tokens that are no padding,
-    and every row is one document; else there is one a token, and no document sees another.
+    With one output per sequence, every row is one document and the features are pooled over its
+    tokens. Otherwise there is one output per token, and no document sees another.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide.
+      spec: inputs and outputs of the data.
       dtype: dtype of the products; parameters and states are float32.
     """
 
@@ -60,15 +60,15 @@ class RecurrentEncoder(nn.Module):
         memory: Any = None,
         train: bool,
     ) -> tuple[Float[Array, "B *time F"], None]:
-        """Features [B, T, F], or [B, F] where they are pooled; F = N, or 2N of two directions."""
+        """Features [B, T, F], or [B, F] if pooled; F = N, or 2N with two directions."""
         if carry is not None:
             raise ValueError("recurrent_encoder looks both ways and takes no carry")
         batch_size = inputs.shape[0]
         starts = valid = None
         if segment_ids is not None:
             nothing = jnp.zeros(batch_size, jnp.int32)
-            places = advance(segment_ids.astype(jnp.int32), nothing, nothing - 1)
-            starts, valid = places.starts, places.valid
+            step = advance(segment_ids.astype(jnp.int32), nothing, nothing - 1)
+            starts, valid = step.starts, step.valid
         x = self.dropout(self.embedding(inputs), deterministic=not train)
         state = self.layers.initial_state(batch_size)
         features, _ = self.layers(x, state, starts, valid, train=train)
@@ -76,5 +76,5 @@ class RecurrentEncoder(nn.Module):
 
     def readout(self, features: Float[Array, "*rows F"]) -> Float[Array, "*outputs"]:
         """Outputs in float32: logits [..., C] of classes, [..., V] of tokens."""
-        assert self.head is not None  # nothing is tied
+        assert self.head is not None  # never tied
         return self.head(features)

@@ -30,40 +30,39 @@ from seqmodels.types import Carry, DataSpec
 class Seq2Seq(nn.Module):
     """Recurrent encoder and decoder, of any cell; e_t is the embedded token before target t.
 
-        h_1 .. h_S, final = encoder(source)                    # [B, S, M], and a state a layer
+        h_1 .. h_S, final = encoder(source)                    # [B, S, M], one state per layer
 
         fixed:       s_t = f(s_(t-1), e_t);        o_t = s_t                  # arXiv:1409.3215
         every_step:  s_t = f(s_(t-1), [e_t, c]);   o_t = tanh([s_t, c, e_t] W)   # 1406.1078
-                     c = what the encoder put out when it had read all
+                     c = the last output of the encoder
         bahdanau:    s_t = f(s_(t-1), [e_t, c_t]); o_t = tanh([s_t, c_t, e_t] W)   # 1409.0473
                      c_t = align(s_(t-1), h)
         luong:       s_t = f(s_(t-1), [e_t, o_(t-1)]); o_t = tanh([c_t, s_t] W)   # 1508.04025
-                     c_t = align(s_t, h); o_(t-1), which is 0 at first, with `input_feeding` alone
+                     c_t = align(s_t, h); o_(t-1) only with `input_feeding`, 0 at first
 
-    s is what the top layer puts out, f all layers, o [B, T, N] the features. fixed, every_step and
-    luong without input feeding run a chunk in parallel but for the recurrence itself; the others
-    step through it, with embeddings and bahdanau's o made outside of the loop.
+    s is the output of the top layer, f all layers, o [B, T, N] the features. fixed, every_step and
+    luong without input feeding run a chunk in parallel except for the recurrence; the others step
+    through it, with embeddings and bahdanau's o computed outside the loop.
 
-    The decoder starts from the encoder's final states, layer by layer; where the encoder is
-    bidirectional, from tanh([forward, backward] W + b) of them (`StateBridge`). Differs from the
+    The decoder starts from the encoder's final states, layer by layer; with a bidirectional
+    encoder, from tanh([forward, backward] W + b) of them (`StateBridge`). Differs from the
     papers: Cho et al. put tanh maps around c and the first state; Bahdanau et al. start from
     the backward state alone; both have maxout where o has tanh. Before the first step bahdanau
     aligns by the output that is part of the first state (`RecurrentCell.output_of`); where the
     state does not hold it (lru, aaren), by the encoder's last output, through such a map where
     there are two directions.
 
-    A row is one document and its source, with padding anywhere: the decoder would have to start
-    document n from the encoder's state behind document n, which cells do not put out. Ids above 1
-    are refused where they are known and make the row NaN inside jit.
+    A row is one document and its source, with padding anywhere: to start document n, the decoder
+    would need the encoder's state after document n, which cells do not return. Segment ids above 1
+    are refused outside jit and make the row NaN inside jit.
 
     `encode` returns {"states": h, "segments": [B, S], "layers": the decoder's first states}, and
-    "context", "query" or "keys" where a context needs them. The carry, {"layers", and of
-    "context", "query", "fed", "memory" what the context needs}, has a size that the source alone
-    decides.
+    "context", "query" or "keys" where a context needs them. The carry is {"layers", and those of
+    "context", "query", "fed", "memory" that the context needs}; only the source decides its size.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide, source and target.
+      spec: inputs, outputs and source of the data.
       dtype: dtype of the products; parameters, states, scores and logits are float32.
     """
 
@@ -75,7 +74,7 @@ class Seq2Seq(nn.Module):
     def setup(self) -> None:
         config, dtype, spec = self.config, self.dtype, self.spec
         if spec.source is None:
-            raise ValueError("a seq2seq has an encoder: its data must have a source")
+            raise ValueError("a seq2seq has an encoder, so its data must have a source")
         embed = functools.partial(
             make_embedding,
             model_dim=config.model_dim,
@@ -85,7 +84,7 @@ class Seq2Seq(nn.Module):
         self.source_embedding = embed(DataSpec(spec.source, spec.outputs))
         self.embedding = embed(spec)
         self.dropout = nn.Dropout(config.dropout_rate)
-        # The decoder's first state comes from the encoder: it has none of its own to learn.
+        # The decoder's first state comes from the encoder, so there is none to learn.
         decoding = dataclasses.replace(config, learned_initial_state=False)
         make_reader = lambda: make_cell(config, dtype)
         make_layer = (lambda: Bidirectional(make_reader)) if config.bidirectional else make_reader
@@ -115,7 +114,7 @@ class Seq2Seq(nn.Module):
 
     @property
     def aligns(self) -> bool:
-        """Whether `align` has weights to tell."""
+        """Whether the decoder attends to the source, so that `align` returns weights."""
         return self.config.aligns
 
     @property
@@ -129,10 +128,10 @@ class Seq2Seq(nn.Module):
         segment_ids: Integer[Array, "B S"] | None = None,
         train: bool,
     ) -> dict[str, Any]:
-        """Reads the source; all that no step of the decoder changes is made here.
+        """Reads the source and computes everything that no step of the decoder changes.
 
         Raises:
-          ValueError: a row has more than one document, outside of jit.
+          ValueError: a row has more than one document, outside jit.
         """
         config, shape = self.config, source.shape[:2]
         segments = jnp.ones(shape, jnp.int32) if segment_ids is None else segment_ids
@@ -145,7 +144,7 @@ class Seq2Seq(nn.Module):
         states, final = self.encoder(x, start, None, valid, train=train)
         last = self.last(states, valid)
         if config.reverse_source:
-            states = reverse_valid(states, segments > 0)  # back to where their tokens stand
+            states = reverse_valid(states, segments > 0)  # back to the order of the tokens
         layers = final
         if config.bidirectional:
             both = [(f"layer_{n}", bridge) for n, bridge in enumerate(self.bridges)]
@@ -160,7 +159,7 @@ class Seq2Seq(nn.Module):
         return memory
 
     def _first_query(self, top: Any, last: Float[Array, "B M"]) -> Float[Array, "B N"]:
-        """What the decoder's top layer would have put out before its first step."""
+        """The output of the decoder's top layer before its first step."""
         query = self.decoder.cells[-1].output_of(top)
         if query is None:
             query = last
@@ -169,14 +168,14 @@ class Seq2Seq(nn.Module):
         return query.astype(self.dtype)
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """The states that the encoder left, and what steps need of its memory.
+        """The final states of the encoder, and the parts of its memory that steps need.
 
         Raises:
           ValueError: there is no memory.
         """
         del capacity
         if memory is None:
-            raise ValueError("a seq2seq decodes from a memory: encode the source first")
+            raise ValueError("a seq2seq decodes from a memory; encode the source first")
         names = ("layers", "context", "query")
         carry = {name: memory[name] for name in names if name in memory}
         if self._feeds:
@@ -198,10 +197,10 @@ class Seq2Seq(nn.Module):
         """Runs a chunk of the target; `carry=None` is the parallel form, which returns no carry.
 
         Args:
-          memory: what `encode` returned; in the carry where there is one.
+          memory: result of `encode`; not needed with a carry, which contains it.
 
         Raises:
-          ValueError: neither carry nor memory; a row of several documents, outside of jit.
+          ValueError: there is neither carry nor memory; a row has several documents, outside jit.
         """
         before = (
             self.initial_carry(len(inputs), inputs.shape[1], memory) if carry is None else carry
@@ -216,13 +215,13 @@ class Seq2Seq(nn.Module):
         *,
         segment_ids: Integer[Array, "B T"] | None = None,
     ) -> Float[Array, "B T S"]:
-        """The weights that each target step gives to the source's positions.
+        """Weights of each target step over the positions of the source.
 
         Raises:
-          ValueError: the context is not an attended one.
+          ValueError: the context of this config has no attention.
         """
         if not self.aligns:
-            raise ValueError(f"with model.context={self.config.context} nothing is aligned")
+            raise ValueError(f"model.context={self.config.context} has no attention to the source")
         before = self.initial_carry(len(inputs), inputs.shape[1], memory)
         return self._decode(inputs, before, segment_ids, train=False)[2]
 
@@ -233,7 +232,7 @@ class Seq2Seq(nn.Module):
     def _decode(
         self, inputs: Array, before: Carry, segment_ids: Array | None, train: bool
     ) -> tuple[Float[Array, "B T N"], Carry, Any]:
-        """Features, carry and, where there is attention, its weights."""
+        """Features, carry and the weights of the attention, if any."""
         x = self.dropout(self.embedding(inputs), deterministic=not train)
         x = _one_document(x, segment_ids)
         valid = None if segment_ids is None else segment_ids > 0
@@ -256,7 +255,7 @@ class Seq2Seq(nn.Module):
     def _step_through(
         self, x: Float[Array, "B T D"], before: Carry, valid: Bool[Array, "B T"] | None, train: bool
     ) -> tuple[Float[Array, "B T N"], Carry, Float[Array, "B T S"]]:
-        """The contexts in which a step needs the one before."""
+        """Runs the contexts in which a step needs the result of the step before."""
         memory = before["memory"]
         state = {name: part for name, part in before.items() if name != "memory"}
         luong = self._feeds
@@ -291,7 +290,7 @@ class Seq2Seq(nn.Module):
     def _advance(
         self, parts: list[Array], layers: Any, valid: Bool[Array, " B"] | None, train: bool
     ) -> tuple[Float[Array, "B N"], Any]:
-        """One step of the decoder's cells."""
+        """Runs one step of the decoder's cells."""
         joined = jnp.concatenate(parts, axis=-1)[:, None]
         valid = None if valid is None else valid[:, None]
         y, layers = self.decoder(joined, layers, None, valid, train=train)
@@ -307,9 +306,9 @@ class Seq2Seq(nn.Module):
 
 
 def _one_document(x: Float[Array, "B T D"], segment_ids: Any) -> Float[Array, "B T D"]:
-    """NaN where a second document stands, from where the state carries it on to all of the row."""
+    """NaN at a second document, which the state then spreads over the rest of the row."""
     if segment_ids is None:
         return x
     if not isinstance(segment_ids, jax.core.Tracer) and np.asarray(segment_ids).max() > 1:
-        raise ValueError("a seq2seq takes one document a row: segment_ids must be 0 or 1")
+        raise ValueError("a seq2seq takes one document per row, so segment_ids must be 0 or 1")
     return jnp.where(segment_ids[..., None] > 1, jnp.nan, x)

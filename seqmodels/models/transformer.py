@@ -11,12 +11,12 @@ from jaxtyping import Array, Float, Integer, Num
 from seqmodels.config.transformers import EmbeddingTying, Position, TransformerConfig
 from seqmodels.layers.attention import Memory
 from seqmodels.layers.blocks import TransformerStack
-from seqmodels.layers.decoding_cache import empty_cache, look_around
+from seqmodels.layers.decoding_cache import empty_cache, finish_chunk, start_chunk
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.positions import PositionTable, add_positions
 from seqmodels.layers.sharding import constrain
-from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.masks import Positions
 from seqmodels.types import Carry, DataSpec
 
 XAVIER = nn.initializers.xavier_uniform()
@@ -26,22 +26,22 @@ class Transformer(nn.Module):
     """Encoder and decoder (Vaswani et al., 2017, arXiv:1706.03762).
 
         memory = encoder(positions + source)                   # [B, S, D]
-        k, v = memory W + b                                    # of all layers, [B, L, H, S, K]
+        k, v = memory W + b                                    # for all layers, [B, L, H, S, K]
         features = decoder(positions + target, k, v)           # [B, T, D]
 
-    `encode` returns {"keys", "values": k, v, "segments": [B, S]}; target document n looks at source
-    document n. The carry is the decoder's cache (see `decoding_cache`) and, under "memory", what
-    `encode` returned, so that a step computes nothing of the source. Past the capacity, and from
+    `encode` returns {"keys", "values": k, v, "segments": [B, S]}; target document n attends to
+    source document n. The carry is the decoder's cache (see `decoding_cache`) and, under "memory",
+    the result of `encode`, so a step computes nothing of the source. Past the capacity, and from
     position `max_length` on, the outputs are NaN.
 
-    Norms stand behind the sums (2017) or before the parts (Xiong et al., 2020, arXiv:2002.04745).
+    Norms come after the sums (2017) or before the parts (Xiong et al., 2020, arXiv:2002.04745).
     With sinusoidal positions the token vectors, which start with a deviation of 1 / sqrt(D), are
-    multiplied by sqrt(D). Kernels start Xavier-uniform over a product as it is stored: [D, 3 D] of
-    the self-attention, as in PyTorch, and [D, 2 D] for each layer's k and v.
+    multiplied by sqrt(D). Kernels start Xavier-uniform over a product as it is stored: [D, 3 D] for
+    self-attention, as in PyTorch, and [D, 2 D] for each layer's k and v.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide, source and target.
+      spec: inputs, outputs and source of the data.
       dtype: dtype of the arithmetic; parameters, norms, softmax and logits are float32.
     """
 
@@ -53,7 +53,7 @@ class Transformer(nn.Module):
     def setup(self) -> None:
         config, dtype, spec = self.config, self.dtype, self.spec
         if spec.source is None:
-            raise ValueError("a transformer has an encoder: its data must have a source")
+            raise ValueError("a transformer has an encoder, so its data must have a source")
         dim, tying = config.model_dim, config.tie_embeddings
         init = nn.initializers.normal(dim**-0.5)
         self.embedding = make_embedding(spec, dim, init, dtype)
@@ -74,7 +74,7 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(config.dropout_rate)
         stack = {"remat": config.remat, "final_norm": config.final_norm, "dtype": dtype}
         block = self._block()
-        both_ways = {**block, "sight": Sight.BOTH_WAYS}
+        both_ways = {**block, "causal": False}
         self.encoder = TransformerStack(config.num_encoder_layers, both_ways, **stack)
         self.decoder = TransformerStack(config.num_decoder_layers, block, **stack)
         self.memory_key_value = Dense(
@@ -105,7 +105,7 @@ class Transformer(nn.Module):
 
     @nn.nowrap
     def _init_memory(self, key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
-        """Xavier-uniform for the keys and values of each layer by itself, [D, 2 D]."""
+        """Xavier-uniform for the keys and values of each layer separately, [D, 2 D]."""
         layers = self.config.num_decoder_layers
         each = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform", batch_axis=(0,))
         kernels = each(key, (layers, shape[0], shape[1] // layers), dtype)
@@ -118,15 +118,15 @@ class Transformer(nn.Module):
         segment_ids: Integer[Array, "B S"] | None = None,
         train: bool,
     ) -> dict[str, Array]:
-        """Reads the source, and makes the keys and values that all of the decoder's layers need."""
+        """Reads the source and computes the keys and values for all layers of the decoder."""
         config, shape = self.config, (source.shape[0], source.shape[1])
-        outlook = look_around(shape, None, segment_ids, max_length=config.max_length)
-        positions = outlook.around.queries.positions
+        chunk = start_chunk(shape, None, segment_ids, max_length=config.max_length)
+        positions = chunk.context.queries.positions
         x = self.source_embedding(source)
         x = add_positions(x, positions, config.position, self.source_position_table)
         x = self.dropout(x, deterministic=not train)
-        x, _ = self.encoder(x, None, outlook.around, train=train)
-        x, _ = outlook.close(x, None)
+        x, _ = self.encoder(x, None, chunk.context, train=train)
+        x, _ = finish_chunk(chunk, x, None)
         pairs = self.memory_key_value(x)  # [B, S, L, H, 2, K]
         pairs = jnp.transpose(pairs, (4, 0, 2, 3, 1, 5))  # [2, B, L, H, S, K]
         keys, values = constrain(pairs, (None, "batch", "layers", "heads", "time", None))
@@ -135,10 +135,10 @@ class Transformer(nn.Module):
         return {"keys": keys, "values": values, "segments": segment_ids.astype(jnp.int32)}
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """An empty cache of `capacity` tokens a row, and the memory."""
+        """An empty cache of `capacity` tokens per row, and the memory."""
         config = self.config
         if memory is None:
-            raise ValueError("a transformer decodes from a memory: encode the source first")
+            raise ValueError("a transformer decodes from a memory; encode the source first")
         cache = empty_cache(
             batch_size,
             capacity,
@@ -161,25 +161,25 @@ class Transformer(nn.Module):
         """Runs a chunk of the target; `carry=None` is the parallel form, which returns no carry.
 
         Args:
-          memory: what `encode` returned; in the carry where there is one.
+          memory: result of `encode`; not needed with a carry, which contains it.
 
         Raises:
-          ValueError: neither carry nor memory.
+          ValueError: there is neither carry nor memory.
         """
         config, shape = self.config, (inputs.shape[0], inputs.shape[1])
         memory = memory if carry is None else carry["memory"]
         if memory is None:
-            raise ValueError("a transformer decodes from a memory: encode the source first")
-        outlook = look_around(shape, carry, segment_ids, max_length=config.max_length)
-        positions = outlook.around.queries.positions
+            raise ValueError("a transformer decodes from a memory; encode the source first")
+        chunk = start_chunk(shape, carry, segment_ids, max_length=config.max_length)
+        positions = chunk.context.queries.positions
         x = add_positions(self.embedding(inputs), positions, config.position, self.position_table)
         x = self.dropout(x, deterministic=not train)
         segments = memory["segments"]
-        # Who looks at a memory heeds documents alone: where its tokens stand does not matter.
-        places = Places(jnp.zeros((1, segments.shape[1]), jnp.int32), segments)
-        around = outlook.around._replace(memory=Memory(memory["keys"], memory["values"], places))
-        x, cache = self.decoder(x, outlook.cache, around, train=train)
-        features, carry = outlook.close(x, cache)
+        # Cross attention depends on the documents alone, so every position may be 0.
+        at = Positions(jnp.zeros((1, segments.shape[1]), jnp.int32), segments)
+        context = chunk.context._replace(memory=Memory(memory["keys"], memory["values"], at))
+        x, cache = self.decoder(x, chunk.cache, context, train=train)
+        features, carry = finish_chunk(chunk, x, cache)
         return features, None if carry is None else {**carry, "memory": memory}
 
     def readout(self, features: Float[Array, "*rows D"]) -> Float[Array, "*outputs"]:

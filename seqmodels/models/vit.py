@@ -10,13 +10,13 @@ from jaxtyping import Array, Float, Num
 
 from seqmodels.config.models import Activation
 from seqmodels.config.transformers import ImagePooling, ImagePosition, ViTConfig
-from seqmodels.layers.attention import Surroundings
+from seqmodels.layers.attention import AttentionContext
 from seqmodels.layers.blocks import TransformerStack
 from seqmodels.layers.embedding import make_head
 from seqmodels.layers.patches import PatchEmbedding, grid, sinusoidal_2d
 from seqmodels.layers.positions import PositionTable
 from seqmodels.layers.sharding import parameter
-from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.masks import Positions
 from seqmodels.types import Carry, ClassOutput, DataSpec, ImageInput
 
 INIT = nn.initializers.normal(0.02)
@@ -26,16 +26,16 @@ class ViT(nn.Module):
     """Transformer encoder over the patches of an image.
 
         x = [class token; patches W + b] + positions           # [B, 1 + P, D]
-        x = norm(blocks(x)), norms before the parts
+        x = norm(blocks(x)), with pre-norms
         features = x_0, or the mean of all x without a class token   # [B, D]
 
-    Sinusoidal positions (rows and columns, see `sinusoidal_2d`) leave the class token as it is.
+    Sinusoidal positions (rows and columns, see `sinusoidal_2d`) are not added to the class token.
     There is no carry, and an image is one row without padding.
     Source: Dosovitskiy et al., 2021, arXiv:2010.11929.
 
     Attributes:
       config: hyper-parameters.
-      spec: what the data decide, the size of the images among it.
+      spec: size of the images and number of classes.
       dtype: dtype of the arithmetic; parameters, norms, softmax and logits are float32.
     """
 
@@ -47,7 +47,7 @@ class ViT(nn.Module):
     def setup(self) -> None:
         config, dtype, spec, image = self.config, self.dtype, self.spec, self._image
         if not isinstance(spec.outputs, ClassOutput) or spec.outputs.per_step:
-            raise TypeError(f"a vit puts out one class an image, not {spec.outputs}")
+            raise TypeError(f"a vit has one class per image, not {spec.outputs}")
         self.patches = PatchEmbedding(config.patch_size, config.model_dim, INIT, dtype)
         rows, columns = grid(image.height, image.width, config.patch_size)
         length = rows * columns
@@ -61,7 +61,7 @@ class ViT(nn.Module):
         block = {
             "num_heads": config.num_heads,
             "mlp_dim": config.mlp_dim,
-            "sight": Sight.BOTH_WAYS,
+            "causal": False,
             "norm_epsilon": config.norm_epsilon,
             "activation": Activation.GELU_EXACT,
             "use_bias": True,
@@ -79,13 +79,13 @@ class ViT(nn.Module):
         return self.spec.inputs
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
-        """There is none.
+        """Raises an error, because the model has no carry.
 
         Raises:
           ValueError: always.
         """
         del batch_size, capacity, memory
-        raise ValueError("a vit looks at whole images: it has no carry")
+        raise ValueError("a vit reads whole images and has no carry")
 
     def __call__(
         self,
@@ -99,12 +99,12 @@ class ViT(nn.Module):
         """Runs whole images; `memory` is not used.
 
         Raises:
-          ValueError: there is a carry or there are segments, or the images are of another size than
-            the data's.
+          ValueError: there is a carry or there are segments, or the images differ in size from
+            those of the data.
         """
         del memory
         if carry is not None:
-            self.initial_carry(0, 0)
+            raise ValueError("a vit reads whole images and takes no carry")
         if segment_ids is not None:
             raise ValueError("an image has no segments")
         image = self._image
@@ -113,8 +113,8 @@ class ViT(nn.Module):
             raise ValueError(f"an image of {size} is not one of {image}")
         x = self._embed(inputs)
         x = self.dropout(x, deterministic=not train)
-        around = Surroundings(Places(jnp.arange(x.shape[1])[None]))
-        x, _ = self.stack(x, None, around, train=train)
+        context = AttentionContext(Positions(jnp.arange(x.shape[1])[None]))
+        x, _ = self.stack(x, None, context, train=train)
         if self.config.pooling == ImagePooling.CLASS_TOKEN:
             return x[:, 0], None
         return jnp.mean(x, axis=1), None

@@ -1,4 +1,4 @@
-"""Weights over the positions of a source, everywhere or around one position, and its reversal."""
+"""Attention weights over a source, global or around one position, and reversal of a source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 def masked_softmax(
     scores: Float[Array, "B T S"], mask: Bool[Array, "B T S"]
 ) -> Float[Array, "B T S"]:
-    """softmax over what the mask allows, exactly 0 elsewhere and where it allows nothing."""
+    """softmax over the positions that the mask allows; exactly 0 elsewhere and in empty rows."""
     # Finite, so that a row of them has finite exponentials, and gradients 0.
     scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
     highest = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
@@ -19,8 +19,8 @@ def masked_softmax(
     return weights / jnp.where(total > 0, total, 1.0)
 
 
-def places(mask: Bool[Array, "B T S"]) -> tuple[Int[Array, "B T S"], Int[Array, "B T"]]:
-    """Positions, counted from 0 over what the mask allows, and how many those are."""
+def token_positions(mask: Bool[Array, "B T S"]) -> tuple[Int[Array, "B T S"], Int[Array, "B T"]]:
+    """Positions, counted from 0 over the tokens that the mask allows, and the number of those."""
     count = jnp.cumsum(mask, axis=-1, dtype=jnp.int32)
     return count - 1, count[..., -1]
 
@@ -36,8 +36,8 @@ def local_weights(
         p   = S_b * share                                      # [B, T]
         a_s = softmax(scores over |s - p| <= D)_s * exp(-(s - p)^2 / (2 sigma^2)),   sigma = D / 2
 
-    S_b is how many positions the mask allows, so a row's real length however far it was padded,
-    and s counts those positions from 0. As in the paper the weights need not add up to 1.
+    S_b is the number of positions that the mask allows: the length of the row without padding. s
+    counts those positions from 0. As in the paper, the weights need not add up to 1.
 
     Args:
       scores: [B, T, S].
@@ -45,7 +45,7 @@ def local_weights(
       share: [B, T], between 0 and 1.
       half_width: D.
     """
-    positions, length = places(mask)
+    positions, length = token_positions(mask)
     distance = positions - (share * length)[..., None]
     inside = mask & (jnp.abs(distance) <= half_width)
     fade = jnp.exp(-2.0 * jnp.square(distance / half_width))
@@ -53,11 +53,11 @@ def local_weights(
 
 
 def reverse_valid(x: Float[Array, "B S D"], valid: Bool[Array, "B S"]) -> Float[Array, "B S D"]:
-    """Each row's valid positions from the last to the first; padding stays where it stands.
+    """Reverses the valid positions of each row; padding stays in place.
 
-    It is its own inverse.
+    The function is its own inverse.
     """
-    count = jnp.cumsum(valid, axis=1, dtype=jnp.int32)  # of a valid position: its place, from 1
+    count = jnp.cumsum(valid, axis=1, dtype=jnp.int32)  # of a valid position: its index, from 1
     order = jnp.argsort(~valid, axis=1, stable=True)  # the valid positions, then the others
     mirrored = jnp.take_along_axis(order, count[:, -1:] - count, axis=1)
     origin = jnp.where(valid, mirrored, jnp.arange(valid.shape[1])[None])

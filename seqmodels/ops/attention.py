@@ -9,16 +9,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from seqmodels.ops.masks import Places, attention_mask, distances
+from seqmodels.ops.masks import Positions, attention_mask, distances
 
 BLOCK = 128
-"""Queries of a block at least; one block keeps its scores in the caches of a CPU."""
+"""Smallest number of queries in a block; the scores of one block fit in the caches of a CPU."""
 
 MAX_BLOCKS = 16
-"""Blocks at most, as each is compiled apart."""
+"""Largest number of blocks, because each is compiled separately."""
 
 CHECKPOINT_ABOVE = 512
-"""Number of queries above which the backward pass computes the scores again, block by block."""
+"""Number of queries above which the backward pass recomputes the scores, block by block."""
 
 
 def attend(
@@ -32,9 +32,9 @@ def attend(
 ) -> Float[Array, "B H T K"]:
     """softmax(q k^T / sqrt(K) + bias) v over the keys that the mask allows.
 
-    Scores and softmax are float32. A query that may look at nothing gives 0, and gradients 0.
-    With fewer heads of keys than of queries (G < H), query head h looks at head h // (H / G); no
-    key is repeated in memory, as the queries of a group are put in one row behind another.
+    Scores and softmax are float32. A query with no visible key gives 0, and its gradients are 0.
+    With fewer heads of keys than of queries (G < H), query head h attends to head h // (H / G). No
+    key is repeated in memory, because the queries of a group are stacked along time.
     Sources: Vaswani et al., 2017, arXiv:1706.03762; Shazeer, 2019, arXiv:1911.02150 (G = 1);
     Ainslie et al., 2023, arXiv:2305.13245.
 
@@ -42,7 +42,7 @@ def attend(
       q: queries [B, H, T, K].
       k: keys [B, G, S, K], G divides H.
       v: values [B, G, S, K].
-      mask: [B or 1, T, S], True = may look.
+      mask: [B or 1, T, S], True = visible.
       bias: [B or 1, H, T, S], added to the scores; -inf hides a key as the mask does.
       dropout_rate: share of the weights set to 0; needs `dropout_key`.
       dropout_key: None = no dropout.
@@ -65,7 +65,7 @@ def attend(
 def _weigh(
     q: Array, k: Array, mask: Array, bias: Array | None
 ) -> tuple[Float[Array, "B H T S"], Float[Array, "B H T one"]]:
-    """Exponentials of the scores, and one over their sum: 1 where a query sees nothing."""
+    """Exponentials of the scores, and one over their sum; 1 where a query sees nothing."""
     scale = 1 / math.sqrt(q.shape[-1])
     grouped = (q * scale).reshape(*k.shape[:2], -1, q.shape[-1])  # [B, G, H / G * T, K]
     scores = jnp.einsum("bgtk,bgsk->bgts", grouped, k, preferred_element_type=jnp.float32)
@@ -74,7 +74,7 @@ def _weigh(
     if bias is not None:
         scores = scores + jnp.broadcast_to(bias.astype(jnp.float32), scores.shape)
         allowed = allowed & (scores > -jnp.inf)
-    # Finite, so that a row of them has finite exponentials.
+    # Finite, so that the exponentials of a fully masked row are finite too.
     scores = jnp.where(allowed, scores, jnp.finfo(jnp.float32).min)
     highest = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
     weights = jnp.where(allowed, jnp.exp(scores - highest), 0.0)
@@ -86,8 +86,8 @@ def attention(
     q: Float[Array, "B H T K"],
     k: Float[Array, "B G S K"],
     v: Float[Array, "B G S K"],
-    queries: Places,
-    keys: Places | None = None,
+    queries: Positions,
+    keys: Positions | None = None,
     *,
     causal: bool,
     window: int | None = None,
@@ -96,22 +96,23 @@ def attention(
     dropout_rate: float = 0.0,
     dropout_key: Any = None,
 ) -> Float[Array, "B H T K"]:
-    """Attention by blocks of queries, masked by where queries and keys stand.
+    """Attention in blocks of queries, masked by the positions of queries and keys.
 
-    Above `CHECKPOINT_ABOVE` queries memory is that of one block's scores. Where a sequence attends
-    to itself causally, a block meets only the keys up to its own end: half the work, as positions
-    grow along every document. With a window, and no segments, it meets only the keys in its reach.
+    Above `CHECKPOINT_ABOVE` queries it holds the scores of one block at a time. In causal
+    self-attention a block reads only the keys up to its own end, which halves the work, because
+    positions grow along every document. With a window and no segments it reads only the keys
+    within the window.
 
     Args:
       q: queries [B, H, T, K].
       k: keys [B, G, S, K], G divides H.
       v: values [B, G, S, K].
-      queries: where the queries stand.
-      keys: where the keys stand; None = they are the queries' own tokens, S = T.
+      queries: positions of the queries.
+      keys: positions of the keys; None = those of the queries, S = T.
       causal: whether later keys are hidden.
       window: as in `attention_mask`.
       bias: [B or 1, H, T, S], as in `attend`.
-      slopes: [H], ALiBi's; a block makes its own part of what they add.
+      slopes: [H], ALiBi's; each block computes its own part of the bias.
       dropout_rate: as in `attend`.
       dropout_key: as in `attend`.
     """
@@ -127,7 +128,7 @@ def attention(
             return slice(0, end)
         return slice(max(0, start - window + 1), end)
 
-    def run(start: int, q: Array, k: Array, v: Array, at: Places, keys: Places, *rest: Any):
+    def run(start: int, q: Array, k: Array, v: Array, at: Positions, keys: Positions, *rest: Any):
         bias, slopes, key = rest
         end = min(start + block, length)
         part, seen = slice(start, end), reach(start, end)
@@ -148,15 +149,15 @@ def attention(
 def attention_weights(
     q: Float[Array, "B H T K"],
     k: Float[Array, "B G S K"],
-    queries: Places,
-    keys: Places | None = None,
+    queries: Positions,
+    keys: Positions | None = None,
     *,
     causal: bool,
     window: int | None = None,
     bias: Float[Array, "C H T S"] | None = None,
     slopes: Float[Array, " H"] | None = None,
 ) -> Float[Array, "B H T S"]:
-    """The weights with which `attention` sums values, all at once: for pictures.
+    """The weights with which `attention` sums values, all at once, for pictures.
 
     Each row adds up to 1, or is 0 where the query sees nothing. Arguments as in `attention`.
     """
@@ -166,16 +167,18 @@ def attention_weights(
     return weights * inverse
 
 
-def alibi(slopes: Float[Array, " H"], queries: Places, keys: Places) -> Float[Array, "R H T S"]:
+def alibi(
+    slopes: Float[Array, " H"], queries: Positions, keys: Positions
+) -> Float[Array, "R H T S"]:
     """-slope |distance|: the farther a key, the lower its score (Press et al., arXiv:2108.12409).
 
-    The paper has earlier keys only; for later ones the distance counts alike.
+    The paper has earlier keys only; here later keys are penalised in the same way.
     """
     far = jnp.abs(distances(queries, keys)).astype(jnp.float32)
     return -slopes[None, :, None, None] * far[:, None]
 
 
-def _with_alibi(bias: Array | None, slopes: Array | None, at: Places, keys: Places) -> Any:
+def _with_alibi(bias: Array | None, slopes: Array | None, at: Positions, keys: Positions) -> Any:
     if slopes is None:
         return bias
     added = alibi(slopes, at, keys)
@@ -185,6 +188,6 @@ def _with_alibi(bias: Array | None, slopes: Array | None, at: Places, keys: Plac
     return jnp.broadcast_to(bias, shape) + jnp.broadcast_to(added, shape)
 
 
-def _cut(places: Places, part: slice) -> Places:
-    segments = None if places.segments is None else places.segments[:, part]
-    return Places(places.positions[:, part], segments)
+def _cut(at: Positions, part: slice) -> Positions:
+    segments = None if at.segments is None else at.segments[:, part]
+    return Positions(at.positions[:, part], segments)

@@ -1,6 +1,7 @@
-"""Convolutions over time that look back only, over a chunk; and over whole documents.
+"""Causal convolutions over a chunk, and convolutions over whole documents.
 
-They count real tokens: padding in the middle of a document is no step. `compact` takes it out.
+Both count tokens only, so padding in the middle of a document must not count as a step: `compact`
+moves it to the end.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 
 class Compaction(NamedTuple):
-    """Where the tokens of a chunk are when its padding has gone to the end.
+    """A permutation that moves the padding of a chunk to the end, and its inverse.
 
     Attributes:
-      order: [B, T], where the n-th of the compacted row comes from.
-      place: [B, T], where each token has gone to.
-      valid: [B, T], False at padding; of the chunk as it came.
+      order: [B, T], index in the chunk of the n-th token of the compacted row.
+      place: [B, T], index in the compacted row of each token of the chunk.
+      valid: [B, T], False at padding, in the order of the chunk.
       count: [B], number of tokens.
     """
 
@@ -32,7 +33,7 @@ class Compaction(NamedTuple):
         return _take(x, self.order)
 
     def unpack(self, y: Array) -> Array:
-        """[B, T, ...] with the tokens where they were, and 0 at padding."""
+        """[B, T, ...] with the tokens back in their order, and 0 at padding."""
         back = _take(y, self.place)
         return jnp.where(self.valid.reshape(*self.valid.shape, *[1] * (y.ndim - 2)), back, 0)
 
@@ -42,14 +43,14 @@ def _take(x: Array, index: Int[Array, "B T"]) -> Array:
 
 
 def compact(valid: Bool[Array, "B T"]) -> Compaction:
-    """Says how padding goes to the end of a chunk, the tokens staying in order."""
+    """Moves padding to the end of a chunk and keeps the order of the tokens."""
     order = jnp.argsort(~valid, axis=1, stable=True)
     place = jnp.maximum(jnp.cumsum(valid, axis=1) - 1, 0)
     return Compaction(order, place, valid, jnp.sum(valid, axis=1))
 
 
 def history_length(width: int, dilation: int = 1) -> int:
-    """Number of tokens before a chunk that a convolution sees."""
+    """Number of tokens before a chunk that a causal convolution reads."""
     return (width - 1) * dilation
 
 
@@ -61,21 +62,21 @@ def causal_taps(
     starts: Bool[Array, "B T"] | None = None,
     count: Int[Array, " B"] | None = None,
 ) -> tuple[list[Float[Array, "B T D"]], Float[Array, "B R D"]]:
-    """What the taps of a causal convolution see, the farthest back first.
+    """Inputs of each tap of a causal convolution, the farthest back first.
 
-    Tap w of a token is the one (width - 1 - w) * dilation before it, or 0 where that is of another
-    document or of none.
+    Tap w of a token is the token (width - 1 - w) * dilation before it, or 0 where that token
+    belongs to another document or does not exist.
 
     Args:
-      x: [B, T, D], tokens first, padding behind them.
-      history: the `history_length` tokens before, R of them; zeros where there were none.
+      x: [B, T, D], tokens first, padding after them.
+      history: the R = `history_length` tokens before the chunk; zeros where there were none.
       width: number of taps.
       dilation: steps from one tap to the next.
       starts: where a document starts; None = nowhere.
       count: number of tokens of each row; None = T.
 
     Returns:
-      One [B, T, D] a tap, and the history behind the chunk.
+      One [B, T, D] per tap, and the history for the next chunk.
     """
     length, reach = x.shape[1], history.shape[1]
     joined = jnp.concatenate([history.astype(x.dtype), x], axis=1)  # [B, R + T, D]
@@ -108,8 +109,8 @@ def causal_convolution(
 ) -> tuple[Float[Array, "B T F"], Float[Array, "B R D"]]:
     """y_t = sum_w x_(t - (W - 1 - w) dilation) K_w, as one product of [B T, W D] by [W D, F].
 
-    Arguments as in `causal_taps`; the kernel [W, D, F] has the tap of the token itself last, as a
-    PyTorch convolution behind padding on the left has.
+    Arguments as in `causal_taps`. The tap of the token itself is the last in the kernel [W, D, F],
+    as in a PyTorch convolution with padding on the left.
     """
     taps, history = causal_taps(x, history, len(kernel), dilation, starts, count)
     return _product(jnp.concatenate(taps, axis=-1), kernel), history
@@ -122,7 +123,7 @@ def depthwise_convolution(
     starts: Bool[Array, "B T"] | None = None,
     count: Int[Array, " B"] | None = None,
 ) -> tuple[Float[Array, "B T D"], Float[Array, "B R D"]]:
-    """y_t = sum_w x_(t - (W - 1 - w)) * k_w, each feature by itself; as `causal_convolution`."""
+    """y_t = sum_w x_(t - (W - 1 - w)) * k_w, each feature separately; see `causal_convolution`."""
     taps, history = causal_taps(x, history, len(kernel), 1, starts, count)
     y = jnp.zeros_like(x)
     for tap, k in zip(taps, kernel, strict=True):
@@ -133,9 +134,9 @@ def depthwise_convolution(
 def wide_convolution(
     x: Float[Array, "B T D"], kernel: Float[Array, "W D F"]
 ) -> Float[Array, "B S F"]:
-    """All windows that hold one token at least: y_s = sum_w x_(s - (W - 1 - w)) K_w.
+    """All windows with at least one token: y_s = sum_w x_(s - (W - 1 - w)) K_w.
 
-    S = T + W - 1; tokens before the first and behind the last are zeros.
+    S = T + W - 1; tokens before the first and after the last are zeros.
     """
     width, length = len(kernel), x.shape[1]
     padded = jnp.pad(x, ((0, 0), (width - 1, width - 1), (0, 0)))

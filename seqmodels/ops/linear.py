@@ -16,9 +16,9 @@ def add_bias(
 ) -> Float[Array, "rows ..."]:
     """rows + bias, in the dtype of the rows.
 
-    The gradient of the bias is a sum over the rows. Here it is a product with a row of ones: XLA's
-    own sum along the first axis is many times slower on CPUs, and for a head of many outputs as
-    slow as the product of the head itself.
+    The gradient of the bias is a sum over the rows, computed as a product with a row of ones. On a
+    CPU, XLA's own sum along the first axis is many times slower; for a head with many outputs it
+    takes as long as the product of the head.
     """
     return rows + bias.astype(rows.dtype)[None]
 

@@ -1,4 +1,4 @@
-"""Losses, in float32 whatever the dtype of the logits."""
+"""Losses, computed in float32 for logits of any dtype."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Integer
 
-_LARGE = 1024  # classes from which on it is worth while to search them in parts
+_LARGE = 1024  # number of classes from which a search in parts is faster
 
 
 def softmax_cross_entropy(
@@ -41,8 +41,8 @@ def softmax_cross_entropy(
 def _cross_entropy(smoothing: float, logits: Array, targets: Array) -> Array:
     """The loss of targets inside the vocabulary.
 
-    Its gradient, g (softmax(logits) - (1 - e) onehot(target) - e / V), takes one pass over what the
-    loss has kept: with a vocabulary of words the passes cost as much as the products of the head.
+    Its gradient, g (softmax(logits) - (1 - e) onehot(target) - e / V), takes one pass over saved
+    values. With a vocabulary of words, each pass costs as much as the products of the head.
     """
     return _forward(smoothing, logits, targets)[0]
 
@@ -79,10 +79,10 @@ def _at(targets: Array, logits: Array) -> Array:
 def most_likely(logits: Float[Array, "*rows V"]) -> Integer[Array, "*rows"]:
     """jnp.argmax(logits, axis=-1), the first of equals; any class where one is NaN.
 
-    A large vocabulary is cut into as many parts of one size as there are; the part with the maximum
-    is searched. XLA's own search is many times slower than its maximum on CPUs. Over a mesh whose
-    axis `tensor` splits the vocabulary, where to cut it would gather it, each device searches its
-    own part.
+    A large vocabulary is cut into n equal parts, with n the largest divisor of V up to sqrt(V), and
+    only the part with the maximum is searched: on a CPU, XLA's argmax is many times slower than its
+    maximum. On a mesh whose axis `tensor` splits the vocabulary, cutting it would gather it, so
+    each device searches its own part.
     """
     size = logits.shape[-1]
     parts = max(n for n in range(1, math.isqrt(size) + 1) if size % n == 0)

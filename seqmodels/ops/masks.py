@@ -1,25 +1,17 @@
-"""Who may look at whom. Every mask is a function of the (position, segment) of query and key."""
+"""Attention masks, each a function of the (position, segment) of query and key."""
 
 from __future__ import annotations
 
-import enum
 from typing import NamedTuple
 
 from jaxtyping import Array, Bool, Int
 
 
-class Sight(enum.Enum):
-    """Which way a sequence looks at itself."""
-
-    BACK = "back"
-    BOTH_WAYS = "both ways"
-
-
-class Places(NamedTuple):
-    """Where tokens stand, as queries or as keys.
+class Positions(NamedTuple):
+    """Positions of queries or of keys.
 
     Attributes:
-      positions: [B, T] int32, index in the document; [1, T] where all rows are alike.
+      positions: [B, T] int32, index in the document; [1, T] where all rows are equal.
       segments: [B, T] int32, number of the document, 0 = padding or an empty slot of a cache;
         None where every row is one document, number 1, without padding.
     """
@@ -29,13 +21,13 @@ class Places(NamedTuple):
 
 
 def attention_mask(
-    queries: Places, keys: Places, *, causal: bool, window: int | None = None
+    queries: Positions, keys: Positions, *, causal: bool, window: int | None = None
 ) -> Bool[Array, "R T S"]:
-    """True where a query may look at a key: same document, not later, not `window` or more before.
+    """True where a query sees a key: same document, not later, less than `window` tokens before.
 
     Args:
-      queries: where the queries stand, [B, T].
-      keys: where the keys stand, [B, S].
+      queries: positions of the queries, [B, T].
+      keys: positions of the keys, [B, S].
       causal: whether later keys are hidden.
       window: number of keys seen, the query's own included; None = all.
     """
@@ -50,6 +42,6 @@ def attention_mask(
     return mask & (query == key) & (key > 0)
 
 
-def distances(queries: Places, keys: Places) -> Int[Array, "R T S"]:
-    """How many positions a query stands behind a key."""
+def distances(queries: Positions, keys: Positions) -> Int[Array, "R T S"]:
+    """Position of each query minus position of each key."""
     return queries.positions[:, :, None] - keys.positions[:, None, :]

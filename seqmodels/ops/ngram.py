@@ -7,30 +7,31 @@ Harvard TR-10-98. For a context h of k tokens and h' = h without its oldest toke
     g(h)      = (D1 N1(h .) + D2 N2(h .) + D3 N3+(h .)) / c(h .)
     P(w | ()) = max(c(w) - D(c(w)), 0) / c(.) + g(()) / V
 
-N1, N2 and N3+ are how many w have c(h w) equal to 1, to 2, and to 3 or more. c is the number of
-occurrences for the highest order, and below it the number of distinct tokens that stand before the
-k+1 tokens h w. Where h w opens a document nothing stands before it; the start counts as one token
-more, distinct from all others, so that what is seen at a start only has count 1, not 0 (in KenLM
-and SRILM <s> is that token). The start itself is never a context, because a carry that holds
-nothing also stands for the middle of a text (a crop, a prompt). A context h that was never seen
-leaves P(w | h'). The order k+1 has its own D1, D2, D3.
+N1, N2 and N3+ are the numbers of w with c(h w) equal to 1, to 2, and to 3 or more. c is the number
+of occurrences for the highest order; below it, the number of distinct tokens that precede the k+1
+tokens h w. Nothing precedes h w at the start of a document; the start then counts as one more
+token, distinct from all others, so that pairs seen only at a start have count 1, not 0 (KenLM and
+SRILM have <s> for this). The start itself is never a context, because an empty carry may also mean
+the middle of a text (a crop, a prompt). With a context h never seen, P(w | h) is P(w | h').
+Each order k+1 has its own D1, D2, D3.
 
 Tables. Contexts form a tree read backwards: the parent of h is h', the edge is its oldest token.
-Nodes are numbered level by level (level = length of the context) and, inside one, by (parent,
-token); so the children of a node are a range and a child is found by binary search in int32,
-whatever V times the number of nodes is. What followed a context is another range. M nodes, E pairs:
+Nodes are numbered level by level (level = length of the context) and, inside a level, by (parent,
+token). The children of a node are therefore a range, and a child is found by binary search in
+int32, however large V times the number of nodes is. The tokens that followed a context are another
+range. With M nodes and E pairs:
 
     unigram           [V]      P(w | ()), interpolated
     node_tokens       [M]      edge to the parent; the root, node 0, has -1
     child_offsets     [M + 1]  children of node i: child_offsets[i] .. child_offsets[i + 1] - 1
-    successor_offsets [M + 1]  its pairs; the root has none, they are in `unigram`
+    successor_offsets [M + 1]  pairs of node i; those of the root are in `unigram`
     backoff           [M]      g(h)
     successors        [E]      w
     discounted        [E]      (c(h w) - D) / c(h .)
-    row_slots_k       [L_k]    0 .. L_k - 1, L_k = longest range of pairs at level k: its shape is
-                               what makes the gathers of level k static inside jit
+    row_slots_k       [L_k]    0 .. L_k - 1, L_k = longest range of pairs at level k: its shape
+                               makes the gathers of level k static inside jit
 
-No array is empty, because orbax does not save empty ones.
+No array is empty, because orbax does not save empty arrays.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from seqmodels.config.errors import UserError
 
 Tables = dict[str, Any]
 
-# Where a lack of pairs seen twice leaves the discount undefined: half an occurrence.
+# Half an occurrence, where too few pairs were seen twice to estimate a discount.
 _DEFAULT_DISCOUNT = 0.5
 
 
@@ -56,9 +57,9 @@ def estimate_discounts(counts: Int[np.ndarray, " E"]) -> Float[np.ndarray, "3"]:
 
         Y = n1 / (n1 + 2 n2);  D1 = 1 - 2 Y n2 / n1;  D2 = 2 - 3 Y n3 / n2;  D3 = 3 - 4 Y n4 / n3
 
-    n_j is how many counts are equal to j. Where one of n1..n4 is zero, or a D_j is not in (0, j],
-    all three are one absolute discount: Y where n1 and n2 are not zero, else 1/2. So a discount is
-    never zero (what was not seen would get nothing) and never above the count it is taken from.
+    n_j is the number of counts equal to j. Where one of n1..n4 is zero, or a D_j is not in (0, j],
+    all three are one absolute discount: Y where n1 and n2 are not zero, else 1/2. A discount is
+    thus never zero, which would leave no mass for unseen pairs, and never above the count itself.
     """
     n1, n2, n3, n4 = (float(np.sum(counts == j)) for j in (1, 2, 3, 4))
     if n1 == 0 or n2 == 0:
@@ -73,11 +74,11 @@ def estimate_discounts(counts: Int[np.ndarray, " E"]) -> Float[np.ndarray, "3"]:
 
 
 class _Level(NamedTuple):
-    """Contexts of one length k and what followed them; numbers count from 0 inside the level.
+    """Contexts of one length k and the tokens that followed; numbered from 0 in each level.
 
     parents, edges: [M_k] parent in level k - 1, and oldest token.
     nodes, words, raw: [E_k] the pairs (context, next token), sorted, and their occurrences.
-    opening: [E_k] 1 where the pair stands at the start of some document, else 0.
+    opening: [E_k] 1 where the pair is at the start of some document, else 0.
     positions: [P] targets with at least k tokens before them in their document.
     node_at, pair_at, shorter_at: [P] context, pair, and pair of level k - 1 at each of them.
     """
@@ -136,7 +137,7 @@ def _make_level(
 
 
 def _continuations(level: _Level, above: _Level) -> np.ndarray:
-    """How many distinct tokens, or the start of a document, stand before each pair: [E_k]."""
+    """Number of distinct tokens, the start of a document included, before each pair: [E_k]."""
     suffix_of = np.empty(len(above.raw), np.int64)
     suffix_of[above.pair_at] = above.shorter_at
     return np.bincount(suffix_of, minlength=len(level.raw)) + level.opening
@@ -157,7 +158,7 @@ def _smooth(level: _Level, counts: np.ndarray) -> _Rows:
 
 
 def _document_depth(num_tokens: int, offsets: np.ndarray | None) -> np.ndarray:
-    """How many tokens stand before each token in its document: [N]."""
+    """Number of tokens before each token in its document: [N]."""
     if offsets is None:
         return np.arange(num_tokens)
     offsets = np.asarray(offsets, np.int64)
@@ -178,7 +179,7 @@ def count_tables(
       tokens: the corpus, each in 0..vocab_size - 1.
       vocab_size: V.
       order: n >= 1; a context has up to n - 1 tokens.
-      offsets: where documents begin and, last, N; contexts do not cross them. None: one stream.
+      offsets: start of each document, then N; contexts do not cross them. None: one stream.
 
     Returns:
       The tables of the module docstring, numpy arrays.
@@ -206,7 +207,7 @@ def count_tables(
 
 
 def empty_tables(vocab_size: int, order: int) -> Tables:
-    """Returns the tables of a model that has seen nothing: uniform, in the smallest shapes."""
+    """Returns the tables of a model that has counted nothing: uniform, in the smallest shapes."""
     nothing = np.zeros(0, np.int64)
     root = _Rows(
         np.zeros(1, np.int64), np.full(1, -1), np.zeros(1, int), np.ones(1), nothing, nothing
@@ -216,7 +217,7 @@ def empty_tables(vocab_size: int, order: int) -> Tables:
 
 
 def _join(rows: list[_Rows], vocab_size: int) -> Tables:
-    """Numbers the nodes of all levels in one sequence and lays the levels end to end."""
+    """Numbers the nodes of all levels in one sequence and concatenates the levels."""
     root, deeper = rows[0], rows[1:]
     unigram = np.full(vocab_size, root.backoff[0] / vocab_size)
     unigram[root.words] += root.discounted
@@ -261,8 +262,8 @@ def recent_tokens(
 
     Args:
       tokens: the chunk.
-      segment_ids: 0 = padding, which the windows skip and whose own windows are all -1.
-      last_tokens: what stood before the chunk, newest last, -1 = nothing.
+      segment_ids: 0 = padding, which windows skip; the windows of padding are all -1.
+      last_tokens: tokens before the chunk, newest last, -1 = nothing.
       last_segment: the segment of last_tokens, 0 = none yet.
 
     Returns:
@@ -271,10 +272,10 @@ def recent_tokens(
     context = last_tokens.shape[1]
     row = jnp.arange(tokens.shape[0])[:, None]
     real = segment_ids != 0
-    rank = jnp.cumsum(real, axis=1, dtype=jnp.int32)  # how many real tokens up to here
+    rank = jnp.cumsum(real, axis=1, dtype=jnp.int32)  # number of real tokens up to here
     place = jnp.where(real, context + rank - 1, context + tokens.shape[1])
     before = jnp.broadcast_to(last_segment[:, None], last_tokens.shape)
-    # Real tokens close up behind the carried ones; padding is dropped past the end.
+    # Real tokens follow the carried ones; padding is dropped past the end.
     token_line = jnp.concatenate([last_tokens, jnp.full_like(tokens, -1)], 1)
     token_line = token_line.at[row, place].set(tokens, mode="drop")
     segment_line = jnp.concatenate([before, jnp.zeros_like(segment_ids)], 1)
@@ -296,7 +297,7 @@ def recent_tokens(
 def find_contexts(
     tables: Mapping[str, Array], windows: Int[Array, "*batch C"]
 ) -> Int[Array, "*batch levels"]:
-    """Nodes of the contexts of 0..C tokens that end each window, -1 where it was never seen.
+    """Nodes of the contexts of 0..C tokens that end each window; -1 = context never seen.
 
     Args:
       tables: see the module docstring.
@@ -318,7 +319,7 @@ def find_contexts(
 def _search(
     tables: Mapping[str, Array], name: str, token: Array, low: Array, end: Array
 ) -> tuple[Array, Array]:
-    """Finds each token in the sorted range low .. end - 1 of a table: its place, and if it is."""
+    """Position of tokens in the sorted range low .. end - 1 of a table, and whether it is found."""
     table = tables[name]
 
     def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -337,8 +338,8 @@ def log_probabilities(
 ) -> Float[Array, "*batch V"]:
     """Returns log P(. | context) in nats; the exponentials sum to one.
 
-    Level k costs a gather of [N, L_k] pairs (L_k <= V) and a scatter into [N, V], N the number of
-    contexts; so the memory stays within a small multiple of the result.
+    Level k costs a gather of [N, L_k] pairs (L_k <= V) and a scatter into [N, V], with N the number
+    of contexts, so the memory is a small multiple of the result.
     """
     batch, levels = nodes.shape[:-1], nodes.shape[-1]
     flat = nodes.reshape(-1, levels)
@@ -350,14 +351,14 @@ def log_probabilities(
         seen = flat[:, k] >= 0
         node = jnp.maximum(flat[:, k], 0)
         start = tables["successor_offsets"][node][:, None]
-        # The root, where unseen contexts are sent, has no pairs.
+        # Unseen contexts look up the root, which has no pairs.
         end = tables["successor_offsets"][node + 1][:, None]
         at = start + slots  # [N, L_k]
         token = tables["successors"].at[at].get(mode="clip")
         mass = jnp.where(at < end, tables["discounted"].at[at].get(mode="clip"), 0.0)
         total = total * jnp.where(seen, tables["backoff"][node], 1.0)[:, None]
         total = total.at[row, token].add(mass)
-    # Products of many small back-off weights may underflow; a log must stay finite.
+    # A product of many small back-off weights may underflow; its log must stay finite.
     result = jnp.log(jnp.maximum(total, jnp.finfo(jnp.float32).tiny))
     return result.reshape(*batch, unigram.shape[0])
 
@@ -367,7 +368,7 @@ def log_probability(
 ) -> Float[Array, "*batch"]:
     """Returns log P(token | context) in nats: `log_probabilities` at one token each.
 
-    It takes no time and memory for the others, of which there may be tens of thousands.
+    It spends no time or memory on the other tokens, of which there may be tens of thousands.
     """
     total = tables["unigram"][tokens]
     for k in range(1, nodes.shape[-1]):

@@ -1,4 +1,4 @@
-"""Where each token stands: its position in its document, across cuts, and what is made of it."""
+"""Position of each token in its document, across cuts, and encodings of positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 
 class Advance(NamedTuple):
-    """What `advance` knows of a chunk.
+    """Positions of a chunk, and the state that the next chunk needs.
 
     Attributes:
       positions: [B, T] int32, index of the token in its document; 0 at padding.
@@ -34,11 +34,11 @@ def advance(
     last_segment: Int[Array, " B"],
     last_position: Int[Array, " B"],
 ) -> Advance:
-    """Places a chunk behind what the row has seen.
+    """Computes the positions of a chunk from the state after the chunk before.
 
-    Ids grow along the whole row or stream; 0 is padding and may stand anywhere. A document starts
-    where the id exceeds every id before it; positions count the tokens of a document, over cuts
-    and over padding inside it.
+    Ids grow along the whole row or stream; 0 is padding and may be anywhere. A document starts
+    where the id exceeds every id before it. Positions count the tokens of a document, across cuts
+    and across padding inside it.
 
     Args:
       segment_ids: [B, T].
@@ -56,7 +56,7 @@ def advance(
 
 
 def continued(last_segment: Int[Array, " B"], length: int) -> Int[Array, "B T"]:
-    """Segment ids of a chunk that came without: the document goes on, or the first begins."""
+    """Segment ids of a chunk without any: the document continues, or the first one starts."""
     return jnp.tile(jnp.maximum(last_segment, 1)[:, None], (1, length))
 
 
@@ -91,8 +91,8 @@ def rotary(
 
     Args:
       x: queries or keys [B, H, T, K], K even.
-      positions: [B, T], or [1, T] where all rows are alike.
-      base: the larger, the slower the slowest pairs turn.
+      positions: [B, T], or [1, T] where all rows are equal.
+      base: the larger it is, the slower the slowest pairs turn.
     """
     angles = _angles(positions, x.shape[-1] // 2, base)[:, None]  # [R, 1, T, K/2]
     sine, cosine = jnp.sin(angles), jnp.cos(angles)
@@ -102,11 +102,11 @@ def rotary(
 
 
 def alibi_slopes(num_heads: int) -> Float[np.ndarray, " H"]:
-    """How much each head lowers a score a token of distance: 2^(-8 h / H) for h = 1 .. H.
+    """Penalty per token of distance for each head: 2^(-8 h / H) for h = 1 .. H.
 
-    Source: Press et al., 2022, arXiv:2108.12409. Where H is no power of two, the slopes are those
-    of the largest power n below it, and then every other one of those of 2n, as in the authors'
-    code.
+    Source: Press et al., 2022, arXiv:2108.12409. Where H is not a power of two, the slopes are
+    those of the largest power n below it, followed by every other one of those of 2n, as in the
+    authors' code.
     """
     power = 2 ** int(math.log2(num_heads))
     slopes = lambda n: 2.0 ** (-8.0 * np.arange(1, n + 1) / n)

@@ -1,8 +1,7 @@
 """Recurrences over a chunk: the general form, and an LSTM that is fast on CPUs too.
 
-All take `starts` and `valid` as `ops.positions.advance` gives them: a state begins again where a
-document starts, and padding leaves it as it was. What it begins from is `restart_state`, zeros
-where that is None.
+All take `starts` and `valid` of `ops.positions.advance`. Where a document starts, the state is set
+to `restart_state`, or to zeros where that is None; padding leaves the state unchanged.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ def recur(
     """Runs `step` along time: (state, x_t) -> (state, y_t).
 
     Args:
-      step: any function of a state and of the inputs of one moment, on whole batches.
+      step: any function of a state and the inputs of one time step, on whole batches.
       state: pytree of [B, ...], the state before the chunk.
       xs: pytree of [B, T, ...].
-      restart_state: like `state` (axis 0 may be 1); what a document starts from. Zeros if None.
+      restart_state: state before a document, shaped like `state` (axis 0 may be 1); None = zeros.
       starts: where a document starts; None = nowhere.
-      valid: False at padding, which leaves the state alone and whose output is 0; None = all True.
+      valid: False at padding, which leaves the state unchanged and puts out 0; None = all True.
 
     Returns:
       ys, pytree of [B, T, ...], and the state after the chunk.
@@ -67,17 +66,17 @@ def recur(
 def document_ends(
     starts: Bool[Array, "B T"] | None, valid: Bool[Array, "B T"] | None
 ) -> Bool[Array, "B T"] | None:
-    """Where a chunk that is read from its end passes into another document.
+    """True where a chunk read from its end enters another document.
 
-    That is the last token of every document behind which another one stands in the chunk; padding
-    may stand anywhere. None where no document starts.
+    That is at the last token of every document that is followed by another one in the chunk;
+    padding may be anywhere. None where no document starts.
     """
     if starts is None:
         return None
     length = starts.shape[1]
     document = jnp.cumsum(starts, axis=1, dtype=jnp.int32)
     later = document if valid is None else jnp.where(valid, document, length + 1)
-    later = lax.cummin(later, axis=1, reverse=True)[:, 1:]  # of the next token that is no padding
+    later = lax.cummin(later, axis=1, reverse=True)[:, 1:]  # of the next token that is not padding
     later = jnp.pad(later, ((0, 0), (0, 1)), constant_values=length + 1)
     ends = (later > document) & (later <= length)
     return ends if valid is None else ends & valid
@@ -86,7 +85,7 @@ def document_ends(
 def input_product(
     x: Float[Array, "B T D"], kernel: Float[Array, "D G"], bias: Float[Array, " G"]
 ) -> Float[Array, "B T G"]:
-    """x W + b of all moments at once: product in the dtype of `x`, result in float32."""
+    """x W + b of all time steps at once: product in the dtype of `x`, result in float32."""
     operands = (x, kernel.astype(x.dtype))
     product = jnp.einsum("btd,dg->btg", *operands, preferred_element_type=jnp.float32)
     return product + bias[None, None].astype(jnp.float32)
@@ -114,11 +113,11 @@ def unpadded(valid: Any, value: Array) -> Array:
 
 
 def divide(start: Any, gradient: Any, total: Any) -> tuple[Any, Any]:
-    """Parts the gradient by the state that a step began from, where a document may start there.
+    """Splits the gradient by the state that a step started from, where a document may start.
 
     Returns:
-      The gradient by the state of the step before, and `total` with what goes to the state that
-      documents start from added, None where that is no variable.
+      The gradient by the state of the step before, and `total` plus the gradient by the state
+      before documents; None where that state is a constant.
     """
     if start is None:
         return gradient, total
@@ -150,9 +149,10 @@ def lstm(
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
         h' = sigmoid(o) * tanh(c')
 
-    Gates stand in PyTorch's order. The products use the dtype of `x`; gates and state are float32.
-    The gradient (reverse mode only) is written by hand: the forward pass keeps the gates, all that
-    needs no recurrence is done outside the loop, and the gradient of U is one product at the end.
+    Gates are in PyTorch's order. The products use the dtype of `x`; gates and state are float32.
+    The gradient (reverse mode only) is written by hand: the forward pass keeps the gates, what
+    needs no recurrence is computed outside the loop, and the gradient of U is one product at the
+    end.
 
     Args:
       x: [B, T, D].
@@ -161,8 +161,7 @@ def lstm(
       recurrent_kernel: U [N, 4N].
       bias: b [4N].
       starts, valid: as in `recur`.
-      restart_state: [B or 1, N] each, what documents start from; it has a gradient too. None =
-        zeros.
+      restart_state: state before a document, [B or 1, N] each, with a gradient; None = zeros.
 
     Returns:
       y [B, T, N] in the dtype of `x` (h', or 0 at padding), and the state after the chunk.
@@ -205,7 +204,7 @@ def _forward(
     def body(state: LSTMState, moment: Any) -> tuple[LSTMState, Any]:
         z, start, is_valid = moment
         h, c = reset(start, state.hidden, from_h), reset(start, state.cell, from_c)
-        # Behind the barrier, so that tanh is a vectorised loop of its own.
+        # The barrier makes tanh a vectorised loop of its own.
         t = lax.optimization_barrier(jnp.tanh(z + state_product(h, kernel)))
         gates = [t[:, n * size : (n + 1) * size] for n in range(4)]
         i, f, o = (0.5 * gates[n] + 0.5 for n in (0, 1, 3))
@@ -235,13 +234,13 @@ def _run_forward(
 
 
 def _run_backward(saved: Any, cotangents: tuple[Array, LSTMState]) -> tuple[Any, ...]:
-    """Backward loop; with s the halves, and every d the gradient of the loss by that value:
+    """Backward loop, with s the halves and d.. the gradient of the loss by each value:
 
     dc += dh o (1 - tanh(c')^2)
     dz  = (dc g, dc c, dc i, dh tanh(c')) (1 - t^2) s
     dc  = dc f,   dh = dz U^T
 
-    Where a document starts, dh and dc go to the state that it started from.
+    Where a document starts, dh and dc go to the state before documents.
     """
     kernel, state, restart, starts, valid, hs, cs, ts = saved
     d_ys, d_last = cotangents
@@ -308,8 +307,8 @@ def layer_norm_lstm(
         c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
         h' = sigmoid(o) * tanh(s_c norm(c') + b_c)
 
-    The shifts of the first two norms and b are one bias here: they only add up. Dtypes and the
-    other arguments as in `lstm`; the gradient is JAX's.
+    The shifts of the first two norms and b would only add up, so they are one bias here. Dtypes and
+    the other arguments as in `lstm`; the gradient is JAX's.
     """
     before = _norm(input_product(x, kernel, jnp.zeros_like(bias)))
     before = before * norms.input_scale[None, None] + bias[None, None]

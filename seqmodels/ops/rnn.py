@@ -1,13 +1,13 @@
-"""Recurrences whose state is what they put out: Elman's network and the gated recurrent unit.
+"""Recurrences whose state is their output: Elman's network and the gated recurrent unit.
 
-The gradients of `rnn` and `gru` (reverse mode only) are written by hand. With h' a function of
-pre-activations that are linear in h, the gradient dh of the loss by h' gives that by everything
-else through coefficients that need no recurrence:
+The gradients of `rnn` and `gru` (reverse mode only) are written by hand. h' is a function of
+pre-activations that are linear in h, so the gradient dh of the loss by h' determines all others
+through coefficients that need no recurrence:
 
     d_pre = (dh, .., dh) * slopes                              # by h U, [B, G]
-    dh    = dh * keep + d_pre U^T                              # by the h before
+    dh    = dh * keep + d_pre U^T                              # by h
 
-so that the loop has one product and a few multiply-adds, and the gradient of U is one product at
+The loop therefore has one product and a few multiply-adds, and the gradient of U is one product at
 the end.
 """
 
@@ -80,14 +80,14 @@ def gru(
     valid: Bool[Array, "B T"] | None = None,
     restart_state: Float[Array, "R N"] | None = None,
 ) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
-    """Gated recurrent unit whose reset gate acts behind the product (cuDNN's form), over a chunk.
+    """Gated recurrent unit whose reset gate acts after the product (cuDNN's form), over a chunk.
 
         r  = sigmoid(x W_r + h U_r + b_r)                      # reset gate   [B, N]
         z  = sigmoid(x W_z + h U_z + b_z)                      # update gate  [B, N]
         n  = tanh(x W_n + b_n + r * (h U_n + c_n))
         h' = (1 - z) * n + z * h
 
-    Kernels and b hold r, z, n in this order, PyTorch's; c_n is a bias of its own, since r acts on
+    Kernels and b hold r, z, n in this order, PyTorch's; c_n is a separate bias, because r acts on
     it. The products use the dtype of `x`; gates and state are float32.
 
     Args:
@@ -122,14 +122,14 @@ def gru_reset_before(
     valid: Bool[Array, "B T"] | None = None,
     restart_state: Float[Array, "R N"] | None = None,
 ) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
-    """Gated recurrent unit as it was published (Cho et al., 2014, arXiv:1406.1078), over a chunk.
+    """Gated recurrent unit as published (Cho et al., 2014, arXiv:1406.1078), over a chunk.
 
         r  = sigmoid(x W_r + h U_r + b_r)
         z  = sigmoid(x W_z + h U_z + b_z)
         n  = tanh(x W_n + b_n + (r * h) U_n)
         h' = (1 - z) * n + z * h
 
-    The gradient is JAX's; all else as in `gru`.
+    The gradient is JAX's; everything else is as in `gru`.
     """
     size = recurrent_kernel.shape[0]
     gate_kernel, new_kernel = jnp.split(recurrent_kernel.astype(x.dtype), [2 * size], axis=1)
@@ -147,7 +147,7 @@ def gru_reset_before(
 
 
 def _first(state: Array, restart_state: Any, starts: Any) -> tuple[Array, Any]:
-    """The state before the chunk, and that before documents where it is a variable."""
+    """The state before the chunk, and the state before documents where that is a variable."""
     state = state.astype(jnp.float32)
     if starts is None or restart_state is None:
         return state, None
@@ -155,7 +155,7 @@ def _first(state: Array, restart_state: Any, starts: Any) -> tuple[Array, Any]:
 
 
 def _states_before(state: Array, hs: Array, restart: Any, starts: Any) -> Array:
-    """The state that each step began from, [T, B, N]."""
+    """The state that each step started from, [T, B, N]."""
     return reset(
         starts, jnp.concatenate([state[None], hs[:-1]]), 0.0 if restart is None else restart[None]
     )
@@ -170,7 +170,7 @@ def _backward(
     starts: Any,
     valid: Any,
 ) -> tuple[Array, Array, Any]:
-    """The loop in the docstring of this module; `slopes` are 0 at padding.
+    """The loop of the module docstring; `slopes` are 0 at padding.
 
     Returns:
       dh of every step [T, B, N], the gradient by the first state, and that by `restart`.
@@ -268,7 +268,7 @@ def _gru_loop(
         z, start, is_valid = moment
         h = reset(start, state, from_h)
         product = state_product(h, kernel)
-        # Behind barriers, so that each tanh is a vectorised loop of its own.
+        # The barriers make each tanh a vectorised loop of its own.
         t = lax.optimization_barrier(jnp.tanh(z[:, : 2 * size] + product[:, : 2 * size]))
         inner = product[:, 2 * size :] + bias[None]
         r = 0.5 * t[:, :size] + 0.5

@@ -1,6 +1,6 @@
 """Linear recurrences h_t = a_t h_(t-1) + b_t over a chunk, and attention as one of them.
 
-A document starts where a = 0 and padding stands where a = 1, b = 0: see `with_segments`.
+A document starts where a = 0, and padding has a = 1 and b = 0: see `with_segments`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Inexact
 
 CHUNK = 64
-"""Steps that the chunked form puts together at once."""
+"""Number of steps in a chunk of the chunked form."""
 
 Parts = tuple[Array, ...]
 """A real array, or the real and the imaginary part of a complex one. An associative scan over
@@ -23,11 +23,11 @@ complex numbers compiles ten times slower than one over two real arrays."""
 
 
 class ScanForm(enum.Enum):
-    """How a linear recurrence is computed; all forms agree to rounding.
+    """Algorithms for a linear recurrence; all agree up to rounding.
 
-    sequential: T steps, each on [B, N]: least work, nothing to wait for on a CPU.
-    associative: log2(T) rounds over the whole of [B, T, N], twice the work.
-    chunked: associative inside chunks of `CHUNK`, then one step a chunk.
+    sequential: T steps, each on [B, N]; least work, best on a CPU.
+    associative: log2(T) rounds over all of [B, T, N]; twice the work.
+    chunked: associative inside chunks of `CHUNK`, then one step per chunk.
     """
 
     SEQUENTIAL = "sequential"
@@ -38,8 +38,8 @@ class ScanForm(enum.Enum):
 def choose_form() -> ScanForm:
     """The form for the platform that programs are traced for.
 
-    A CPU does the least work fastest, and an associative scan takes it seconds to compile. On a GPU
-    or TPU each of T small steps costs a launch, whatever its size, so there few rounds win.
+    On a CPU the form with the least work is fastest, and an associative scan takes seconds to
+    compile. On a GPU or TPU each of T small steps costs a launch, so few rounds are faster.
     """
     return ScanForm.SEQUENTIAL if jax.default_backend() == "cpu" else ScanForm.ASSOCIATIVE
 
@@ -52,8 +52,8 @@ def linear_scan(
 ) -> Inexact[Array, "B T N"]:
     """h_t = a_t * h_(t-1) + b_t, element by element, all real or all complex.
 
-    Where a_t is 0, h_t is b_t whatever came before, NaN included. The gradient (reverse mode only)
-    is written by hand, for all forms, and is the same recurrence from the end:
+    Where a_t is 0, h_t is b_t, even after a NaN. The gradient (reverse mode only) is written by
+    hand for all forms, and is the same recurrence from the end:
 
         g_t = dh_t + conj(a_(t+1)) g_(t+1),   db_t = g_t,   da_t = conj(h_(t-1)) g_t
 
@@ -80,14 +80,14 @@ def with_segments(
     valid: Bool[Array, "B T"] | None = None,
     restart: Inexact[Array, "R N"] | None = None,
 ) -> tuple[Inexact[Array, "B T N"], Inexact[Array, "B T N"]]:
-    """The coefficients of a recurrence that restarts and passes over padding.
+    """Coefficients of a recurrence that restarts with each document and skips padding.
 
     Args:
       a: [B, T, N].
       b: [B, T, N].
-      starts: as `ops.positions.advance` gives it: a becomes 0, b takes in a * restart.
-      valid: as `ops.positions.advance` gives it: where False, a becomes 1 and b 0.
-      restart: state [B or 1, N] that a document starts from; None = zeros.
+      starts: of `ops.positions.advance`: where True, a becomes 0 and b grows by a * restart.
+      valid: of `ops.positions.advance`: where False, a becomes 1 and b 0.
+      restart: state [B or 1, N] before a document; None = zeros.
     """
     if starts is not None:
         start = starts[..., None]
@@ -110,18 +110,18 @@ def _conjugate(x: Parts) -> Parts:
 
 
 def _step(a: Parts, b: Parts, h: Parts) -> Parts:
-    """a h + b, and b alone where a is 0, so that 0 * NaN passes nothing on."""
+    """a h + b, and b alone where a is 0, so that a NaN in h is not passed on."""
     return tuple(x + y for x, y in zip(_passed(a, h), b, strict=True))
 
 
 def _passed(a: Parts, h: Parts) -> Parts:
-    """a h, and 0 where a is 0, whatever h is."""
+    """a h, and 0 where a is 0, even where h is NaN."""
     stops = functools.reduce(jnp.logical_and, [part == 0 for part in a])
     return tuple(jnp.where(stops, 0.0, x) for x in _times(a, h))
 
 
 def _join(early: tuple[Parts, Parts], late: tuple[Parts, Parts]) -> tuple[Parts, Parts]:
-    """The one step that does what two do: (a_2 a_1, a_2 b_1 + b_2)."""
+    """Two steps combined into one: (a_2 a_1, a_2 b_1 + b_2)."""
     return _passed(late[0], early[0]), _step(late[0], late[1], early[1])
 
 
@@ -182,7 +182,7 @@ def _scan_forward(form: ScanForm, a: Parts, b: Parts, initial: Parts) -> tuple[P
 def _scan_backward(form: ScanForm, saved: Any, d_hs: Parts) -> tuple[Parts, Parts, Parts]:
     a, initial, hs = saved
     a = _conjugate(a)
-    # What follows step t is a_(t+1); behind the last step nothing does.
+    # Step t is followed by a_(t+1); nothing follows the last step.
     shifted = tuple(jnp.concatenate([x[:, 1:], jnp.zeros_like(x[:, :1])], axis=1) for x in a)
     g = _FORMS[form](shifted, d_hs, tuple(map(jnp.zeros_like, initial)), True)
     before = tuple(
@@ -197,7 +197,7 @@ _scan.defvjp(_scan_forward, _scan_backward)
 
 
 class SoftmaxState(NamedTuple):
-    """What running attention keeps: the largest score, and two sums over exp(score - largest).
+    """State of running attention: the largest score, and two sums over exp(score - largest).
 
     Attributes:
       maximum: [B, H], the largest score so far; `NOTHING` where there was none.
@@ -216,7 +216,7 @@ class SoftmaxState(NamedTuple):
 
 
 NOTHING = -1e30
-"""A maximum over no scores: finite, so that differences of two are."""
+"""Maximum over no scores; finite, so that the difference of two is finite too."""
 
 
 def empty_softmax_state(batch_size: int, num_heads: int, head_dim: int) -> SoftmaxState:
@@ -235,24 +235,24 @@ def running_softmax(
     restart: SoftmaxState | None = None,
     form: ScanForm | None = None,
 ) -> tuple[Float[Array, "B T H K"], SoftmaxState]:
-    """Attention of one query to all tokens so far, at every step: Aaren's reduction.
+    """Attention of one query to all tokens so far, at every step (Aaren's reduction).
 
         m_t = max(m_(t-1), s_t)
         u_t = exp(m_(t-1) - m_t) u_(t-1) + exp(s_t - m_t)
         w_t = exp(m_(t-1) - m_t) w_(t-1) + exp(s_t - m_t) v_t
         o_t = w_t / u_t  =  sum_(i<=t) exp(s_i) v_i / sum_(i<=t) exp(s_i)
 
-    Source: Feng et al., 2024, arXiv:2405.13956. They scan over (m, u, w) at once; with m scanned
-    first the rest is `linear_scan`. No exponent is above 0 and u >= 1, so no score overflows. o is
-    the same for any m, which is therefore a constant to the gradient.
+    Source: Feng et al., 2024, arXiv:2405.13956. They scan over (m, u, w) at once; here m is scanned
+    first, and the rest is `linear_scan`. No exponent is above 0 and u >= 1, so no score overflows.
+    o is the same for any m, which is therefore treated as a constant by the gradient.
 
     Args:
       scores: s [B, T, H].
       values: v [B, T, H, K].
       state: of the tokens before the chunk.
       starts: where a document starts; None = nowhere.
-      valid: False at padding, which leaves the state alone and gives 0; None = all True.
-      restart: what a document starts from, axis 0 as in `state`; None = the empty state.
+      valid: False at padding, which leaves the state unchanged and gives 0; None = all True.
+      restart: state before a document, axis 0 as in `state`; None = the empty state.
       form: None = `choose_form()`.
 
     Returns:
@@ -291,7 +291,7 @@ def _sums(state: SoftmaxState) -> Float[Array, "B N"]:
 def _running_maximum(
     scores: Array, state: SoftmaxState, restart: SoftmaxState, starts: Any, valid: Any, form: Any
 ) -> tuple[Float[Array, "B T H"], Float[Array, "B T H"]]:
-    """m before each token and with it, [B, T, H] each; constants to the gradient."""
+    """m before and after each token, [B, T, H] each; constants to the gradient."""
     scores, first, begin = map(lax.stop_gradient, (scores, state.maximum, restart.maximum))
     if valid is not None:
         scores = jnp.where(valid[..., None], scores, NOTHING)

@@ -1,4 +1,4 @@
-"""How a model without a cache follows a stream of documents."""
+"""Positions along a stream of documents, for models without a cache."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from seqmodels.ops.positions import advance, continued
 
 
 class Stream(NamedTuple):
-    """A chunk's place in its stream; `starts` and `valid` are None where no ids came.
+    """Positions of a chunk in its stream; `starts` and `valid` are None without segment ids.
 
     Attributes:
       positions: [B, T], index of each token in its document.
       starts: [B, T], True at the first token of a document.
       valid: [B, T], False at padding.
-      after: what the carry remembers of it, {"last_segment", "last_position": [B]}.
+      after: the part of the carry that holds the position, {"last_segment", "last_position": [B]}.
     """
 
     positions: Int[Array, "B T"]
@@ -27,7 +27,7 @@ class Stream(NamedTuple):
 
 
 def begin(batch_size: int) -> dict[str, Any]:
-    """What a carry remembers before the first token."""
+    """The position in a carry before the first token."""
     return {
         "last_segment": jnp.zeros(batch_size, jnp.int32),
         "last_position": jnp.full(batch_size, -1, jnp.int32),
@@ -37,9 +37,9 @@ def begin(batch_size: int) -> dict[str, Any]:
 def follow(
     shape: tuple[int, int], segment_ids: Integer[Array, "B T"] | None, before: dict[str, Any]
 ) -> Stream:
-    """Places a chunk of [B, T] behind what `before` remembers; see `ops.positions.advance`.
+    """Continues the stream of `before` with a chunk of [B, T]; see `ops.positions.advance`.
 
-    Without ids the document goes on, or the first begins.
+    Without ids the document continues, or the first one starts.
     """
     marked = segment_ids is not None
     ids = segment_ids.astype(jnp.int32) if marked else continued(before["last_segment"], shape[1])

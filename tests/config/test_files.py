@@ -67,7 +67,7 @@ def test_what_is_not_there(reference: str, line: str) -> None:
         ("x = 1\nimport nothing_like_it\n", "mine.py:2: ModuleNotFoundError: No module named"),
         ("VARIANTS = ('a',)\n", "does not define get_config"),
         ("def get_config(v): return 3\n", "does not define VARIANTS"),
-        ("VARIANTS = ('a',)\ndef get_config(v): return 3\n", "returns no ExperimentConfig"),
+        ("VARIANTS = ('a',)\ndef get_config(v): return 3\n", "does not return an ExperimentConfig"),
     ],
 )
 def test_a_file_that_is_no_config(good: Path, text: str, line: str) -> None:

@@ -77,12 +77,12 @@ def test_a_name_that_no_parameter_has(parts: Parts, line: str) -> None:
         ("frozen", "head,,stack", "'' must be a path"),
         ("frozen", "head/", "'head/' must be a path"),
         ("frozen", "head embedding", "a comma separates parts"),
-        ("frozen", "head,head", "'head' is there twice"),
+        ("frozen", "head,head", "'head' is given twice"),
         ("lr_scales", "head", "'head' must be PART=FACTOR"),
-        ("lr_scales", "head=0", "'0' of head must be a number above 0; optimizer.frozen is for"),
+        ("lr_scales", "head=0", "'0' of head must be a number above 0; use optimizer.frozen"),
         ("lr_scales", "head=inf", "'inf' of head must be a number"),
         ("lr_scales", "head=x", "'x' of head must be a number"),
-        ("lr_scales", "head=1,head=2", "'head' is there twice"),
+        ("lr_scales", "head=1,head=2", "'head' is given twice"),
     ],
 )
 def test_syntax(field: str, text: str, line: str) -> None:

@@ -12,7 +12,9 @@ import pytest
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import CONFIG_DIRECTORY, config_names, config_summary, load_config
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.serialization import (
+    describe_field,
     describe_type,
     differences,
     from_json,
@@ -135,4 +137,7 @@ def test_types_are_described() -> None:
     kinds = {name: describe_type(kind) for name, kind, _ in leaves(make())}
     assert kinds["model.num_layers"] == "an integer"
     assert kinds["optimizer.clip_norm"] == "a number, or none"
+    config = make(RecurrentConfig())
+    cells = describe_field(config, "model.cell", str)
+    assert cells.startswith("one of: rnn, rnn_relu, irnn, lstm,") and cells.endswith("lru, aaren")
     assert kinds["data.tokenizer"] == "one of: character, byte, word, bpe, huggingface, run"

@@ -22,7 +22,7 @@ GPT, LSTM, NGRAM, BERT = GPTConfig, RecurrentConfig, NgramConfig, BERTConfig
 # Model, overrides (the last one is at fault), what the line says is allowed.
 BAD = [
     (GPT, "model.num_layers=0", "1 or more"),
-    (GPT, "model.num_heads=3", "must divide model_dim, 128; near are 1, 2, 4"),
+    (GPT, "model.num_heads=3", "must divide model_dim, 128; the nearest are 1, 2, 4"),
     (GPT, "model.model_dim=12 model.num_heads=4 model.position=rotary", "even"),
     (GPT, "model.dropout_rate=1", "at least 0 and below 1"),
     (GPT, "model.dropout_rate=-0.1", "at least 0 and below 1"),

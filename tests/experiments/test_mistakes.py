@@ -44,7 +44,7 @@ MISTAKES = [
     ("train --config=demo_gpt --config.model.num_layer=3", "did you mean 'num_layers'?"),
     ("train --config=demo_gpt --config.model.num_layers 2.5", "=2.5: must be an integer"),
     ("train --config=demo_gpt --config.model.num_heads 3", "must divide model_dim, 128"),
-    ("train --config=demo_gpt --config.model=lstm", "whole section is not replaced"),
+    ("train --config=demo_gpt --config.model=lstm", "section cannot be replaced"),
     ("train --config=demo_gpt --config.model=lstm", "shakespeare_gpt:gpu"),
     ("train --config=demo_gpt --config.model.position=rotry", "did you mean 'rotary'?"),
     ("train --config=demo_gpt --config.data.name=pythondocs", "did you mean 'python_docs'?"),

@@ -12,11 +12,11 @@ import pytest
 
 from seqmodels.config.models import Activation
 from seqmodels.config.transformers import GPTConfig, Norm, Position
-from seqmodels.layers.attention import CrossAttention, SelfAttention, Surroundings
+from seqmodels.layers.attention import AttentionContext, CrossAttention, SelfAttention
 from seqmodels.models.build import build_model
 from seqmodels.ops.attention import attention_weights
 from seqmodels.ops.losses import softmax_cross_entropy
-from seqmodels.ops.masks import Places
+from seqmodels.ops.masks import Positions
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
 from tests.peers.compare import assert_gradients_match
 from tests.tolerances import TOLERANCE
@@ -169,10 +169,10 @@ def test_self_attention_is_pytorch_s() -> None:
     golden, params, wanted = load("torch_attention.npz")
     params, wanted = self_params(params), self_params(wanted)
     layer = SelfAttention(3, train=False, use_bias=True)
-    places = Places(jnp.arange(T)[None], padded(T))
+    places = Positions(jnp.arange(T)[None], padded(T))
 
     def loss(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        y, _ = layer.apply({"params": params}, x, None, jnp.int32(0), Surroundings(places))
+        y, _ = layer.apply({"params": params}, x, None, jnp.int32(0), AttentionContext(places))
         return jnp.sum(y * golden["self/loss_weights"]), y
 
     run = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
@@ -192,8 +192,8 @@ def test_self_attention_is_pytorch_s() -> None:
 def test_cross_attention_is_pytorch_s() -> None:
     golden, stored, stored_gradients = load("torch_attention.npz")
     layer = CrossAttention(3, train=False, use_bias=True)
-    queries = Places(jnp.arange(T)[None])  # no segments: document 1
-    keys = Places(jnp.arange(golden["memory"].shape[1])[None], padded(golden["memory"].shape[1]))
+    queries = Positions(jnp.arange(T)[None])  # no segments: document 1
+    keys = Positions(jnp.arange(golden["memory"].shape[1])[None], padded(golden["memory"].shape[1]))
 
     def convert(p: Arrays) -> dict[str, Any]:
         """The layer's own, and what makes keys and values, [D, H, 2, K] and [H, 2, K]."""

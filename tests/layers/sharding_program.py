@@ -68,7 +68,7 @@ def gradients(mesh: Mesh) -> float:
 
 
 class Bigram(nn.Module):
-    """Logits of a token from the one before it, of a tied or of an own head."""
+    """Logits of a token from the one before it, with a tied or a separate head."""
 
     vocab_size: int
     tied: bool
@@ -85,7 +85,7 @@ class Bigram(nn.Module):
 
 
 def vocabulary(size: int, tensor: int, tied: bool) -> dict[str, Any]:
-    """How a split vocabulary differs from a whole one, and what a device holds of it."""
+    """Differences between a split and a whole vocabulary, and the part that a device holds."""
     model, last = Bigram(size, tied), size - 1
     tokens = jax.random.randint(jax.random.key(1), (B, T), 0, size)
     tokens = tokens.at[:, 0].set(0).at[:, 1].set(last)

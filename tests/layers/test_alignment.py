@@ -1,4 +1,4 @@
-"""Alignment against float64 numpy, and what holds for all of its scores and scopes."""
+"""Alignment against float64 numpy, and properties of all its scores and scopes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make(score: AlignmentScore, scope: AlignmentScope) -> tuple[Alignment, Any, 
 def test_contexts_and_weights_are_the_equations_in_float64(
     score: AlignmentScore, scope: AlignmentScope
 ) -> None:
-    """Padding is 0 exactly, a row without a source too, and one query is a row of many."""
+    """Weights of padding and of a row without a source are exactly 0; one query equals a row."""
     call, params, queries, states = make(score, scope)
     contexts, weights = call(params, queries, states, MASK)
     exact = jax.tree.map(lambda p: np.asarray(p, np.float64), params)
@@ -81,7 +81,7 @@ def test_gradients_are_finite_and_none_reaches_padding(
 
 @pytest.mark.parametrize("scope", AlignmentScope)
 def test_padding_in_the_middle_is_as_if_it_were_not_there(scope: AlignmentScope) -> None:
-    """local_p counts the tokens that are there, from 0."""
+    """local_p counts real tokens, from 0."""
     call, params, queries, states = make(AlignmentScore.GENERAL, scope)
     mask = np.array([[True, False, True, True, False, True, False]] * B)
     contexts, weights = call(params, queries, states, mask)

@@ -12,10 +12,10 @@ import pytest
 
 from seqmodels.config.models import Activation
 from seqmodels.config.transformers import Norm, NormPlacement, Position
-from seqmodels.layers.attention import CrossAttention, Memory, SelfAttention, Surroundings
+from seqmodels.layers.attention import AttentionContext, CrossAttention, Memory, SelfAttention
 from seqmodels.layers.blocks import TransformerStack
 from seqmodels.layers.positions import PositionTable, add_positions
-from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.masks import Positions
 from tests.tolerances import TOLERANCE
 
 B, T, S, D, H, K, L = 2, 9, 7, 12, 6, 4, 2
@@ -26,7 +26,7 @@ X = np.random.default_rng(0).normal(size=(B, T, D)).astype(np.float32)
 
 
 def turned(x: np.ndarray, position: int, base: float) -> np.ndarray:
-    """A vector [K], pairs (i, i + K/2) as complex numbers turned by position / base^(2i/K)."""
+    """A vector [K], its pairs (i, i + K/2) rotated as complex numbers by position / base^(2i/K)."""
     half = len(x) // 2
     pairs = (x[:half] + 1j * x[half:]) * np.exp(1j * position / base ** (np.arange(half) / half))
     return np.concatenate([pairs.real, pairs.imag])
@@ -38,7 +38,7 @@ def softmax_mean(scores: list[float], values: list[np.ndarray]) -> np.ndarray:
 
 
 def naive(params: Any, layer: SelfAttention) -> np.ndarray:
-    """The equations of the docstring; groups are spelled out, nothing is vectorised."""
+    """The equations of the docstring with loops over groups, nothing vectorised."""
     w, u = (np.asarray(params[name]["kernel"], np.float64) for name in ("qkv", "out"))
     b, c = (np.asarray(params[name]["bias"], np.float64) for name in ("qkv", "out"))
     groups = w.shape[1]
@@ -48,7 +48,7 @@ def naive(params: Any, layer: SelfAttention) -> np.ndarray:
         distance = POSITIONS[row, t] - POSITIONS[row, s]
         near = layer.window is None or distance < layer.window
         same = SEGMENTS[row, t] == SEGMENTS[row, s] > 0
-        return same and near and (distance >= 0 or layer.sight is Sight.BOTH_WAYS)
+        return same and near and (distance >= 0 or not layer.causal)
 
     for row, head in np.ndindex(B, H):
         group, own = divmod(head, H // groups)
@@ -72,19 +72,19 @@ def naive(params: Any, layer: SelfAttention) -> np.ndarray:
 
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
-    "both ways": {"sight": Sight.BOTH_WAYS},
+    "both ways": {"causal": False},
     "grouped": {"num_kv_heads": 3},
     "multi-query, wide heads": {"num_kv_heads": 1, "head_dim": K},
     "window": {"window": 2},
-    "window both ways": {"window": 2, "sight": Sight.BOTH_WAYS},
+    "window both ways": {"window": 2, "causal": False},
     "alibi": {"position": Position.ALIBI, "num_kv_heads": 2},
-    "alibi both ways": {"position": Position.ALIBI, "sight": Sight.BOTH_WAYS},
+    "alibi both ways": {"position": Position.ALIBI, "causal": False},
     "rotary": {"position": Position.ROTARY, "rotary_base": 300.0, "num_kv_heads": 2, "head_dim": K},
 }
 
 
 def filled(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
-    """Parameters that are all away from zero."""
+    """Parameters that are all different from zero."""
     init = jax.jit(lambda key: module.init(key, *arguments, **keywords))
     params = nn.unbox(init(jax.random.key(0)))["params"]
     leaves, structure = jax.tree.flatten(params)
@@ -96,8 +96,8 @@ def filled(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
 @pytest.mark.parametrize("name", CASES)
 def test_self_attention_is_its_equations(name: str) -> None:
     layer = SelfAttention(H, train=False, use_bias=True, **CASES[name])
-    around = Surroundings(Places(jnp.asarray(POSITIONS), jnp.asarray(SEGMENTS)))
-    arguments = (jnp.asarray(X), None, jnp.int32(0), around)
+    context = AttentionContext(Positions(jnp.asarray(POSITIONS), jnp.asarray(SEGMENTS)))
+    arguments = (jnp.asarray(X), None, jnp.int32(0), context)
     params = filled(layer, *arguments)
     y, cache = jax.jit(layer.apply)({"params": params}, *arguments)
     assert cache is None
@@ -108,18 +108,18 @@ def memory(segments: Any) -> Memory:
     draw = np.random.default_rng(2)
     shape = (B, L, H, S, D // H)
     keys, values = (jnp.asarray(draw.normal(size=shape), jnp.float32) for _ in range(2))
-    return Memory(keys, values, Places(jnp.arange(S)[None], segments))
+    return Memory(keys, values, Positions(jnp.arange(S)[None], segments))
 
 
 SOURCE = jnp.array([[1, 1, 1, 2, 2, 0, 0], [2, 2, 2, 2, 2, 2, 0]])
 
 
 def test_cross_attention_is_its_equations_and_document_n_looks_at_source_n() -> None:
-    """Document 1 of row 1 has no source: what it looks up is 0, and only the bias is left."""
+    """Document 1 of row 1 has no source, so only the bias is left of its output."""
     layer = CrossAttention(H, train=False, use_bias=True)
     held = memory(SOURCE)
-    at = Places(jnp.asarray(POSITIONS), jnp.asarray(SEGMENTS))
-    arguments = (jnp.asarray(X), held.keys[:, 1], held.values[:, 1], at, held.places)
+    at = Positions(jnp.asarray(POSITIONS), jnp.asarray(SEGMENTS))
+    arguments = (jnp.asarray(X), held.keys[:, 1], held.values[:, 1], at, held.positions)
     params = filled(layer, *arguments)
     y = jax.jit(layer.apply)({"params": params}, *arguments)
     p = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
@@ -157,9 +157,11 @@ def test_a_decoder_block_is_its_three_parts_in_turn(placement: NormPlacement, ki
     }
     stack = TransformerStack(L, block, final_norm=False)
     held = memory(SOURCE)
-    around = Surroundings(Places(jnp.asarray(POSITIONS), jnp.asarray(SEGMENTS)), memory=held)
-    run = lambda p: stack.apply({"params": p}, jnp.asarray(X), None, around, train=False)
-    params = filled(stack, jnp.asarray(X), None, around, train=False)
+    context = AttentionContext(
+        Positions(jnp.asarray(POSITIONS), jnp.asarray(SEGMENTS)), memory=held
+    )
+    run = lambda p: stack.apply({"params": p}, jnp.asarray(X), None, context, train=False)
+    params = filled(stack, jnp.asarray(X), None, context, train=False)
     got, _ = jax.jit(run)(params)
 
     x = np.float64(X)
@@ -170,11 +172,11 @@ def test_a_decoder_block_is_its_three_parts_in_turn(placement: NormPlacement, ki
 
         def attend(x: np.ndarray, p: Any = p, looks: Any = looks) -> np.ndarray:
             own = {"params": p["attention"]}
-            return np.float64(looks.apply(own, jnp.float32(x), None, jnp.int32(0), around)[0])
+            return np.float64(looks.apply(own, jnp.float32(x), None, jnp.int32(0), context)[0])
 
         def look_up(x: np.ndarray, p: Any = p, asks: Any = asks, n: int = n) -> np.ndarray:
             own, pair = {"params": p["cross_attention"]}, (held.keys[:, n], held.values[:, n])
-            y = asks.apply(own, jnp.float32(x), *pair, around.queries, held.places)
+            y = asks.apply(own, jnp.float32(x), *pair, context.queries, held.positions)
             return np.float64(y)
 
         def feed(x: np.ndarray, p: Any = p["feedforward"]) -> np.ndarray:

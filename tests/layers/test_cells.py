@@ -1,4 +1,4 @@
-"""What the cells start from: initial weights, and the state before a document."""
+"""Initial weights of the cells, and the state before a document."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CELLS = {
 
 
 def start(cell: Any) -> Any:
-    """The parameters that a cell starts with."""
+    """Initial parameters of a cell."""
 
     def init(key: Any) -> Any:
         x = jnp.zeros((1, 2, D))
@@ -76,7 +76,7 @@ def test_chrono_biases_of_the_gru() -> None:
 
 @pytest.mark.parametrize("make", [GRUCell, GRUResetBeforeCell])
 def test_a_chrono_gru_keeps_its_state(make: Any) -> None:
-    """Without products a unit of bias b keeps all but 1 / (1 + exp(b)) of its state a step."""
+    """Without products, a unit with bias b loses 1 / (1 + exp(b)) of its state per step."""
     cell = make(N, chrono_length=LENGTH)
     params = start(cell)
     z = np.asarray(params["bias"])[N : 2 * N]
@@ -98,7 +98,7 @@ def assert_chrono(bias: np.ndarray) -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "gru_reset_before"])
 def test_every_document_starts_from_the_learned_state(name: str) -> None:
-    """Documents in a packed row are what they are alone, so are gradients."""
+    """Packed documents have the outputs and gradients that they have alone."""
     cell = CELLS[name][0](N, learned_initial_state=True)
     params = start(cell)
     learned = {n: p for n, p in params.items() if n.startswith("initial_")}

@@ -1,4 +1,4 @@
-"""Caches: what they hold after any cuts, and what they cost."""
+"""Contents of caches after any cuts, and their cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.config.transformers import GPTConfig, Position
-from seqmodels.layers.decoding_cache import look_around
+from seqmodels.layers.decoding_cache import start_chunk
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
@@ -31,7 +31,7 @@ CUTS = [(1,) * T, (T,), (3, 1, 1, 12)]
 
 
 def start(**fields: Any) -> tuple[Any, Any, Any]:
-    """A model, parameters away from zero, and a jitted call of a chunk."""
+    """A model, parameters different from zero, and a jitted call on a chunk."""
     config = GPTConfig(
         num_layers=2, model_dim=12, num_heads=2, mlp_dim=20, max_length=T, window=W, **fields
     )
@@ -72,7 +72,7 @@ def test_a_rolling_cache_may_be_cut_anywhere() -> None:
 
 
 def test_a_rolling_cache_holds_the_newest_tokens() -> None:
-    """In slot n mod W stands the n-th token of a row, whatever is padding."""
+    """Slot n mod W holds the n-th token of a row, wherever the padding is."""
     model, _, step = start()
     _, carry = step(TOKENS, model.apply({}, B, T, method="initial_carry"), IDS)
     for row in range(B):
@@ -94,7 +94,7 @@ def test_a_narrower_cache_than_the_window_grows_to_its_capacity() -> None:
 
 
 def test_decoding_state_of_a_window_is_bounded_in_bytes() -> None:
-    """Keys and values of W tokens, where each stands, and three numbers a row."""
+    """Keys, values and positions of W tokens, and three numbers per row."""
     model, _, step = start(num_kv_heads=1)
     for capacity in (W, 1000, 10**6):
         carry = jax.eval_shape(lambda n=capacity: model.apply({}, B, n, method="initial_carry"))
@@ -108,12 +108,12 @@ def test_decoding_state_of_a_window_is_bounded_in_bytes() -> None:
 
 
 def test_one_token_is_written_in_place_and_nothing_is_joined() -> None:
-    """A step of one token reads the ring itself, as a growing cache."""
+    """A step of one token reads the ring without a copy, like a growing cache."""
     model, params, _ = start()
     carry = model.apply({}, B, T, method="initial_carry")
-    outlook = look_around((B, 1), carry, None, max_length=T, window=W)
-    assert outlook.around.keys is not None
-    assert outlook.around.keys.positions.shape == (B, W)
+    chunk = start_chunk((B, 1), carry, None, max_length=T, window=W)
+    assert chunk.context.keys is not None
+    assert chunk.context.keys.positions.shape == (B, W)
 
     def run(params: Any, token: Any, carry: Any) -> Any:
         return model.apply({"params": params}, token, carry, train=False)

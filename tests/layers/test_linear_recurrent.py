@@ -26,7 +26,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def min_gru(p: Any, x: np.ndarray) -> np.ndarray:
-    """One document [T, D] from zeros, as all of these."""
+    """One document [T, D] from zeros, like the functions below."""
     h, ys = np.zeros(N), []
     for step in x @ p["gates"]["kernel"] + p["gates"]["bias"]:
         z, new = sigmoid(step[:N]), step[N:]
@@ -56,7 +56,7 @@ def lru(p: Any, x: np.ndarray) -> np.ndarray:
 
 
 def aaren(p: Any, x: np.ndarray) -> np.ndarray:
-    """As attention of one query under a causal mask: the softmax over all tokens so far."""
+    """Attention of one query under a causal mask: the softmax over all tokens so far."""
     s, k = p["scores"], N // H
     query = np.einsum("d,dhk->hk", s["query_token"], s["query_kernel"]) + s["query_bias"]
     keys = np.einsum("td,dhk->thk", x, s["key_kernel"]) + s["key_bias"]
@@ -188,7 +188,7 @@ def test_bfloat16_keeps_a_float32_state(name: str) -> None:
 
 
 def test_closed_gates_of_a_min_lstm_still_add_up_to_one() -> None:
-    """f and i of e^-200 each: their quotient is 1/2, not 0/0."""
+    """With f and i of e^-200 each, f / (f + i) is 1/2 and not 0/0."""
     cell = build("min_lstm")
     params = parameters(cell)
     bias = np.concatenate([np.full(2 * N, -200.0), np.ones(N)]).astype(np.float32)
@@ -221,7 +221,7 @@ def log_space(a_log: Any, b_log: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["min_gru", "min_lstm"])
 def test_on_positive_inputs_the_scan_is_the_log_space_form(name: str) -> None:
-    """The paper's g(n) = n + 1/2 or sigmoid(n), always positive, put in the place of n."""
+    """The paper's g(n) = n + 1/2 or sigmoid(n), always positive, in place of n."""
     cell, parts = build(name), 2 if name == "min_gru" else 3
     length = 256
     x = np.random.default_rng(1).normal(size=(1, length, D)).astype(np.float32)

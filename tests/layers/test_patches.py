@@ -1,4 +1,4 @@
-"""Patches against loops, their positions against the equation."""
+"""Patches against loops, and their positions against the equation."""
 
 from __future__ import annotations
 

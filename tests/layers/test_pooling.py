@@ -1,4 +1,4 @@
-"""Pooling is its formula, over the tokens that are no padding."""
+"""Pooling against its formulas, over the tokens that are not padding."""
 
 from __future__ import annotations
 

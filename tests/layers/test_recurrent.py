@@ -55,7 +55,7 @@ def test_document_ends_are_the_last_tokens_before_another_document() -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_each_document_is_read_from_both_ends_by_itself(name: str) -> None:
-    """Against cells that read one document at a time, without padding, forth and back."""
+    """Against cells that read one document at a time, without padding, in both directions."""
     module = Bidirectional(CELLS[name])
     x = jax.random.normal(jax.random.key(2), (B, T, D))
     params = random_params(module, x)
@@ -79,7 +79,7 @@ def test_each_document_is_read_from_both_ends_by_itself(name: str) -> None:
 
 
 def test_nothing_leaks_between_documents_and_out_of_padding() -> None:
-    """Neither values nor gradients, in either direction."""
+    """Padding moves neither values nor gradients, in either direction."""
     module = Bidirectional(CELLS["gru"])
     x = jax.random.normal(jax.random.key(2), (B, T, D))
     params = random_params(module, x)
@@ -95,7 +95,7 @@ def test_nothing_leaks_between_documents_and_out_of_padding() -> None:
 
 
 def test_layers_keep_their_order_when_there_are_more_than_ten() -> None:
-    """jit sorts the names of a state that is given to it, and not of one that is made inside."""
+    """jit sorts the names of a state that it receives, but not of one built inside."""
     stack = RecurrentStack(lambda: RNNCell(N, learned_initial_state=True), 11)
     x = jax.random.normal(jax.random.key(2), (B, 6, N))
     start = lambda stack, x: stack(x, stack.initial_state(B), train=False)

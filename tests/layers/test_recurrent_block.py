@@ -1,4 +1,4 @@
-"""Residual blocks: their equations, and that they may be cut."""
+"""Residual blocks against their equations, and cut anywhere."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_stack_may_be_cut_inside_documents_and_padding(convolution_width: int 
 
 
 def test_eleven_layers_keep_their_states_apart() -> None:
-    """What comes back from jit has its names sorted, layer_10 before layer_2."""
+    """jit returns a state with sorted names, layer_10 before layer_2."""
     stack, params = build(num_layers=11)
     run = jax.jit(lambda x, s: stack.apply({"params": params}, x, s, train=False))
     x, state = values(), initial(stack, params, B)

@@ -25,7 +25,7 @@ def test_no_activation_is_copied_to_all_devices_and_gradients_are_the_same() -> 
 
 
 def test_a_vocabulary_that_is_split_is_the_whole_one() -> None:
-    """Losses with smoothing, gradients, vectors and choices, also where it does not divide."""
+    """Losses with smoothing, gradients, vectors and choices, also where V is not divisible."""
     found, errors = run_on_devices(PROGRAM, "vocabulary")
     assert WARNING not in errors
     assert len(found) == 5

@@ -1,4 +1,4 @@
-"""What is Aaren's own; the laws are in tests/conformance, its cell in tests/layers."""
+"""Properties of Aaren alone; the laws are in tests/conformance, its cell in tests/layers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _is_shape(x: Any) -> bool:
 
 @pytest.mark.parametrize("position", [Position.NONE, Position.SINUSOIDAL])
 def test_without_positions_a_layer_sees_a_set(position: Position) -> None:
-    """One query attends to all: the last output knows the order by positions alone."""
+    """One query attends to all, so only positions tell the last output the order."""
     config = AarenConfig(num_layers=1, model_dim=12, num_heads=3, mlp_dim=20, position=position)
     model = build_model(config, SPEC)
     params = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))

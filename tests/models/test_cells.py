@@ -1,4 +1,4 @@
-"""Cells of the registry, and a cell with a state of its own kind."""
+"""Cells of the registry, and a cell whose state is a tree."""
 
 from __future__ import annotations
 
@@ -40,6 +40,24 @@ def test_a_cell_takes_its_fields_from_the_config_and_its_options_from_the_regist
     irnn: Any = make_cell(RecurrentConfig(cell="irnn", learned_initial_state=True), jnp.bfloat16)
     assert (irnn.relu, irnn.identity, irnn.learned_initial_state) == (True, True, True)
     assert irnn.dtype == jnp.bfloat16
+
+
+def test_the_output_of_a_state_is_the_last_output() -> None:
+    x = jax.random.normal(jax.random.key(0), (B, T, 4))
+    without = set()
+    for name in CELLS:
+        cell: Any = make_cell(RecurrentConfig(cell=name, hidden_dim=N))
+
+        def run(cell: Any, x: jax.Array) -> Any:
+            return cell(x, cell.initial_state(B))
+
+        (y, state), _ = jax.jit(nn.init_with_output(run, cell))(jax.random.key(1), x)
+        output = cell.output_of(state)
+        if output is None:
+            without.add(name)
+        else:
+            np.testing.assert_array_equal(output, y[:, -1], err_msg=name)
+    assert without == {"lru", "aaren"}
 
 
 def test_merged_aaren_state_is_that_of_one_token() -> None:

@@ -1,4 +1,4 @@
-"""What is Convolutional's own; the laws are in tests/conformance, the numbers in tests/golden."""
+"""Properties of Convolutional; laws are in tests/conformance, numbers in tests/golden."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def build(config: ConvolutionalConfig, spec: DataSpec) -> tuple[Any, Any]:
 
 
 def test_a_tcn_sees_as_far_as_its_dilations_reach() -> None:
-    """Two convolutions a block: 2 (W - 1) (1 + 2 + 4) tokens back."""
+    """Two convolutions per block: 2 (W - 1) (1 + 2 + 4) tokens back."""
     model, params = build(TCN, DataSpec(ValueInput(2), VocabOutput(V)))
     reach = 2 * 2 * 7
     params = jax.tree.map(lambda p: jnp.abs(p) + 0.01, params)  # so that no unit is off
@@ -56,7 +56,7 @@ def test_the_carry_of_a_tcn_is_what_its_convolutions_still_see() -> None:
 
 
 def test_text_cnn_is_the_maximum_over_windows() -> None:
-    """Naively in float64, one document at a time; what stands at padding makes no difference."""
+    """Loops in float64, one document at a time; the values at padding make no difference."""
     model, params = build(TEXT_CNN, TEXT)
     for n in range(3):  # so that a window of nothing has an answer too
         params[f"windows_{n}"]["bias"] += 0.3
@@ -87,7 +87,7 @@ def test_text_cnn_is_the_maximum_over_windows() -> None:
 
 @pytest.mark.parametrize("outputs", [VocabOutput(V), ClassOutput(C, per_step=True)])
 def test_text_cnn_refuses_an_output_a_step(outputs: Any) -> None:
-    with pytest.raises(ValueError, match="one output a document, not one a step"):
+    with pytest.raises(ValueError, match="one output per document, not one per step"):
         build(TEXT_CNN, DataSpec(TokenInput(V), outputs))
 
 

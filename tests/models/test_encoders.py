@@ -1,4 +1,4 @@
-"""What is BERT's, ViT's and the encoder-decoder's own; laws and numbers are tested elsewhere."""
+"""Properties of BERT, ViT and the encoder-decoder; laws and numbers are tested elsewhere."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_token_types_and_the_first_token_reach_the_class() -> None:
 
 
 def test_the_class_is_read_off_the_first_token() -> None:
-    """With no layer in between, nothing but the first token that is no padding moves it."""
+    """Without a layer in between, only the first token that is not padding moves it."""
     config = BERTConfig(num_layers=1, max_length=T, **SMALL)
     model, params = start(config, classes(TokenInput(V), 3))
     attention = params["stack"]["blocks"]["attention"]["out"]
@@ -214,7 +214,7 @@ def test_transformer_needs_a_source_a_memory_and_one_vocabulary_for_one_table() 
 
 
 def test_a_step_computes_nothing_of_the_source() -> None:
-    """The carry holds the memory's keys and values, and a step neither changes nor makes them."""
+    """The carry holds the memory's keys and values, which a step neither changes nor computes."""
     model, params = start(TransformerConfig(1, 2, max_length=T, **SMALL), TRANSLATION)
     variables = {"params": params}
     memory = model.apply(variables, TOKENS, train=False, method="encode")

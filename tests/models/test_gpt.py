@@ -1,4 +1,4 @@
-"""What is GPT's own; the laws are in tests/conformance, the numbers in tests/golden."""
+"""Properties of GPT alone; the laws are in tests/conformance, the numbers in tests/golden."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_weights_start_as_gpt_2_s() -> None:
 
 
 def test_dropout_differs_from_layer_to_layer() -> None:
-    """Each layer adds a constant of its own to zeros, so that the sums show the masks."""
+    """Each layer adds its own constant to zeros, so that the sums show the masks."""
     config = dataclasses.replace(SMALL, dropout_rate=0.5, use_bias=True, position=Position.ROTARY)
     model = build_model(config, SPEC)
     params = jax.tree.map(jnp.zeros_like, nn.unbox(start(config)))
@@ -119,7 +119,7 @@ def test_the_order_of_tokens_matters(position: Position) -> None:
     ("change", "message"),
     [
         ({"num_heads": 5}, "num_heads must divide model_dim, 12"),
-        ({"num_heads": 4, "position": Position.ROTARY}, "even width"),
+        ({"num_heads": 4, "position": Position.ROTARY}, "heads of an even width"),
     ],
 )
 def test_impossible_heads_are_refused(change: dict[str, Any], message: str) -> None:
@@ -128,7 +128,7 @@ def test_impossible_heads_are_refused(change: dict[str, Any], message: str) -> N
 
 
 def test_carry_can_be_donated() -> None:
-    """Keys and values are buffers of their own, and a step writes into them in place."""
+    """Keys and values are separate buffers, and a step writes into them in place."""
     model, params = build_model(SMALL, SPEC), nn.unbox(start(SMALL))
     carry = model.apply({}, B, T, method="initial_carry")
     assert carry["keys"].unsafe_buffer_pointer() != carry["values"].unsafe_buffer_pointer()

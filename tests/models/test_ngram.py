@@ -1,4 +1,4 @@
-"""The n-gram under law 1: a model of a chunk and a carry, and its numbers on real text."""
+"""The n-gram model as a function of a chunk and a carry, and its results on real text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Split:
 
 
 def make(order, seed=0):
-    """A model and variables fitted to tokens that repeat themselves often."""
+    """A model and variables fitted to tokens that often repeat."""
     draw = np.random.default_rng(seed)
     tokens = np.cumsum(draw.choice([1, 1, 1, 2, 5], 400)) % (V - 1)
     config = NgramConfig(order=order)

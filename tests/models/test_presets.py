@@ -1,4 +1,4 @@
-"""Models of published sizes have the published numbers of parameters, without taking memory."""
+"""Parameter counts of models of published sizes, computed without memory."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read(model: Any, inputs: jax.Array, *, train: bool) -> jax.Array:
 
 @pytest.mark.parametrize("variant, expected", [("base", 109_482_240), ("large", 335_141_888)])
 def test_bert_with_its_pooler_has_its_published_size(variant: str, expected: int) -> None:
-    """30,522 word pieces; the classifier on top is not counted."""
+    """30,522 word pieces, without the classifier on top."""
     spec = DataSpec(TokenInput(30_522), ClassOutput(2, per_step=False))
     params = abstract(f"bert:{variant}", spec)
     assert count(params) - count(params["head"]) == expected
@@ -80,7 +80,7 @@ def test_bert_with_its_pooler_has_its_published_size(variant: str, expected: int
 
 @pytest.mark.parametrize("variant, gates", [("gru", 2), ("lstm", 3)])
 def test_minimal_networks_have_the_size_of_their_equations(variant: str, gates: int) -> None:
-    """Of each layer: norms, convolution, gates, the way back to the width, feed-forward part."""
+    """Per layer: norms, convolution, gates, projection to the width, feed-forward part."""
     d, n, f, v = 384, 768, 1536, 65
     layer = 4 * d + (4 + 1) * d + gates * (d + 1) * n + (n + 1) * d + (d + 1) * f + (f + 1) * d
     expected = v * d + 3 * layer + 2 * d + (d + 1) * v

@@ -1,4 +1,4 @@
-"""Every model runs on all that its config says it reads and puts out."""
+"""Every model runs on all inputs, outputs and sources that its config declares."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNTIED = {
     "aaren": AarenConfig(tie_embeddings=False),
     "transformer": TransformerConfig(tie_embeddings=EmbeddingTying.NONE),
 }
-"""The configs under which inputs and outputs need not share a vocabulary."""
+"""Configs under which inputs and outputs need not share a vocabulary."""
 
 
 def shape_of(config: Any, read: str, output: Any, source: str | None) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What is Recurrent's own; the laws are in tests/conformance, the numbers in tests/golden."""
+"""Properties of Recurrent alone; the laws are in tests/conformance, the numbers in tests/golden."""
 
 from __future__ import annotations
 

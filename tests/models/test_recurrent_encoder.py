@@ -1,4 +1,4 @@
-"""What is RecurrentEncoder's own; laws are in tests/conformance, numbers in tests/golden."""
+"""Properties of RecurrentEncoder alone; laws are in tests/conformance, numbers in tests/golden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seq2Seq against its papers' equations in float64 numpy, and what is its own; the laws are in
+"""Seq2Seq against its papers' equations in float64 numpy, and its own properties; laws are in
 tests/conformance, PyTorch's numbers in tests/golden."""
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def make(form: Seq2SeqConfig) -> tuple[Any, Any]:
 
 
 def run(name: str) -> tuple[Any, Any, np.ndarray, Any]:
-    """Model, parameters, features and weights of TARGET beside SOURCE."""
+    """Model, parameters, features and weights of TARGET for SOURCE."""
     model, params = make(FORMS[name])
 
     @jax.jit
@@ -82,7 +82,7 @@ def run(name: str) -> tuple[Any, Any, np.ndarray, Any]:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_row_is_the_equations_step_by_step(name: str) -> None:
-    """Padding, in the source and in the target, is as if it were not there."""
+    """Padding in the source and in the target has no effect."""
     model, params, features, weights = run(name)
     form = model.config
     settings = {
@@ -112,7 +112,7 @@ def test_a_row_of_two_documents_is_refused_or_nan(name: str) -> None:
     model, params, before, _ = run(name)
     variables, two = {"params": params}, np.array([[1] * S, [1, 1, 1, 2, 2, 2]], np.int32)
     encode = functools.partial(model.apply, variables, jnp.asarray(SOURCE), method="encode")
-    with pytest.raises(ValueError, match="one document a row"):
+    with pytest.raises(ValueError, match="one document per row"):
         encode(segment_ids=jnp.asarray(two), train=False)
 
     @jax.jit
@@ -147,7 +147,7 @@ def test_a_row_without_a_source_is_finite_and_so_is_its_gradient(name: str) -> N
 
 
 def test_dropout_differs_from_step_to_step_inside_the_loop() -> None:
-    """With one token over and over, and cells that keep nothing, steps differ by dropout alone."""
+    """With one repeated token and cells without memory, steps differ only by dropout."""
     model, params = make(dataclasses.replace(FORMS["bahdanau"], dropout_rate=0.5))
     params = jax.tree.map(jnp.zeros_like, params)
     params["decoder"]["cells_0"]["bias"] = jnp.ones(4)
@@ -193,5 +193,5 @@ def test_what_does_not_go_together_is_refused() -> None:
     model, params, _, _ = run("fixed")
     with pytest.raises(ValueError, match="encode the source first"):
         model.apply({"params": params}, jnp.asarray(TARGET), train=False)
-    with pytest.raises(ValueError, match="nothing is aligned"):
+    with pytest.raises(ValueError, match="no attention to the source"):
         model.apply({"params": params}, jnp.asarray(TARGET), None, method="align")

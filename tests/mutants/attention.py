@@ -23,7 +23,7 @@ ATTENTION = {
     ),
     "the rotary base is ignored": Mutant(
         "layers.attention:SelfAttention.__call__",
-        *("around.queries.positions, self.rotary_base", "around.queries.positions"),
+        *("context.queries.positions, self.rotary_base", "context.queries.positions"),
         *(HUGGING_FACE, ("llama",)),
     ),
     "an RMS norm takes the mean away": Mutant(
@@ -55,7 +55,7 @@ ATTENTION = {
     ),
     "cross attention looks at the padding of the source": Mutant(
         "layers.attention:CrossAttention.__call__",
-        *("places,\n        causal", "Places(places.positions),\n        causal"),
+        *("memory,\n        causal", "Positions(memory.positions),\n        causal"),
         "golden.test_decoders:test_cross_attention_is_pytorch_s",
     ),
     "a post norm stands before the sum": Mutant(

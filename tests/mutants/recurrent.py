@@ -57,6 +57,10 @@ RECURRENT = {
         *("self.initial_state(1) if self.learned_initial_state else None", "None"),
         *(f"{CELLS}:test_every_document_starts_from_the_learned_state", ("lstm",)),
     ),
+    "Aaren's average is a sum": Mutant(
+        *("ops.scan:SoftmaxState.average", "self.weighted / jnp.where(total > 0, total, 1.0)"),
+        *("self.weighted", "models.test_cells:test_merged_aaren_state_is_that_of_one_token"),
+    ),
     "the recurrent product has no norm of its own": Mutant(
         "ops.recurrent:layer_norm_lstm",
         "_norm(state_product(state.hidden, recurrent_kernel))",

@@ -78,7 +78,7 @@ SEQ2SEQ = {
         *(EXACT, (AlignmentScore.GENERAL, AlignmentScope.LOCAL_P)),
     ),
     "local-p counts from 1": Mutant(
-        *("ops.alignment:places", "count - 1,", "count,"),
+        *("ops.alignment:token_positions", "count - 1,", "count,"),
         *(EXACT, (AlignmentScore.GENERAL, AlignmentScope.LOCAL_P)),
     ),
     "local-p's deviation is D": Mutant(

@@ -28,7 +28,7 @@ TRANSFORMERS = {
         *(f"{GOLDEN}:test_transformer_is_pytorch_s", (NormPlacement.POST,)),
     ),
     "the encoder is causal": Mutant(
-        *("models.transformer:Transformer.setup", "Sight.BOTH_WAYS", "Sight.BACK"),
+        *("models.transformer:Transformer.setup", '"causal": False', '"causal": True'),
         *(f"{GOLDEN}:test_transformer_is_pytorch_s", (NormPlacement.PRE,)),
     ),
     "the source has no positions": Mutant(
@@ -52,8 +52,8 @@ TRANSFORMERS = {
         f"{GOLDEN}:test_bert_is_the_one_of_transformers",
     ),
     "BERT sees padding": Mutant(
-        *("models.bert:BERT.__call__", "look_around(shape, None, segment_ids,"),
-        "look_around(shape, None, None,",
+        *("models.bert:BERT.__call__", "start_chunk(shape, None, segment_ids,"),
+        "start_chunk(shape, None, None,",
         *(f"{BOTH_WAYS}:test_what_stands_at_padding_moves_nothing", ("bert",)),
     ),
     "ViT's class token stands behind the patches": Mutant(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seqmodels.ops import attention as ops
-from seqmodels.ops.masks import Places, attention_mask
+from seqmodels.ops.masks import Positions, attention_mask
 from tests.tolerances import TOLERANCE
 
 B, H, T, S, K = 2, 3, 5, 7, 4
@@ -29,8 +29,8 @@ def test_mask_is_a_function_of_position_and_segment(causal: bool, window: int | 
     q_pos, k_pos = rng.integers(0, 4, (B, T)), rng.integers(0, 4, (B, S))
     q_seg, k_seg = rng.integers(0, 3, (B, T)), rng.integers(0, 3, (B, S))
     got = attention_mask(
-        Places(jnp.array(q_pos), jnp.array(q_seg)),
-        Places(jnp.array(k_pos), jnp.array(k_seg)),
+        Positions(jnp.array(q_pos), jnp.array(q_seg)),
+        Positions(jnp.array(k_pos), jnp.array(k_seg)),
         causal=causal,
         window=window,
     )
@@ -44,7 +44,7 @@ def test_mask_is_a_function_of_position_and_segment(causal: bool, window: int | 
 @pytest.mark.parametrize("marked", ["queries", "keys"])
 def test_without_segments_a_side_is_document_1(marked: str) -> None:
     ids = jnp.array([[1, 1, 2, 0, 1]] * B)
-    plain, with_ids = Places(jnp.arange(T)[None]), Places(jnp.arange(T)[None], ids)
+    plain, with_ids = Positions(jnp.arange(T)[None]), Positions(jnp.arange(T)[None], ids)
     sides = {"queries": plain, "keys": plain, marked: with_ids}
     mask = attention_mask(sides["queries"], sides["keys"], causal=False)
     shape = (B, T, 1) if marked == "queries" else (B, 1, T)
@@ -99,7 +99,7 @@ def segments(length: int) -> jax.Array:
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("rows", [1, B])
 def test_grouped_queries_and_a_bias_are_the_formula(groups: int, rows: int) -> None:
-    """6 heads of queries; a bias for every row or for all, which may hide keys, even all."""
+    """6 query heads; a bias per row or for all rows, which may hide some or all keys."""
     heads = 6
     keys = jax.random.split(jax.random.key(4), 4)
     q = jax.random.normal(keys[0], (B, heads, T, K))
@@ -116,11 +116,11 @@ def test_grouped_queries_and_a_bias_are_the_formula(groups: int, rows: int) -> N
 
 
 def test_no_key_is_repeated_for_the_queries_of_its_group() -> None:
-    """Nothing in the program, gradient included, has the size of H keys a token."""
+    """No array of the program, gradient included, has the size of H keys per token."""
     heads, groups, length, memory = 6, 2, 1, 50
     shapes = [(B, heads, length, K), (B, groups, memory, K), (B, groups, memory, K)]
     arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-    places = [Places(jnp.arange(n)[None]) for n in (length, memory)]
+    places = [Positions(jnp.arange(n)[None]) for n in (length, memory)]
     loss = lambda *x: ops.attention(*x, *places, causal=False).sum()
     program = jax.make_jaxpr(jax.grad(loss, (0, 1, 2)))(*arguments)
     sizes = [out.aval.size for line in program.jaxpr.eqns for out in line.outvars]
@@ -136,7 +136,7 @@ def test_blocks_and_checkpoints_change_nothing(
     length, causal = 37, form != "both ways"
     q, k, v = tensors(length, length)
     ids = segments(length) if packed else None
-    places = Places(jnp.arange(length)[None], ids)
+    places = Positions(jnp.arange(length)[None], ids)
     weights = jax.random.normal(jax.random.key(2), q.shape)
     window = 5 if form == "window" else None
     slopes = jnp.array([0.5, 0.1, 0.02]) if form == "alibi" else None
@@ -172,16 +172,16 @@ def test_blocks_and_checkpoints_change_nothing(
 def test_number_of_blocks_is_bounded_for_long_sequences() -> None:
     length = 64 * ops.BLOCK
     shape = jax.ShapeDtypeStruct((1, 1, length, 2), jnp.float32)
-    run = lambda x: ops.attention(x, x, x, Places(jnp.arange(length)[None]), causal=True)
+    run = lambda x: ops.attention(x, x, x, Positions(jnp.arange(length)[None]), causal=True)
     text = str(jax.make_jaxpr(run)(shape))
     assert text.count("= exp ") == ops.MAX_BLOCKS
 
 
 def test_alibi_is_made_a_block_at_a_time() -> None:
-    """No array holds a number for each head, query and key at once."""
+    """No array has an entry for each head, query and key at once."""
     length = 8 * ops.BLOCK
     shape = jax.ShapeDtypeStruct((1, H, length, 2), jnp.float32)
-    places = Places(jnp.arange(length)[None])
+    places = Positions(jnp.arange(length)[None])
     run = lambda x: ops.attention(x, x, x, places, causal=True, slopes=jnp.ones(H))
     text = str(jax.make_jaxpr(run)(shape))
     assert f"{ops.BLOCK},{length}]" in text
@@ -191,7 +191,7 @@ def test_alibi_is_made_a_block_at_a_time() -> None:
 def test_a_window_without_segments_meets_no_key_out_of_reach() -> None:
     length = 8 * ops.BLOCK
     shape = jax.ShapeDtypeStruct((1, H, length, 2), jnp.float32)
-    places = Places(jnp.arange(length)[None])
+    places = Positions(jnp.arange(length)[None])
     run = lambda x: ops.attention(x, x, x, places, causal=True, window=3)
     text = str(jax.make_jaxpr(run)(shape))
     assert f"{ops.BLOCK},{ops.BLOCK + 2}]" in text
@@ -206,7 +206,7 @@ def test_dropout_keeps_the_mean_and_differs_between_blocks(
     length = 64
     q, v = jnp.zeros((B, H, length, K)), jnp.ones((B, H, length, K))
     y = ops.attention(
-        q, q, v, Places(jnp.arange(length)[None]), causal=False,
+        q, q, v, Positions(jnp.arange(length)[None]), causal=False,
         dropout_rate=0.25, dropout_key=jax.random.key(3),
     )  # fmt: skip
     kept = 0.75 * length * np.asarray(y)[..., 0]

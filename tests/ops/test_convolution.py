@@ -38,7 +38,7 @@ def arrays(width: int) -> tuple[jax.Array, jax.Array]:
 
 
 def naive(x: Any, kernel: Any, dilation: int, ids: np.ndarray) -> np.ndarray:
-    """Every token and the ones before it in its document, in float64."""
+    """Convolution over each token and the tokens before it in its document, in float64."""
     x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
     y = np.zeros((*x.shape[:2], kernel.shape[-1]))
     for row, t in zip(*np.nonzero(ids), strict=True):
@@ -50,7 +50,7 @@ def naive(x: Any, kernel: Any, dilation: int, ids: np.ndarray) -> np.ndarray:
 
 
 def stream(run: Any, x: jax.Array, history: Any, ids: Any, pieces: tuple[int, ...]) -> np.ndarray:
-    """The convolution of a sequence that comes in pieces."""
+    """The convolution of a sequence that is read in chunks."""
     segment, position = jnp.zeros(B, jnp.int32), jnp.full(B, -1, jnp.int32)
     ys, at = [], 0
     for size in pieces:

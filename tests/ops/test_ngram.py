@@ -1,4 +1,4 @@
-"""Counting, discounts and look-ups of the n-gram."""
+"""Counting, discounts and look-ups of the n-gram model."""
 
 from __future__ import annotations
 

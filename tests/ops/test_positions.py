@@ -14,7 +14,7 @@ B, T, H, K, D = 2, 9, 3, 4, 7
 
 
 def count(row: list[int], segment: int = 0, position: int = -1) -> tuple[list, list, int, int]:
-    """The rule in words: a larger id starts a document, 0 counts for nothing."""
+    """The rule as a loop: a larger id starts a document, and 0 is skipped."""
     positions, starts = [], []
     for identifier in row:
         start = identifier > segment

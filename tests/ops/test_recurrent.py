@@ -37,7 +37,7 @@ def fast(p: dict[str, Any], starts: Any = None, valid: Any = None) -> tuple[jax.
 
 
 def naive(p: dict[str, Any], starts: Any = None, valid: Any = None) -> tuple[jax.Array, Any]:
-    """The equations as they stand in the docstring, one step at a time."""
+    """The equations of the docstring, one step at a time."""
 
     def step(state: LSTMState, x: jax.Array) -> tuple[LSTMState, jax.Array]:
         z = x @ p["kernel"] + state.hidden @ p["recurrent_kernel"] + p["bias"][None]
@@ -115,7 +115,7 @@ def test_a_document_moves_neither_the_values_nor_the_gradients_of_the_next() -> 
 
 
 def test_recur_takes_any_state_and_restarts_where_it_is_told() -> None:
-    """A counter with a state of several leaves and shapes, which begins from 10."""
+    """A counter that starts from 10, with a state of several leaves and shapes."""
     xs = {"add": jnp.ones((B, T), jnp.int32)}
     state = {"sum": jnp.full(B, 5), "pair": jnp.zeros((B, 2, 3))}
     restart = {"sum": jnp.full(1, 10), "pair": jnp.ones((1, 2, 3))}

@@ -37,7 +37,7 @@ def normed(v: Any) -> Any:
 
 
 def step(name: str, p: dict[str, Any], state: Any, x: Any, tanh: Any, sigmoid: Any) -> Any:
-    """One row's or one batch's step from the equations, in numpy or JAX; state is (h, ..)."""
+    """The equations of one step, for a row or a batch, in numpy or JAX; state is (h, ..)."""
     h, rest = state[0], state[1:]
     w, u, b = p["kernel"], p["recurrent_kernel"], p["bias"]
     part = lambda v, n: v[..., n * N : (n + 1) * N]

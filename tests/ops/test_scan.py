@@ -22,7 +22,7 @@ IDS = np.array([[1, 1, 2, 2, 2, 3, 3], [1, 0, 1, 0, 0, 2, 2], [0, 0, 1, 1, 1, 1,
 
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a few steps are several chunks, and no whole number of them."""
+    """Shorter chunks, so that a few steps are several chunks and a fraction of one."""
     monkeypatch.setattr(scan, "CHUNK", 3)
 
 
@@ -184,7 +184,7 @@ def test_running_softmax_may_be_cut(form: ScanForm) -> None:
 
 @pytest.mark.parametrize("form", ScanForm)
 def test_huge_scores_neither_overflow_nor_make_nan(form: ScanForm) -> None:
-    """Up and down by 1e4, with documents, and padding before any token."""
+    """Scores that jump by 1e4, with documents, and padding before the first token."""
     scores, values, empty = attended()
     scores = np.where(np.arange(T)[None, :, None] % 2, 1e4, -1e4).astype(np.float32) * scores
     ids = IDS.copy()
@@ -203,7 +203,7 @@ def test_huge_scores_neither_overflow_nor_make_nan(form: ScanForm) -> None:
 @pytest.mark.parametrize("form", ScanForm)
 @pytest.mark.parametrize("cut", [T, 3])
 def test_gradients_of_running_softmax_are_those_of_softmax(form: ScanForm, cut: int) -> None:
-    """Also through the state between two chunks."""
+    """Gradients also pass through the state between two chunks."""
     scores, values, empty = attended()
     weights = np.random.default_rng(1).normal(size=values.shape)
 

@@ -11,10 +11,10 @@ import pytest
 
 from seqmodels.config.models import Activation
 from seqmodels.config.transformers import EmbeddingTying, NormPlacement, TransformerConfig
-from seqmodels.layers.attention import Surroundings
+from seqmodels.layers.attention import AttentionContext
 from seqmodels.layers.blocks import TransformerStack
 from seqmodels.models.build import build_model
-from seqmodels.ops.masks import Places, Sight
+from seqmodels.ops.masks import Positions
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
 from tests.golden.encoders import below, norm, stacked, torch_block, transformer_params
 from tests.peers.compare import assert_gradients_match, assert_outputs_match
@@ -113,16 +113,16 @@ def test_encoder_is_torch_s(placement: NormPlacement, activation: str) -> None:
     block = {
         "num_heads": H,
         "mlp_dim": F,
-        "sight": Sight.BOTH_WAYS,
+        "causal": False,
         "norm_placement": placement,
         "activation": Activation.RELU if activation == "relu" else Activation.GELU_EXACT,
         "use_bias": True,
     }
     stack: Any = TransformerStack(L, block, final_norm=pre)
-    around = Surroundings(Places(jnp.zeros((1, 6), jnp.int32), jnp.asarray(real)))
+    context = AttentionContext(Positions(jnp.zeros((1, 6), jnp.int32), jnp.asarray(real)))
 
     def total(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        y, _ = stack.apply({"params": params}, x, None, around, train=False)
+        y, _ = stack.apply({"params": params}, x, None, context, train=False)
         return jnp.sum(y * weights), y
 
     call = jax.jit(jax.grad(total, argnums=(0, 1), has_aux=True))
