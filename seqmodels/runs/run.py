@@ -1,4 +1,4 @@
-"""A finished (or unfinished) run, opened from nothing but its work directory."""
+"""A run, finished or not, opened from its work directory alone."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Run:
     """A model with the parameters of one of its checkpoints.
 
     Attributes:
-      workdir: where it came from.
-      model, params, task: `model.apply({"params": params}, tokens, train=False)` works as it is.
+      workdir: its work directory.
+      model, params, task: ready for `model.apply({"params": params}, tokens, train=False)`.
       encoding: what maps between data and numbers: a tokenizer, one a side, the names of classes;
         None where an imported model reads no text.
-      config, spec: of the experiment, of the data.
-      step: of the checkpoint that was used.
+      config, spec: the config of the experiment and the spec of the data.
+      step: step of the loaded checkpoint.
     """
 
     workdir: Path
@@ -64,32 +64,32 @@ class Run:
 
     @property
     def unit(self) -> str:
-        """What a target stands for."""
+        """Unit of a target, such as a token."""
         return self.task.unit if self.tokenizer is None else self.tokenizer.unit
 
     @property
     def tokenizer(self) -> Tokenizer | None:
-        """The tokenizer of a run over text; None of others."""
+        """The tokenizer of a run over text; None for other runs."""
         return self.encoding if self.config.data.kind == TextDataConfig.kind else None
 
     @functools.cached_property
     def decoder(self) -> Decoder:
-        """Kept, so that a second generation compiles nothing."""
+        """The decoder, cached so that a second generation does not compile again."""
         return Decoder(self.model)
 
 
 def load_run(workdir: str | Path, step: str | int = "best") -> Run:
     """Loads model, parameters, tokenizer and task of a run.
 
-    Where the run kept a moving average of the parameters, that is what is loaded.
+    If the run kept a moving average of the parameters, that is loaded.
 
     Args:
       workdir: the work directory.
-      step: `best`, `latest` or a number. A damaged checkpoint is passed over, loudly, for `best`
-        and `latest`, and refused where it is asked for by number.
+      step: `best`, `latest` or a number. A damaged checkpoint is skipped with a warning for `best`
+        and `latest`, and refused if it was requested by number.
 
     Raises:
-      UserError: not a work directory, no (usable) checkpoint, no tokenizer.
+      UserError: not a work directory, or it lacks a usable checkpoint or tokenizer.
     """
     workdir = Path(workdir)
     config = read_config(workdir)
@@ -118,7 +118,7 @@ def open_data(workdir: Path, config: ExperimentConfig, *, others: bool = False) 
 
     Args:
       config: the run's, or with another data section.
-      others: data that differ from those of the run are meant, and not refused.
+      others: whether data that differ from those of the run are allowed.
 
     Raises:
       UserError: the data have changed since the run began, or cannot be opened.
@@ -132,7 +132,7 @@ def open_data(workdir: Path, config: ExperimentConfig, *, others: bool = False) 
 
 
 def open_checkpoints(workdir: Path, config: ExperimentConfig) -> Checkpoints:
-    """The checkpoints of a run, to read."""
+    """Opens the checkpoints of a run for reading."""
     training = config.training
     return Checkpoints(
         workdir / "checkpoints", training.keep_checkpoints, training.best_metric, writable=False
@@ -140,7 +140,7 @@ def open_checkpoints(workdir: Path, config: ExperimentConfig) -> Checkpoints:
 
 
 def abstract_params(model: nn.Module) -> Params:
-    """Shapes and dtypes of a trained model's parameters; nothing is computed."""
+    """Shapes and dtypes of a trained model's parameters, without computing them."""
     return nn.meta.unbox(jax.eval_shape(functools.partial(init_params, model), jax.random.key(0)))
 
 
@@ -163,7 +163,7 @@ def _load_params(
 def evaluate_run(
     run: Run, data: Data, split: str, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Evaluates a run on a split, beside its baseline.
+    """Evaluates a run and its baseline on a split.
 
     Args:
       data: opened with the run's encoding.
@@ -182,7 +182,7 @@ def evaluate_run(
         if isinstance(data, PairData):
             from seqmodels.evaluation.translate import evaluate_translations
 
-            # The main process by itself, with its own copy of the parameters.
+            # Only in the main process, with its own copy of the parameters.
             own = jax.tree.map(lambda x: x.addressable_data(0), run.params)
             result |= evaluate_translations(dataclasses.replace(run, params=own), data, split)
     return {"step": run.step, "split": split, **result}
@@ -190,13 +190,13 @@ def evaluate_run(
 
 @dataclasses.dataclass(frozen=True)
 class GeneratedText:
-    """Texts that a run wrote.
+    """Texts that a run generated.
 
     Attributes:
-      prompts, continuations: one of each a text, in the order of the request: all samples of the
-        first prompt, then of the next.
-      tokens: [num_texts, max_tokens], the new tokens; -1 behind the end of a text.
-      tokens_per_second: over all texts, without prompts and compilation.
+      prompts, continuations: prompt and continuation of each text, in the order of the request: all
+        samples of the first prompt, then of the next.
+      tokens: the new tokens [num_texts, max_tokens]; -1 after the end of a text.
+      tokens_per_second: throughput over all texts, without prompts and compilation.
     """
 
     prompts: list[str]
@@ -225,27 +225,27 @@ def generate_text(
     on_text: Callable[[int, str], None] | None = None,
     on_notice: Callable[[str], None] = _log.warning,
 ) -> GeneratedText:
-    """Goes on from each prompt, num_samples times.
+    """Samples num_samples continuations of each prompt.
 
-    A text goes on from what its tokenizer puts before it (`Tokenizer.start`) and the prompt. Where
-    both are empty it starts behind a line break, where the tokenizer knows one, else behind token
-    0; neither is part of the text.
+    A text continues the tokenizer's start tokens (`Tokenizer.start`) and the prompt. If both are
+    empty it continues a line break if the tokenizer has one, otherwise token 0; neither is part of
+    the text.
 
     Args:
       prompts: one or more; lengths may differ.
-      max_tokens: most new tokens of each text.
+      max_tokens: maximum number of new tokens of each text.
       temperature, top_k, top_p: see `Sampling`.
-      end: a text ends where it contains this one, which is part of it; none = at max_tokens.
+      end: a text ends once it contains this, which is part of it; empty to end at max_tokens.
       min_tokens: least new tokens, with `end`; see `Texts`.
-      strict_length: refuse what the model has no positions for.
-      on_text: called with the number of a text and the next piece of it, whole characters only.
-      on_notice: called once, with one line, where a text outgrows the model's positions.
+      strict_length: whether to refuse texts that are longer than the model's positions.
+      on_text: called with the number of a text and its next piece, in whole characters.
+      on_notice: called once, with one line, if a text outgrows the model's positions.
 
     Raises:
-      UserError: symbols that the tokenizer does not know (named), or a setting out of its range.
+      UserError: the tokenizer does not know a symbol (named), or a setting is out of range.
     """
     if num_samples < 1:
-        raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
+        raise UserError(f"--num_samples={num_samples}: must be at least 1")
     tokenizer = writing_tokenizer(run)
     check_end(tokenizer, end, min_tokens, max_tokens)
     prompts = [p for p in prompts for _ in range(num_samples)]
@@ -267,35 +267,37 @@ def generate_text(
 
 
 def check_end(tokenizer: Tokenizer, end: str, min_tokens: int, max_tokens: int) -> None:
-    """Refuses what no text can end with, and a least length that cannot be kept.
+    """Refuses an end that no text can have, and an impossible minimum length.
 
     Raises:
       UserError: see above.
     """
-    # Tells of symbols that the tokenizer, or UTF-8, cannot write.
+    # Reports symbols that the tokenizer, or UTF-8, cannot represent.
     (tokenizer if tokenizer.lossless else ByteTokenizer()).encode(end)
     if min_tokens < 0:
-        raise UserError(f"--min_tokens={min_tokens}: allowed are 0 and above")
+        raise UserError(f"--min_tokens={min_tokens}: must be at least 0")
     if min_tokens and not end:
-        raise UserError(f"--min_tokens={min_tokens}: is only for --end=TEXT")
+        raise UserError(f"--min_tokens={min_tokens}: needs --end=TEXT")
     if min_tokens > max_tokens:
-        raise UserError(f"--min_tokens={min_tokens}: allowed are up to --max_tokens, {max_tokens}")
+        raise UserError(f"--min_tokens={min_tokens}: must be at most --max_tokens, {max_tokens}")
 
 
 def writing_tokenizer(run: Run) -> Tokenizer:
-    """The tokenizer of a run that can go on from a text.
+    """The tokenizer of a run that can continue a text.
 
     Raises:
-      UserError: it cannot.
+      UserError: the run cannot.
     """
     tokenizer = run.tokenizer
     if tokenizer is None or not run.model.causal or run.spec != run.task.make_spec(tokenizer):
-        raise UserError(f"--workdir={run.workdir}: a {run.config.model.kind} that writes no text")
+        raise UserError(
+            f"--workdir={run.workdir}: model.kind={run.config.model.kind} cannot generate text"
+        )
     return tokenizer
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str) -> np.ndarray:
-    """A prompt's tokens, at least one."""
+    """Tokens of a prompt, at least one."""
     tokens = np.concatenate([tokenizer.start, tokenizer.encode(prompt)])
     if not len(tokens):
         with contextlib.suppress(UserError):
