@@ -6,7 +6,7 @@ from seqmodels.config.transformers import Norm, NormPlacement
 from tests.mutants.mutant import Mutant
 
 CACHE, EQUATIONS = "layers.test_decoding_cache", "layers.test_attention"
-HUGGING_FACE = "golden.test_decoders:test_logits_loss_and_gradients_are_those_of_transformers"
+HUGGING_FACE = "golden.test_decoders:test_logits_loss_and_gradients_equal_transformers"
 ATTENTION = {
     "ALiBi rewards distance": Mutant(
         *("ops.attention:alibi", "-slopes[None", "slopes[None"),
@@ -56,7 +56,7 @@ ATTENTION = {
     "cross attention looks at the padding of the source": Mutant(
         "layers.attention:CrossAttention.__call__",
         *("places,\n        causal", "Places(places.positions),\n        causal"),
-        "golden.test_decoders:test_cross_attention_is_pytorch_s",
+        "golden.test_decoders:test_cross_attention_equals_pytorch",
     ),
     "a post norm stands before the sum": Mutant(
         *("layers.blocks:Block._add", "norm(x + drop(part(x)))", "x + norm(drop(part(x)))"),
