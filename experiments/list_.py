@@ -1,4 +1,4 @@
-"""`launch.py list`: what there is to run."""
+"""`launch.py list`: lists what is available."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from experiments.arguments import Arguments, Command
 from seqmodels import registry
 from seqmodels.config.files import config_names, config_summary
 
-DOC = """Lists the configs, models, tasks and datasets, one line each."""
+DOC = """Lists the configs, models, tasks and data sets, one line each."""
 
 
 def run(arguments: Arguments) -> int:

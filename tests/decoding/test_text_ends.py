@@ -187,7 +187,7 @@ def test_what_cannot_be_an_end_is_told() -> None:
     run = run_of("character")
     with pytest.raises(UserError, match="outside the vocabulary: 'x'"):
         generate(run, "ax")
-    with pytest.raises(UserError, match="--min_tokens=41: allowed are up to --max_tokens, 40"):
+    with pytest.raises(UserError, match="--min_tokens=41: must be at most --max_tokens, 40"):
         generate(run, "a", 41)
-    with pytest.raises(UserError, match="--min_tokens=1: is only for --end=TEXT"):
+    with pytest.raises(UserError, match="--min_tokens=1: needs --end=TEXT"):
         generate(run, "", 1)
