@@ -1,4 +1,4 @@
-"""The front door: `python launch.py COMMAND [flags]`. Parses, then hands over."""
+"""Command line of the project: `python launch.py COMMAND [flags]`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def main(argv: list[str]) -> int:
         print(_help())
         return 0
     if not argv or argv[0] not in COMMANDS:
-        given = f"no command {argv[0]!r}" if argv else "a command is needed"
+        given = f"unknown command {argv[0]!r}" if argv else "a command is required"
         near = suggest(argv[0] if argv else "", COMMANDS)
-        print(f"launch.py: {given}{near} (--help tells more)", file=sys.stderr)
+        print(f"launch.py: {given}{near} (see --help)", file=sys.stderr)
         return 2
     from experiments.program import main as run
 
@@ -43,13 +43,13 @@ def _help() -> str:
     for name, module in COMMANDS.items():
         doc = importlib.import_module(module).COMMAND.doc.strip()
         lines.append(f"  {name:<11}{doc.splitlines()[0]}")
-    return "\n".join([*lines, "", "python launch.py COMMAND --help tells a command's flags"])
+    return "\n".join([*lines, "", "python launch.py COMMAND --help lists a command's flags"])
 
 
 if __name__ == "__main__":
     try:
         status = main(sys.argv[1:])
-    except KeyboardInterrupt:  # before a command runs
+    except KeyboardInterrupt:  # raised before the command handles it
         status = 130
     from experiments.program import end
 

@@ -1,7 +1,8 @@
-"""The command line: flags of a command, and the config that `--config` or `--workdir` names.
+"""Parser of the command line: a command's flags, and the config of `--config` or `--workdir`.
 
-Two phases: first what was written is sorted (flags of the command, overrides of the config), then
-the config is built and overridden. Imports no jax, so that a mistake answers at once.
+Works in two phases: first it sorts the words into flags of the command and overrides of the config,
+then it builds the config and applies the overrides. Imports no jax, so that mistakes are reported
+at once.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _TYPES = {"string": "text", "bool": "true or false"}
 
 
 class ConfigSource(enum.Enum):
-    """Where the config of a command comes from."""
+    """Origin of a command's config."""
 
     NONE = "none"
     FILE = "--config"
@@ -43,14 +44,14 @@ class Command:
     """One command of the front door.
 
     Attributes:
-      name: as typed.
-      doc: what it does; the first line goes into the list of commands.
-      run: does it; returns the exit status.
-      define: defines its own flags.
-      source: of its config.
-      overridable: the sections that `--config.SECTION.field=value` may change; none = all.
+      name: name on the command line.
+      doc: description; its first line appears in the list of commands.
+      run: executes the command; returns the exit status.
+      define: defines the command's own flags.
+      source: origin of its config.
+      overridable: sections that `--config.SECTION.field=value` may change; None for all.
       short: own flags that are short for fields of the config, flag -> field.
-      positional: the own flag that a word without a flag is for.
+      positional: own flag that takes a word without a flag.
     """
 
     name: str
@@ -73,14 +74,14 @@ class Command:
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What was asked for.
+    """Parsed arguments.
 
     Attributes:
       command: the command.
-      flags: its own flags, `--workdir` included.
-      config: with all overrides, validated; None where the command has none.
-      config_name: what `--config` said, if anything.
-      overrides: fields that were set, with their texts.
+      flags: its own flags, including `--workdir`.
+      config: the validated config with all overrides; None if the command has no config.
+      config_name: the value of `--config`, if given.
+      overrides: fields that were set, with their values as text.
     """
 
     command: Command
@@ -91,13 +92,13 @@ class Arguments:
 
     @property
     def experiment(self) -> ExperimentConfig:
-        """The config, of a command that always has one."""
+        """The config of a command that always has one."""
         assert self.config is not None
         return self.config
 
     @property
     def overrides_data(self) -> bool:
-        """Whether other data than those of the work directory may be meant."""
+        """Whether the overrides may select data other than those of the work directory."""
         return any(name.startswith("data.") for name, _ in self.overrides)
 
     @property
@@ -105,7 +106,7 @@ class Arguments:
         """The work directory.
 
         Raises:
-          UserError: none was named.
+          UserError: none was given.
         """
         if self.flags.workdir is None:
             raise UserError("--workdir=DIR is required")
@@ -114,7 +115,7 @@ class Arguments:
 
 @dataclasses.dataclass
 class _Sorted:
-    """The words of a command line, by what they are for."""
+    """The words of a command line, sorted by purpose."""
 
     own: dict[str, str]
     overrides: list[tuple[str, str | None]]
@@ -123,13 +124,13 @@ class _Sorted:
 
 
 def parse(command: Command, argv: Sequence[str]) -> Arguments | str:
-    """Parses what stands behind the command's name.
+    """Parses the words after the command's name.
 
     Returns:
-      The arguments, or the text of `--help` where that was asked for.
+      The arguments, or the help text if `--help` was given.
 
     Raises:
-      UserError: one line that names what is wrong and what is allowed.
+      UserError: a word, flag or value is not allowed.
     """
     values = flags.FlagValues()
     command.define(values)
@@ -164,13 +165,13 @@ def _sort(command: Command, values: flags.FlagValues, argv: Sequence[str]) -> _S
             name, text = name.removeprefix("no"), "false"
         is_switch = name in values and values[name].boolean
         if text is None and not is_switch and left and not _FLAG.fullmatch(left[0]):
-            text = left.pop(0)  # the form with a space
+            text = left.pop(0)  # the form '--flag value'
         _place(command, values, words, name, text)
     return words
 
 
 def _is_negated(name: str, values: flags.FlagValues) -> bool:
-    """True for `--noNAME` of a switch, and for `--noconfig.FIELD`."""
+    """Whether the flag is `--noNAME` of a switch or `--noconfig.FIELD`."""
     rest = name.removeprefix("no")
     switch = rest in values and values[rest].boolean
     return rest != name and (switch or rest.startswith("config."))
@@ -193,7 +194,7 @@ def _place(
             words.overrides.append((command.short[name], text))
     elif name.partition(".")[0] == "config" and command.source is ConfigSource.WORKDIR:
         sections = " and ".join(command.overridable or ())
-        only = f", but for --config.FIELD=VALUE of the sections {sections}" if sections else ""
+        only = f", except --config.FIELD=VALUE in the sections {sections}" if sections else ""
         raise UserError(f"--{name}: {command.name} takes the config from --workdir{only}")
     else:
         known = [*values, *(["config"] if command.takes_config else [])]
@@ -212,7 +213,7 @@ def _flag_type(flag: flags.Flag) -> str:
     if flag.flag_type() == "string enum":
         return "one of: " + ", ".join(flag.parser.enum_values)  # type: ignore[attr-defined]
     if flag.flag_type() in ("int", "float"):
-        return flag.parser.syntactic_help  # names the bounds too
+        return flag.parser.syntactic_help  # includes the bounds
     return _TYPES[flag.flag_type()]
 
 
@@ -225,7 +226,7 @@ def _build_config(
         if command.overridable is not None and section not in command.overridable:
             raise UserError(
                 f"--config.{name}{'' if text is None else f'={text}'}: {command.name} overrides "
-                f"only {' and '.join(command.overridable)}; the rest is the run's own"
+                f"only {' and '.join(command.overridable)}; all else is fixed by the run"
             )
     if config is not None:
         override(config, words.overrides)
@@ -236,10 +237,10 @@ def _build_config(
 def override(
     config: ExperimentConfig, overrides: Sequence[tuple[str, str | None]]
 ) -> ExperimentConfig:
-    """Sets fields of `config`, in place.
+    """Sets fields of `config` in place.
 
     Raises:
-      UserError: an unknown field or a wrong type.
+      UserError: a field is unknown, or a value has the wrong type.
     """
     apply_overrides(config, overrides, _alternatives())
     return config
@@ -248,7 +249,7 @@ def override(
 def _first_config(
     command: Command, values: flags.FlagValues, words: _Sorted
 ) -> ExperimentConfig | None:
-    """The config before overrides; None where the command has none."""
+    """The config before overrides; None if the command has no config."""
     if command.source in (ConfigSource.NONE, ConfigSource.OWN):
         return None
     if words.config is not None:
@@ -275,7 +276,7 @@ def _alternatives() -> list[str]:
 
 
 def _help(command: Command, values: flags.FlagValues, words: _Sorted) -> str:
-    """The help of a command; with `--config` (or `--workdir`) the fields as they are there."""
+    """The help of a command; with `--config` or `--workdir` also all fields with their values."""
     usage = f"python launch.py {command.name}"
     if command.positional is not None:
         usage += f" [{command.positional.upper()}]"
@@ -300,7 +301,7 @@ def _flag_help(flag: str, default: Any, text: str | None) -> list[str]:
 
 def _config_help(command: Command, words: _Sorted) -> list[str]:
     sections = "" if command.overridable is None else f" ({' and '.join(command.overridable)} only)"
-    how = f"fields{sections}, each changed by --config.FIELD=VALUE; none clears what may be none"
+    how = f"fields{sections}, set by --config.FIELD=VALUE; none clears an optional field"
     named = words.config
     directory = words.own.get("workdir")
     if command.source is ConfigSource.OWN:

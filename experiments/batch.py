@@ -1,4 +1,4 @@
-"""`launch.py batch`: what a step trains on."""
+"""`launch.py batch`: shows the batch of a step."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from seqmodels.protocols import Data, Features, Task
     from seqmodels.types import Batch
 
-DOC = """Decodes exactly what a step trains on, row by row.
+DOC = """Shows the exact batch that a step trains on, decoded row by row.
 
-With --workdir the tokenizer and the data are the run's, and changed data are refused.
+With --workdir it uses the tokenizer and data of that run, and refuses changed data.
 """
 
 
 def define(values: flags.FlagValues) -> None:
-    program.define_workdir(values, "take config and tokenizer from this run, instead of --config")
+    program.define_workdir(values, "use config and tokenizer of this run instead of --config")
     program.define_json(values)
-    flags.DEFINE_integer("step", 1, "the step, from 1", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("step", 1, "step number, from 1", lower_bound=1, flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
     config, step = arguments.experiment, arguments.flags.step
     if config.model.fitted:
-        raise UserError(f"model {config.model.kind} is fitted in one go and has no batches")
+        raise UserError(f"model.kind={config.model.kind} is fitted in one pass and has no batches")
     if arguments.config_name is not None and arguments.flags.workdir is not None:
         raise UserError("--config and --workdir: give one of the two")
     from seqmodels.tasks.build import build_task
@@ -85,7 +85,7 @@ def _arrays(batch: Any, row: int) -> dict[str, np.ndarray]:
 
 
 def _not_finite(batch: Any, row: int) -> list[str]:
-    """The arrays of one row that hold a NaN or an infinity: what a run stops at."""
+    """Names of arrays with a NaN or an infinity in a row, which would stop a run."""
     arrays = _arrays(batch, row).items()
     return [name for name, x in arrays if x.dtype.kind == "f" and not np.isfinite(x).all()]
 

@@ -1,9 +1,9 @@
-"""Compile time of a training step against the length of its rows and the depth of its model.
+"""Benchmark of the compile time of a training step by length of rows and depth of the model.
 
     python -m experiments.benchmark_compilation --config=demo_gpt
 
-Every program is traced and compiled anew in each round, all in turn. Ratios are against the
-shortest length, and against 13 layers, the first depth that is scanned and not unrolled.
+In each round all programs are traced and compiled again in turn. Ratios are relative to the
+shortest length, and to 13 layers, the smallest depth that is scanned instead of unrolled.
 """
 
 from __future__ import annotations

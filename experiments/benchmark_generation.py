@@ -1,8 +1,8 @@
-"""Greedy generation with and without a carry.
+"""Benchmark of greedy generation with and without a carry.
 
     python -m experiments.benchmark_generation --workdir=DIR
 
-Without a carry the whole text so far is read again for every token, padded to a multiple of 64
+Without a carry the model reads the whole text again for every token, padded to a multiple of 64
 tokens so that few programs are compiled.
 """
 
@@ -27,7 +27,7 @@ _PADDING = 64
 
 
 def generate_uncached(model: Any, params: Any) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Makes a greedy generator that keeps nothing between two tokens.
+    """Makes a greedy generator that keeps no state between tokens.
 
     Returns:
       A function of a prompt [T] and the number of new tokens.
@@ -52,7 +52,7 @@ def generate_uncached(model: Any, params: Any) -> Callable[[np.ndarray, int], np
 
 
 def main() -> None:
-    """Prints seconds, their ratio and whether both made the same tokens, as JSON."""
+    """Prints seconds, their ratio and whether the tokens are equal, as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", required=True)
     parser.add_argument("--max_tokens", type=int, default=256)

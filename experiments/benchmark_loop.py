@@ -1,10 +1,10 @@
-"""What the training loop adds to the bare jitted step.
+"""Benchmark of the overhead of the training loop over the bare jitted step.
 
     python -m experiments.benchmark_loop --config=demo_gpt [--config.model.num_layers=2 ...]
 
-Both go on over the same batches from the same state, in turn. The bare step has its batches on the
-devices beforehand and nothing is read of what it puts out. The loop is that of `launch.py train`:
-it makes the batches, reads every step's finite flag, and logs. Neither evaluates nor saves.
+Both run in turn over the same batches from the same state. The bare step has its batches on the
+devices beforehand, and its outputs are not read. The loop is that of `launch.py train`: it makes
+the batches, reads every step's finite flag, and logs. Neither evaluates nor saves.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from seqmodels.data.pipeline import load_data
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.distributed.signals import StopRequest
 from seqmodels.training.feed import Feed
-from seqmodels.training.loop import Run, prepare
+from seqmodels.training.loop import Trainer, prepare
 
 
 def measure(config: ExperimentConfig, steps: int, rounds: int) -> dict[str, Any]:
-    """Times `steps` steps of the loop and of the bare step, `rounds` times in turn."""
+    """Times `steps` steps of the loop and of the bare step in turn, `rounds` times."""
     per_call = config.training.steps_per_call
     calls = steps // per_call
     never = (rounds + 2) * calls * per_call
@@ -55,13 +55,13 @@ def measure(config: ExperimentConfig, steps: int, rounds: int) -> dict[str, Any]
     with (
         tempfile.TemporaryDirectory() as folder,
         mesh_context(setup.mesh),
-        Run(config, Path(folder), data, setup, None) as run,
+        Trainer(config, Path(folder), data, setup, None) as trainer,
     ):
 
         def loop() -> Any:
             for _ in range(calls):
-                run.advance(stop)
-            return run.state
+                trainer.advance(stop)
+            return trainer.state
 
         timings = interleave({"bare": bare, "loop": loop}, rounds)
     median, low, high = ratio(timings["loop"], timings["bare"])
@@ -72,7 +72,7 @@ def measure(config: ExperimentConfig, steps: int, rounds: int) -> dict[str, Any]
 
 
 def main() -> None:
-    """Prints the time of a bare step and what the loop takes against it, as JSON."""
+    """Prints the time of a bare step and the relative time of the loop, as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", required=True)
     parser.add_argument("--steps", type=int, default=50)

@@ -1,10 +1,10 @@
-"""`make demo`: the whole road once, on a corpus that every Python carries.
+"""`make demo`: a tour from data to results, on a corpus that every Python contains.
 
     python -m experiments.demo [--runs=DIR]
 
-Fits the n-gram baseline, trains an LSTM and a GPT, evaluates all three on the test split, prints
-one table, writes a sample of each and draws the learning curves. It calls what `launch.py train`,
-`evaluate` and `generate` call. Every time it makes a directory of its own, DIR/1, DIR/2, ...
+Fits the n-gram baseline, trains an LSTM and a GPT, evaluates all three on the test split, prints a
+table, writes a sample of each and plots the learning curves. It uses the same code as `launch.py
+train`, `evaluate` and `generate`. Each call uses a new directory: DIR/1, DIR/2, ...
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SPLIT = "test"
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A model of the demonstration: its figures, its learning curve, what it writes."""
+    """Results of one model: metrics, learning curve and sample."""
 
     name: str
     figures: dict[str, Any]
@@ -43,14 +43,12 @@ class Outcome:
 
     @property
     def seconds(self) -> float:
-        """Training time, without evaluations."""
+        """Training time without evaluations."""
         return self.rows[-1]["seconds"]
 
 
 def define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "runs", "runs/demo", "where to put the work directories", flag_values=values
-    )
+    flags.DEFINE_string("runs", "runs/demo", "folder for the work directories", flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
@@ -79,15 +77,15 @@ def run(arguments: Arguments) -> int:
     program.say("")
     program.say(make_table(outcomes))
     for outcome in outcomes:
-        program.say(f"--- {outcome.name} goes on from {PROMPT!r}\n{outcome.sample}\n")
+        program.say(f"--- {outcome.name} continues {PROMPT!r}\n{outcome.sample}\n")
     figure = draw_curves(outcomes, folder / "learning_curves.png")
     program.say(f"learning curves: {figure}")
-    program.say(f"all of it took {time.monotonic() - started:.0f} s\n\n{_next_steps(folder)}")
+    program.say(f"took {time.monotonic() - started:.0f} s in all\n\n{_next_steps(folder)}")
     return program.DONE
 
 
 def _fresh(runs: Path) -> Path:
-    """The first of runs/1, runs/2, ... that is not there yet."""
+    """The first of runs/1, runs/2, ... that does not exist yet."""
     number = 1
     while (runs / str(number)).exists():
         number += 1
@@ -125,7 +123,7 @@ def _train(
 
 
 def make_table(outcomes: list[Outcome]) -> Any:
-    """One row a model, the baseline first."""
+    """Makes a table with one row per model, the baseline first."""
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -151,7 +149,7 @@ def make_table(outcomes: list[Outcome]) -> Any:
 
 
 def draw_curves(outcomes: list[Outcome], path: Path) -> Path:
-    """Draws the loss over training time; a fitted model is a horizontal line."""
+    """Plots the loss over training time; a fitted model is a horizontal line."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -169,7 +167,7 @@ def draw_curves(outcomes: list[Outcome], path: Path) -> Path:
             axes.axhline(level, linestyle="--", label=f"{outcome.name}, validation", **style)
             continue
         axes.plot(*zip(*curves["train"], strict=True), alpha=0.4, **style)
-        label = f"{outcome.name}, validation (training paler)"
+        label = f"{outcome.name}, validation (training: paler)"
         axes.plot(*zip(*curves["validation"], strict=True), marker="o", label=label, **style)
     axes.set_xlabel("training time (s)")
     axes.set_ylabel("loss (nats per character)")

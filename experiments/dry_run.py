@@ -1,4 +1,4 @@
-"""`launch.py train --dry_run`: what a run would need, and its first batch."""
+"""`launch.py train --dry_run`: requirements of a run, and its first batch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from seqmodels.distributed.mesh import mesh_context
 from seqmodels.protocols import BatchSource
 from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
-from seqmodels.training.initialize_from import find_source
+from seqmodels.training.initialize_from import find_starting_point
 from seqmodels.training.setup import Setup, set_up
 
 
 def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
-    """Validates, counts parameters and memory, makes one batch, and stops."""
+    """Validates the config, counts parameters and memory, makes one batch, and stops."""
     program.show_devices()
     task = build_task(config)
     data = load_data(config, task)
@@ -31,7 +31,7 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
     for line in program.split_lines(data.description()):
         program.say(line)
     if config.model.fitted:
-        program.say(f"model: {config.model.kind} is fitted in one go; parameters are its counts")
+        program.say(f"model: {config.model.kind} is fitted in one pass; its parameters are counts")
         return program.DONE
     source = data.batches(config)
     setup = set_up(config, task, data.spec, carries_state=source.carries_state)
@@ -39,16 +39,16 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
     for line in [] if start is None else start.lines():
         program.say(line)
     if start is None and config.training.init_from is not None:
-        program.say(f"init_from: not read, for the run in {workdir} goes on")
+        program.say(f"init_from: not used, because the run in {workdir} would be resumed")
     if setup.parts.frozen:
-        program.say("trains {:,} of {:,} parameters".format(*setup.count_params()))
+        program.say("training {:,} of {:,} parameters".format(*setup.count_params()))
     for line in show(memory(config, setup, source), setup.mesh.size):
         program.say(line)
     batch = source.batch(1)
     shape = " x ".join(map(str, batch.inputs.shape))
     program.say(
         f"batch of step 1: {shape}, {int(batch.loss_weights.sum()):,} targets; "
-        f"{source.batches_per_epoch:,} batches an epoch, "
+        f"{source.batches_per_epoch:,} batches per epoch, "
         f"{config.training.num_steps / source.batches_per_epoch:,.1f} epochs in all"
     )
     program.say("dry run: nothing was trained or written to the work directory")
@@ -57,13 +57,13 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What one part of a run takes.
+    """Size of one part of a run.
 
     Attributes:
-      name: of the part.
-      count: numbers it has, where that is known.
-      size: bytes over all devices; what several of them hold counts once.
-      size_each: bytes on one device.
+      name: name of the part.
+      count: number of its elements, if known.
+      size: bytes over all devices; copies count once.
+      size_each: bytes per device.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Part:
 
 
 def show(parts: list[Part], devices: int) -> Iterator[str]:
-    """Lines for a person; bytes of one device beside those of all, where there are several."""
+    """Yields lines of text, with bytes per device if there are several devices."""
     yield "memory, over all devices:"
     for part in parts:
         numbers = "" if part.count is None else f"{part.count:,} numbers"
@@ -82,7 +82,7 @@ def show(parts: list[Part], devices: int) -> Iterator[str]:
 
 
 def memory(config: ExperimentConfig, setup: Setup, source: BatchSource) -> list[Part]:
-    """Compiles the training step and asks what it needs; makes no state."""
+    """Compiles the training step and returns the memory that it needs; creates no state."""
     state = setup.abstract
     batches = Feed(source, setup.mesh, config.training.steps_per_call)(1)
     with mesh_context(setup.mesh):
@@ -95,11 +95,11 @@ def memory(config: ExperimentConfig, setup: Setup, source: BatchSource) -> list[
         dataclasses.replace(_part("batches of a call", batches), count=None),
     ]
     parts = [part for part in parts if part.size]
-    if analysis is not None:  # some backends do not tell
+    if analysis is not None:  # some backends do not report it
         each = int(analysis.temp_size_in_bytes)
         parts.append(Part("activations, gradients", None, each * setup.mesh.size, each))
     total, total_each = sum(part.size for part in parts), sum(part.size_each for part in parts)
-    return [*parts, Part("in all", None, total, total_each)]
+    return [*parts, Part("total", None, total, total_each)]
 
 
 def _part(name: str, tree: Any) -> Part:

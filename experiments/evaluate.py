@@ -1,4 +1,4 @@
-"""`launch.py evaluate`: figures of a run on a split."""
+"""`launch.py evaluate`: metrics of a run on a split."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
 from seqmodels.runs.opening import parse_step
 
-DOC = """Evaluates a run on held-out data, beside its baseline.
+DOC = """Evaluates a run on held-out data and compares it with a baseline.
 
 Needs the work directory and the data, and writes evaluations/<split>-<step>.json. Changed data are
-refused. --config.data.FIELD and --config.evaluation.FIELD may be overridden, to evaluate on other
-data or with another context; the result then goes to a file of its own. Pairs are translated too,
-by the beam search of evaluation.beam_size and so on, and compared with their targets: BLEU and chrF
-by sacrebleu.
+refused. To evaluate on other data or with another context, override --config.data.FIELD or
+--config.evaluation.FIELD; the result then goes to a separate file. Runs over pairs also translate
+the sources, with beam search as set in the evaluation section, and are scored against the targets
+with BLEU and chrF by sacrebleu.
 
-With --choices a language model answers questions instead: by the answer that is most likely behind
-the prompt. Each line of the file is {"prompt": text, "choices": [text, ..], "answer": number from
-0}; --num_shots of them are shown, with their answers, before each of the others. Nothing of data is
-read then, and of evaluation only batch_size may be overridden.
+With --choices a language model answers multiple-choice questions instead, with the choice that is
+most likely after the prompt. Each line of the file is {"prompt": text, "choices": [text, ..],
+"answer": number from 0}; --num_shots of them are shown with their answers before each of the
+others. The data are not read then, and only evaluation.batch_size may be overridden.
 """
 CHOICES_FIELD = "evaluation.batch_size"
-"""The one field of the config that --choices obeys."""
+"""The only field of the config that applies to --choices."""
 
 
 def define(values: flags.FlagValues) -> None:
@@ -36,9 +36,9 @@ def define(values: flags.FlagValues) -> None:
     program.define_step(values)
     distributed.define(values)
     string, integer = flags.DEFINE_string, flags.DEFINE_integer
-    string("split", "validation", "validation or test (or train)", flag_values=values)
-    string("choices", None, "file of questions with answers to choose from", flag_values=values)
-    integer("num_shots", 0, "of its questions shown as examples", 0, flag_values=values)
+    string("split", "validation", "validation, test or train", flag_values=values)
+    string("choices", None, "file of multiple-choice questions", flag_values=values)
+    integer("num_shots", 0, "number of questions shown as examples", 0, flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
@@ -48,7 +48,7 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.choices is not None:
         return choose(arguments, step)
     if arguments.flags["num_shots"].present:
-        raise UserError("--num_shots: is only for --choices=FILE")
+        raise UserError("--num_shots: needs --choices=FILE")
     program.set_up_jax(config)
     distributed.start(arguments)
     from rich.console import Group
@@ -73,20 +73,20 @@ def run(arguments: Arguments) -> int:
 
 
 def choose(arguments: Arguments, step: str | int) -> int:
-    """Has a language model answer questions."""
+    """Answers multiple-choice questions with a language model."""
     asked, workdir, config = arguments.flags, arguments.workdir, arguments.experiment
     if not config.task.continues_text:
         raise UserError(
-            f"--choices={asked.choices}: is for task.kind=language_model; this run's is "
+            f"--choices={asked.choices}: needs task.kind=language_model; this run's is "
             f"{config.task.kind}"
         )
     for name in ("split", "distributed"):
         if asked[name].present:
-            raise UserError(f"--{name}={asked[name].value}: has no meaning with --choices")
+            raise UserError(f"--{name}={asked[name].value}: has no effect with --choices")
     for name, text in arguments.overrides:
         if name != CHOICES_FIELD:
             raise UserError(
-                f"--config.{name}={text}: has no meaning with --choices; {CHOICES_FIELD} may be set"
+                f"--config.{name}={text}: has no effect with --choices; {CHOICES_FIELD} may be set"
             )
     from seqmodels.data.choices import read_questions
     from seqmodels.data.datasets.text_file import find_file
@@ -102,7 +102,7 @@ def choose(arguments: Arguments, step: str | int) -> int:
     run = load_run(workdir, step)
     found = evaluate_choices(run, questions, config.evaluation.batch_size)
     shots = f"-{asked.num_shots}shots" if asked.num_shots else ""
-    # Files of one name, and one that was changed, ask other questions.
+    # Includes a digest, because files may have the same name or change.
     name = f"choices-{path.stem}-{digest[:8]}{shots}"
     result = {"step": run.step, "split": name, "choices": str(path), "sha256": digest}
     result |= {"num_shots": asked.num_shots, **found}
@@ -114,12 +114,12 @@ def choose(arguments: Arguments, step: str | int) -> int:
 
 
 def choices_table(result: dict[str, Any]) -> Any:
-    """The accuracies, beside those of no prompt and of a blind guess."""
+    """Accuracies of the run, of the run without prompts, and of chance."""
     from rich.table import Table
 
     names = ("accuracy", "accuracy_per_token")
     title = f"{result['num_questions']:,} questions, step {result['step']}"
-    table = Table("", "accuracy", "accuracy by log p a token", title=title)
+    table = Table("", "accuracy", "accuracy by log p per token", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     guess = dict.fromkeys(names, result["chance"])

@@ -1,4 +1,4 @@
-"""`launch.py export`: the weights of a run, in the formats of Hugging Face and PyTorch."""
+"""`launch.py export`: writes the weights of a run in formats of Hugging Face and PyTorch."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from seqmodels.runs.opening import parse_step, read_config
 
 DOC = """Writes the weights of a run for Hugging Face or PyTorch.
 
-A gpt (in GPT-2's form) and a bert become a Hugging Face folder: config.json, model.safetensors
-and, where the run has a tokenizer of that kind, tokenizer.json. A recurrent model of LSTM cells
-becomes a .safetensors file of a state dict with the names of torch.nn.LSTM, its embedding and its
-head beside. Written whole or not at all.
+A gpt (as a GPT-2) and a bert become a Hugging Face folder: config.json, model.safetensors and, if
+the run's tokenizer is from Hugging Face, tokenizer.json. A recurrent model with LSTM cells becomes
+a .safetensors file: a state dict with the names of torch.nn.LSTM, its embedding and its head. The
+output is written completely or not at all.
 """
 
 
 def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
-    flags.DEFINE_string("to", None, "folder or file to be made", flag_values=values)
+    flags.DEFINE_string("to", None, "new folder or file", flag_values=values)
     program.define_step(values)
     flags.DEFINE_enum(
         "format",
         None,
         ["huggingface", "torch"],
-        "of a gpt or bert, or of an LSTM; none = the one that the model has",
+        "huggingface for a gpt or bert, torch for an LSTM; none = chosen by the model",
         flag_values=values,
     )
     program.define_json(values)

@@ -1,4 +1,4 @@
-"""`launch.py generate`: text that a run writes."""
+"""`launch.py generate`: generates text with a run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from seqmodels.runs.opening import parse_step
 if TYPE_CHECKING:
     from seqmodels.runs.run import Run
 
-DOC = """Goes on from a prompt, or from a file; needs nothing but the work directory.
+DOC = """Continues a prompt or a file; needs only the work directory.
 
-The text comes on stdout while it is made, everything else on stderr. It is also written, with its
-settings, into samples/ of the work directory. With --beam_size the most probable texts up to --end
-are searched for; the best comes as far as it is certain, the others when they are found.
+The text appears on stdout while it is generated, everything else on stderr. It is also written,
+with its settings, to samples/ in the work directory. With --beam_size it searches for the most
+probable texts up to --end; the best appears as far as it is certain, the others once found.
 """
 _OF_DRAWS = ("temperature", "top_k", "top_p", "seed")
 
@@ -34,23 +34,25 @@ def define(values: flags.FlagValues) -> None:
     program.define_json(values)
     string, integer = flags.DEFINE_string, flags.DEFINE_integer
     number, switch = flags.DEFINE_float, flags.DEFINE_bool
-    string("prompt", "", "what the text starts with", flag_values=values)
-    string("prompt_file", None, "UTF-8 file that the text goes on from", flag_values=values)
+    string("prompt", "", "beginning of the text", flag_values=values)
+    string("prompt_file", None, "UTF-8 file with the beginning of the text", flag_values=values)
     one = {"lower_bound": 1, "flag_values": values}
     zero = {"lower_bound": 0, "flag_values": values}
-    integer("num_samples", 1, "texts to make at once", **one)
-    integer("max_tokens", 500, "most new tokens of each text", **one)
-    integer("min_tokens", 0, "least, with --end", **zero)
-    string("end", "", r"a text ends where it contains this; \n is a line feed", flag_values=values)
+    integer("num_samples", 1, "number of texts", **one)
+    integer("max_tokens", 500, "maximum number of new tokens per text", **one)
+    integer("min_tokens", 0, "minimum number of new tokens per text, with --end", **zero)
+    string("end", "", r"a text ends once it contains this; \n is a line feed", flag_values=values)
     number("temperature", 1.0, "divides the logits; 0 is greedy", **zero)
-    integer("top_k", None, "draw from the k most probable tokens only", **one)
-    number("top_p", None, "draw from the fewest tokens of that share only", upper_bound=1, **zero)
-    integer("seed", 0, "of the draws", upper_bound=MAX_SEED, **zero)
-    size = "search for the most probable texts with so many hypotheses, instead of drawing them"
+    integer("top_k", None, "sample only from the k most probable tokens", **one)
+    nucleus = "sample only from the fewest tokens with at least this total probability"
+    number("top_p", None, nucleus, upper_bound=1, **zero)
+    integer("seed", 0, "random seed of the samples", upper_bound=MAX_SEED, **zero)
+    size = "number of hypotheses of a search for the most probable texts, instead of sampling"
     integer("beam_size", None, size, **one)
-    number("length_penalty", 0.0, "of a beam search; 0 has none", **zero)
+    number("length_penalty", 0.0, "exponent of the length penalty of a beam search", **zero)
     program.define_step(values)
-    switch("strict_length", False, "refuse a text that outgrows the positions", flag_values=values)
+    strict = "refuse texts that are longer than the model's positions"
+    switch("strict_length", False, strict, flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
@@ -58,11 +60,11 @@ def run(arguments: Arguments) -> int:
     config = arguments.experiment
     if not config.task.continues_text:
         raise UserError(
-            f"--workdir={workdir}: a {config.model.kind} with task.kind={config.task.kind} writes "
-            "no text; generate needs a run of task.kind=language_model"
+            f"--workdir={workdir}: model.kind={config.model.kind} with task.kind="
+            f"{config.task.kind} cannot generate text; generate needs task.kind=language_model"
         )
     if asked.min_tokens and not asked.end:
-        raise UserError(f"--min_tokens={asked.min_tokens}: is only for --end=TEXT")
+        raise UserError(f"--min_tokens={asked.min_tokens}: needs --end=TEXT")
     beam, prompt = read_beam(asked), read_prompt(asked)
     program.set_up_jax(config)
     from seqmodels.runs.run import load_run
@@ -73,7 +75,7 @@ def run(arguments: Arguments) -> int:
     values = {"step": opened.step, "prompt": prompt, **settings}
     if asked.json:
         program.answer(arguments, {**values, **made}, "")
-    # Told first: a text that cannot be written is not lost.
+    # Printed first, so that a text that cannot be written is not lost.
     path = write_samples(workdir, values, made)
     if not asked.json:
         speed = f"{made['tokens_per_second']:,.0f} tokens/s; " if beam is None else ""
@@ -82,7 +84,7 @@ def run(arguments: Arguments) -> int:
 
 
 Made = tuple[dict[str, Any], dict[str, Any]]
-"""The settings of texts; and `texts`, with what else is to be said of them."""
+"""The settings; and `texts` with details about them."""
 
 
 def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
@@ -103,9 +105,9 @@ def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
 
 
 def search(beam: Beam, arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
-    """Finds the most probable texts; without --json each is printed, and its probability.
+    """Finds the most probable texts; without --json prints each with its probability.
 
-    Of the best every token comes as soon as all that may still be the best agree on it.
+    A token of the best text is printed once all candidates for the best agree on it.
     """
     from seqmodels.decoding.likely_text import find_likely_texts
     from seqmodels.runs.generate import writing_tokenizer
@@ -127,23 +129,23 @@ def search(beam: Beam, arguments: Arguments, opened: Run, prompt: str, end: str)
 
 
 def read_beam(asked: Any) -> Beam | None:
-    """How to search; None where texts are drawn.
+    """Reads the settings of a search; None if texts are sampled.
 
     Raises:
-      UserError: flags that do not go together.
+      UserError: flags contradict each other.
     """
     if asked.beam_size is None:
         if asked["length_penalty"].present:
-            raise UserError("--length_penalty: is only for --beam_size=N")
+            raise UserError("--length_penalty: needs --beam_size=N")
         return None
     for name in (*_OF_DRAWS, "strict_length"):
         if asked[name].present:
-            raise UserError(f"--{name}={asked[name].value}: has no meaning with --beam_size")
+            raise UserError(f"--{name}={asked[name].value}: has no effect with --beam_size")
     if not asked.end:
-        raise UserError(f"--beam_size={asked.beam_size}: needs --end=TEXT, where a text ends")
+        raise UserError(f"--beam_size={asked.beam_size}: needs --end=TEXT, the end of a text")
     if asked.num_samples > asked.beam_size:
         raise UserError(
-            f"--num_samples={asked.num_samples}: allowed are up to --beam_size, {asked.beam_size}"
+            f"--num_samples={asked.num_samples}: must be at most --beam_size, {asked.beam_size}"
         )
     return Beam(
         asked.beam_size,
@@ -155,15 +157,15 @@ def read_beam(asked: Any) -> Beam | None:
 
 
 def read_prompt(asked: Any) -> str:
-    """The text to go on from: `--prompt`, or all of `--prompt_file`, its last line feed too.
+    """The text to continue: `--prompt`, or all of `--prompt_file` including its last line feed.
 
     Raises:
-      UserError: both are given, or the file is missing, empty or no UTF-8.
+      UserError: both are given, or the file is missing, empty or not UTF-8.
     """
     if asked.prompt_file is None:
         return asked.prompt
     if asked["prompt"].present:
-        raise UserError("--prompt and --prompt_file: give one of the two")
+        raise UserError("--prompt and --prompt_file: give only one of the two")
     from seqmodels.data.datasets.text_file import find_file, read_filled
 
     file = find_file("--prompt_file", asked.prompt_file)
@@ -172,7 +174,7 @@ def read_prompt(asked: Any) -> str:
 
 @dataclasses.dataclass
 class Printer:
-    """Streams the first text to stdout; the others follow it whole."""
+    """Streams the first text to stdout; prints the others when they are complete."""
 
     prompt: str
     num_samples: int
@@ -184,7 +186,7 @@ class Printer:
     def __call__(self, number: int, text: str) -> None:
         self._texts[number] += text
         if number == 0:
-            # The prompt waits for the first token: a request may still be refused.
+            # The prompt is printed with the first token, as the request may still be refused.
             self._put(text if self._started else self._heading(0) + self.prompt + text)
             self._started = True
 
@@ -203,7 +205,7 @@ class Printer:
 
 
 def write_samples(workdir: Path, values: dict[str, Any], made: dict[str, Any]) -> Path:
-    """Writes `samples/<step>-<number>.json` and, to be read, `.txt`; returns the latter's path.
+    """Writes `samples/<step>-<number>.json` and a readable `.txt`; returns the path of the latter.
 
     Raises:
       UserError: they cannot be written.

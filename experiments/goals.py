@@ -1,4 +1,4 @@
-"""The numbers to reach in language: next word, music, sentiment, masked words, translation."""
+"""The goals for language: next word, music, sentiment, masked words, translation."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _OTHERS = "English to German, BPE"
 def _shakespeare(
     config: str, goal: float, published: float | None = None, source: str = ""
 ) -> Goal:
-    """On nanoGPT's validation part, by which the recipes were chosen."""
+    """Loss on nanoGPT's validation part, on which the recipes were chosen."""
     name = config.replace(":", "_")
     return Goal(name, config, "loss", goal, published, source, True, split="validation")
 
 
 def _fine_tuned(config: str) -> Goal:
-    """Sentences, behind or beside masked words."""
+    """Accuracy on SST-2 sentences, with or without masked language modelling before."""
     name = config.replace(":", "_")
     return Goal(name, config, "accuracy", None, split="validation", after="wikitext2_bert")
 
 
 def _tunes(config: str) -> list[Goal]:
-    """Held-out tunes, and what sampled ones are worth."""
+    """Loss on held-out tunes, and quality of sampled ones."""
     tunes = Measure.TUNES
     return [
         Goal(config, config, "loss", 1.45, lower_is_better=True),
@@ -77,9 +77,9 @@ GOALS: dict[str, Goal] = {
 
 
 def find_goal(name: str | None) -> Goal:
-    """Returns a goal; raises UserError with the nearest name."""
+    """Returns a goal by name; raises UserError with the nearest name."""
     if name is None:
-        raise UserError(f"reproduce what? one of: {', '.join(GOALS)} (--list tells more)")
+        raise UserError(f"reproduce: name a goal, one of: {', '.join(GOALS)} (see --list)")
     if name not in GOALS:
         raise UserError(f"no goal {name!r}{suggest(name, GOALS)}")
     return GOALS[name]

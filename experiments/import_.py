@@ -1,4 +1,4 @@
-"""`launch.py import`: a work directory of weights that were trained elsewhere."""
+"""`launch.py import`: makes a work directory from weights that were trained elsewhere."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from experiments.arguments import Arguments, Command, ConfigSource, override
 from seqmodels.config.errors import UserError
 from seqmodels.config.validate import validate
 
-DOC = """Makes a work directory of weights of Hugging Face or PyTorch.
+DOC = """Makes a work directory from weights of Hugging Face or PyTorch.
 
---from names a Hugging Face folder (config.json with model.safetensors, or with shards of it and
-their index; GPT-2, Llama, Mistral, BERT, ViT), or a state dict of PyTorch, alone or in a module
-with one embedding and one linear head (nn.RNN, nn.LSTM, nn.GRU, nn.Transformer): a .safetensors
-file, or one of torch.save, which is loaded with weights_only. The tokenizer of a folder comes
-along. evaluate, generate, train and inspect work on the result, which is written whole or not at
-all. Parameters that the file does not hold are initialised and named, as are tensors that are not
-used. Until its first step a run may still get another config by train --config.FIELD=VALUE.
+--from names a Hugging Face folder (config.json with model.safetensors or its shards and index;
+GPT-2, Llama, Mistral, BERT or ViT), or a PyTorch state dict of nn.RNN, nn.LSTM, nn.GRU or
+nn.Transformer, alone or in a module with embeddings and a linear head. A state dict is a
+.safetensors file or a file of torch.save, which is loaded with weights_only. The tokenizer of a
+folder is imported too. evaluate, generate, train and inspect work on the result, which is written
+completely or not at all. Parameters that the file lacks are initialised and listed, as are tensors
+that are not used. Until the first step, train --config.FIELD=VALUE may still change the config.
 """
 
 
 def define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("from", None, "folder or file of the weights", flag_values=values)
-    program.define_workdir(values, "work directory to be made; must not be there")
+    flags.DEFINE_string("from", None, "folder or file with the weights", flag_values=values)
+    program.define_workdir(values, "new work directory; must not exist")
     program.define_json(values)
 
 
 def run(arguments: Arguments) -> int:
     named, workdir = getattr(arguments.flags, "from"), arguments.workdir
     if not named:
-        raise UserError("--from=PATH is required: a folder of Hugging Face, or a state dict")
+        raise UserError("--from=PATH is required: a Hugging Face folder or a state dict")
     from seqmodels.interop.directories import refuse_existing
     from seqmodels.interop.plan import choose_tokenizer, plan_import
 
@@ -57,7 +57,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """Ends the process by way of what cleans up."""
+    """Ends the process with an exception, so that cleanup code runs."""
     sys.exit(128 + number)
 
 
@@ -67,7 +67,7 @@ def _report(description: dict[str, Any], workdir: Path) -> str:
         f"{description['num_parameters']:,} parameters"
     ]
     named = {
-        "initialised, for the file does not hold it": description["fresh"],
+        "initialised, because the file lacks it": description["fresh"],
         "not used": description["unused"],
         "note": description["notes"],
     }

@@ -1,4 +1,4 @@
-"""`launch.py inspect`: what a work directory holds."""
+"""`launch.py inspect`: describes a work directory."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
 
-DOC = """Shows the checkpoints of a run, their seals, the best metric, parameters, data position.
+DOC = """Shows a run's checkpoints, their seals, the best metric, parameters and data position.
 
-With --follow it shows instead how a run in progress gets on, until the run is done or you press
-Ctrl-C: a live view on a terminal, elsewhere a line for each row of metrics, with --json the row
-itself. The run may be stopped and resumed meanwhile. With --figure it draws the losses instead.
+With --follow it shows the progress of a run until the run is done or you press Ctrl-C: a live view
+on a terminal, otherwise one line per row of metrics (with --json, the row itself). The run may be
+stopped and resumed meanwhile. With --figure it plots the losses instead.
 """
 
 
 def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
     program.define_json(values)
-    flags.DEFINE_bool("follow", False, "show how a run in progress gets on", flag_values=values)
+    flags.DEFINE_bool("follow", False, "show the progress of a run", flag_values=values)
     flags.DEFINE_bool(
-        "figure", False, "draw the losses to WORKDIR/figures/loss.png", flag_values=values
+        "figure", False, "plot the losses in WORKDIR/figures/loss.png", flag_values=values
     )
 
 
 def run(arguments: Arguments) -> int:
     if arguments.flags.follow and arguments.flags.figure:
-        raise UserError("--follow and --figure: give one of the two")
+        raise UserError("--follow and --figure: give only one of the two")
     if arguments.flags.figure:
         from seqmodels.runs.figures import draw_loss
 

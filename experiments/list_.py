@@ -1,4 +1,4 @@
-"""`launch.py list`: what there is to run."""
+"""`launch.py list`: lists what is available."""
 
 from __future__ import annotations
 

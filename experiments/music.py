@@ -1,4 +1,4 @@
-"""`launch.py music`: tunes checked, compared with the training set, and played."""
+"""`launch.py music`: checks tunes, compares them with the training split, and plays them."""
 
 from __future__ import annotations
 
@@ -13,36 +13,41 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.training import MAX_SEED
 from seqmodels.runs.opening import parse_step, read_config
 
-DOC = """Checks tunes in ABC and makes MIDI, WAV and a picture of them.
+DOC = """Checks tunes in ABC and renders them as MIDI, WAV and pictures.
 
-With --input it reads an ABC file, or a .json that generate wrote. With --workdir it has the run
-write tunes, each from "X:" behind a blank line to the next one, and counts how many parse, fill
-their bars and are copied from the training split, beside the same for the n-gram of
-evaluation.baseline_order. The report goes to OUTPUT/music.json; the first tunes that parse are
-written there too.
+With --input it reads an ABC file or a .json file of generate. With --workdir it samples tunes from
+the run, each from "X:" after a blank line to the next "X:", and counts how many parse, fill their
+bars and are copied from the training split; it does the same for the n-gram of
+evaluation.baseline_order. The report goes to OUTPUT/music.json, with the first tunes that parse
+next to it.
 """
 
 
 def define(values: flags.FlagValues) -> None:
-    program.define_workdir(values, "work directory of a run that writes ABC")
+    program.define_workdir(values, "work directory of a run over ABC")
     program.define_json(values)
     string, integer = flags.DEFINE_string, flags.DEFINE_integer
-    string(
-        "input", None, "ABC file, or .json of generate, instead of --workdir", flag_values=values
+    string("input", None, "ABC file or .json of generate, instead of --workdir", flag_values=values)
+    string("output", None, "folder for the output; none = WORKDIR/music", flag_values=values)
+    integer("render", 3, "maximum number of tunes to render", lower_bound=0, flag_values=values)
+    integer("num_samples", 50, "number of tunes to sample", lower_bound=1, flag_values=values)
+    integer("max_tokens", 1000, "maximum tokens per tune", lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "temperature", 1.0, "divides the logits; 0 is greedy", lower_bound=0, flag_values=values
     )
-    string("output", None, "where to write; none = WORKDIR/music", flag_values=values)
-    integer("render", 3, "tunes to play at most", lower_bound=0, flag_values=values)
-    integer("num_samples", 50, "tunes to sample", lower_bound=1, flag_values=values)
-    integer("max_tokens", 1000, "of each", lower_bound=1, flag_values=values)
-    flags.DEFINE_float("temperature", 1.0, "of the draws", lower_bound=0, flag_values=values)
-    integer("seed", 0, "of the draws", lower_bound=0, upper_bound=MAX_SEED, flag_values=values)
+    integer(
+        *("seed", 0, "random seed of the samples"),
+        lower_bound=0,
+        upper_bound=MAX_SEED,
+        flag_values=values,
+    )
     program.define_step(values)
 
 
 def run(arguments: Arguments) -> int:
     asked = arguments.flags
     if (asked.input is None) == (asked.workdir is None):
-        raise UserError("--input=FILE or --workdir=DIR: give one of the two")
+        raise UserError("--input=FILE or --workdir=DIR: give exactly one of the two")
     if asked.output is None and asked.workdir is None:
         raise UserError("--output=DIR is required with --input")
     output = Path(asked.output or arguments.workdir / "music").expanduser()
@@ -66,17 +71,17 @@ def run(arguments: Arguments) -> int:
     shown = values["wrong"][:5]
     if len(values["wrong"]) > len(shown):
         shown.append(f"... and {len(values['wrong']) - len(shown)} more in music.json")
-    lines += [*shown, f"{len(values['rendered'])} tunes played; written to {output}"]
+    lines += [*shown, f"{len(values['rendered'])} tunes rendered; written to {output}"]
     program.answer(arguments, values, "\n".join(lines))
     return program.DONE
 
 
 def _keep_input(path: Path, output: Path) -> None:
-    """Raises UserError where a file that is written would be the one that is read."""
-    numbered = path.stem.isdecimal() and path.suffix == ".abc"  # as a tune that is played
+    """Raises UserError if the output would overwrite the input."""
+    numbered = path.stem.isdecimal() and path.suffix == ".abc"  # the name of a rendered tune
     same_folder = path.resolve().parent == output.resolve()
     if same_folder and (numbered or path.name == "music.json"):
-        raise UserError(f"--output={output}: {path} would be written over; name another folder")
+        raise UserError(f"--output={output}: {path} would be overwritten; name another folder")
 
 
 def _read(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]:
@@ -108,7 +113,8 @@ def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]
 
 def _line(name: str, row: dict[str, Any]) -> str:
     line = (
-        f"{name}: {row['num_tunes']} tunes, {row['parsed']:.0%} parse, {row['full']:.0%} are full"
+        f"{name}: {row['num_tunes']} tunes; {row['parsed']:.0%} parse, {row['full']:.0%} also "
+        "with full bars"
     )
     if "copied_whole" in row:
         line += (

@@ -1,4 +1,4 @@
-"""`launch.py predict`: what a run makes of the user's own lines or images."""
+"""`launch.py predict`: predictions for the user's own lines or images."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from seqmodels.runs.opening import parse_step
 if TYPE_CHECKING:
     from seqmodels.protocols import Answerer
 
-DOC = """Answers each line of a file, or each image, with a line of JSON.
+DOC = """Writes one line of JSON for each line of a file, or for each image.
 
-Translation: the source and its best translations. Classification of texts or images: the label
-and the probabilities. Language models: the log-probability of each line. Answers come as batches
-finish, on stdout or into --output, which is there when it is whole. With --input=- a batch waits
-for --batch_size lines or the end; 1 answers at once.
+For translation: the source and its best translations. For classification of texts or images: the
+label and the probabilities. For language models: the log-probability of each line. Answers appear
+batch by batch on stdout, or go to the file --output, which exists once it is complete. With
+--input=- a batch waits for --batch_size lines or the end of the input; use 1 for answers at once.
 """
 
 
@@ -99,7 +99,7 @@ def run(arguments: Arguments) -> int:
     )
     inputs = encode(answerer, given)
     if asked.input != "-":
-        # All are looked at before the first is answered: a mistake costs no time.
+        # Checks all inputs before the first answer, so that mistakes are found at once.
         inputs = iter(list(inputs))
     with open_output(output) as file:
         number = 0
@@ -114,7 +114,7 @@ def run(arguments: Arguments) -> int:
 
 
 Given = Iterator[tuple[str, str]]
-"""Where an input stands, for errors, and the input: a line, or the name of an image file."""
+"""Place of an input, for messages, and the input: a line or the path of an image."""
 
 
 def encode(answerer: Answerer, given: Given) -> Iterator[tuple[str, object]]:
@@ -127,10 +127,10 @@ def encode(answerer: Answerer, given: Given) -> Iterator[tuple[str, object]]:
 
 
 def find_lines(pattern: str | None) -> Given:
-    """The lines of the files; all of them are read first, stdin as it comes.
+    """The lines of files, which are all read first, or of stdin as they arrive.
 
     Raises:
-      UserError: no input is named, it is not there, or a line is empty or no UTF-8.
+      UserError: no input is named, it does not exist, or a line is empty or not UTF-8.
     """
     from seqmodels.data.datasets.parallel_text import read_lines
     from seqmodels.data.datasets.text_file import find_files
@@ -163,10 +163,10 @@ def _lines_of_stdin() -> Given:
 
 
 def find_images(pattern: str | None) -> Given:
-    """Where each image comes from, and its path; see `input_files`.
+    """The name and path of each image; see `input_files`.
 
     Raises:
-      UserError: none is named, or none is there.
+      UserError: none is named, or none exists.
     """
     if pattern is None or pattern == "-":
         raise UserError(f"--input={pattern or ''}: must be an image, a folder of images or a glob")
@@ -174,7 +174,7 @@ def find_images(pattern: str | None) -> Given:
 
 
 def input_files(pattern: str) -> list[Path]:
-    """The images of a folder and all below it, or the files of a glob; UserError without any."""
+    """The images in a folder and its subfolders, or the files of a glob; UserError if none."""
     from seqmodels.data.datasets.text_file import find_files
     from seqmodels.data.image_file import SUFFIXES
 
@@ -188,12 +188,12 @@ def input_files(pattern: str) -> list[Path]:
 
 
 def check_output(name: str | None, pattern: str) -> Path | None:
-    """The file to write; raises UserError where it could not be, or is one of the inputs."""
+    """The output file; raises UserError if it cannot be written or is one of the inputs."""
     if name is None:
         return None
     path = Path(name).expanduser()
     if path.is_dir() or not path.parent.is_dir():
-        what = "is a directory" if path.is_dir() else f"{path.parent} is no directory"
+        what = "is a directory" if path.is_dir() else f"{path.parent} is not a directory"
         raise UserError(f"--output={name}: {what}")
     if path.exists() and pattern != "-" and any(map(path.samefile, input_files(pattern))):
         raise UserError(f"--output={name}: is one of the inputs")
@@ -202,7 +202,7 @@ def check_output(name: str | None, pattern: str) -> Path | None:
 
 @contextlib.contextmanager
 def open_output(path: Path | None) -> Iterator[IO[str]]:
-    """Stdout, or a file that takes its name when all is written."""
+    """Yields stdout, or a file that gets its name once it is complete."""
     if path is None:
         yield sys.stdout
         return

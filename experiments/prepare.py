@@ -1,11 +1,11 @@
-"""`launch.py prepare`: tokenises the data of a config ahead of training."""
+"""`launch.py prepare`: tokenises the data of a config before training."""
 
 from __future__ import annotations
 
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 
-DOC = """Downloads (where the data set can) and tokenises the data of a config into the cache."""
+DOC = """Downloads (if possible) and tokenises the data of a config, and caches the result."""
 
 
 def run(arguments: Arguments) -> int:

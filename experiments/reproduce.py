@@ -1,4 +1,4 @@
-"""`launch.py reproduce`: trains towards a number, measures it, and says met or missed."""
+"""`launch.py reproduce`: trains for a goal, measures it, and reports met or missed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from seqmodels.evaluation.goals import Goal, Measure, bleu_by_length, read_resul
 from seqmodels.runs.figures import make_length_figure, save_figure
 from seqmodels.runs.opening import read_config
 
-DOC = """Trains a config, measures what it came to, and says whether the goal is met.
+DOC = """Trains a config, measures its metric, and reports whether the goal is met.
 
-`reproduce NAME`, and `reproduce --list` for the names. A run that is there already is gone on with,
-or measured again. --config.FIELD=VALUE changes the config, which the result then says. --record
-writes the result to experiments/results/NAME.json and makes docs/results.md anew of all of them;
---page does the latter alone.
+Use `reproduce NAME`, or `reproduce --list` for the names. An existing run is resumed, or measured
+again if it is done. --config.FIELD=VALUE changes the config, which the result records. --record
+writes the result to experiments/results/NAME.json and regenerates docs/results.md from all results;
+--page does only the latter.
 """
 ROOT = Path(__file__).parents[1]
 ORIGIN = "reproduce.json"
@@ -39,20 +39,20 @@ RESULTS, PAGE = ROOT / "experiments" / "results", ROOT / "docs" / "results.md"
 NOTES = "notes.md"  # of RESULTS: what was measured by hand
 PICTURE = "bleu_by_length.png"  # beside the page
 _TUNES = {"num_samples": 50, "max_tokens": 1000, "temperature": 0.5, "seed": 1}
-"""As the page of results tells. Not seed 0, with which the temperature was chosen."""
+"""As stated on the page of results. Not seed 0, with which the temperature was chosen."""
 
 
 def define(values: flags.FlagValues) -> None:
     string, switch = flags.DEFINE_string, flags.DEFINE_bool
-    string("name", None, "of the goal; also without --name=", flag_values=values)
-    switch("list", False, "list the goals, with what is recorded of them", flag_values=values)
+    string("name", None, "name of the goal; --name= may be left out", flag_values=values)
+    switch("list", False, "list the goals and their recorded results", flag_values=values)
     program.define_json(values)
-    program.define_workdir(values, "where to train; none = runs/reproduce/CONFIG")
+    program.define_workdir(values, "folder for the runs; none = runs/reproduce/CONFIG")
     flags.DEFINE_integer(
-        "num_seeds", 1, "runs, of training.seed 0, 1, ..", lower_bound=1, flag_values=values
+        "num_seeds", 1, "number of seeds: 0, 1, ..", lower_bound=1, flag_values=values
     )
-    switch("record", False, "keep the result among those of the project", flag_values=values)
-    switch("page", False, "make docs/results.md of the results", flag_values=values)
+    switch("record", False, "record the result in the project", flag_values=values)
+    switch("page", False, "regenerate docs/results.md", flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
@@ -66,7 +66,7 @@ def run(arguments: Arguments) -> int:
     config = override(load_config(goal.config), arguments.overrides)
     validate(config)
     if asked.num_seeds > 1 and any(name == "training.seed" for name, _ in arguments.overrides):
-        raise UserError("--config.training.seed: has no meaning with --num_seeds")
+        raise UserError("--config.training.seed: has no effect with --num_seeds")
     folder = Path(asked.workdir or f"runs/reproduce/{goal.config.replace(':', '_')}").expanduser()
     found: list[Figure] = []
     for number in range(asked.num_seeds):
@@ -76,7 +76,7 @@ def run(arguments: Arguments) -> int:
         if goal.after:
             earlier = folder.parent / goal.after / f"seed{seed}"
             one = begin_after(goal, one, earlier, [name for name, _ in arguments.overrides])
-            runs.append((read_config(earlier), earlier))  # gone on with, if it was stopped
+            runs.append((read_config(earlier), earlier))  # resumed if it was stopped
         for made, workdir in [*runs, (one, folder / f"seed{seed}")]:
             status = train(made, workdir)
             if status:
@@ -95,17 +95,17 @@ def run(arguments: Arguments) -> int:
 def begin_after(
     goal: Goal, config: ExperimentConfig, earlier: Path, overridden: Sequence[str] = ()
 ) -> ExperimentConfig:
-    """Returns the config with an earlier run's tokenizer, and its parameters if it begins with any.
+    """Returns the config with an earlier run's tokenizer, and its parameters if it uses any.
 
     Raises:
-      UserError: the run is not there, or one of `overridden` fields names another.
+      UserError: the run does not exist, or one of the `overridden` fields names another.
     """
     for name in ("data.tokenizer_path", "training.init_from"):
         if name in overridden:
-            raise UserError(f"--config.{name}: {goal.name} takes that of {goal.after}'s run")
+            raise UserError(f"--config.{name}: {goal.name} uses that of the run of {goal.after}")
     if not earlier.exists():
         raise UserError(
-            f"{earlier}: does not exist, and {goal.name} begins with what is there: "
+            f"{earlier}: does not exist, but {goal.name} starts from it: "
             f"reproduce {goal.after} first"
         )
     read = ["data.tokenizer_path"] + ["training.init_from"] * bool(config.training.init_from)
@@ -113,9 +113,9 @@ def begin_after(
 
 
 def train(config: ExperimentConfig, workdir: Path) -> int:
-    """Trains, or goes on with, one run; returns the exit status.
+    """Trains or resumes one run; returns the exit status.
 
-    Where the run was trained, and how long that took, stays in its directory.
+    Records in the run's directory where it was trained, and how long that took.
     """
     from seqmodels.runs.workdir import find_start, refuse_other_run
 
@@ -131,21 +131,21 @@ def train(config: ExperimentConfig, workdir: Path) -> int:
     status = start(config, workdir)
     if metrics.read_bytes() != before:
         seconds = read_origin(workdir).get("seconds", 0.0) + time.monotonic() - started
-        # Of a process that was killed the rows alone know, which leave evaluations out.
+        # The time of a killed process is known only from the rows, which exclude evaluations.
         seconds = max(seconds, counted_seconds(workdir))
         write_json(workdir / ORIGIN, {**describe_here(), "seconds": seconds})
     return status
 
 
 def counted_seconds(workdir: Path) -> float:
-    """The seconds of training that the rows of a run tell."""
+    """Seconds of training, from the rows of a run."""
     from seqmodels.runs.rows import METRICS, read_rows
 
     return max((row.get("seconds", 0.0) for row in read_rows(workdir / METRICS)), default=0.0)
 
 
 def read_origin(workdir: Path) -> dict[str, Any]:
-    """Where a run was trained, as `describe_here`, and the seconds; empty of one made elsewhere."""
+    """The record of `train`: `describe_here` and the seconds; empty for other runs."""
     try:
         return json.loads((workdir / ORIGIN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -154,13 +154,13 @@ def read_origin(workdir: Path) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """What one run came to.
+    """Measured result of one run.
 
     Attributes:
-      value: of the goal's metric.
-      baseline: what needs no training has of it, if that is to be had.
-      seconds: of training, evaluations and preparation included, and of measuring.
-      details: all that was found beside, and where the run was trained.
+      value: value of the goal's metric.
+      baseline: value of the baseline, if there is one.
+      seconds: time of training, including evaluations and preparation, and of measuring.
+      details: all other measured values, and where the run was trained.
     """
 
     value: float
@@ -170,7 +170,7 @@ class Figure:
 
 
 def measure(goal: Goal, config: ExperimentConfig, workdir: Path) -> Figure:
-    """Measures a run that is done."""
+    """Measures a finished run."""
     from seqmodels.runs.rows import METRICS, read_rows
     from seqmodels.runs.run import load_run, open_data
 
@@ -198,7 +198,7 @@ def measure(goal: Goal, config: ExperimentConfig, workdir: Path) -> Figure:
 
 
 def best_baseline(goal: Goal, found: dict[str, Any]) -> float | None:
-    """The best of what an evaluation tells that needs no training."""
+    """The best baseline of an evaluation."""
     rows = [found["baseline"], *found["baseline"].get("beside", [])]
     rows += found.get("translation_baselines", [])
     values = [row[goal.metric] for row in rows if goal.metric in row]
@@ -206,7 +206,7 @@ def best_baseline(goal: Goal, found: dict[str, Any]) -> float | None:
 
 
 def tell(summary: dict[str, Any]) -> str:
-    """A line for a person."""
+    """Summary in one line."""
     goal, baseline, published = (summary[name] for name in ("goal", "baseline", "published"))
     met = {True: "met", False: "missed", None: "no goal"}[summary["met"]]
     beside = [f"baseline {baseline:.4g}"] if baseline is not None else []
@@ -218,7 +218,7 @@ def tell(summary: dict[str, Any]) -> str:
 
 
 def describe_here() -> dict[str, Any]:
-    """When, on what and with which code something is made."""
+    """Time, hardware, versions and commit of this process."""
     import jax
 
     devices = {f"{d.platform} {d.device_kind}".replace("cpu cpu", "cpu") for d in jax.devices()}
@@ -232,9 +232,9 @@ def describe_here() -> dict[str, Any]:
 
 
 def usable_cores() -> str:
-    """How many cores this process may use, and of how many if some are kept from it."""
+    """Number of cores that this process may use, and of all cores if that differs."""
     total = os.cpu_count() or 1
-    # Only Linux tells it before Python 3.13.
+    # Before Python 3.13 only Linux reports it.
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
     return str(usable) if usable == total else f"{usable} of {total}"
 
@@ -250,7 +250,7 @@ def processor() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the code, marked where files differ from it; None without git."""
+    """The commit of the code, marked if files differ from it; None without git."""
 
     def ask(*words: str) -> str:
         done = subprocess.run(
@@ -267,7 +267,7 @@ def commit() -> str | None:
 
 
 def record(goal: Goal, result: dict[str, Any]) -> None:
-    """Writes a result, and the page anew.
+    """Writes a result and regenerates the page.
 
     Raises:
       UserError: they cannot be written.

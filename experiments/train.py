@@ -1,4 +1,4 @@
-"""`launch.py train`: trains, or resumes what was interrupted."""
+"""`launch.py train`: trains a model, or resumes a run."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile
 
 DOC = """Trains the model of a config, or resumes the run that the work directory holds.
 
-Without --config the config of the work directory is used. SIGTERM and Ctrl-C save and leave; the
-same command goes on from there. With --init_from a new run starts with the parameters of another
-one, as far as they fit. With --dry_run nothing is trained and the work directory is not
-touched: everything is validated, parameters and memory are counted, and one batch is made.
---profile changes no bit of the run.
+Without --config it uses the config of the work directory. SIGTERM and Ctrl-C save a checkpoint and
+end the command; the same command resumes from it. With --init_from a new run starts with those
+parameters of another run that fit. --dry_run trains nothing and does not touch the work directory:
+it validates everything, counts parameters and memory, and makes one batch. --profile does not
+change the results of the run.
 """
 
 
 def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
     flags.DEFINE_bool(
-        "dry_run", False, "validate, count, make one batch and stop", flag_values=values
+        "dry_run", False, "validate, count parameters, make one batch, stop", flag_values=values
     )
     flags.DEFINE_bool(
         "profile",
         False,
-        f"trace {TRACED} steps, once {WARM_UP} are done, to WORKDIR/profile/, for "
+        f"trace {TRACED} steps after the first {WARM_UP}, in WORKDIR/profile/, for "
         "https://ui.perfetto.dev",
         flag_values=values,
     )
@@ -38,7 +38,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "init_from",
         None,
-        "DIR or DIR@best, DIR@latest, DIR@N: the run whose parameters a new run starts with; short "
+        "DIR, DIR@best, DIR@latest or DIR@N: run whose parameters a new run starts with; short "
         "for --config.training.init_from",
         flag_values=values,
     )
@@ -61,7 +61,7 @@ def run(arguments: Arguments) -> int:
 
         return dry_run(config, named)
     workdir = arguments.workdir
-    # Before jax is imported.
+    # Before importing jax.
     find_start(config, workdir)
     refuse_other_run(workdir, config)
     program.set_up_jax(config)
@@ -70,7 +70,7 @@ def run(arguments: Arguments) -> int:
 
 
 def start(config: ExperimentConfig, workdir: Path, *, profile: bool = False) -> int:
-    """Trains, or goes on with, a run, once its directory is looked at and jax set up.
+    """Trains or resumes a run whose directory has been checked.
 
     Returns:
       The exit status.

@@ -1,6 +1,6 @@
-"""The only place where names meet classes: explicit tables of 'module:Class' strings.
+"""Registries that map names to classes: explicit tables of 'module:Class' strings.
 
-Imports no class until one is asked for, so that a mistyped name answers at once.
+A class is imported only when it is needed, so that a mistyped name is reported at once.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One registered thing.
+    """A registered model, task or data set.
 
     Attributes:
-      implementation: 'module:Class' of what does the work.
+      implementation: 'module:Class' of the class.
       config: 'module:Class' of its config dataclass.
       summary: one line for `launch.py list`.
     """
@@ -67,7 +67,7 @@ MODELS: dict[str, Entry] = {
     "ngram": Entry(
         "seqmodels.models.ngram:Ngram",
         "seqmodels.config.models:NgramConfig",
-        "interpolated modified Kneser-Ney n-gram, counted",
+        "n-gram with interpolated modified Kneser-Ney smoothing",
     ),
     "recurrent": Entry(
         "seqmodels.models.recurrent:Recurrent",
@@ -77,12 +77,12 @@ MODELS: dict[str, Entry] = {
     "recurrent_encoder": Entry(
         "seqmodels.models.recurrent_encoder:RecurrentEncoder",
         "seqmodels.config.recurrent:RecurrentEncoderConfig",
-        "recurrent layers in both directions, pooled",
+        "bidirectional recurrent layers with pooling",
     ),
     "seq2seq": Entry(
         "seqmodels.models.seq2seq:Seq2Seq",
         "seqmodels.config.recurrent:Seq2SeqConfig",
-        "recurrent encoder-decoder: fixed context or attention (Bahdanau, Luong)",
+        "recurrent encoder-decoder with a fixed context or attention (Bahdanau, Luong)",
     ),
     "gpt": Entry(
         "seqmodels.models.gpt:GPT",
@@ -107,7 +107,7 @@ MODELS: dict[str, Entry] = {
     "aaren": Entry(
         "seqmodels.models.aaren:Aaren",
         "seqmodels.config.transformers:AarenConfig",
-        "Transformer blocks whose attention is a recurrence of constant state",
+        "Transformer blocks with attention as a recurrence of constant state",
     ),
     "convolutional": Entry(
         "seqmodels.models.convolutional:Convolutional",
@@ -122,7 +122,7 @@ MODELS: dict[str, Entry] = {
     "perceptron": Entry(
         "seqmodels.models.perceptron:Perceptron",
         "seqmodels.config.models:PerceptronConfig",
-        "one linear map",
+        "one linear layer",
     ),
 }
 
@@ -192,7 +192,7 @@ TASKS: dict[str, Entry] = {
     "masked_language_model": Entry(
         "seqmodels.tasks.masked_language_model:MaskedLanguageModel",
         "seqmodels.config.tasks:MaskedLanguageModelConfig",
-        "guessing hidden tokens from both sides (BERT's 80/10/10)",
+        "prediction of masked tokens from both sides (BERT's 80/10/10)",
     ),
     "classification": Entry(
         "seqmodels.tasks.classification:Classification",
@@ -202,7 +202,7 @@ TASKS: dict[str, Entry] = {
     "translation": Entry(
         "seqmodels.tasks.translation:Translation",
         "seqmodels.config.tasks:TranslationConfig",
-        "a target sequence from a source sequence, with teacher forcing",
+        "prediction of a target sequence from a source sequence, with teacher forcing",
     ),
     "tagging": Entry(
         "seqmodels.tasks.tagging:Tagging",

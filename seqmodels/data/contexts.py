@@ -1,8 +1,8 @@
-"""What a model sees before each target: rows of the text, and which of their targets count.
+"""Rows of a text for evaluation, which decide the context that a model sees before each target.
 
-A split is one text of N tokens; its targets are tokens 1..N-1, alike for every model. A plan is a
-list of rows. Row r reads tokens starts[r] .. stops[r] - 1, and predicts the token after each of
-them; the predictions made at tokens firsts[r] .. stops[r] - 1 count, those before are only context.
+A split is one text of N tokens; its targets are tokens 1..N-1 for every model. A plan is a list of
+rows. Row r reads tokens starts[r] .. stops[r] - 1 and predicts the token after each of them. The
+predictions made at tokens firsts[r] .. stops[r] - 1 count; those before are only context.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seqmodels.config.training import EvaluationConfig, EvaluationContext
 from seqmodels.types import Batch
 
 # Warm-up of a stream, in tokens: longer than any n-gram's context, so that cutting a text into
-# streams changes nothing for an n-gram and next to nothing for a recurrence.
+# streams changes nothing for an n-gram and almost nothing for a recurrence.
 MIN_WARMUP = 256
 
 
@@ -28,8 +28,8 @@ class Plan:
     Attributes:
       starts, firsts, stops: see the module docstring.
       rows: rows in one batch.
-      width: tokens of a row in one batch. A stream is longer and goes on in the next batch.
-      num_chunks: batches along a row; 1 unless the rows are streams.
+      width: tokens of a row in one batch. A stream is longer and continues in the next batch.
+      num_chunks: number of batches along a row; 1 unless the rows are streams.
     """
 
     starts: Int[np.ndarray, " R"]
@@ -52,7 +52,7 @@ def make_plan(num_tokens: int, config: EvaluationConfig, seed: int) -> Plan:
         case EvaluationContext.WINDOW:
             return _windows(num_tokens, config, config.sequence_length)
         case EvaluationContext.SLIDING:
-            # The upper half of each window counts; of an odd length, the middle too.
+            # The second half of each window counts, including the middle of an odd length.
             stride = config.sequence_length - config.sequence_length // 2
             return _windows(num_tokens, config, stride)
         case EvaluationContext.CROPS:
@@ -60,7 +60,7 @@ def make_plan(num_tokens: int, config: EvaluationConfig, seed: int) -> Plan:
 
 
 def _windows(num_tokens: int, config: EvaluationConfig, stride: int) -> Plan:
-    """Windows every `stride` tokens; each counts what the one before it does not reach."""
+    """Plans windows every `stride` tokens; each counts what the previous one does not reach."""
     length, last = config.sequence_length, num_tokens - 1
     count = 1 + max(0, -(-(last - length) // stride))
     starts = np.arange(count, dtype=np.int64) * stride
@@ -70,7 +70,7 @@ def _windows(num_tokens: int, config: EvaluationConfig, stride: int) -> Plan:
 
 
 def _crops(num_tokens: int, config: EvaluationConfig, seed: int) -> Plan:
-    """Random rows, drawn from a stream of their own: training draws change nothing here."""
+    """Plans random rows, drawn from a separate stream so that training does not affect them."""
     length, last = config.sequence_length, num_tokens - 1
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0xE7A1])))
     starts = generator.integers(0, max(last - length, 0) + 1, config.num_crops, dtype=np.int64)
@@ -79,9 +79,9 @@ def _crops(num_tokens: int, config: EvaluationConfig, seed: int) -> Plan:
 
 
 def _streams(num_tokens: int, config: EvaluationConfig) -> Plan:
-    """Contiguous streams side by side, as many as keep the warm-up below half of the work.
+    """Plans parallel contiguous streams, as many as keep the warm-up below half of the work.
 
-    The first stream has no warm-up, so it counts more; all are then equally long:
+    The first stream has no warm-up, so it counts more targets; all have the same length:
     rows * length - (rows - 1) * warmup >= N - 1.
     """
     width, last = config.sequence_length, num_tokens - 1
@@ -100,11 +100,11 @@ def make_batches(
     """Cuts the batches of a plan, all of one shape.
 
     Args:
-      rows: rows of a batch, at least plan.rows; what no row of the plan fills is padding.
+      rows: rows of a batch, at least plan.rows; the others are padding.
 
     Yields:
-      A batch of numpy arrays [rows, plan.width], and whether its rows start here (True) or go on
-      from the batch before.
+      A batch of numpy arrays [rows, plan.width], and whether its rows start here (True) or continue
+      from the previous batch.
     """
     for first_row in range(0, len(plan.starts), plan.rows):
         chosen = slice(first_row, first_row + plan.rows)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 
-class Ahead:
+class Prefetcher:
     """Makes things by number, one ahead, in a thread.
 
     Args:

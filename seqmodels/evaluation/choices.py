@@ -1,4 +1,4 @@
-"""Answers to choose from: the one that the model finds most likely."""
+"""Multiple-choice questions, answered with the choice that the model finds most likely."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from seqmodels.runs.run import Run
 
 
 def evaluate_choices(run: Run, questions: Sequence[Question], batch_size: int) -> dict[str, Any]:
-    """Has a run choose answers by log p(answer | prompt); of equals it takes the first.
+    """Chooses answers by log p(answer | prompt); ties go to the first.
 
     Returns:
-      num_questions; accuracy; accuracy_per_token, where log p is divided by the answer's tokens;
-      loss, the nats of the right answers, of a question; chance, the accuracy of a blind guess;
-      and baseline, the accuracies of the same run that sees no prompt.
+      num_questions; accuracy; accuracy_per_token, with log p divided by the answer's number of
+      tokens; loss, the mean nats of the right answers; chance, the expected accuracy of a guess;
+      and baseline, the accuracies of the same run without the prompts.
 
     Raises:
-      UserError: the run gives no text a probability, or a text is too long or has unknown symbols.
+      UserError: the run is not a language model, or a text is too long or has unknown symbols.
     """
     scorer = make_scorer(run, batch_size)
     asked = _score(scorer, questions, [q.prompt for q in questions])
@@ -39,7 +39,7 @@ def evaluate_choices(run: Run, questions: Sequence[Question], batch_size: int) -
 
 
 _Scores = tuple[np.ndarray, np.ndarray]
-"""Of each choice of a question log p, in nats, and its tokens."""
+"""Log p, in nats, and number of tokens of each choice of a question."""
 
 
 def _score(scorer: Scorer, questions: Sequence[Question], prompts: list[str]) -> list[_Scores]:
@@ -50,7 +50,7 @@ def _score(scorer: Scorer, questions: Sequence[Question], prompts: list[str]) ->
                 encoded.append(scorer.encode_after(prompt, choice))
             except UserError as error:
                 raise UserError(f"{question.where}: {choice!r}: {error}") from None
-    # Of like length together: fewer programs, less padding.
+    # Texts of similar length together need fewer programs and less padding.
     order = np.argsort([len(tokens) for tokens, _ in encoded], kind="stable")
     nats = np.zeros(len(encoded))
     for first in range(0, len(order), scorer.batch_size):

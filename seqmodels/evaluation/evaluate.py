@@ -111,21 +111,21 @@ class Evaluator:
             batch, starts = next(batches, (None, False))
             return None if batch is None else (_place(batch, mesh), starts)
 
-        ahead = Ahead(make)
+        prefetcher = Prefetcher(make)
         try:
             for number in itertools.count():
-                made = ahead.take(number)
+                made = prefetcher.take(number)
                 if made is None:
                     break
                 batch, starts = made
                 if rows.carries_state and starts:
                     carry = self._start(params, len(batch.inputs), mesh)
                 metrics, carry = self._forward(params, carry, batch, mesh)
-                ahead.start(number + 1, metrics)
+                prefetcher.start(number + 1, metrics)
                 yield metrics
         finally:
-            ahead.close()
-            self.input_wait = wait_share(ahead.waited, time.monotonic() - started)
+            prefetcher.close()
+            self.input_wait = wait_share(prefetcher.waited, time.monotonic() - started)
 
 
 def _add(sums: dict[str, np.ndarray], metrics: Metrics | None) -> None:

@@ -1,4 +1,4 @@
-"""Numbers to reach: what is measured, what was published, and a page of what came out.
+"""Goals of the project: measured and published numbers, and the page of results.
 
 Imports no jax.
 """
@@ -18,11 +18,11 @@ from seqmodels.config.errors import UserError
 
 
 class Measure(enum.StrEnum):
-    """Where a figure comes from.
+    """Origin of a measured value.
 
     evaluation: `evaluate` on the goal's split.
     training: the last row of the training split in metrics.jsonl.
-    tunes: the tunes that `music` has a run write.
+    tunes: tunes that `music` samples from a run.
     """
 
     EVALUATION = "evaluation"
@@ -32,18 +32,18 @@ class Measure(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """A figure that a config is to reach.
+    """A value that a config should reach.
 
     Attributes:
-      name: what `reproduce` calls it.
+      name: name for `reproduce`.
       config: `NAME` or `NAME:variant`.
-      metric: a key of what `measure` finds.
-      goal: the value to reach; None where there is none to be met.
-      published, source: a figure of others and whose; None where none is known in this protocol.
-      lower_is_better: of the metric.
-      split: what is measured on, by `Measure.EVALUATION`.
-      after: the goal whose run has to be there before; its tokenizer is read, and its parameters
-        are begun with where the config begins with those of any run.
+      metric: a key of the measured values.
+      goal: the value to reach; None to report without a goal.
+      published, source: a published value and its source; None if none is known for the protocol.
+      lower_is_better: whether a lower metric is better.
+      split: the split for `Measure.EVALUATION`.
+      after: the goal whose run is needed first; its tokenizer is used, and its parameters if the
+        config starts from another run.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Goal:
     after: str | None = None
 
     def is_met(self, value: float) -> bool | None:
-        """Whether a value reaches the goal; NaN reaches none."""
+        """Whether a value reaches the goal; NaN never does. None without a goal."""
         if self.goal is None:
             return None
         return value <= self.goal if self.lower_is_better else value >= self.goal
@@ -66,12 +66,12 @@ class Goal:
     def summarize(
         self, values: Sequence[float], baseline: float | None, seconds: float
     ) -> dict[str, Any]:
-        """What `reproduce --json` prints.
+        """Makes the answer of `reproduce --json`.
 
         Args:
-          values: of the seeds; what counts is their mean.
-          baseline: what needs no training has; None where there is nothing to compare with.
-          seconds: of all seeds together.
+          values: values of the seeds; their mean decides.
+          baseline: value of the baseline; None if there is none.
+          seconds: total time of all seeds.
         """
         value = statistics.fmean(values)
         return {
@@ -87,7 +87,7 @@ class Goal:
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """What was recorded in a folder, NAME.json each, by name.
+    """Reads the recorded results NAME.json of a folder, by name.
 
     Raises:
       UserError: a file is damaged.
@@ -152,7 +152,7 @@ def render_page(
 def bleu_by_length(
     goals: Iterable[Goal], results: dict[str, dict[str, Any]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Of each translation that was run, by name: the parts of the split with the seeds' means."""
+    """Name -> parts of the split with the means of the seeds, for each translation goal."""
     found = {}
     for goal in goals:
         if goal.metric == "bleu" and goal.name in results:

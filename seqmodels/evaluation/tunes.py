@@ -1,4 +1,4 @@
-"""Tunes that a run writes, judged beside those of an n-gram."""
+"""Evaluation of the tunes that a run writes, compared with those of an n-gram."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seqmodels.music.abc_notation import Tune, cut_tunes
 from seqmodels.music.judge import first_tune, judge
 
 PROMPT = "\n\nX:"
-"""What each sample goes on from: as in a book of tunes, behind a blank line."""
+"""Prompt of each sample: a tune book continues after a blank line."""
 TUNE_END = "\n\n"
 
 
@@ -36,13 +36,13 @@ def sample_texts(
 def judge_run(
     run: Any, data: Any, *, num_samples: int, max_tokens: int, temperature: float, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any], list[Tune]]:
-    """Has a run write tunes, and the n-gram of `baseline_run` as many.
+    """Samples tunes from a run, and as many from the n-gram of `baseline_run`.
 
     Returns:
-      What `judge` says of the run, and of the n-gram (its model and order too); the run's tunes.
+      The result of `judge` for the run, with that of the n-gram and its order; the run's tunes.
 
     Raises:
-      UserError: its data have no tunes.
+      UserError: the data have no tunes.
     """
     training = training_tunes(data)
     if not training:

@@ -1,10 +1,10 @@
-"""Checkpoints of a run: with commit_errors.py the only file that calls orbax.
+"""Checkpoints of a run. Only this file and commit_errors.py use orbax.
 
-A checkpoint of step s is the directory `checkpoints/<s>` with the items `params` (and `ema` where
-one is kept) and `train` (the rest of the state), committed by a rename and then sealed.
+The checkpoint of step s is the directory `checkpoints/<s>` with the items `params`, `ema` (if a
+moving average is kept) and `train` (the rest of the state), committed by a rename and then sealed.
 """
 
-# What orbax takes and returns is wider than its annotations say.
+# Orbax accepts and returns more types than its annotations say.
 # pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from seqmodels.types import TrainState
 
 _policies = ocp.training.preservation_policies
 _log = logging.getLogger(__name__)
-_LOOK_S = 0.5  # between two looks for what failed in this process of several
+_LOOK_S = 0.5  # interval between checks for a failure in this one of several processes
 
-# The parts of a state that a checkpoint holds as items of their own, so that they load alone.
+# Parts of a state that are separate items of a checkpoint, so that they can be loaded alone.
 _SEPARATE = ("params", "ema")
 
 
@@ -82,7 +82,7 @@ class Checkpoints:
         self._directory = directory
         self._best = best
         self._sealing: Future[None] | None = None
-        self._saving = -1  # the step that is, or was last
+        self._saving = -1  # the step of the current or last save
         self._sealer = ThreadPoolExecutor(1, "seal")
         keep = _policies.AnyPreservationPolicy(
             [
@@ -116,24 +116,24 @@ class Checkpoints:
         self.close()
 
     def close(self) -> None:
-        """Waits for what is being written, seals it, and lets go."""
+        """Waits for a save in progress, seals it, and releases the directory."""
         try:
             self.wait()
         finally:
-            # A save that failed here alone is waited for by nobody: the process is to end.
+            # If a save failed only here, the process should end instead of waiting for the others.
             waits = self._own_failure() is None
             if self._commit_errors is not None:
                 self._commit_errors.close()
             self._sealer.shutdown(wait=waits)
             if self._orbax is not None and waits:
                 with contextlib.suppress(RunFailure), self._explain(-1):
-                    self._orbax.close()  # raises once more what went wrong with the last save
+                    self._orbax.close()  # raises the error of the last save again
 
     def wait(self) -> None:
         """Waits until the last save is committed and sealed.
 
         Raises:
-          RunFailure: the disk did not take it.
+          RunFailure: it could not be written.
         """
         if self._sealing is not None:
             sealing, self._sealing = self._sealing, None
@@ -145,28 +145,28 @@ class Checkpoints:
             sealing.result()
 
     def check(self) -> None:
-        """Raises what went wrong with the last save, as far as that is known by now."""
+        """Raises the error of the last save, if it is known to have failed."""
         failed = self._own_failure() is not None
         if self._sealing is not None and (failed or self._sealing.done()):
             self.wait()
 
     def _own_failure(self) -> BaseException | None:
-        """Of several processes: what went wrong with a save in this one, known to no other yet."""
+        """The error of a save in this process that the others do not know about yet."""
         return None if self._commit_errors is None else self._commit_errors.error
 
     def save(self, step: int, state: TrainState, metrics: dict[str, float] | None) -> None:
         """Starts to save the state of `step`; returns when its arrays are copied.
 
         Args:
-          metrics: those of the evaluation at this very step, where there was one.
+          metrics: metrics of the evaluation at this step, if there was one.
         """
         self._save(step, _items(state), metrics)
 
     def save_params(self, step: int, params: Any, *, ema: bool = False) -> None:
-        """Starts to save parameters alone: what a run begins with, at step 0.
+        """Starts to save, as step 0, the parameters that a run begins with.
 
         Args:
-          ema: whether they also stand for their moving average.
+          ema: whether to save them as their moving average too.
         """
         self._save(step, {"params": params, "ema": params} if ema else {"params": params}, None)
 
@@ -181,14 +181,14 @@ class Checkpoints:
         def seal() -> None:
             with self._explain(step):
                 response.result()
-                if is_main():  # which returns once all processes have committed
+                if is_main():  # the wait returns once all processes have committed
                     write_seal(self._directory / str(step))
 
         self._saving, self._sealing = step, self._sealer.submit(seal)
 
     @contextlib.contextmanager
     def _explain(self, step: int) -> Iterator[None]:
-        """Turns what a full or unwritable disk does to a save into one line."""
+        """Turns errors of a full or unwritable disk during a save into one line."""
         try:
             yield
         except Exception as error:
@@ -196,20 +196,20 @@ class Checkpoints:
             if problem is None:
                 raise
             kept = [int(p.name) for p in self._directory.glob("*") if p.name.isdecimal()]
-            rest = f"goes on from step {max(kept)}, which is kept" if kept else "begins anew"
+            rest = f"resumes from step {max(kept)}, which is kept" if kept else "starts over"
             raise RunFailure(
                 f"the checkpoint of step {step} could not be saved in {self._directory}: "
                 f"{problem}; the same command {rest}"
             ) from None
 
     def steps(self) -> list[int]:
-        """Committed steps, in order; each may still be damaged."""
-        # A save has another name until it is committed.
+        """Committed steps in order; any of them may be damaged."""
+        # Until it is committed, a save has another name.
         paths = [p for p in self._directory.glob("*") if p.name.isdecimal() and p.is_dir()]
         return sorted(int(path.name) for path in paths)
 
     def metrics(self) -> dict[int, dict[str, float]]:
-        """The metrics that each step was saved with; steps without (readable) ones are left out."""
+        """Metrics of each step; steps without readable metrics are left out."""
         found = {step: _read_metrics(self._metrics_path(step)) for step in self.steps()}
         return {step: metrics for step, metrics in found.items() if metrics}
 
@@ -217,31 +217,31 @@ class Checkpoints:
         return self._directory / str(step) / "metrics" / "metrics"
 
     def _remove_unreadable_metrics(self) -> None:
-        """Orbax opens no directory with such metrics; the seal tells of them all the same."""
+        """Removes metrics that would keep orbax from opening; the seal still reports them."""
         for step in self.steps():
             if _read_metrics(self._metrics_path(step)) is None:
                 self._metrics_path(step).unlink()
 
     def seal_state(self, step: int) -> tuple[SealState, list[str]]:
-        """Whether a step is sealed, unsealed or damaged, and the files that are."""
+        """Whether a step is sealed, unsealed or damaged, and its damaged files."""
         state, files = decide(lambda: check_seal(self._directory / str(step)))
         return SealState(state), files
 
     def delete_after(self, step: int) -> None:
-        """Deletes the steps after `step`: a resumed run writes them again."""
+        """Deletes the steps after `step`, which a resumed run writes again."""
         assert self._orbax is not None
         known = {checkpoint.step for checkpoint in self._orbax.checkpoints}
         for later in [s for s in decide(self.steps) if s > step]:
-            _log.warning("checkpoint of step %d is dropped: the run goes on from %d", later, step)
+            _log.warning("dropping the checkpoint of step %d: resuming from %d", later, step)
             if decide(lambda later=later: later in known):
                 self._orbax.delete(later)
             elif is_main():
                 shutil.rmtree(self._directory / str(later))
 
     def restore(self, abstract: TrainState, which: str | int = "latest") -> tuple[int, TrainState]:
-        """Restores a whole state onto the shardings of `abstract`; see `_first_usable`.
+        """Restores a full state onto the shardings of `abstract`; see `_first_usable`.
 
-        Step 0 is no such state: it holds parameters alone.
+        Step 0 cannot be restored this way because it holds only parameters.
         """
         step, items = self._load(_items(abstract), which)
         separate = {n: items.get(n) for n in _SEPARATE}
@@ -250,28 +250,28 @@ class Checkpoints:
     def restore_params(
         self, abstract: Any, which: str | int = "best", *, ema: bool = False
     ) -> tuple[int, Any]:
-        """Restores the parameters alone (their moving average where `ema`)."""
+        """Restores only the parameters (their moving average if `ema`)."""
         name = "ema" if ema else "params"
         step, items = self._load({name: abstract}, which)
         return step, items[name]
 
     def shapes(self, step: int, item: str = "params") -> dict[str, tuple[tuple[int, ...], str]]:
-        """Path -> (shape, dtype) of an item, read from its metadata alone."""
+        """Path -> (shape, dtype) of an item, read from its metadata."""
         return _flat_shapes(self._metadata(step, item))
 
     def _metadata(self, step: int, item: str) -> Any:
         tree = ocp.checkpointables_metadata(self._path(step)).metadata.get(item)
-        if tree is None:  # orbax logs why
+        if tree is None:  # orbax logs the cause
             raise ValueError(f"the metadata of {item} cannot be read")
         return tree
 
     def find(self, which: str | int, item: str) -> tuple[int, dict[str, tuple[int, ...]], str]:
-        """The step that `which` means, path -> shape of an item, and the checkpoint's digest."""
+        """Resolves `which`; returns the step, path -> shape of an item, and the digest."""
 
         def look(step: int) -> dict[str, Any]:
             state, _ = self.seal_state(step)
             metadata = self._metadata(step, item)
-            if state is SealState.UNSEALED:  # then only loading tells
+            if state is SealState.UNSEALED:  # only loading shows whether it is complete
                 self._load_step(step, {item: _whole(metadata)})
             return {item: metadata}
 
@@ -280,14 +280,14 @@ class Checkpoints:
         return step, shapes, seal_digest(self._directory / str(step))
 
     def restore_some(self, step: int, item: str, abstract: Any) -> Any:
-        """Restores those leaves of an item that the tree `abstract` has, and reads no other."""
+        """Restores only the leaves of an item that the tree `abstract` has."""
         context = ocp.Context()
         context.pytree.loading.partial_load = True
         with context:
             return ocp.load_checkpointables(self._path(step), {item: abstract})[item]
 
     def abstract_params(self, which: str | int = "best") -> tuple[int, Any]:
-        """Step, and the tree of shapes of `params` as saved, each whole (fitted models)."""
+        """Step, and the shapes of `params` as saved, without shardings (for fitted models)."""
         step, items = self._first_usable(
             which, lambda step: {"params": self._metadata(step, "params")}
         )
@@ -297,12 +297,14 @@ class Checkpoints:
         return (self._directory / str(step)).absolute()
 
     def _candidates(self, which: str | int) -> list[int]:
-        """Steps in the order in which they are tried."""
+        """Steps in the order in which to try them."""
         steps = self.steps()
         if isinstance(which, int):
             if which not in steps:
                 have = ", ".join(map(str, steps)) or "none"
-                raise UserError(f"no checkpoint of step {which} in {self._directory}; has: {have}")
+                raise UserError(
+                    f"no checkpoint of step {which} in {self._directory}; steps: {have}"
+                )
             return [which]
         latest_first = steps[::-1]
         if which == "latest":
@@ -320,11 +322,11 @@ class Checkpoints:
     ) -> tuple[int, dict[str, Any]]:
         """Loads items of the first usable candidate.
 
-        A damaged step is passed over, loudly, for `best` and `latest`; a step asked for by number
-        is refused.
+        For `best` and `latest` a damaged step is skipped with a warning; a damaged step that was
+        requested by number is refused.
 
         Raises:
-          UserError: no checkpoint, none undamaged, or the step asked for is damaged.
+          UserError: there is no checkpoint, all are damaged, or the requested one is.
         """
         damaged: list[str] = []
         tried = decide(lambda: self._candidates(which))
@@ -344,22 +346,21 @@ class Checkpoints:
                         raise
                     why = "was never sealed" if state is SealState.UNSEALED else "is being deleted"
                     failure = f"{why} and does not load ({error!r:.80})"
-                failure = next(filter(None, exchange(failure)), None)  # of any process
+                failure = next(filter(None, exchange(failure)), None)  # from any process
                 if failure is None:
                     return step, loaded
                 reason = f"step {step} {failure}"
             if isinstance(which, int):
                 raise UserError(f"checkpoint in {self._directory}: {reason}")
             if step not in self.steps():
-                continue  # a run that goes on has saved others and deleted it
-            _log.warning("checkpoint in %s: %s; trying the one before", self._directory, reason)
+                continue  # a run in progress has saved others and deleted it
+            _log.warning("checkpoint in %s: %s; trying the previous one", self._directory, reason)
             damaged.append(reason)
         if set(decide(self.steps)).difference(tried):
             return self._first_usable(which, load)
         if damaged:
             raise UserError(
-                f"no usable checkpoint in {self._directory}: every one is damaged: "
-                + "; ".join(damaged)
+                f"no usable checkpoint in {self._directory}: all are damaged: " + "; ".join(damaged)
             )
         raise UserError(
             f"no checkpoint in {self._directory}: train first, or wait for the first save"
@@ -368,8 +369,8 @@ class Checkpoints:
     def _load_step(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
         if step == 0 and "train" in abstract:
             raise UserError(
-                f"in {self._directory} only the imported parameters of step 0 are left, every "
-                "later step is damaged: delete those to begin anew"
+                f"in {self._directory} only the imported parameters of step 0 are usable; all "
+                "later steps are damaged: delete them to start over"
             )
         for item in abstract:
             saved, wanted = self.shapes(step, item), _flat_shapes(abstract[item])
@@ -386,7 +387,7 @@ class Checkpoints:
 
 
 def _read_metrics(path: Path) -> dict[str, float] | None:
-    """The metrics of a checkpoint, none where it has none; None where they cannot be read."""
+    """The metrics of a checkpoint (possibly empty); None if they cannot be read."""
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

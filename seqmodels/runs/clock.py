@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 
 class Clock:
-    """Counts the seconds of training; it stands still during evaluations.
+    """Counts the seconds of training, excluding evaluations.
 
     Args:
-      seconds: what earlier processes of the run have spent.
-      step: where this one begins.
+      seconds: seconds that earlier processes of the run have spent.
+      step: step at which this process begins.
     """
 
     def __init__(self, seconds: float, step: int) -> None:
@@ -21,12 +21,12 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """Of the whole run."""
+        """Seconds of the whole run."""
         return round(self._earlier + time.monotonic() - self._started, 3)
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """Does not count what runs inside."""
+        """Stops the clock inside the context."""
         before = time.monotonic()
         try:
             yield
@@ -36,14 +36,14 @@ class Clock:
             self._lap_started += spent
 
     def lap(self, step: int, waited: float) -> tuple[int, float, float]:
-        """Ends a lap, and begins the next.
+        """Ends a lap and begins the next.
 
         Args:
-          step: the last one of the lap.
-          waited: seconds that the devices have waited for batches, since this process began.
+          step: last step of the lap.
+          waited: seconds that the devices have waited for batches since this process began.
 
         Returns:
-          Steps, seconds, and the share of the seconds in which the devices waited.
+          Steps, seconds, and the share of the time in which the devices waited.
         """
         now = time.monotonic()
         steps, seconds = step - self._lap_step, now - self._lap_started

@@ -1,4 +1,4 @@
-"""Which save has failed, in a run of several processes, told before all of them know."""
+"""Early detection of a failed save in a run of several processes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 
 
 class CommitErrors(logging.Handler):
-    """The error of a commit that failed in this process.
+    """Captures the error of a commit that failed in this process.
 
-    Orbax writes it to its log at once. To the caller it comes only once all processes have met
-    behind the save, and those in which it did not fail wait for this one first, for minutes.
+    Orbax logs it at once, but raises it only after a barrier at which the other processes wait for
+    this one for minutes.
 
     Attributes:
-      error: the first of them.
+      error: the first such error.
     """
 
     def __init__(self) -> None:
@@ -22,18 +22,18 @@ class CommitErrors(logging.Handler):
         self._level = self._logger.level
         self._logger.addHandler(self)
         self._logger.setLevel(logging.ERROR)
-        self._logger.propagate = False  # it is told once, in one line, by who gets it from here
+        self._logger.propagate = False  # the caller reports the error once, in one line
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps the error that a record is of."""
+        """Keeps the error of a record."""
         if self.error is None and record.exc_info and "Commit" in record.getMessage():
             self.error = record.exc_info[1]
 
     def close(self) -> None:
-        """Listens no longer.
+        """Stops capturing errors.
 
-        It stays with orbax's log, which another thread may just be writing: where a process is
-        lost, each of them does.
+        The handler stays attached to orbax's logger, because another thread may be writing to it;
+        after the loss of a process each thread does.
         """
         self._logger.setLevel(self._level)
         super().close()

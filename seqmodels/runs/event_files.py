@@ -1,4 +1,4 @@
-"""The rows of a run as TensorBoard event files, by tensorboardX. Imports no jax."""
+"""TensorBoard event files with the rows of a run, by means of tensorboardX. Imports no jax."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from seqmodels.config.training import TrainingConfig
 
 
 def require_tensorboard(training: TrainingConfig) -> None:
-    """Looks for tensorboardX where event files are asked for.
+    """Checks that tensorboardX is installed if event files are enabled.
 
     Raises:
-      UserError: it is not installed; tells how to.
+      UserError: it is not installed.
     """
     if training.tensorboard and importlib.util.find_spec("tensorboardX") is None:
         raise UserError(
@@ -27,15 +27,15 @@ def require_tensorboard(training: TrainingConfig) -> None:
 
 
 class EventFiles:
-    """Event files below a folder, one subfolder a split, so that splits share their charts.
+    """Event files in a folder, with one subfolder per split so that splits share charts.
 
-    They are made anew from the rows so far whenever a process goes on with the run. So they hold
-    what metrics.jsonl does, no more and no less: whether a resumed run takes steps again, a kill
-    cut them short, or they were not asked for until now.
+    Whenever a process starts or resumes the run, they are rewritten from the rows so far. So they
+    hold exactly the rows of metrics.jsonl, even if a resumed run repeats steps, a kill cut the
+    files short, or they were not enabled before.
 
     Args:
       folder: `WORKDIR/tensorboard`.
-      rows: so far.
+      rows: rows so far.
     """
 
     def __init__(self, folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -46,7 +46,7 @@ class EventFiles:
         self._new_file, self._folder = writer.EventsWriter, folder
         self._event, self._session, self._summary = event.Event, event.SessionLog, summary.Summary
         self._files: dict[str, Any] = {}
-        # The charts' time is that of training; the last row so far counts as just written.
+        # Charts show training time; the last row so far counts as just written.
         self._started = time.time() - (rows[-1]["seconds"] if rows else 0.0)
         for path in folder.glob("*/events.out.tfevents.*"):
             path.unlink()
@@ -57,7 +57,7 @@ class EventFiles:
     def write(self, row: dict[str, Any]) -> None:
         """Appends the numbers of a row."""
         self._add(row)
-        if time.monotonic() - self._flushed > 1:  # it waits for the disk
+        if time.monotonic() - self._flushed > 1:  # flushing waits for the disk
             self._flushed = time.monotonic()
             for file in self._files.values():
                 file.flush()
@@ -71,7 +71,7 @@ class EventFiles:
         if split not in self._files:
             (self._folder / split).mkdir(parents=True, exist_ok=True)
             self._files[split] = self._new_file(str(self._folder / split / "events"))
-            # Has a TensorBoard that runs forget what it read of the files before.
+            # Makes a running TensorBoard discard what it read from the earlier files.
             session = self._session(status=self._session.START)
             self._files[split].write_event(self._event(wall_time=when, session_log=session))
         values = [

@@ -1,4 +1,4 @@
-"""Pictures of runs: losses, and BLEU by the length of what is translated. Imports no jax."""
+"""Figures of runs: losses, and BLEU by the length of the source. Imports no jax."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from seqmodels.runs.rows import METRICS, read_rows
 
 
 def draw_loss(workdir: Path) -> Path:
-    """Draws the losses of a run over its steps to `figures/loss.png`; returns the path.
+    """Plots the losses of a run over its steps in `figures/loss.png`; returns the path.
 
     Raises:
-      UserError: there are no rows yet, or it cannot be written.
+      UserError: there are no rows yet, or the figure cannot be written.
     """
     rows = read_rows(workdir / METRICS)
     if not rows:
-        raise UserError(f"--workdir={workdir}: no metrics yet, nothing to draw")
+        raise UserError(f"--workdir={workdir}: no metrics yet")
     return save_figure(make_figure(rows, str(workdir)), workdir / "figures" / "loss.png")
 
 
 def save_figure(figure: Any, path: Path) -> Path:
-    """Writes a figure, in a folder that is made if need be; returns the path.
+    """Writes a figure, creating its folder if needed; returns the path.
 
     Raises:
       UserError: it cannot be written.
@@ -36,7 +36,7 @@ def save_figure(figure: Any, path: Path) -> Path:
 
 
 def make_figure(rows: list[dict[str, Any]], title: str) -> Any:
-    """A figure of the loss of each split over the steps."""
+    """Plots the loss of each split over the steps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
@@ -54,13 +54,13 @@ def make_figure(rows: list[dict[str, Any]], title: str) -> Any:
 
 
 def make_length_figure(curves: dict[str, list[dict[str, Any]]]) -> Any:
-    """A figure of BLEU over the length of the source.
+    """Plots BLEU over the length of the source.
 
-    A state of fixed size has to hold the whole source: without attention, scores fall with its
+    Without attention a state of fixed size has to hold the whole source, so scores fall with its
     length (Bahdanau et al., 2015, figure 2).
 
     Args:
-      curves: by name, the parts of a split as `score_by_length` makes them.
+      curves: name -> the parts of a split that `score_by_length` returns.
     """
     from matplotlib.figure import Figure
 

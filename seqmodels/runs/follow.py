@@ -1,4 +1,4 @@
-"""A run in progress, followed by another process. Imports no jax."""
+"""Observation of a run in progress from another process. Imports no jax."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from seqmodels.runs.workdir import has_trainer, saved_steps
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """What a run has come to.
+    """Progress of a run.
 
     Attributes:
-      rows: all of them.
-      new: those since the update before.
-      cut_after: the last step that stays, where a resumed run has cut rows since; else None.
+      rows: all rows.
+      new: rows since the previous update.
+      cut_after: the last step that was kept if a resumed run has cut rows since; otherwise None.
       saved: steps of the checkpoints.
-      trains: whether a process trains there.
-      done: the last step is reached (or early stopping has ended the run), and all is saved.
+      trains: whether a process is training in the work directory.
+      done: whether the run reached its last step (or stopped early) and everything is saved.
     """
 
     rows: list[dict[str, Any]]
@@ -41,19 +41,19 @@ class RowFile:
     """A metrics file that another process appends to, and replaces when it resumes.
 
     Args:
-      path: of the file, which need not be there yet.
+      path: path of the file, which need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._offset = path, 0
-        # Kept open, so that no other file gets its number while it is compared.
+        # Kept open, so that its inode number is not reused while it is compared.
         self._file: io.BufferedReader | None = None
 
     def read(self) -> tuple[list[dict[str, Any]], bool]:
-        """Returns the whole lines since the last call, and whether they are of another file.
+        """Returns the complete lines since the last call, and whether the file was replaced.
 
         Raises:
-          UserError: a line is no JSON.
+          UserError: a line is not JSON.
         """
         replaced = self._was_replaced()
         if replaced:
@@ -89,17 +89,17 @@ class RowFile:
 
 
 def watch(workdir: Path, config: ExperimentConfig) -> Generator[Update]:
-    """Looks at a run each time it is asked for the next update.
+    """Yields an update each time it is advanced.
 
     Raises:
-      UserError: a line of its metrics is no JSON.
+      UserError: a line of the metrics is not JSON.
     """
     num_steps = planned_steps(config)
     file = RowFile(workdir / METRICS)
     rows: list[dict[str, Any]] = []
     try:
         while True:
-            trains = has_trainer(workdir)  # first, so that the rows of one that leaves are all read
+            trains = has_trainer(workdir)  # first, so that no row of a process that ends is missed
             new, replaced = file.read()
             cut_after = None
             if replaced:
@@ -121,18 +121,18 @@ def watch(workdir: Path, config: ExperimentConfig) -> Generator[Update]:
 
 
 def planned_steps(config: ExperimentConfig) -> int:
-    """How many steps the run has in all."""
+    """Total number of steps of the run."""
     return 1 if config.model.fitted else config.training.num_steps
 
 
 def _common(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> int:
-    """How many rows both begin with."""
+    """Number of rows that both begin with."""
     pairs = enumerate(zip(old, new, strict=False))
     return next((n for n, (a, b) in pairs if a != b), min(len(old), len(new)))
 
 
 def seconds_left(rows: list[dict[str, Any]], num_steps: int) -> float | None:
-    """Training time to the last step at the pace of the last rows; None where it is not known."""
+    """Estimated training time left, from the pace of the last rows; None if unknown."""
     recent = [row for row in rows if row["split"] == "train"][-_PACE:]
     if not recent:
         return None

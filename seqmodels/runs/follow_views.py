@@ -1,4 +1,4 @@
-"""What `inspect --follow` shows of a run: a live view, lines, or JSON. Imports no jax."""
+"""Output of `inspect --follow`: a live view, lines or JSON. Imports no jax."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from seqmodels.runs.follow import Update, planned_steps, seconds_left, watch
 from seqmodels.runs.progress import pace, row_line
 
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between two updates."""
 _BLOCKS, _WIDTH = "▁▂▃▄▅▆▇█", 48
 
 
 class View(Protocol):
-    """Shows one update after the other."""
+    """A way to show updates."""
 
     def show(self, update: Update) -> None:
-        """Shows what is new."""
+        """Shows the news of an update."""
         ...
 
     def close(self) -> None:
-        """Ends the show."""
+        """Ends the view."""
         ...
 
 
@@ -49,8 +49,8 @@ def follow(
     """Shows a run until it is done.
 
     Args:
-      as_json: print one JSON line a row on stdout, and what else there is to say on stderr.
-      wait: returns when it is time to look again.
+      as_json: whether to print one JSON line per row on stdout, and all else on stderr.
+      wait: returns when it is time for the next update.
 
     Raises:
       UserError: see `watch`.
@@ -68,9 +68,9 @@ def follow(
 
 
 class LineView:
-    """A line a row, and one for each thing that happens to the run.
+    """Prints one line per row and one per event of the run.
 
-    Of the rows that are there at the beginning only the newest are shown; as JSON, all.
+    Of the rows that exist at the beginning it shows only the newest, except as JSON.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class LineView:
     def show(self, update: Update) -> None:
         before, self._before = self._before, update
         if update.cut_after is not None:
-            self._say(f"resumed: what came after step {update.cut_after} is done again")
+            self._say(f"resumed: the steps after {update.cut_after} are repeated")
         rows = update.new if before is not None or self._as_json else _newest(update.rows)
         for row in rows:
             self._show_row(row, update)
@@ -93,7 +93,7 @@ class LineView:
             self._say(status(update, self._workdir, self._config))
 
     def close(self) -> None:
-        """Leaves nothing behind."""
+        """Has nothing to clean up."""
 
     def _show_row(self, row: dict[str, Any], update: Update) -> None:
         if self._as_json:
@@ -108,7 +108,7 @@ class LineView:
 
 
 class LiveView:
-    """A picture of the run, drawn over and over on a terminal."""
+    """A view of the run that is redrawn on a terminal."""
 
     def __init__(self, console: Console, workdir: Path, config: ExperimentConfig) -> None:
         self._workdir, self._config = workdir, config
@@ -119,12 +119,12 @@ class LiveView:
         self._live.update(draw(update, self._workdir, self._config), refresh=True)
 
     def close(self) -> None:
-        """Leaves the last picture and gives the terminal back."""
+        """Keeps the last view and releases the terminal."""
         self._live.stop()
 
 
 def draw(update: Update, workdir: Path, config: ExperimentConfig) -> RenderableType:
-    """The picture of a run: how far it is, its losses and their curves, what is saved."""
+    """View of a run: its progress, losses with curves, and checkpoints."""
     rows, num_steps = update.rows, planned_steps(config)
     step = rows[-1]["step"] if rows else 0
     bar, facts = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
@@ -150,17 +150,17 @@ def draw(update: Update, workdir: Path, config: ExperimentConfig) -> RenderableT
 
 
 def status(update: Update, workdir: Path, config: ExperimentConfig) -> str:
-    """Whether the run is done, goes on, or has been left."""
+    """Whether the run is done, in progress or abandoned, in words."""
     if update.done:
         best = _best(update.rows, config)
         return f"done: step {update.rows[-1]['step']} of {planned_steps(config)}; best {best}"
     if update.trains:
         return "training" if update.rows else "training; no metrics yet"
     if not any(update.saved):
-        return "no process trains here, and nothing is saved"
+        return "no process is training here, and nothing is saved"
     return (
-        f"no process trains here; python launch.py train --workdir={workdir} goes on from step "
-        f"{update.saved[-1]}"
+        f"no process is training here; python launch.py train --workdir={workdir} resumes from "
+        f"step {update.saved[-1]}"
     )
 
 
@@ -172,13 +172,13 @@ def _best(rows: list[dict[str, Any]], config: ExperimentConfig) -> str:
 
 
 def _newest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last row of each split, in their order."""
+    """The last row of each split, in order."""
     last = {row["split"]: row for row in rows}
     return [row for row in rows if row is last[row["split"]]]
 
 
 def curve(values: list[float], width: int) -> str:
-    """Values as a row of blocks, the highest the tallest; many neighbours share one."""
+    """Draws values as a row of block characters, each for one or more neighbouring values."""
     count = min(len(values), width)
     if count < 2:
         return ""

@@ -1,4 +1,4 @@
-"""A run takes hold of its work directory, in one process or in several. Imports no jax."""
+"""Lock of a work directory by a run of one or several processes. Imports no jax."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from seqmodels.protocols import Data
 
 _MARK = ".mark"
-_LOOKS, _LOOK_S = 50, 0.1  # a file system may take a while to show what another machine wrote
+_LOOKS, _LOOK_S = 50, 0.1  # a shared file system may show another machine's files with a delay
 
 
 @contextlib.contextmanager
 def hold(workdir: Path, config: ExperimentConfig, data: Data) -> Iterator[None]:
     """Makes the work directory that of this run and its data, and keeps other runs away.
 
-    Of several processes process 0 does so; the others compare what they are about to do.
+    Process 0 does so; any other processes check that they belong to the same run.
 
     Raises:
       UserError: see `only_trainer`, `claim` and `claim_data`; or a process has another config,
@@ -57,7 +57,7 @@ def hold(workdir: Path, config: ExperimentConfig, data: Data) -> Iterator[None]:
 
 
 def _compare(workdir: Path, own: dict[str, Any], first: dict[str, Any]) -> str | None:
-    """What keeps this process from being part of the run of process 0."""
+    """Why this process cannot take part in the run of process 0; None if it can."""
     changed = fixed_differences(from_json(first["config"]), from_json(own["config"]))
     if changed:
         return f"has another config than process 0, differing in {'; '.join(changed)}"
@@ -71,4 +71,4 @@ def _compare(workdir: Path, own: dict[str, Any], first: dict[str, Any]) -> str |
             if (workdir / _MARK).read_text() == first["mark"]:
                 return None
         time.sleep(_LOOK_S)
-    return f"does not see what process 0 writes to --workdir={workdir}: they must share it"
+    return f"does not see the files of process 0 in --workdir={workdir}: they must share it"

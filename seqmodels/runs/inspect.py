@@ -1,4 +1,4 @@
-"""What a work directory holds, told without loading an array."""
+"""Description of a work directory, made without loading arrays."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def describe(workdir: str | Path) -> dict[str, Any]:
     """Describes a run.
 
     Returns:
-      A dict that JSON can hold:
+      A dict for JSON:
         workdir, model (its kind), num_steps (planned);
-        checkpoints: a list of step, seal (sealed, unsealed, damaged; unreadable: unsealed, and its
-          metadata do not load), damaged_files, metrics, and next_batch (step, epoch, index,
-          batches_per_epoch), the one a resumed run starts with;
+        checkpoints: a list of step, seal (sealed, unsealed, damaged, or unreadable if it is
+          unsealed and its metadata do not load), damaged_files, metrics, and next_batch (step,
+          epoch, index, batches_per_epoch), with which a resumed run would continue;
         best: step, metric, value; None without an evaluation;
-        data_problem: why next_batch is not known, else None;
-        parameters: a list of path, shape, dtype, count and trained (false where it is frozen), of
-          the latest readable checkpoint;
+        data_problem: why next_batch is unknown, otherwise None;
+        parameters: a list of path, shape, dtype, count and trained (false if frozen) for the latest
+          readable checkpoint;
         num_parameters, num_trained, num_bytes: their totals.
 
     Raises:
@@ -52,7 +52,7 @@ def describe(workdir: str | Path) -> dict[str, Any]:
             if seal is not SealState.DAMAGED:
                 try:
                     shapes = checkpoints.shapes(step)
-                except Exception:  # whatever orbax makes of a save that was cut off
+                except Exception:  # orbax raises various errors for an incomplete save
                     readable = False
             described.append(
                 {
@@ -98,7 +98,7 @@ def _best(metrics: dict[int, dict[str, float]], metric: Metric) -> dict[str, Any
 
 
 def _open_source(workdir: Path, config: ExperimentConfig) -> tuple[BatchSource | None, str | None]:
-    """The batches of the run, or why there are none to be had."""
+    """The batches of the run, or why they are not available."""
     if config.model.fitted:
         return None, None
     try:
@@ -118,7 +118,7 @@ def _next_batch(source: BatchSource, step: int) -> dict[str, int]:
 
 
 def render(description: dict[str, Any]) -> RenderableType:
-    """Tables for a terminal, to be printed by rich."""
+    """Tables for a terminal, for rich to print."""
     best = description["best"]
     steps = Table("step", "seal", "metrics", "next batch", title="checkpoints")
     for row in description["checkpoints"]:

@@ -1,4 +1,4 @@
-"""What is asked of a work directory before anything of it is loaded. Imports no jax."""
+"""Checks and reading of a work directory before anything is loaded. Imports no jax."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def read_config(workdir: Path, flag: str = "--workdir") -> ExperimentConfig:
     """Reads the config of a run.
 
     Args:
-      flag: what named the directory.
+      flag: flag that named the directory, for messages.
 
     Raises:
-      UserError: there is no work directory, no run in it, or its config is damaged.
+      UserError: the directory does not exist, holds no run, or has a damaged config.
     """
     if not workdir.is_dir():
         raise UserError(f"{flag}={workdir}: no such directory")
     path = workdir / "config.json"
     if not path.is_file():
-        raise UserError(f"{flag}={workdir}: not the work directory of a run, no config.json in it")
+        raise UserError(f"{flag}={workdir}: not a work directory: it has no config.json")
     return from_json(read_json(path))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads an object of a work directory.
+    """Reads a JSON object of a work directory.
 
     Raises:
       UserError: it is damaged.
@@ -40,7 +40,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: cannot be read: it holds no object")
+        raise UserError(f"{path}: cannot be read: it does not hold an object")
     return values
 
 
@@ -49,26 +49,28 @@ def open_source(init_from: str, workdir: Path | None) -> tuple[Path, str | int, 
 
     Args:
       init_from: `DIR[@step]`.
-      workdir: of the run that starts, where it has one.
+      workdir: work directory of the new run, if it has one.
 
     Returns:
-      Its directory, the step that is asked for, and its config.
+      Its directory, the requested step, and its config.
 
     Raises:
-      UserError: it is no run, it is fitted, or it is the run itself.
+      UserError: it is not a run, its model is fitted, or it is the new run itself.
     """
     name, step = parse_source(init_from)
     directory = Path(name).expanduser()
     if workdir is not None and directory.resolve() == workdir.resolve():
-        raise UserError(f"--init_from={init_from}: is the run itself, which --workdir resumes")
+        raise UserError(f"--init_from={init_from}: is the run in --workdir itself")
     config = read_config(directory, "--init_from")
     if config.model.fitted:
-        raise UserError(f"--init_from={init_from}: a {config.model.kind} is fitted, not trained")
+        raise UserError(
+            f"--init_from={init_from}: a model of kind {config.model.kind} is fitted, not trained"
+        )
     return directory, parse_step(step), config
 
 
 def parse_step(step: str | int) -> str | int:
-    """Returns `best`, `latest` or a number.
+    """Parses `best`, `latest` or a number.
 
     Raises:
       UserError: anything else.

@@ -1,4 +1,4 @@
-"""Parameters by the path of their names, `stack/blocks/attention/qkv/kernel`."""
+"""Parameters by path, such as `stack/blocks/attention/qkv/kernel`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def map_paths(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
 
 def flat(tree: Any) -> dict[str, Any]:
-    """Path -> leaf."""
+    """Flattens a tree to {path: leaf}."""
     found: dict[str, Any] = {}
     map_paths(found.__setitem__, tree)
     return found
 
 
 def nested(leaves: dict[str, Any]) -> dict[str, Any]:
-    """The tree of dicts that `flat` takes apart."""
+    """Inverse of `flat`: the tree of dicts."""
     tree: dict[str, Any] = {}
     for path, leaf in leaves.items():
         *folders, name = path.split("/")
@@ -41,7 +41,7 @@ def nested(leaves: dict[str, Any]) -> dict[str, Any]:
 
 
 def replaced(tree: Any, leaves: dict[str, Any]) -> Any:
-    """A (boxed) tree, but for the leaves that are given by their paths."""
+    """Copy of a (boxed) tree with the leaves of some paths replaced."""
 
     def one(path: str, leaf: Any) -> Any:
         if path not in leaves:

@@ -1,4 +1,4 @@
-"""Progress of a run for a person: a live line on a terminal, plain lines elsewhere."""
+"""Progress display of a run: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seqmodels.distributed.processes import is_main
 
 
 class TrainingProgress:
-    """Shows step, loss, tokens per second and the time left, on stderr; process 0 of several does.
+    """Shows step, loss, tokens per second and the time left on stderr, in process 0.
 
     Args:
-      num_steps: steps in all.
+      num_steps: total number of steps.
       step: steps already done.
-      label: what stands before the bar.
+      label: text before the bar.
     """
 
     def __init__(self, num_steps: int, step: int, label: str) -> None:
@@ -39,7 +39,7 @@ class TrainingProgress:
             self._bar.start()
 
     def advance(self, step: int) -> None:
-        """Moves the bar; cheap enough for every call of the step."""
+        """Moves the bar; cheap enough for every step."""
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
 
@@ -63,7 +63,7 @@ class TrainingProgress:
 
 
 def row_line(label: str, row: dict[str, Any], num_steps: int, seconds_left: float | None) -> str:
-    """A row of metrics for a person."""
+    """Formats a row of metrics as a line of text."""
     line = f"{label}  step {row['step']}/{num_steps}  {row['split']} loss {row['loss']:.4f}"
     if speed := pace(row):
         line += f"  {speed}"
@@ -73,8 +73,10 @@ def row_line(label: str, row: dict[str, Any], num_steps: int, seconds_left: floa
 
 
 def pace(row: dict[str, Any]) -> str:
-    """Targets a second, and what they are; how much of the time went into waiting for batches,
-    where that is worth a word. Empty for rows that are not of training."""
+    """Formats the throughput of a training row, and a high share of waiting for batches.
+
+    Empty for rows of other splits.
+    """
     ending = "_per_second"
     rates = (f"{v:,.0f} {k.removesuffix(ending)}/s" for k, v in row.items() if k.endswith(ending))
     rate, wait = next(rates, ""), row["input_wait"]

@@ -1,4 +1,4 @@
-"""metrics.jsonl: one object a line, synced before the checkpoint that vouches for it.
+"""Rows of metrics.jsonl: one object per line, synced before the checkpoint that covers it.
 
 Imports no jax.
 """
@@ -22,16 +22,16 @@ METRICS = "metrics.jsonl"
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file; a last line that was cut short by a kill is left out.
+    """Reads the rows of a metrics file, without a last line that was cut short by a kill.
 
     Raises:
-      UserError: names the first line that is damaged.
+      UserError: a line is damaged.
     """
     return list(_rows(path, math.inf))
 
 
 def _rows(path: Path, last_step: int | float) -> Iterator[dict[str, Any]]:
-    """Rows up to a step, in order. What is damaged behind it has never been vouched for."""
+    """Yields the rows up to a step. Later ones may be damaged: no checkpoint covers them."""
     if not path.exists():
         return
     step = 0
@@ -43,7 +43,7 @@ def _rows(path: Path, last_step: int | float) -> Iterator[dict[str, Any]]:
             if step >= last_step:
                 return
             raise UserError(
-                f"{path}: line {number} is damaged ({error}): mend it or delete it"
+                f"{path}: line {number} is damaged ({error}): repair or delete it"
             ) from None
         if step > last_step:
             return
@@ -64,16 +64,16 @@ def stops_early(rows: list[dict[str, Any]], metric: Metric, patience: int | None
 
 
 class MetricsWriter:
-    """Appends rows to `metrics.jsonl`; of several processes only process 0 does.
+    """Appends rows to `metrics.jsonl`, in process 0.
 
     Args:
       path: the file.
-      last_step: rows after this step are cut, for the resumed run writes them again.
-      tensorboard: write them to event files in `tensorboard/` beside it, too.
+      last_step: rows after this step are cut, because the resumed run writes them again.
+      tensorboard: whether to write event files to `tensorboard/` in the same directory too.
 
     Raises:
       UserError: a line up to that step is damaged.
-      RunFailure: the disk does not take them; so do `write` and `sync`.
+      RunFailure: the file cannot be written; `write` and `sync` raise it too.
     """
 
     def __init__(self, path: Path, last_step: int, *, tensorboard: bool = False) -> None:
@@ -91,7 +91,7 @@ class MetricsWriter:
             with temporary.open("w") as f:
                 f.writelines(json.dumps(row) + "\n" for row in self.rows)
                 f.flush()
-                os.fsync(f.fileno())  # before it replaces rows that a checkpoint vouches for
+                os.fsync(f.fileno())  # before it replaces rows that a checkpoint covers
             temporary.replace(path)
             self._file = path.open("ab", buffering=0)
         if tensorboard:
@@ -105,14 +105,14 @@ class MetricsWriter:
             return
         line = (json.dumps(row) + "\n").encode()
         with _explain(self._path):
-            while line:  # a disk that is nearly full takes a part
+            while line:  # a nearly full disk accepts only a part
                 line = line[self._file.write(line) :]
         if self._events is not None:
             with _explain(self._folder):
                 self._events.write(row)
 
     def sync(self) -> None:
-        """Returns once every row is on the disk."""
+        """Returns once every row is on disk."""
         if self._file is not None:
             with _explain(self._path):
                 os.fsync(self._file.fileno())
@@ -131,6 +131,6 @@ def _explain(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunFailure(
-            f"{path} cannot be written: {error.strerror}; the checkpoints are as they were, the "
-            "same command goes on from the last"
+            f"{path} cannot be written: {error.strerror}; the checkpoints are unchanged, and the "
+            "same command resumes from the last one"
         ) from None

@@ -1,4 +1,4 @@
-"""A finished (or unfinished) run, opened from nothing but its work directory."""
+"""A run, finished or not, opened from its work directory alone."""
 
 from __future__ import annotations
 
@@ -64,22 +64,22 @@ class Run:
 
     @functools.cached_property
     def decoder(self) -> Decoder:
-        """Kept, so that a second generation compiles nothing."""
+        """The decoder, cached so that a second generation does not compile again."""
         return Decoder(self.model)
 
 
 def load_run(workdir: str | Path, step: str | int = "best") -> Run:
     """Loads model, parameters, tokenizer and task of a run.
 
-    Where the run kept a moving average of the parameters, that is what is loaded.
+    If the run kept a moving average of the parameters, that is loaded.
 
     Args:
       workdir: the work directory.
-      step: `best`, `latest` or a number. A damaged checkpoint is passed over, loudly, for `best`
-        and `latest`, and refused where it is asked for by number.
+      step: `best`, `latest` or a number. A damaged checkpoint is skipped with a warning for `best`
+        and `latest`, and refused if it was requested by number.
 
     Raises:
-      UserError: not a work directory, no (usable) checkpoint, no tokenizer.
+      UserError: not a work directory, or it lacks a usable checkpoint or tokenizer.
     """
     workdir = Path(workdir)
     config = read_config(workdir)
@@ -123,7 +123,7 @@ def open_data(workdir: Path, config: ExperimentConfig, task: Task, *, others: bo
 
 
 def open_checkpoints(workdir: Path, config: ExperimentConfig) -> Checkpoints:
-    """The checkpoints of a run, to read."""
+    """Opens the checkpoints of a run for reading."""
     training = config.training
     return Checkpoints(
         workdir / "checkpoints",

@@ -1,4 +1,4 @@
-"""Checksums of a committed checkpoint: flipped bytes restore without an error otherwise."""
+"""Checksums of committed checkpoints, because orbax restores flipped bytes without an error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _digests(directory: Path) -> dict[str, str]:
 
 
 def write_seal(directory: Path) -> None:
-    """Seals a committed checkpoint; the seal appears whole or not at all."""
+    """Seals a committed checkpoint; the seal is written completely or not at all."""
     temporary = directory / _TEMPORARY
     with temporary.open("w") as f:
         json.dump(_digests(directory), f, indent=1)
@@ -40,7 +40,7 @@ def write_seal(directory: Path) -> None:
 
 
 def seal_digest(directory: Path) -> str:
-    """Tells a checkpoint from any other: sha256 over its checksums, sealed or not."""
+    """Fingerprint of a checkpoint, sealed or not: the sha256 of its checksums."""
     seal = directory / SEAL
     digests = json.loads(seal.read_text()) if seal.exists() else _digests(directory)
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
@@ -50,8 +50,8 @@ def check_seal(directory: Path) -> tuple[SealState, list[str]]:
     """Compares a checkpoint with its seal.
 
     Returns:
-      The state, and the files that are missing, changed or strange. A checkpoint without a seal
-      was committed but its process ended before the seal: it may be whole.
+      The state, and the files that are missing, changed or unexpected. A checkpoint is without a
+      seal if its process ended between commit and seal; it may be complete.
     """
     seal = directory / SEAL
     if not seal.exists():
@@ -64,7 +64,7 @@ def check_seal(directory: Path) -> tuple[SealState, list[str]]:
         return SealState.DAMAGED, [SEAL]
     try:
         found = _digests(directory)
-    except OSError as error:  # it cannot be read, or is being deleted
+    except OSError as error:  # the seal cannot be read, or is being deleted
         return SealState.DAMAGED, [os.path.relpath(error.filename or directory, directory)]
     differing = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
     return (SealState.DAMAGED, sorted(differing)) if differing else (SealState.SEALED, [])

@@ -1,4 +1,4 @@
-"""A `DataSpec` as JSON, for runs whose spec their tokenizer does not tell."""
+"""JSON of a `DataSpec`, for runs whose spec does not follow from the tokenizer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS: dict[str, type] = {
 
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
-    """Returns what `spec_from_json` takes."""
+    """Returns the JSON that `spec_from_json` reads."""
     names = {kind: name for name, kind in _KINDS.items()}
 
     def convert(part: Any) -> Any:

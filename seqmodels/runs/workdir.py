@@ -1,4 +1,4 @@
-"""A work directory belongs to one run: its config, its data, its tokenizer. Imports no jax."""
+"""Claim of a work directory by one run: its config, data and tokenizer. Imports no jax."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ MAY_CHANGE: tuple[str, ...] = (
 
 LOCK = ".lock"
 IMPORTED, SPEC = "imported.json", "spec.json"
-"""Files of runs whose parameters came from elsewhere: where they came from; what the model reads
-and puts out, where that is no text of its tokenizer."""
+"""Files of imported runs: the origin of the parameters; the spec of the model, unless it reads and
+predicts the text of its tokenizer."""
 
-# What imported parameters were made for. All else may change until the run's first step.
+# Sections that imported parameters depend on. All else may change until the run's first step.
 _IMPORTED_KEEP = ("model.", "task.kind", "data.kind", "data.tokenizer", "data.vocab_size")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON whole or not at all."""
+    """Writes JSON, completely or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w") as f:
         json.dump(value, f, indent=1, ensure_ascii=False)
@@ -55,14 +55,14 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextlib.contextmanager
 def only_trainer(workdir: Path) -> Iterator[None]:
-    """Holds the work directory against other processes; the lock dies with its process.
+    """Locks the work directory against other processes; the lock ends with its process.
 
     Raises:
       UserError: another process trains there, or the directory cannot be written.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        # Long enough to outlast a look of `has_trainer`.
+        # Long enough to outlast a check by `has_trainer`.
         lock = FileLock(workdir / LOCK, timeout=0.5)
         lock.acquire(poll_interval=0.01)
     except Timeout:
@@ -76,8 +76,8 @@ def only_trainer(workdir: Path) -> Iterator[None]:
 
 
 def has_trainer(workdir: Path) -> bool:
-    """Whether a process trains there now; keeps none from starting, and changes nothing."""
-    import fcntl  # of Unix
+    """Whether a process is training there; does not block others, and changes nothing."""
+    import fcntl  # exists only on Unix
 
     try:
         file = os.open(workdir / LOCK, os.O_RDONLY)
@@ -87,10 +87,10 @@ def has_trainer(workdir: Path) -> bool:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return True
-    except OSError:  # no such locks there
+    except OSError:  # the file system has no such locks
         return False
     finally:
-        os.close(file)  # and with it the lock
+        os.close(file)  # releases the lock too
     return False
 
 
@@ -102,10 +102,11 @@ def fixed_differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]
 
 
 def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
-    """Compares with the run that is there; writes nothing.
+    """Compares the config with the run in the directory; writes nothing.
 
     Raises:
-      UserError: the directory holds checkpoints of another run; names the fields that differ.
+      UserError: the directory holds checkpoints of another run; the message names the fields that
+        differ.
     """
     if not has_checkpoints(workdir):
         return
@@ -122,7 +123,7 @@ def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
 
 
 def claim(workdir: Path, config: ExperimentConfig) -> None:
-    """Writes the config of the run, paths made absolute so that it is found from anywhere.
+    """Writes the config of the run, with absolute paths so that it works from anywhere.
 
     Raises:
       UserError: see `refuse_other_run`.
@@ -146,13 +147,13 @@ def _resolved(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def saved_steps(workdir: Path) -> list[int]:
-    """The steps of the checkpoints there, in order; 0 holds parameters that were imported."""
+    """The steps of the checkpoints, in order; 0 holds imported parameters."""
     names = (path.name for path in (workdir / "checkpoints").glob("*"))
     return sorted(int(name) for name in names if name.isdecimal())
 
 
 def has_checkpoints(workdir: Path) -> bool:
-    """Whether a run has saved anything there; one that has not can be begun anew."""
+    """Whether a run has saved anything; one that has not can be started over."""
     return bool(saved_steps(workdir))
 
 
@@ -164,10 +165,10 @@ def has_steps(workdir: Path) -> bool:
 def find_start(
     config: ExperimentConfig, workdir: Path | None
 ) -> tuple[Path, str | int, ExperimentConfig] | None:
-    """Directory, step and config of the run that a new run starts from; reads no checkpoint.
+    """Directory, step and config of the run that a new run starts from; reads no checkpoints.
 
     Returns:
-      None where `training.init_from` is none, or the run has steps, and so parameters, of its own.
+      None if `training.init_from` is none, or if the run has steps of its own.
 
     Raises:
       UserError: see `open_source`; or the directory holds imported parameters to start with.
@@ -202,10 +203,10 @@ def kept_features(workdir: Path, config: ExperimentConfig) -> Features | None:
 
 
 def refuse_other_outputs(workdir: Path) -> None:
-    """Refuses a run whose model no data set and task here can feed.
+    """Refuses a run whose model none of our data sets and tasks can feed.
 
     Raises:
-      UserError: names what the model reads and puts out.
+      UserError: the model is such a one; the message has its inputs and outputs.
     """
     path = workdir / SPEC
     if path.is_file():
@@ -215,24 +216,24 @@ def refuse_other_outputs(workdir: Path) -> None:
             for part in ("inputs", "outputs")
         )
         raise UserError(
-            f"--workdir={workdir}: no task here goes with a model of inputs ({reads}) and outputs "
-            f"({writes}); seqmodels.load_run gives model and parameters"
+            f"--workdir={workdir}: no task has a model of inputs ({reads}) and outputs "
+            f"({writes}); seqmodels.load_run returns the model and its parameters"
         )
 
 
 def claim_data(workdir: Path, description: dict[str, Any]) -> None:
-    """Keeps what the run was trained on, or compares with it.
+    """Stores the description of the run's data, or compares with the stored one.
 
     Args:
-      description: the fingerprint of the tokenised data and figures for a person.
+      description: fingerprint of the tokenised data, and sizes for the user.
 
     Raises:
-      UserError: the run in `workdir` was trained on other data, or what it kept is damaged.
+      UserError: the run in `workdir` was trained on other data, or the description is damaged.
     """
     path = workdir / "data.json"
     if not path.exists() or not has_steps(workdir):
         if has_steps(workdir):
-            _log.warning("%s is gone: whether these are the data of the run is not known", path)
+            _log.warning("%s is missing: cannot check that these are the data of the run", path)
         write_json(path, description)
         return
     kept = read_json(path)

@@ -1,4 +1,4 @@
-"""How texts compare with those that are wanted, and what needs no training to write them."""
+"""Metrics that compare texts with references, and a baseline that translates word by word."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ def score_texts(
 
     Returns:
       bleu and chrf from 0 to 100 (sacrebleu; Papineni et al., 2002; Popovic, 2015), exact_match
-      (share of equal texts), and the signatures that say how the first two were counted. bleu is
-      None where no text that is wanted has four words, the most that it counts in a row: it would
-      be 0 whatever was found.
+      (share of equal texts), and sacrebleu's signatures of the first two. bleu is None if no
+      reference has at least four words: without 4-grams it would always be 0.
     """
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    # Forced: it warns where texts look cut into words, on a logger of its own.
+    # force=True because sacrebleu warns, on its own logger, about texts that look tokenised.
     tokenize = config.bleu_tokenizer.sacrebleu_name
     bleu = BLEU(lowercase=config.lowercase, tokenize=tokenize, force=True)
     chrf = CHRF(lowercase=config.lowercase)
@@ -50,12 +49,12 @@ def score_by_length(
     config: EvaluationConfig,
     num_parts: int = 4,
 ) -> list[dict[str, Any]]:
-    """Scores texts in parts of about as many, by the length of what they were made from.
+    """Scores texts in parts of similar size, by the length of their sources.
 
-    Texts of one length are in one part, so that there may be fewer parts.
+    Texts of equal source length are in the same part, so there may be fewer parts.
 
     Returns:
-      Of each part shortest, longest, num_pairs, bleu and exact_match.
+      For each part: shortest, longest, num_pairs, bleu and exact_match.
     """
     edges = np.quantile(lengths, np.arange(1, num_parts) / num_parts, method="lower")
     part = np.searchsorted(np.unique(edges), lengths, side="left")
@@ -76,17 +75,17 @@ def score_by_length(
 
 
 class WordByWord:
-    """Writes for each word of a source the one that stood most often at its place in a target.
+    """Replaces each word of a source by the most frequent target word at the same place.
 
-    Words are what stands between white space. The place of word i of S in a target of T words is
+    Words are separated by white space. The place of word i of S in a target of T words is
 
         i (T - 1) / (S - 1), rounded; the first for S = 1
 
-    A word that no source has stays as it is; of equally frequent ones the first that was seen is
-    written.
+    A word that no training source contains is kept. Among equally frequent target words the one
+    seen first is used.
 
     Args:
-      sources, targets: of the training split.
+      sources, targets: texts of the training split.
     """
 
     def __init__(self, sources: Sequence[str], targets: Sequence[str]) -> None:
@@ -95,11 +94,11 @@ class WordByWord:
             words, others = source.split(), target.split()
             last = max(len(words) - 1, 1)
             for number, word in enumerate(words):
-                # Whole numbers, so that halves are rounded alike everywhere: up.
+                # In integer arithmetic, so that halves are always rounded up.
                 place = (2 * number * (len(others) - 1) + last) // (2 * last)
                 counts[word][others[place]] += 1
         self._best = {word: found.most_common(1)[0][0] for word, found in counts.items()}
 
     def __call__(self, source: str) -> str:
-        """Writes a target."""
+        """Translates a source."""
         return " ".join(self._best.get(word, word) for word in source.split())

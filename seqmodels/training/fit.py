@@ -1,4 +1,4 @@
-"""Stands in for the loop where a model is fitted, not trained: its checkpoint is step 1."""
+"""Replacement of the training loop for models that are fitted; their checkpoint is step 1."""
 
 from __future__ import annotations
 

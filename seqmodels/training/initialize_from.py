@@ -1,4 +1,4 @@
-"""A run that starts with another run's parameters: which fit, and that the start is kept."""
+"""Start of a run with another run's parameters: which of them fit, and a record of the start."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Match:
     """The parameters of a source and of a model, compared by path and shape.
 
     Attributes:
-      taken: paths that are in both, with one shape.
-      fresh: path in the model -> its shape, and that in the source, None where it has none.
-      left: path in the source that the model does not have -> shape.
+      taken: paths that are in both with the same shape.
+      fresh: path in the model -> its shape there and in the source, where None means absent.
+      left: path in the source that the model does not have -> its shape.
     """
 
     taken: tuple[str, ...]
@@ -41,27 +41,27 @@ class Match:
     left: dict[str, Shape]
 
     def lines(self) -> list[str]:
-        """What is not taken, for a person: up to two lines, each of up to 5 names and a count."""
+        """Up to two lines about parameters that are not taken, each with up to 5 names."""
         fresh = [
             f"{path} (here {_show(here)}, source {'none' if there is None else _show(there)})"
             for path, (here, there) in self.fresh.items()
         ]
         left = [f"{path} ({_show(shape)})" for path, shape in self.left.items()]
-        titles = {"stay fresh": fresh, "of the source are not taken": left}
+        titles = {"newly initialised": fresh, "of the source not used": left}
         return [f"{len(names)} {title}: {_some(names)}" for title, names in titles.items() if names]
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """A checkpoint to start from, its parameters not yet read.
+class StartingPoint:
+    """A checkpoint to start from, whose parameters have not been read yet.
 
     Attributes:
-      init_from: what the config says, in full.
-      directory, step: where it is.
-      item: `ema` where the run kept a moving average, as in its evaluation; else `params`.
-      digest: of the checkpoint's checksums.
-      match: its parameters and the model's.
-      notes: lines that a person should read.
+      init_from: the value in the config, in full.
+      directory, step: its run and step.
+      item: `ema` if the run kept a moving average, as in evaluation; otherwise `params`.
+      digest: digest of the checkpoint's checksums.
+      match: comparison of its parameters with the model's.
+      notes: warnings for the user.
     """
 
     init_from: str
@@ -73,14 +73,14 @@ class Source:
     notes: list[str]
 
     def load(self, abstract: Params) -> dict[str, jax.Array]:
-        """Reads what fits, path -> array, onto the shardings of `abstract`."""
+        """Reads the matching parameters, path -> array, onto the shardings of `abstract`."""
         leaves = flat(abstract)
         wanted = nested({path: leaves[path] for path in self.match.taken})
         with Checkpoints(self.directory / "checkpoints") as checkpoints:
             return flat(checkpoints.restore_some(self.step, self.item, wanted))
 
     def lines(self) -> list[str]:
-        """What was found, for a person."""
+        """Lines for the user about what is taken."""
         total = len(self.match.taken) + len(self.match.fresh)
         average = ", their moving average" if self.item == "ema" else ""
         head = f"{len(self.match.taken)} of {total} parameters from {self.directory}, "
@@ -88,7 +88,7 @@ class Source:
         return [f"init_from: {line}" for line in lines]
 
     def record(self, workdir: Path) -> None:
-        """Writes into the work directory what the run starts with."""
+        """Records the starting point in the work directory."""
         fresh = {path: [here, there] for path, (here, there) in self.match.fresh.items()}
         values = {
             "init_from": self.init_from,
@@ -116,20 +116,20 @@ def find_source(
 ) -> Source | None:
     """Finds the checkpoint that a new run starts from; reads no array and writes nothing.
 
-    A run that was killed before its first checkpoint begins with what it began with the first time,
-    though the source's best may be another by now.
+    A run that was killed before its first checkpoint starts from the recorded checkpoint again,
+    even if the source has another best one by now.
 
     Args:
-      workdir: of the run; None where there is none yet.
+      workdir: work directory of the run; None if there is none yet.
       abstract: shapes of its parameters.
       features: of its data.
 
     Returns:
-      None where `training.init_from` is none, or the run has checkpoints and so its own parameters.
+      None if `training.init_from` is none, or if the run has checkpoints of its own.
 
     Raises:
-      UserError: no run, one that is fitted, the run itself, no usable checkpoint, no parameter that
-        fits, or a checkpoint other than that of the first start.
+      UserError: the source is not a run, is fitted, is the run itself, has no usable checkpoint or
+        no parameter that fits, or its checkpoint is not that of the first start.
     """
     text, found = config.training.init_from, find_start(config, workdir)
     if text is None or found is None:
@@ -148,7 +148,7 @@ def find_source(
         raise UserError(f"--init_from={text}: {error}{_begun(workdir, record)}") from None
     if record is not None and record["digest"] != digest:
         raise UserError(
-            f"--init_from={text}: the checkpoint of step {step} is another one"
+            f"--init_from={text}: the checkpoint of step {step} has changed"
             + _begun(workdir, record)
         )
     match = compare(shapes, {path: tuple(x.shape) for path, x in flat(abstract).items()})
@@ -159,7 +159,7 @@ def find_source(
 
 
 def _read_record(workdir: Path | None, init_from: str) -> dict[str, Any] | None:
-    """What a first start wrote, if it was from the same source."""
+    """The record of the first start, if it was from the same source."""
     path = None if workdir is None else workdir / RECORD
     if path is None or not path.is_file():
         return None
@@ -167,14 +167,14 @@ def _read_record(workdir: Path | None, init_from: str) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         return record if record["init_from"] == init_from else None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read: {error!r}; delete it to begin anew") from None
+        raise UserError(f"{path}: cannot be read: {error!r}; delete it to start over") from None
 
 
 def _begun(workdir: Path | None, record: dict[str, Any] | None) -> str:
     if record is None or workdir is None:
         return ""
     path = workdir / RECORD
-    return f"; the run began with its step {record['step']}: delete {path} to begin anew"
+    return f"; the run started from its step {record['step']}: delete {path} to start over"
 
 
 def _notes(directory: Path, features: Features) -> list[str]:
@@ -188,8 +188,8 @@ def _notes(directory: Path, features: Features) -> list[str]:
     if theirs.vocab_size != ours.vocab_size or theirs.to_json() == ours.to_json():
         return []
     return [
-        f"warning: both vocabularies have {ours.vocab_size} symbols but not the same ones: a "
-        "row of the embedding is taken for another symbol"
+        f"warning: both vocabularies have {ours.vocab_size} symbols, but different ones: rows of "
+        "the embedding are used for other symbols"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The trainer: feeds, logs, evaluates and saves. What differs between problems is the task's."""
+"""The trainer, which feeds, logs, evaluates and saves; the task defines the problem."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from seqmodels.runs.workdir import kept_features
 from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
-from seqmodels.training.initialize_from import RECORD, Source, find_source
+from seqmodels.training.initialize_from import RECORD, StartingPoint, find_starting_point
 from seqmodels.training.metrics import means
 from seqmodels.training.profile import Profile, traced_steps
 from seqmodels.training.setup import Setup, set_up
@@ -47,8 +47,8 @@ def prepare(
     """What a run computes with and what it starts from; finds mistakes and writes nothing.
 
     Raises:
-      UserError: the devices do not fit the config, the model has no part of a name in it, the data
-        are too short, or the run cannot start from training.init_from.
+      UserError: the devices do not fit the config, the config names a part that the model lacks,
+        the data are too short, or the run cannot start from training.init_from.
     """
     batches = data.batches(config)
     setup = set_up(config, task, data.spec, carries_state=batches.carries_state)
@@ -60,7 +60,7 @@ def train(
     workdir: Path,
     task: Task | None = None,
     data: Data | None = None,
-    prepared: tuple[Setup, Source | None] | None = None,
+    prepared: tuple[Setup, StartingPoint | None] | None = None,
     *,
     profile: bool = False,
 ) -> int:
@@ -73,12 +73,12 @@ def train(
       profile: trace a few steps, see `Profile`.
 
     Returns:
-      The exit status: 0 done, 143 or 130 when stopped by a signal after saving.
+      The exit status: 0 if done, 143 or 130 if stopped by a signal after saving.
 
     Raises:
-      UserError: the work directory is another run's or another process trains in it, there is
-        nothing to validate on, or as `prepare` has it.
-      NonFiniteError: loss or gradient of the named step; the checkpoints before it stay.
+      UserError: the work directory belongs to another run, another process trains in it, the
+        validation split is empty, or see `prepare`.
+      NonFiniteError: the loss or gradient of a step is not finite; earlier checkpoints are kept.
     """
     require_tensorboard(config.training)
     task = build_task(config) if task is None else task
@@ -91,15 +91,15 @@ def train(
             assert isinstance(data, TextData)
             return fit(config, task, data, workdir)
         with (
-            Run(config, workdir, data, *prepared, profile) as run,
-            stop_on_signals(run.make_stop_request()) as stop,
+            Trainer(config, workdir, data, *prepared, profile) as trainer,
+            stop_on_signals(trainer.make_stop_request()) as stop,
         ):
-            run.train(stop)
+            trainer.train(stop)
     return stop.exit_status
 
 
-class Run:
-    """A run on its way: what the loop needs between two steps."""
+class Trainer:
+    """A run in progress: the state of the loop between two steps."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Run:
         workdir: Path,
         data: Data,
         setup: Setup,
-        start: Source | None,
+        start: StartingPoint | None,
         profile: bool = False,
     ) -> None:
         training = self._training = config.training
@@ -133,13 +133,13 @@ class Run:
         for line in [] if start is None else start.lines():
             self._progress.say(line)
         if setup.parts.frozen:
-            self._progress.say("trains {:,} of {:,} parameters".format(*setup.count_params()))
+            self._progress.say("training {:,} of {:,} parameters".format(*setup.count_params()))
         if self._step:
             self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
         rows = self._writer.rows
         due = self._step - self._step % training.log_every
         if due and not (rows and rows[-1]["step"] >= due):
-            self._progress.say(f"warning: metrics.jsonl is not whole: no rows up to step {due}")
+            self._progress.say(f"warning: metrics.jsonl is incomplete: no rows up to step {due}")
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, dict[str, Any]] | None = None
         profile = profile and is_main()
@@ -151,13 +151,13 @@ class Run:
             say=self._progress.say,
         )
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Trainer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._progress.close()
         if kind is KeyboardInterrupt:
-            return  # at once: nobody waits for a save on its way
+            return  # at once, without waiting for a save in progress
         self._profile.close()
         self._feed.close()
         try:
@@ -165,7 +165,7 @@ class Run:
         finally:
             self._checkpoints.close()
 
-    def _resume_or_create(self, start: Source | None) -> TrainState:
+    def _resume_or_create(self, start: StartingPoint | None) -> TrainState:
         steps = decide(self._checkpoints.steps)
         if not steps:
             return self._create(start)
@@ -175,12 +175,12 @@ class Run:
         self._checkpoints.delete_after(step)
         return state
 
-    def _create(self, start: Source | None) -> TrainState:
+    def _create(self, start: StartingPoint | None) -> TrainState:
         if start is None:
             if self._training.init_from is not None:
-                raise UserError(f"{self._workdir}/checkpoints holds what is no checkpoint")
+                raise UserError(f"{self._workdir}/checkpoints holds files that are not checkpoints")
             if is_main():
-                (self._workdir / RECORD).unlink(missing_ok=True)  # of an earlier start
+                (self._workdir / RECORD).unlink(missing_ok=True)  # left by an earlier start
             return self._setup.create_state(self._training.seed)
         if is_main():
             start.record(self._workdir)
@@ -188,16 +188,16 @@ class Run:
         return self._setup.create_state(self._training.seed, taken)
 
     def _begin_with(self, checkpoints: Checkpoints) -> TrainState:
-        """The first state, but for parameters that were imported."""
+        """The first state, with the imported parameters."""
         _, params = checkpoints.restore_params(self._setup.abstract.params, "latest")
         return self._setup.create_state(self._training.seed, flat(params))
 
     def make_stop_request(self) -> StopRequest:
-        """What stops this run, in all its processes."""
+        """Makes the stop request for all processes of this run."""
         return make_stop_request(self._step, self._training.steps_per_call)
 
     def train(self, stop: StopRequest) -> None:
-        """Steps until the last step, early stopping, or a signal; then saves."""
+        """Trains until the last step, early stopping or a signal; then saves."""
         goes_on = self._step < self._training.num_steps and not self._stops_early()
         with mesh_context(self._setup.mesh):
             while goes_on:
@@ -211,10 +211,10 @@ class Run:
             )
 
     def advance(self, stop: StopRequest) -> bool:
-        """Takes one call's steps, and logs, evaluates and saves where that is due.
+        """Runs the steps of one call, and logs, evaluates and saves if that is due.
 
         Returns:
-          Whether the run goes on.
+          Whether the run continues.
         """
         training = self._training
         batch = self._feed(self._step + 1)
@@ -223,7 +223,7 @@ class Run:
         ends = self._step >= training.num_steps
         if not ends:
             self._feed.start(self._step + 1, busy=outputs)
-        self._read()  # the call before, while the devices work on this one
+        self._read()  # outputs of the previous call, while the devices work on this one
         self._unread = (self._step, outputs)
         self._progress.advance(self._step)
         self._checkpoints.check()
@@ -231,14 +231,14 @@ class Run:
         if ends or self._step % training.evaluate_every == 0:
             metrics, is_best = self._evaluate_now()
             ends = ends or self._stops_early()
-        # Looked at once: a signal that comes later meets the next step.
+        # Read once, so that a later signal counts for the next step.
         ends = stop.due(self._step) or ends
         if ends or is_best or self._step % training.checkpoint_every == 0:
             self._save(metrics)
         return not ends
 
     def _read(self) -> None:
-        """Reads the outputs of the last call: checks them, and logs where a row is due."""
+        """Reads and checks the outputs of the last call, and logs if a row is due."""
         if self._unread is None:
             return
         (step, outputs), self._unread = self._unread, None
@@ -255,7 +255,7 @@ class Run:
         every = self._training.log_every
         if step % every == 0 or step >= self._training.num_steps:
             steps, seconds, input_wait = self._clock.lap(step, self._feed.waited)
-            # The log's sums go on over a resume, the clock does not.
+            # The sums of the log continue after a resume; the clock does not.
             gathered = (step - 1) % every + 1
             targets = float(outputs["log"]["loss"][1]) * steps / gathered
             row = {
@@ -270,7 +270,7 @@ class Run:
             self._write(row)
 
     def _evaluate_now(self) -> tuple[dict[str, float], bool]:
-        """Evaluates the validation split; returns the best metric's value and if it is the best."""
+        """Evaluates the validation split; returns best_metric and whether it is the best so far."""
         self._read()
         state = self.state
         params = state.params if state.ema is None else state.ema

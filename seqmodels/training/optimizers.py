@@ -38,7 +38,7 @@ def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
 
 
 def decay_mask(params: Any) -> Any:
-    """True for the weights of products, False for biases, norms, embeddings and positions."""
+    """True for weights of matrix products; False for biases, norms, embeddings and positions."""
 
     def is_weight(path: tuple[Any, ...], _: Any) -> bool:
         names = [k.key for k in path if isinstance(k, jax.tree_util.DictKey)]
@@ -48,11 +48,11 @@ def decay_mask(params: Any) -> Any:
 
 
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
-    """AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) or SGD with momentum, clipped first.
+    """AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) or SGD with momentum, after clipping.
 
-    The decay is decoupled for both: lr * weight_decay * w is taken off every weight. A part's
-    factor on the learning rate scales its whole update, the decay included. Frozen parts have
-    update 0 and no moments, and the norm that is clipped is that of the others.
+    Weight decay is decoupled for both: lr * weight_decay * w is subtracted from every weight. A
+    part's factor on the learning rate scales its whole update, including the decay. Frozen parts
+    have update 0 and no moments, and do not count in the norm that is clipped.
     """
     parts = parse_parts(config.frozen, config.lr_scales)
     directions = {

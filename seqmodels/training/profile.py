@@ -1,4 +1,4 @@
-"""A trace of a few steps of a run, for https://ui.perfetto.dev. Imports no jax by itself."""
+"""Traces of a few steps of a run, for https://ui.perfetto.dev. Imports no jax at module level."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from seqmodels.runs.clock import Clock
 from seqmodels.runs.workdir import saved_steps
 
 WARM_UP, TRACED = 10, 10
-"""Steps of a process that are not traced, for the first ones compile; and steps that are."""
+"""Steps at the start of a process that are not traced because they compile; and traced steps."""
 _FILE = "perfetto_trace.json.gz"
 
 
 def traced_steps(training: TrainingConfig, step: int) -> range:
-    """The first step of every traced call, in a process that goes on from `step`."""
+    """The first step of every traced call in a process that starts after `step`."""
     per_call = training.steps_per_call
     first = step + -(-WARM_UP // per_call) * per_call + 1
     return range(first, first + -(-TRACED // per_call) * per_call, per_call)
 
 
 def refuse_profile(config: ExperimentConfig, workdir: Path | None) -> None:
-    """Refuses to profile what has too few steps left; needs no jax.
+    """Refuses to profile a run with too few steps left; needs no jax.
 
     Raises:
-      UserError: names the steps.
+      UserError: too few steps are left, or the model is fitted.
     """
     if config.model.fitted:
-        raise UserError(f"--profile: a {config.model.kind} is fitted in one go, not in steps")
+        raise UserError(
+            f"--profile: a model of kind {config.model.kind} is fitted in one pass, not in steps"
+        )
     done = max(saved_steps(workdir), default=0) if workdir is not None else 0
     last = traced_steps(config.training, done).stop - 1
     if last > config.training.num_steps:
         raise UserError(
             f"--profile: needs {last - done} steps, {WARM_UP} to warm up and {TRACED} to trace; "
-            f"from step {done} to training.num_steps={config.training.num_steps} there are "
+            f"from step {done} to training.num_steps={config.training.num_steps} there are only "
             f"{max(config.training.num_steps - done, 0)}"
         )
 
@@ -48,11 +50,11 @@ class Profile:
     """Traces steps of a run.
 
     Args:
-      folder: where the trace goes.
-      steps: see `traced_steps`; none where nothing is asked for.
-      clock: stands still while the trace is written.
-      finish: returns once the devices have done all they were given.
-      say: tells the user.
+      folder: directory for the trace.
+      steps: see `traced_steps`; empty if no profile was requested.
+      clock: is stopped while the trace is written.
+      finish: returns once the devices have finished all of their work.
+      say: shows a line to the user.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Profile:
         self._runs, self._last = False, 0
 
     def step(self, step: int) -> AbstractContextManager[None]:
-        """What the call of a step runs in."""
+        """Context in which the call of a step runs."""
         return self._traced(step) if step in self._steps else contextlib.nullcontext()
 
     @contextlib.contextmanager
@@ -89,7 +91,7 @@ class Profile:
             self.close()
 
     def close(self) -> None:
-        """Writes what was traced, all or the part that a run came to that ended early."""
+        """Writes the trace, also if the run ended before all of its steps."""
         if self._runs:
             self._runs = False
             with self._aside():
@@ -100,9 +102,9 @@ class Profile:
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
-        """A run goes on without its profile."""
+        """Lets the run continue if the profile fails."""
         try:
             with self._clock.stopped():
                 yield
         except (OSError, RuntimeError, ValueError) as error:
-            self._say(f"warning: no profile: {' '.join(str(error).split())}")
+            self._say(f"warning: the profile failed: {' '.join(str(error).split())}")

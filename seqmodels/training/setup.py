@@ -1,4 +1,4 @@
-"""Everything a run computes with, made from its config; takes no memory on the devices."""
+"""Parts of a run, made from its config without using memory on the devices."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Setup:
     """The parts of a run.
 
     Attributes:
-      model, task: as the config names them.
+      model, task: the model and task of the config.
       mesh: the devices.
       abstract: shapes, dtypes and shardings of the state.
       call: the jitted program of `steps_per_call` steps; the state is donated.
-      parts: what of the model is trained otherwise than the rest.
+      parts: parts of the model that are frozen or have another learning rate.
     """
 
     model: Model
@@ -47,11 +47,11 @@ class Setup:
     _initial: Initial
 
     def create_state(self, seed: int, taken: dict[str, jax.Array] | None = None) -> TrainState:
-        """The state before the first step; the parameters in `taken`, by path, are given away."""
+        """Creates the first state; `taken` are parameters by path, whose buffers are donated."""
         return create_state(self._initial, self.abstract, seed, self.mesh, taken)
 
     def count_params(self) -> tuple[int, int]:
-        """How many numbers are trained, and how many there are."""
+        """Number of trained parameters, and of all."""
         sizes = {path: x.size for path, x in flat(self.abstract.params).items()}
         frozen = sum(size for path, size in sizes.items() if self.parts.is_frozen(path))
         return sum(sizes.values()) - frozen, sum(sizes.values())
@@ -66,7 +66,7 @@ def set_up(config: ExperimentConfig, task: Task, spec: DataSpec, *, carries_stat
       carries_state: whether the model's carry runs on from batch to batch.
 
     Raises:
-      UserError: the devices do not make the mesh of the config, or optimizer.frozen or lr_scales
+      UserError: the devices cannot form the mesh of the config, or optimizer.frozen or lr_scales
         names a part that the model does not have.
     """
     training, batch_size = config.training, config.data.batch_size
@@ -98,7 +98,7 @@ def set_up(config: ExperimentConfig, task: Task, spec: DataSpec, *, carries_stat
     call = jax.jit(
         make_call(step, training.steps_per_call),
         donate_argnums=0,
-        # What comes out beside the state is whole everywhere, so that each process can read it.
+        # All outputs but the state are replicated, so that each process can read them.
         out_shardings=(shardings, NamedSharding(mesh, PartitionSpec())),
     )
     return Setup(model, task, mesh, abstract, call, parts, initial)

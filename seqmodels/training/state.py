@@ -1,4 +1,4 @@
-"""The state of a run: arrays only, created sharded."""
+"""Creation of a run's state, which holds arrays only, directly in its shardings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from seqmodels.runs.paths import replaced
 from seqmodels.types import TrainState
 
 Initial = Callable[[jax.Array, dict[str, jax.Array]], TrainState]
-"""The first state, its parameters still boxed, of a key and of the parameters by path that are
-taken over."""
+"""Maps a key and parameters by path to the first state, whose parameters are still boxed.
+
+The given parameters are used instead of initialised ones."""
 
 
 def make_initial(
@@ -29,14 +30,14 @@ def make_initial(
     carry_rows: int | None = None,
     keep_ema: bool = False,
 ) -> Initial:
-    """Makes the function that makes the first state.
+    """Makes the function that creates the first state.
 
     The optimizer makes its moments from the boxed parameters (flax's partitioning metadata), so
     that they inherit the parameters' shardings.
 
     Args:
       metric_names: keys of `TrainState.log`.
-      carry_rows: global batch size where the carry runs on over batches, else None.
+      carry_rows: global batch size if the carry continues over batches, otherwise None.
       keep_ema: whether a moving average of the parameters is kept.
     """
 
@@ -62,7 +63,7 @@ def make_initial(
 def abstract_state(initial: Initial, mesh: Mesh, rows: int | None = None) -> TrainState:
     """Shapes, dtypes and shardings of the state; takes no memory.
 
-    A checkpoint restores into it, and a step compiles from it. `rows` as in `shardings_of`.
+    Checkpoints are restored into it, and steps compiled for it. `rows` as in `shardings_of`.
     """
     shapes = jax.eval_shape(initial, jax.random.key(0), {})
     shardings = shardings_of(shapes, mesh, rows)
@@ -83,7 +84,7 @@ def create_state(
     """Creates the first state directly in its shardings.
 
     Args:
-      taken: parameters by path that are not initialised; their memory becomes the state's.
+      taken: parameters by path to use instead of initialised ones; their buffers are donated.
     """
     shardings = jax.tree.map(lambda x: x.sharding, abstract)
     with mesh_context(mesh):

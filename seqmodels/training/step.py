@@ -32,21 +32,21 @@ def make_train_step(
     is_frozen: IsFrozen | None = None,
     shardings: Any = None,
 ) -> StepFunction:
-    """Makes the step.
+    """Makes the function of one training step.
 
-    The gradient is that of the mean over all targets of the batch, whatever the micro-batches:
+    The gradient is that of the mean over all targets of the batch, for any micro-batches:
 
         g = sum_m d loss_sum_m / d params  /  sum_m weight_m
 
     Args:
-      schedule: the learning rate of the optimizer, to be told.
-      is_frozen: tells by its path whether a parameter keeps its bits, in the moving average too;
-        its gradient is 0 and not computed.
-      shardings: of the parameters, where they are not left to the compiler.
+      schedule: the learning rate of the optimizer, which is reported.
+      is_frozen: whether the parameter of a path never changes, in the moving average too; its
+        gradient is 0 and not computed.
+      shardings: shardings of the parameters, unless they are left to the compiler.
 
     Returns:
-      A function of state and batch. Its second result holds `finite` (loss and gradient are),
-      `log`, the pairs gathered since the last step that log_every divides, and `learning_rate`.
+      A function of state and batch. Its second result holds `finite` (whether loss and gradient
+      are), `log` (the pairs summed since the last multiple of log_every) and `learning_rate`.
     """
     compute = make_gradients(model, task, is_frozen, shardings)
     if accumulation_steps > 1:
@@ -90,8 +90,11 @@ def make_train_step(
 def make_gradients(
     model: Model, task: Task, is_frozen: IsFrozen | None = None, shardings: Any = None
 ) -> Gradients:
-    """Makes the function of params, batch, carry and key that returns the gradient of the summed
-    loss, the weight of its targets, the metrics and the carry after the batch."""
+    """Makes the function that computes gradients.
+
+    It maps params, batch, carry and key to the gradient of the summed loss, the weight of the
+    targets, the metrics, and the carry after the batch.
+    """
 
     def gradients(
         params: Params, batch: Batch, carry: Carry, key: jax.Array
@@ -105,7 +108,7 @@ def make_gradients(
 
         grads, (weight, metrics, new_carry) = jax.grad(loss, has_aux=True)(params)
         if shardings is not None:
-            # A device adds up, and updates, no more of a parameter than it holds.
+            # Each device sums and updates only the part of a parameter that it holds.
             grads = jax.lax.with_sharding_constraint(grads, shardings)
         return grads, weight, metrics, jax.lax.stop_gradient(new_carry)
 
@@ -113,7 +116,7 @@ def make_gradients(
 
 
 def accumulated(gradients: Gradients, num_parts: int) -> Gradients:
-    """The same sums over num_parts micro-batches, one after the other."""
+    """Computes the same sums over num_parts micro-batches in sequence."""
     # Interleaved rows: [B] sharded over devices becomes [B / A, A] without moving data.
     split = lambda x: jnp.moveaxis(x.reshape(-1, num_parts, *x.shape[1:]), 1, 0)
     join = lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:])
@@ -140,14 +143,14 @@ def accumulated(gradients: Gradients, num_parts: int) -> Gradients:
 
 
 def _moved(is_frozen: IsFrozen | None, old: Params, new: Params) -> Params:
-    """`new`, but `old` for the frozen parameters."""
+    """`new`, with `old` for the frozen parameters."""
     if is_frozen is None:
         return new
     return map_paths(lambda path, old, new: old if is_frozen(path) else new, old, new)
 
 
 def make_call(step: StepFunction, steps_per_call: int) -> StepFunction:
-    """K = steps_per_call steps as one program over batches [K, B, ...]; `finite` becomes [K]."""
+    """Makes one program of K = steps_per_call steps on batches [K, B, ...]; `finite` is [K]."""
 
     def call(state: TrainState, batches: Batch) -> tuple[TrainState, dict[str, Any]]:
         state, outputs = jax.lax.scan(step, state, batches)

@@ -1,11 +1,11 @@
-"""Who is timed when; not how long it takes."""
+"""Order of timings; durations are not tested."""
 
 from __future__ import annotations
 
 from seqmodels.benchmark.timing import Timing, interleave, ratio
 
 
-def test_candidates_take_turns_and_the_first_round_is_not_counted() -> None:
+def test_candidates_take_turns_and_the_first_round_does_not_count() -> None:
     order: list[str] = []
     timings = interleave({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
     assert order == ["a", "b"] * 4

@@ -188,7 +188,7 @@ def test_processes_of_one_run_lock_its_directory(tmp_path: Path) -> None:
     [
         ({"seed": 1}, "process 1 has another config than process 0.*training.seed: 0 -> 1"),
         ({"data": "b"}, "process 1 has other data than process 0: fingerprint a -> b"),
-        ({"name": "other"}, "process 1 does not see what process 0 writes to --workdir="),
+        ({"name": "other"}, "process 1 does not see the files of process 0 in --workdir="),
     ],
     ids=str,
 )

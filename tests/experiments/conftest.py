@@ -1,4 +1,4 @@
-"""A run of the front door, trained once."""
+"""Fixtures: calls of `launch.py`, and a small run that is trained once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import launch
 
 @dataclasses.dataclass
 class Answer:
-    """What one command came to."""
+    """Result of a command."""
 
     status: int
     out: str
@@ -31,7 +31,7 @@ class Answer:
 
     @property
     def line(self) -> str:
-        """The one line that tells of a mistake."""
+        """The only line on stderr, which reports a mistake."""
         assert self.status == 2, self.err
         assert self.out == ""
         (line,) = self.err.splitlines()
@@ -40,7 +40,7 @@ class Answer:
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """A command logs to the stderr that it finds, which here is gone with the test."""
+    """Restores the logging of commands, whose stderr is closed after each test."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     yield
@@ -66,7 +66,7 @@ def door(capsys: pytest.CaptureFixture[str]) -> FrontDoor:
 
 @dataclasses.dataclass(frozen=True)
 class Small:
-    """A config small enough for a test: its words, and where its text and cache are."""
+    """A config small enough for a test: its flags, and the places of its text and cache."""
 
     folder: Path
 
@@ -112,5 +112,5 @@ def trained(small: Small) -> Path:
 
 @pytest.fixture
 def copy_of_trained(trained: Path, tmp_path: Path) -> Path:
-    made = shutil.ignore_patterns("evaluations", "samples")  # by tests before
+    made = shutil.ignore_patterns("evaluations", "samples")  # made by earlier tests
     return shutil.copytree(trained, tmp_path / "run", ignore=made)

@@ -1,4 +1,4 @@
-"""The benchmark of the loop measures the loop."""
+"""The benchmark of the training loop."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_both_take_the_same_steps_and_neither_evaluates_nor_saves(
             return super().__call__(step)
 
     monkeypatch.setattr(loop, "Feed", Counting)
-    monkeypatch.setattr(loop.Run, "_evaluate_now", lambda self: made.append("evaluation"))
-    monkeypatch.setattr(loop.Run, "_save", lambda self, metrics: made.append("checkpoint"))
+    monkeypatch.setattr(loop.Trainer, "_evaluate_now", lambda self: made.append("evaluation"))
+    monkeypatch.setattr(loop.Trainer, "_save", lambda self, metrics: made.append("checkpoint"))
     found = measure(config, steps=8, rounds=2)
     assert calls == (2 + 1) * 4 and made == []
     assert found["milliseconds_per_step"] > 0

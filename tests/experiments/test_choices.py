@@ -1,4 +1,4 @@
-"""`evaluate --choices`, `generate --prompt_file` and `--beam_size`, used and misused."""
+"""Use and misuse of `evaluate --choices`, `generate --prompt_file` and `--beam_size`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_questions_are_answered(door: FrontDoor, copy_of_trained: Path, tmp_path
     told = door(*words, "--config.evaluation.batch_size=1").err
     assert "2 questions" in told and "no prompt" in told and "chance" in told
     assert [path.name for path in folder.iterdir()] == [name]
-    ask(tmp_path, answer=1)  # other questions in a file of that name
+    ask(tmp_path, answer=1)  # other questions in a file of the same name
     assert door(*words, "--json").json["accuracy"] != found["accuracy"]
     assert len(list(folder.iterdir())) == 2 and json.loads((folder / name).read_text()) == found
 
@@ -41,10 +41,10 @@ def test_questions_are_answered(door: FrontDoor, copy_of_trained: Path, tmp_path
         ("--choices={}", "asked.jsonl, line 2: answer=5: must be a number from 0 to 1"),
         ("--choices=none.jsonl", "--choices=none.jsonl: no such file"),
         ("--choices=", "--choices= names no file"),
-        ("--choices={} --config.data.path=x", "--config.data.path=x: has no meaning with --choi"),
+        ("--choices={} --config.data.path=x", "--config.data.path=x: has no effect with --choi"),
         ("--choices={} --config.evaluation.context=carry", "; evaluation.batch_size may be set"),
-        ("--choices={} --split=test", "--split=test: has no meaning with --choices"),
-        ("--num_shots=1", "--num_shots: is only for --choices=FILE"),
+        ("--choices={} --split=test", "--split=test: has no effect with --choices"),
+        ("--num_shots=1", "--num_shots: needs --choices=FILE"),
         ("--choice={}", "evaluate has no such flag; did you mean 'choices'?"),
     ],
 )
@@ -59,17 +59,17 @@ def test_too_few_symbols(door: FrontDoor, trained: Path, tmp_path: Path) -> None
     assert "line 2: 'ZZ': the text has 2 symbols outside the vocabulary" in line
     path = ask(tmp_path)
     line = door("evaluate", f"--workdir={trained}", f"--choices={path}", "--num_shots=1").line
-    assert "outside the vocabulary: U+000A" in line  # the blank line behind a shot
+    assert "outside the vocabulary: U+000A" in line  # the blank line after a shot
 
 
-def test_a_file_is_gone_on_from(door: FrontDoor, copy_of_trained: Path, tmp_path: Path) -> None:
+def test_a_prompt_file_is_continued(door: FrontDoor, copy_of_trained: Path, tmp_path: Path) -> None:
     words = ("generate", f"--workdir={copy_of_trained}", "--max_tokens=5", "--json")
     path, prompt = tmp_path / "text.txt", "main serial tin" * 20
     path.write_text(prompt)
     found = door(*words, f"--prompt_file={path}").json
     assert found["prompt"] == prompt
     assert found["texts"] == door(*words, f"--prompt={prompt}").json["texts"]
-    assert "give one of the two" in door(*words, f"--prompt_file={path}", "--prompt=a").line
+    assert "give only one of the two" in door(*words, f"--prompt_file={path}", "--prompt=a").line
     path.write_bytes(b"ma\xe9")
     assert "text.txt, line 1: not UTF-8: byte 0xe9 at" in door(*words, f"--prompt_file={path}").line
     path.write_text("")
@@ -89,11 +89,11 @@ def test_likely_texts_are_found(door: FrontDoor, copy_of_trained: Path) -> None:
     kept = sorted((copy_of_trained / "samples").glob("*.json"))
     assert json.loads(kept[0].read_text()) == found
     for flag, message in {
-        "--seed=2": "--seed=2: has no meaning with --beam_size",
-        "--num_samples=4": "--num_samples=4: allowed are up to --beam_size, 3",
+        "--seed=2": "--seed=2: has no effect with --beam_size",
+        "--num_samples=4": "--num_samples=4: must be at most --beam_size, 3",
         "--end=": "--beam_size=3: needs --end=TEXT",
         "--min_tokens=7": "--min_tokens=7: allowed are up to --max_tokens, 6",
         "--end=ab": "outside the vocabulary",
     }.items():
         assert message in door(*words, *flags, flag).line
-    assert "only for --beam_size" in door(*words, "--length_penalty=1").line
+    assert "needs --beam_size" in door(*words, "--length_penalty=1").line

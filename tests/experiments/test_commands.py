@@ -1,4 +1,4 @@
-"""Each command once, on a small run."""
+"""Each command, on a small run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 EVALUATION = "--config.evaluation.batch_size=2"
 
 
-def test_list_tells_everything_there_is(door: FrontDoor) -> None:
+def test_list_shows_everything_available(door: FrontDoor) -> None:
     values = door("list", "--json").json
     assert list(values) == ["configs", "models", "cells", "tasks", "datasets"]
     assert list(values["configs"]) == config_names()
@@ -36,7 +36,7 @@ def test_prepare_fills_the_cache(door: FrontDoor, small: Small) -> None:
     assert Path(values["where"]).is_dir()
 
 
-def test_train_leaves_what_the_other_commands_need(trained: Path) -> None:
+def test_train_writes_what_the_other_commands_need(trained: Path) -> None:
     names = {path.name for path in trained.iterdir()}
     assert {"config.json", "data.json", "tokenizer.json", "metrics.jsonl", "checkpoints"} <= names
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
@@ -44,7 +44,7 @@ def test_train_leaves_what_the_other_commands_need(trained: Path) -> None:
     assert steps.count((6, "train")) == steps.count((6, "validation")) == 1
 
 
-def test_train_again_goes_on_or_stays(door: FrontDoor, copy_of_trained: Path) -> None:
+def test_train_again_resumes_or_does_nothing(door: FrontDoor, copy_of_trained: Path) -> None:
     before = (copy_of_trained / "metrics.jsonl").read_bytes()
     answer = door("train", f"--workdir={copy_of_trained}")
     assert answer.status == 0
@@ -79,7 +79,7 @@ def test_dry_run_of_a_fitted_model(door: FrontDoor, small: Small) -> None:
     words = [w for w in small.words() if ".model." not in w]
     answer = door("train", *words, "--config=demo_ngram", "--dry_run")
     assert answer.status == 0
-    assert "fitted in one go" in answer.err
+    assert "fitted in one pass" in answer.err
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -98,7 +98,7 @@ def test_evaluate_writes_what_it_prints(door: FrontDoor, trained: Path, split: s
     assert str(path) in told.err.replace("\n", "")
 
 
-def test_evaluate_names_what_was_overridden(door: FrontDoor, copy_of_trained: Path) -> None:
+def test_evaluate_records_overridden_fields(door: FrontDoor, copy_of_trained: Path) -> None:
     own = door("evaluate", f"--workdir={copy_of_trained}", "--json").json
     flag = "--config.evaluation.context=window"
     values = door("evaluate", f"--workdir={copy_of_trained}", flag, "--json").json
@@ -146,7 +146,7 @@ def test_generate_streams_text_and_keeps_it(door: FrontDoor, copy_of_trained: Pa
     ("folder", "words"),
     [("samples", ["generate", "--max_tokens=5"]), ("evaluations", ["evaluate"])],
 )
-def test_what_cannot_be_written_is_told_all_the_same(
+def test_results_that_cannot_be_written_are_printed_anyway(
     door: FrontDoor, copy_of_trained: Path, folder: str, words: list[str]
 ) -> None:
     (copy_of_trained / folder).write_text("a file in the way")
@@ -175,9 +175,7 @@ def test_inspect(door: FrontDoor, trained: Path) -> None:
     assert f"{values['num_parameters']:,}" in told.err
 
 
-def test_batch_decodes_what_the_step_trains_on(
-    door: FrontDoor, small: Small, trained: Path
-) -> None:
+def test_batch_decodes_the_batch_of_a_step(door: FrontDoor, small: Small, trained: Path) -> None:
     text = (small.folder / "text.txt").read_text()
     values = door("batch", f"--workdir={trained}", "--step=5", "--json").json
     assert len(values["rows"]) == 4
@@ -193,7 +191,7 @@ def test_batch_decodes_what_the_step_trains_on(
     assert other["rows"] != values["rows"]
 
 
-def test_batch_of_packed_documents_shows_each(door: FrontDoor, small: Small) -> None:
+def test_batch_shows_each_packed_document(door: FrontDoor, small: Small) -> None:
     words = small.words("--config.data.batching=packed")
     values = door("batch", *words, "--step=1", "--json").json
     text = (small.folder / "text.txt").read_text()

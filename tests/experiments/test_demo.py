@@ -1,4 +1,4 @@
-"""The demonstration, with models and text of a few hundred numbers."""
+"""The demonstration, with tiny models and text."""
 
 from __future__ import annotations
 

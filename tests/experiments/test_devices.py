@@ -1,4 +1,4 @@
-"""An accelerator that jax does not use is told of."""
+"""Warning about an accelerator that jax does not use."""
 
 from __future__ import annotations
 
@@ -45,4 +45,4 @@ def test_the_warning(
     program.show_devices()
     told = capsys.readouterr().err
     assert "devices: " in told
-    assert ("warning: there is an accelerator (/dev/nvidia0)" in told) == warns
+    assert ("warning: this machine has an accelerator (/dev/nvidia0)" in told) == warns

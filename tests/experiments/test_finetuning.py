@@ -1,4 +1,4 @@
-"""`--init_from` of the front door: what it takes, what it shows, and every mistake in one line."""
+"""`--init_from` on the command line: what it takes, what it shows, and mistakes in one line."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 MISTAKES = [
     ("--init_from", "--init_from: needs a value, text"),
     ("--init_from=/nowhere", "--init_from=/nowhere: no such directory"),
-    ("--init_from=/", "--init_from=/: not the work directory of a run, no config.json in it"),
-    ("--init_from=RUN", "--init_from=RUN: is the run itself"),
+    ("--init_from=/", "--init_from=/: not a work directory: it has no config.json"),
+    ("--init_from=RUN", "--init_from=RUN: is the run in --workdir itself"),
     ("--init_from=x@bst", "=x@bst: the step 'bst' must be best, latest or a number; did you mean"),
     ("--init_frm=x", "no such flag; did you mean 'init_from'?"),
     ("--config.training.init_from=@3", "=@3: must be DIR or DIR@step"),
@@ -55,13 +55,13 @@ for words in {lines}:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "a ngram is fitted, not trained" in done.stderr.splitlines()[-1]
+    assert "a model of kind ngram is fitted, not trained" in done.stderr.splitlines()[-1]
 
 
 def test_sources_that_cannot_be_used(
     door: FrontDoor, small: Small, copy_of_trained: Path, tmp_path: Path
 ) -> None:
-    """Another step, imported parameters there already, damaged checkpoints, none at all."""
+    """Missing step, imported parameters, damaged checkpoints, no checkpoints."""
     workdir, flag = tmp_path / "new", f"--init_from={copy_of_trained}"
     train = ["train", *small.words(), f"--workdir={workdir}"]
     assert "no checkpoint of step 7" in door(*train, f"{flag}@7").line
@@ -81,12 +81,12 @@ def test_sources_that_cannot_be_used(
     assert not workdir.exists()
 
 
-def test_counts_start_no_training(door: FrontDoor, small: Small, tmp_path: Path) -> None:
+def test_a_fitted_run_cannot_be_a_source(door: FrontDoor, small: Small, tmp_path: Path) -> None:
     fields = [word for word in small.words()[1:] if ".model." not in word]
     words = ["--config=demo_ngram", *fields, "--config.evaluation.context=carry"]
     assert door("train", *words, f"--workdir={tmp_path / 'fitted'}").status == 0
     line = door("train", *small.words(), "--workdir=x", f"--init_from={tmp_path / 'fitted'}").line
-    assert "fitted: a ngram is fitted, not trained" in line
+    assert "fitted: a model of kind ngram is fitted, not trained" in line
 
 
 def test_a_run_starts_from_another(
@@ -109,9 +109,9 @@ def test_a_run_starts_from_another(
     assert [row["path"] for row in frozen] == ["embedding/table"]
     counts = f"{values['num_parameters'] - frozen[0]['count']:,} of {values['num_parameters']:,}"
     for text in (told.err, answer.err):
-        assert f"trains {counts} parameters" in text
+        assert f"training {counts} parameters" in text
     again = door(*train)
     assert "resumed from step 6 of 6" in again.err
     assert "init_from" not in again.err
-    assert f"init_from: not read, for the run in {workdir}" in door(*train, "--dry_run").err
+    assert f"init_from: not used, because the run in {workdir}" in door(*train, "--dry_run").err
     assert "table (frozen)" in door("inspect", f"--workdir={workdir}").err

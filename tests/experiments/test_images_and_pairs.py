@@ -1,4 +1,4 @@
-"""Every command on a small run over images and on one over pairs; what bad input gets."""
+"""Every command on a small run over images and on one over pairs, and bad input."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return workdir
 
 
-def test_evaluate_has_every_example_once(door: FrontDoor, run: Path) -> None:
+def test_evaluate_counts_every_example_once(door: FrontDoor, run: Path) -> None:
     found = door("evaluate", f"--workdir={run}", "--split=test", "--json").json
     images = "images" in run.name
     assert found["num_targets"] == (23 if images else 23 * 11)
@@ -75,7 +75,7 @@ def test_evaluate_has_every_example_once(door: FrontDoor, run: Path) -> None:
     assert f"loss in nats per {'example' if images else 'token'}" in " ".join(told.split())
     if images:
         return
-    # The last batch was not full: cut otherwise, every pair still counts once.
+    # The last batch was not full; with another batch size every pair still counts once.
     other = ("--split=test", "--config.evaluation.batch_size=9", "--json")
     again = door("evaluate", f"--workdir={run}", *other).json
     names = ("bleu", "chrf", "exact_match", "by_source_length", "translation_baselines")
@@ -88,7 +88,7 @@ def test_evaluate_has_every_example_once(door: FrontDoor, run: Path) -> None:
     assert found["bleu_signature"] in told and "word by word" in told
 
 
-def test_rows_tell_the_rate(run: Path) -> None:
+def test_rows_hold_the_throughput(run: Path) -> None:
     row = read_rows(run / "metrics.jsonl")[0]
     assert row["split"] == "train"
     unit = "examples" if "images" in run.name else "tokens"
@@ -126,7 +126,7 @@ def test_dry_run_and_prepare_write_no_run(door: FrontDoor, run: Path, tmp_path: 
 
 
 def test_generate_refuses(door: FrontDoor, run: Path) -> None:
-    assert "writes no text" in door("generate", f"--workdir={run}").line
+    assert "cannot generate text" in door("generate", f"--workdir={run}").line
 
 
 def test_other_data_are_refused(door: FrontDoor, run: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_other_data_are_refused(door: FrontDoor, run: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["labels.json", "tokenizer.json"])
-def test_what_the_run_keeps_may_be_missing(
+def test_missing_files_of_a_run_are_reported(
     door: FrontDoor, run: Path, tmp_path: Path, name: str
 ) -> None:
     workdir = shutil.copytree(run, tmp_path / "copy")
@@ -167,7 +167,7 @@ def test_bad_files_leave_the_work_directory_free(door: FrontDoor, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
-def test_predict_answers_every_input(door: FrontDoor, run: Path, tmp_path: Path) -> None:
+def test_predict_answers_each_input(door: FrontDoor, run: Path, tmp_path: Path) -> None:
     words = ("predict", f"--workdir={run}")
     if "images" in run.name:
         pixels = np.random.default_rng(0).integers(0, 256, (3, 9, 7, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Every command on small runs over texts with classes; every model that reads them."""
+"""Every command on small runs over texts with classes, with every model that reads them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_train_and_evaluate(door: FrontDoor, tmp_path: Path, variant: str) -> No
 def predictions_are_what_was_evaluated(
     door: FrontDoor, workdir: Path, folder: Path, accuracy: float
 ) -> None:
-    """As often right on the test split, whatever the batches; each distribution sums to one."""
+    """Same accuracy on the test split with any batch size; each distribution sums to one."""
     texts = order_sentences.OrderSentences.source(LabelledTextDataConfig()).read()
     sentences, labels = texts.splits["test"]
     file = folder / "lines.txt"
@@ -92,7 +92,7 @@ def rest_of_the_commands(door: FrontDoor, workdir: Path, folder: Path) -> None:
     values = door("inspect", f"--workdir={workdir}", "--json").json
     assert values["data_problem"] is None
     assert values["checkpoints"][-1]["next_batch"]["step"] == 3
-    assert "writes no text" in door("generate", f"--workdir={workdir}").line
+    assert "cannot generate text" in door("generate", f"--workdir={workdir}").line
     values = door("prepare", *words("lstm", folder), "--json").json
     assert values["splits"]["train"]["examples"] == 40 and values["num_classes"] == 2
     table = folder / "own.tsv"
@@ -113,7 +113,7 @@ SMALL_BERT = {
 
 @pytest.mark.hard
 def test_masked_tokens_then_classes(door: FrontDoor, tmp_path: Path) -> None:
-    """The recipe of wikitext2_bert, on other texts."""
+    """The recipe of wikitext2_bert on other texts."""
     text = tmp_path / "own.txt"
     text.write_text("it was good , and it was not bad at all .\n" * 60)
     fields = {
@@ -143,12 +143,12 @@ def test_masked_tokens_then_classes(door: FrontDoor, tmp_path: Path) -> None:
     (line,) = [line for line in told.err.splitlines() if " parameters from " in line]
     taken, _, total = line.split()[1:4]
     assert (int(taken), int(total)) == (int(total) - 4, int(total)), told.err
-    fresh = next(line for line in told.err.splitlines() if "stay fresh" in line)
-    assert "4 stay fresh" in fresh and "pooler" in fresh and "head" in fresh
+    fresh = next(line for line in told.err.splitlines() if "newly initialised" in line)
+    assert "4 newly initialised" in fresh and "pooler" in fresh and "head" in fresh
     assert "warning: both vocabularies" not in told.err
     assert door("evaluate", f"--workdir={second}", "--json").json["num_targets"] == 20
     (first / "tokenizer.json").unlink()
-    told = door(*words, f"--init_from={first}")  # goes on without the other run's tokenizer
+    told = door(*words, f"--init_from={first}")  # resumes without the other run's tokenizer
     assert "resumed from step 2 of 2" in told.err, told.err
 
 

@@ -1,4 +1,4 @@
-"""Bad input: one clear line, exit status 2, nothing lost, and no jax before it is told."""
+"""Bad input: one clear line, exit status 2, nothing lost, and no import of jax before it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FIRST = config_names()[0]
 
 MANUAL = "--distributed=manual --coordinator=localhost:1234"
 MISTAKES = [
-    ("", "a command is needed; one of: list, prepare, train"),
-    ("trian", "no command 'trian'; did you mean 'train'?"),
+    ("", "a command is required; one of: list, prepare, train"),
+    ("trian", "unknown command 'trian'; did you mean 'train'?"),
     ("train", f"--config=NAME (one of: {FIRST}"),
     ("train --config=demo_gpt", "--workdir=DIR is required"),
     ("train --config=demo_gtp", "did you mean 'demo_gpt'?"),
@@ -30,15 +30,15 @@ MISTAKES = [
     ("train --config=demo_gpt --workdr=x", "no such flag; did you mean 'workdir'?"),
     ("train --config=demo_gpt --workdir", "--workdir: needs a value"),
     ("train --config=demo_gpt --dry_run=maybe", "--dry_run=maybe: must be true or false"),
-    ("train --config=demo_ngram --profile", "--profile: a ngram is fitted in one go"),
+    ("train --config=demo_ngram --profile", "--profile: a model of kind ngram is fitted in one"),
     ("train --config=demo_gpt --profile=20", "--profile=20: must be true or false"),
     ("train --config=demo_gpt --distributed=on", "must be one of: off, manual, auto"),
-    ("train --config=demo_gpt --coordinator=a:1", "goes with --distributed=manual; --distrib"),
-    (f"train --config=demo_gpt {MANUAL}", "--num_processes, --process_id must be given too"),
+    ("train --config=demo_gpt --coordinator=a:1", "needs --distributed=manual, but --distrib"),
+    (f"train --config=demo_gpt {MANUAL}", "also needs --num_processes, --process_id"),
     (f"train --config=demo_gpt {MANUAL} --num_processes=2 --process_id=2", "from 0 to 1, one"),
     (f"evaluate --workdir=/ {MANUAL} --process_id=-1", "must be a non-negative integer"),
-    ("train --config=demo_gpt --heartbeat_timeout=9", "goes with --distributed=manual or auto"),
-    ("train --config=demo_ngram --distributed=auto", "by one process; leave it off"),
+    ("train --config=demo_gpt --heartbeat_timeout=9", "needs --distributed=manual or auto"),
+    ("train --config=demo_ngram --distributed=auto", "one process fits and evaluates a model"),
     ("generate --workdir=/ --distributed=auto", "generate has no such flag"),
     ("train --config=demo_gpt x", "'x' is not a flag; flags are --config, --workdir"),
     ("train --config=demo_gpt --config.model.num_layer=3", "did you mean 'num_layers'?"),
@@ -61,11 +61,11 @@ MISTAKES = [
     ("predict --workdir=/nowhere --input=-", "/nowhere: no such directory"),
     ("predict --workdir=/ --batch_size=0", "--batch_size=0: must be a positive integer"),
     ("predict --workdir=/ --beam=3", "no such flag; did you mean 'beam_size'?"),
-    ("inspect --workdir=/", "not the work directory of a run"),
+    ("inspect --workdir=/", "not a work directory: it has no config.json"),
     ("inspect --folow --workdir=/", "no such flag; did you mean 'follow'?"),
-    ("inspect --follow --workdir=/", "not the work directory of a run"),
+    ("inspect --follow --workdir=/", "not a work directory: it has no config.json"),
     ("batch --config=demo_lstm --step=0", "--step=0: must be a positive integer"),
-    ("batch --config=demo_ngram", "ngram is fitted in one go and has no batches"),
+    ("batch --config=demo_ngram", "ngram is fitted in one pass and has no batches"),
     ("prepare", f"--config=NAME is required; one of: {FIRST}"),
     ("list --jsn", "no such flag; did you mean 'json'?"),
 ]
@@ -76,11 +76,11 @@ def test_a_mistake_is_one_line(door: FrontDoor, words: str, expected: str) -> No
     assert expected in door(*words.split()).line
 
 
-def test_a_model_that_looks_both_ways_writes_no_text(door: FrontDoor, tmp_path: Path) -> None:
+def test_a_bidirectional_model_cannot_generate_text(door: FrontDoor, tmp_path: Path) -> None:
     config = to_json(load_config("demo_bert"))
     (tmp_path / "config.json").write_text(json.dumps(config))
     line = door("generate", f"--workdir={tmp_path}").line
-    assert "a bert with task.kind=masked_language_model writes no text" in line
+    assert "model.kind=bert with task.kind=masked_language_model cannot generate text" in line
 
 
 def test_mistakes_and_help_load_nothing_slow() -> None:
@@ -105,7 +105,7 @@ def test_help(door: FrontDoor, command: str) -> None:
     assert command in door("--help").out
 
 
-def test_help_tells_fields_types_and_values(door: FrontDoor) -> None:
+def test_help_shows_fields_types_and_values(door: FrontDoor) -> None:
     words = ("train", "--config=demo_lstm", "--config.model.num_layers=3", "--help")
     rows = [row.split(maxsplit=1) for row in door(*words).out.splitlines() if row.startswith("  ")]
     assert ["model.num_layers=3", "an integer"] in rows
@@ -138,7 +138,7 @@ def test_bad_text_leaves_the_work_directory_free(
     assert not workdir.exists()
 
 
-def test_devices_that_do_not_make_the_mesh(door: FrontDoor, small: Small, tmp_path: Path) -> None:
+def test_devices_that_cannot_form_the_mesh(door: FrontDoor, small: Small, tmp_path: Path) -> None:
     words = small.words("--config.training.mesh_fsdp=2", f"--workdir={tmp_path / 'run'}")
     assert "does not fit 1 device" in door("train", *words).line
     assert not (tmp_path / "run").exists()
@@ -173,7 +173,7 @@ def test_no_checkpoint(door: FrontDoor, copy_of_trained: Path) -> None:
 
 
 def test_damaged_checkpoints(door: FrontDoor, copy_of_trained: Path) -> None:
-    """The last one is passed over, or refused by number; when all are damaged nothing is left."""
+    """A damaged last one is skipped, or refused by number; it is an error if all are damaged."""
     flag = f"--workdir={copy_of_trained}"
 
     def damage(step: int) -> None:
@@ -191,7 +191,7 @@ def test_damaged_checkpoints(door: FrontDoor, copy_of_trained: Path) -> None:
     damage(3)
     answer = door("evaluate", flag)
     assert answer.status == 2
-    assert "every one is damaged" in answer.err.splitlines()[-1]
+    assert "all are damaged" in answer.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_damaged_checkpoints(door: FrontDoor, copy_of_trained: Path) -> None:
         (["evaluate", "--split=tset"], "one of: train, validation, test"),
         (["evaluate", "--config.model.num_layers=2"], "overrides only data and evaluation"),
         (["evaluate", "--config.evaluation.context=cary"], "did you mean 'carry'?"),
-        (["batch", "--config=demo_lstm"], "give one of the two"),
+        (["batch", "--config=demo_lstm"], "give only one of the two"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -1,4 +1,4 @@
-"""`launch.py music`, used and misused."""
+"""Use and misuse of `launch.py music`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def test_a_file_of_tunes_is_checked_and_played(door: FrontDoor, tmp_path: Path) 
     assert json.loads((output / "music.json").read_text()) == values
     answer = door("music", f"--input={file}", f"--output={output}", "--render=0")
     assert answer.status == 0
-    assert "a.abc: 3 tunes, 67% parse, 33% are full" in answer.err
+    assert "a.abc: 3 tunes; 67% parse, 33% also with full bars" in answer.err
 
 
 def test_mistakes(door: FrontDoor, tmp_path: Path, trained: Path) -> None:
-    assert "--input=FILE or --workdir=DIR: give one of the two" in door("music").line
+    assert "--input=FILE or --workdir=DIR: give exactly one of the two" in door("music").line
     assert "--output=DIR is required with --input" in door("music", "--input=a.abc").line
     (tmp_path / "a.abc").write_bytes(b"X:1\n\xe9")
     words = [f"--input={tmp_path / 'a.abc'}", f"--output={tmp_path / 'out'}"]
@@ -34,6 +34,6 @@ def test_mistakes(door: FrontDoor, tmp_path: Path, trained: Path) -> None:
     (tmp_path / "001.abc").write_text(TUNE.format(2, "C8|") + TUNE.format(1, "D8|"))
     before = (tmp_path / "001.abc").read_bytes()
     words = [f"--input={tmp_path / '001.abc'}", f"--output={tmp_path / 'x' / '..'}"]
-    assert "001.abc would be written over; name another" in door("music", *words).line
+    assert "001.abc would be overwritten; name another" in door("music", *words).line
     assert (tmp_path / "001.abc").read_bytes() == before
     assert "text_file has no tunes in ABC" in door("music", f"--workdir={trained}").line

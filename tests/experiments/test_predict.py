@@ -1,4 +1,4 @@
-"""`launch.py predict` of a language model, and what its input may do wrong."""
+"""`launch.py predict` with a language model, and bad input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write(folder: Path, content: str | bytes) -> Path:
     return path
 
 
-def test_a_line_gets_the_probability_that_the_model_gives_it(
+def test_the_log_probability_of_each_line_is_that_of_the_model(
     door: FrontDoor, trained: Path, tmp_path: Path
 ) -> None:
     path = write(tmp_path, "\n".join(LINES) + "\n")
@@ -36,7 +36,7 @@ def test_a_line_gets_the_probability_that_the_model_gives_it(
     run = seqmodels.load_run(trained)
     assert run.tokenizer is not None
     for answer in answers:
-        # The text has no line break: a line starts behind token 0.
+        # The tokenizer has no line break, so a line starts after token 0.
         tokens = np.concatenate([[0], run.tokenizer.encode(answer["text"])])
         features, _ = run.model.apply(
             {"params": run.params}, jnp.asarray(tokens[None, :-1]), train=False
@@ -52,7 +52,7 @@ def test_a_line_gets_the_probability_that_the_model_gives_it(
         )
 
 
-def test_stdin_and_a_file_say_the_same(
+def test_stdin_and_a_file_give_the_same_answers(
     door: FrontDoor, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, output = write(tmp_path, "\r\n".join(LINES)), tmp_path / "answers.jsonl"
@@ -105,8 +105,11 @@ def test_an_input_is_not_overwritten(door: FrontDoor, trained: Path, tmp_path: P
     [
         ("", "--input=FILE is required, or - for stdin"),
         ("--input=nowhere.txt", "--input=nowhere.txt: no such file"),
-        ("--input=- --beam_size=2", "--beam_size=2: is for translations; this run's data.kind"),
-        ("--input=- --output=/nowhere/x", "--output=/nowhere/x: /nowhere is no directory"),
+        (
+            "--input=- --beam_size=2",
+            "--beam_size=2: is for translation only; this run has",
+        ),
+        ("--input=- --output=/nowhere/x", "--output=/nowhere/x: /nowhere is not a directory"),
         ("--input=- --num_bst=2", "no such flag; did you mean 'num_best'?"),
     ],
 )

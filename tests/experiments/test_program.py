@@ -1,4 +1,4 @@
-"""What the commands share, where it takes a process of its own to see it."""
+"""Common parts of the commands that need a separate process to test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import gc, os, signal, time
 from experiments import program
 from experiments.arguments import Command
 
-# It may be ignored around the suite, as it is in the background of a shell.
+# The suite may ignore Ctrl-C, as it does in the background of a shell.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def callback(phase, info):
@@ -26,14 +26,14 @@ def callback(phase, info):
 def run(arguments):
     gc.callbacks.append(callback)
     gc.collect()
-    print("goes on", flush=True)
+    print("continues", flush=True)
     time.sleep(600)
 
 program.end(program.main(Command("x", "doc", run, lambda values: None), []))
 """
 
 
-def test_a_ctrl_c_that_a_callback_swallows_is_not_lost() -> None:
+def test_a_ctrl_c_during_a_callback_is_not_lost() -> None:
     done = subprocess.run(
         [sys.executable, "-c", CTRL_C_IN_A_CALLBACK],
         cwd=ROOT,
@@ -42,7 +42,7 @@ def test_a_ctrl_c_that_a_callback_swallows_is_not_lost() -> None:
         timeout=100,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert done.stdout == "goes on\n"
+    assert done.stdout == "continues\n"
     assert (done.returncode, done.stderr) == (130, "")
 
 
@@ -63,7 +63,7 @@ for _ in range(2):
 """
 
 
-def test_half_written_entries_of_the_compile_cache_are_compiled_anew(tmp_path: Path) -> None:
+def test_half_written_entries_of_the_compile_cache_are_compiled_again(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HALF_WRITTEN_ENTRIES, str(tmp_path)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""`launch.py reproduce`, its goals, and the page that is made of what it found."""
+"""`launch.py reproduce`, its goals, and the page of results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.experiments.conftest import FrontDoor, Small
 KEYS = ["name", "metric", "value", "published", "goal", "met", "baseline", "seconds"]
 
 
-def test_the_page_is_what_the_results_make() -> None:
+def test_the_page_is_up_to_date() -> None:
     results = read_results(reproduce.RESULTS)
     known, notes = list(goals.GOALS.values()), reproduce.read_notes()
     made = render_page(known, results, reproduce.PICTURE, notes)
@@ -30,7 +30,7 @@ def test_the_page_is_what_the_results_make() -> None:
     assert notes and notes in made
 
 
-def test_results_are_those_of_goals() -> None:
+def test_every_result_belongs_to_a_goal() -> None:
     for name, result in read_results(reproduce.RESULTS).items():
         goal = goals.GOALS[name]
         summary = goal.summarize(result["values"], result["baseline"], result["seconds"])
@@ -39,7 +39,7 @@ def test_results_are_those_of_goals() -> None:
 
 
 @pytest.mark.parametrize("name", goals.GOALS)
-def test_goals_are_of_configs_that_there_are(name: str) -> None:
+def test_the_config_of_every_goal_exists(name: str) -> None:
     config = load_config(goals.GOALS[name].config)
     validate(config)
     pairs = config.data.kind == "pairs"
@@ -48,7 +48,7 @@ def test_goals_are_of_configs_that_there_are(name: str) -> None:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Goals of a config that takes a second, and another place for what is recorded."""
+    """Goals for a config that takes a second, with another place for the results."""
     evaluated = {"lower_is_better": True, "split": "validation"}
     found = [
         Goal("easy", "demo_lstm", "loss", 90.0, 1.5, "nobody", **evaluated),
@@ -61,7 +61,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_goal_is_trained_for_measured_and_recorded(
+def test_a_goal_is_trained_measured_and_recorded(
     door: FrontDoor, small: Small, tmp_path: Path
 ) -> None:
     words = (*small.words()[1:], f"--workdir={tmp_path / 'runs'}")
@@ -77,7 +77,7 @@ def test_a_goal_is_trained_for_measured_and_recorded(
     assert all("jax" in run["versions"] for run in kept["runs"])
     page = (tmp_path / "results.md").read_text()
     assert "| `easy` | loss (validation) | **" in page and "| `hard` |" in page
-    # What is there is measured again, not trained.
+    # A finished run is measured again, not trained.
     rows = (tmp_path / "runs" / "seed0" / "metrics.jsonl").read_bytes()
     answer = door("reproduce", "hard", *words)
     assert answer.status == 0 and "goal 0.1: missed (baseline " in answer.err
@@ -88,7 +88,7 @@ def test_a_goal_is_trained_for_measured_and_recorded(
     assert [row["name"] for row in told] == ["easy", "hard", "trained"]
     assert told[0]["value"] == found["value"] and told[1]["value"] is None
     assert "not run" in door("reproduce", "--list").err
-    # Where and when is told of the training.
+    # Hardware and time are those of the training.
     origin = tmp_path / "runs" / "seed0" / "reproduce.json"
     values = {**json.loads(origin.read_text()), "hardware": "a better one", "seconds": 4000.0}
     origin.write_text(json.dumps(values))
@@ -100,13 +100,13 @@ def test_a_goal_is_trained_for_measured_and_recorded(
 
 
 @pytest.mark.parametrize("variant", ["sst2", "sst2_from_nothing"])
-def test_a_goal_begins_with_what_an_earlier_run_left(tmp_path: Path, variant: str) -> None:
+def test_a_goal_starts_from_an_earlier_run(tmp_path: Path, variant: str) -> None:
     config, earlier = load_config(f"wikitext2_bert:{variant}"), tmp_path / "earlier" / "seed0"
     goal = goals.GOALS[f"wikitext2_bert_{variant}"]
     with pytest.raises(UserError, match="does not exist, .* reproduce wikitext2_bert first"):
         reproduce.begin_after(goal, config, earlier)
     earlier.mkdir(parents=True)
-    with pytest.raises(UserError, match="init_from: .* takes that of wikitext2_bert's run"):
+    with pytest.raises(UserError, match="init_from: .* uses that of the run of wikitext2_bert"):
         reproduce.begin_after(goal, config, earlier, ["training.init_from"])
     made = reproduce.begin_after(goal, config, earlier)
     assert isinstance(made.data, LabelledTextDataConfig)
@@ -137,18 +137,18 @@ def test_tunes_are_sampled_and_judged(
     assert len(values["rendered"]) == min(1, round(3 * values["parsed"]))
 
 
-def test_the_help_says_where_the_name_stands(door: FrontDoor) -> None:
+def test_the_help_shows_the_place_of_the_name(door: FrontDoor) -> None:
     assert door("reproduce", "--help").out.startswith("python launch.py reproduce [NAME] [flags]")
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("reproduce", "reproduce what? one of: shakespeare_ngram"),
+        ("reproduce", "reproduce: name a goal, one of: shakespeare_ngram"),
         ("reproduce date", "no goal 'date'; did you mean 'dates'?"),
         ("reproduce dates numbers", "'numbers' is not a flag"),
         ("reproduce dates --config.data.nme=1", "data.nme"),
-        ("reproduce dates --num_seeds=2 --config.training.seed=3", "no meaning with --num_seeds"),
+        ("reproduce dates --num_seeds=2 --config.training.seed=3", "no effect with --num_seeds"),
         ("reproduce dates --num_seeds=0", "--num_seeds=0: must be a positive integer"),
     ],
 )
@@ -156,7 +156,7 @@ def test_mistakes(door: FrontDoor, words: str, told: str) -> None:
     assert told in door(*words.split()).line
 
 
-def test_a_result_tells_of_cores_kept_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_reports_restricted_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
     assert reproduce.usable_cores() == "1 of 8"

@@ -1,4 +1,4 @@
-"""A small run and what it comes to undisturbed, once a process."""
+"""Fixtures: a small run, and its undisturbed result, once per process."""
 
 from __future__ import annotations
 

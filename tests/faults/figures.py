@@ -1,4 +1,4 @@
-"""What the fault tests count, kept where somebody asks for it, and the tables made of it.
+"""Recording of the counts of the fault tests, and the tables made from them.
 
 FAULTS_FIGURES=DIR python -m pytest tests/faults -m hard
 python -m tests.faults.figures DIR     # refreshes the tables of docs/reliability.md
@@ -23,7 +23,7 @@ _PACKAGES = ("jax", "flax", "orbax-checkpoint", "tensorstore")
 
 
 def record(name: str, figures: dict[str, Any]) -> None:
-    """Writes `$FAULTS_FIGURES/<name>.json`, where that is set."""
+    """Writes `$FAULTS_FIGURES/<name>.json` if the variable is set."""
     if directory := os.environ.get("FAULTS_FIGURES"):
         made = {
             "date": datetime.date.today().isoformat(),
@@ -36,7 +36,7 @@ def record(name: str, figures: dict[str, Any]) -> None:
 
 
 def table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
-    """A table of Markdown."""
+    """Makes a Markdown table."""
     head = list(head)
     lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
@@ -107,7 +107,7 @@ PARTS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def refresh(document: str, figures: dict[str, Any]) -> str:
-    """Puts the figures between their marks."""
+    """Replaces the tables between their marks."""
     parts = [name for _, name, _ in _PART.findall(document)]
     if sorted(parts) != sorted(PARTS):
         raise SystemExit(f"the document has the parts {parts}, not {list(PARTS)}")

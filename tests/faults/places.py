@@ -1,4 +1,4 @@
-"""Places that fail: a disk that is small, directories that nobody may write to."""
+"""Places that fail: small disks and read-only directories."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 
 class SmallDisk:
-    """A tmpfs that only the processes started behind `prefix` see; it ends with its holder.
+    """A tmpfs that only processes started with `prefix` see; it disappears with its holder.
 
     Attributes:
-      path: where they see it.
-      seen: the same files for this process.
-      prefix: the beginning of a command line that sees it.
+      path: its path for those processes.
+      seen: path of the same files for this process.
+      prefix: first words of a command line that sees it.
     """
 
     def __init__(self, path: Path, holder: subprocess.Popen[str], prefix: tuple[str, ...]) -> None:
@@ -25,7 +25,7 @@ class SmallDisk:
         self.seen = Path(f"/proc/{holder.pid}/root{path}")
 
     def resize(self, kilobytes: int) -> None:
-        """Makes the disk larger, or smaller as far as it is empty."""
+        """Makes the disk larger, or smaller down to the space in use."""
         self._run("mount", "-o", f"remount,size={kilobytes}k", str(self.path))
 
     def make_read_only(self) -> None:
@@ -42,7 +42,7 @@ class SmallDisk:
 
 @contextlib.contextmanager
 def small_disk(path: Path, kilobytes: int) -> Iterator[SmallDisk]:
-    """Mounts a disk in a namespace of its own; the test is skipped where that cannot be done."""
+    """Mounts a disk in a separate namespace; skips the test if that is impossible."""
     path.mkdir(exist_ok=True)
     script = f"mount -t tmpfs -o size={kilobytes}k none '{path}' && echo mounted && exec sleep 600"
     reasons = []
@@ -68,19 +68,19 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[SmallDisk]:
 
 
 def without_rights() -> tuple[str, ...]:
-    """The beginning of a command line that obeys permissions, which root otherwise does not."""
+    """First words of a command line that obeys permissions, which root does not by default."""
     if os.geteuid() != 0:
         return ()
     words = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--")
     tried = subprocess.run([*words, "true"], capture_output=True, text=True)
     if tried.returncode:
-        pytest.skip(f"root obeys no permissions, and cannot do without: {tried.stderr.strip()}")
+        pytest.skip(f"root ignores permissions and cannot drop rights: {tried.stderr.strip()}")
     return words
 
 
 @contextlib.contextmanager
 def read_only(*folders: Path) -> Iterator[None]:
-    """Nobody may write into these folders, nor below them, meanwhile."""
+    """Makes these folders and everything in them read-only meanwhile."""
     below = [path for folder in folders for path in (folder, *folder.rglob("*"))]
     modes = {path: path.stat().st_mode for path in below}
     try:

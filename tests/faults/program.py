@@ -1,10 +1,10 @@
-"""`launch.py`, watched: tells its phases, takes its time in them, and may be fed a NaN.
+"""`launch.py` under observation: reports its phases, may slow them down, and may feed a NaN.
 
-A phase is what a kill can interrupt: `preparation` (the cache is written), `steps`, `evaluation`,
-`saving` (a checkpoint on its way to the disk, in the background, until it is sealed). Environment:
+A phase is a period that a kill can interrupt: `preparation` (writing the cache), `steps`,
+`evaluation`, `saving` (writing a checkpoint in the background, until it is sealed). Environment:
 
-    FAULTS_PHASES   file that tells them, and outlives the process
-    FAULTS_SLOW     phase=seconds,...: slept at every batch, or at every file that is made, renamed
+    FAULTS_PHASES   file that records the phases and outlives the process
+    FAULTS_SLOW     phase=seconds,...: sleeps at every batch, or whenever a file is created, renamed
                     or removed
     FAULTS_NAN      step whose batch has a loss weight that is NaN
 """
@@ -33,14 +33,14 @@ from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.training import loop
 
-WIDTH = 256  # of the file: one write, which a reader and a kill see whole
-# Files made in a phase: where they are.
+WIDTH = 256  # of the file; a single write, so that a reader or a kill never sees a part of it
+# Directories in which a phase creates files.
 PLACES = {"preparation": "/tokens/", "saving": "/checkpoints/"}
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
 
 
 class Phases:
-    """The phases that the process is in, and how often each was entered."""
+    """The current phases of the process, and how often each was entered."""
 
     def __init__(self, path: Path, slow: dict[str, float]) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT)
@@ -79,7 +79,7 @@ class Phases:
     def sleep(self, name: str) -> None:
         if name in self._slow and name in self._active:
             in_background = threading.current_thread() is not threading.main_thread()
-            # The main thread begins a save, and is to be interrupted while another goes on with it.
+            # The main thread begins a save, and is interrupted while another thread continues it.
             brief = name == "saving" and not in_background
             time.sleep(min(self._slow[name], 0.05) if brief else self._slow[name])
 
@@ -89,17 +89,17 @@ class Phases:
 
 
 def watch(phases: Phases) -> None:
-    """Puts the phases around the functions that they are."""
+    """Wraps the functions that make up the phases."""
     set_up = program._set_up_logging
 
     def start() -> None:
-        # What Ctrl-C needs is in place then; launch.py comes here before it loads jax, unlike this.
+        # Ctrl-C is handled from here on; launch.py gets here before it loads jax, unlike this.
         set_up()
         phases.enter("start")
 
     program._set_up_logging = start
     store._write_entry = phases.around("preparation", store._write_entry)
-    loop.Run.train = phases.around("steps", loop.Run.train)
+    loop.Trainer.train = phases.around("steps", loop.Trainer.train)
     Evaluator.__call__ = phases.around("evaluation", Evaluator.__call__)
     run, feed, save = Evaluator._run, loop.Feed.__call__, Checkpoints._save
 
@@ -132,7 +132,7 @@ def watch(phases: Phases) -> None:
 
 
 def poison(at: int) -> None:
-    """Makes a loss weight of one step's batch NaN."""
+    """Sets a loss weight of one step's batch to NaN."""
     batches = text.TextData.batches
 
     def poisoned(self: text.TextData, *arguments: Any) -> Any:
@@ -152,7 +152,7 @@ def poison(at: int) -> None:
 
 
 if __name__ == "__main__":
-    # It may be ignored around the suite, as it is in the background of a shell.
+    # The suite may ignore Ctrl-C, as it does in the background of a shell.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     slow = (part.split("=") for part in os.environ.get("FAULTS_SLOW", "").split(",") if part)
     phases = Phases(Path(os.environ["FAULTS_PHASES"]), {name: float(s) for name, s in slow})

@@ -1,4 +1,4 @@
-"""A real run's files, each damaged in turn: detected, passed over, said, and never used."""
+"""Each file of a real run is damaged in turn: this is detected, reported, and it is never used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMANDS = ("train", "evaluate")
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[str]]:
-    """Calls `launch.py` in this process; its exit status and what it told a person."""
+    """Calls `launch.py` in this process; returns its exit status and its lines on stderr."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     capsys.readouterr()
@@ -51,13 +51,13 @@ def flip(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
-# A load that failed leaves coroutines behind, which complain when they are collected.
+# A failed load leaves coroutines, which warn when they are collected.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "cut to half": truncate,
     "one bit flipped": flip,
     "removed": Path.unlink,
-    "a strange file beside it": lambda path: path.with_name("strange").write_text("x"),
+    "an unexpected file next to it": lambda path: path.with_name("strange").write_text("x"),
 }
 
 
@@ -71,7 +71,7 @@ def same(a: TrainState, b: TrainState) -> bool:
 
 
 class Whole:
-    """The states that a run has saved, and a copy of its checkpoints to be damaged."""
+    """The saved states of a run, and a copy of its checkpoints to damage."""
 
     def __init__(self, run: Path, folder: Path) -> None:
         self.abstract = make_abstract(run)
@@ -81,7 +81,7 @@ class Whole:
             self.states = {s: checkpoints.restore(self.abstract, s)[1] for s in (NEWEST, BEFORE)}
 
     def restore(self, which: str | int = "latest") -> int:
-        """The step that is loaded, whose arrays must be those that were saved."""
+        """Restores a step, checks that its arrays are those that were saved, and returns it."""
         with Checkpoints(self.copy) as checkpoints:
             step, state = checkpoints.restore(self.abstract, which)
         assert same(state, self.states[step]), step
@@ -98,7 +98,7 @@ def whole(undisturbed: Path, tmp_path: Path) -> Whole:
     return Whole(undisturbed, tmp_path)
 
 
-def test_every_damaged_file_is_detected_and_the_checkpoint_before_used(
+def test_every_damaged_file_is_detected_and_the_previous_checkpoint_used(
     whole: Whole, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = files_of(whole.copy / str(NEWEST))
@@ -108,29 +108,29 @@ def test_every_damaged_file_is_detected_and_the_checkpoint_before_used(
         counts[name] = collections.Counter()
         for path in files:
             if name == "removed" and path.name == SEAL:
-                continue  # then it is not sealed: the next test
+                continue  # covered by the next test, as it is not sealed then
             before = path.read_bytes()
             if not before and name in ("cut to half", "one bit flipped"):
                 continue  # nothing to damage
             damage(path)
             caplog.clear()
-            use = whole.restore if damage is flip else whole.find  # which loads nothing
+            use = whole.restore if damage is flip else whole.find  # `find` loads nothing
             assert use() == BEFORE, (name, path)
             (line,) = [r.message for r in caplog.records if r.levelno == logging.WARNING]
-            assert f"step {NEWEST} is damaged (" in line and "trying the one before" in line
+            assert f"step {NEWEST} is damaged (" in line and "trying the previous one" in line
             with pytest.raises(UserError, match=f"step {NEWEST} is damaged"):
                 whole.restore(NEWEST)
-            counts[name]["the checkpoint before it was used"] += 1
+            counts[name]["the previous checkpoint was used"] += 1
             path.write_bytes(before)
             path.with_name("strange").unlink(missing_ok=True)
         assert whole.restore() == NEWEST
     record("damage", {"files": len(files), "sealed": {n: dict(c) for n, c in counts.items()}})
 
 
-def test_without_its_seal_a_checkpoint_is_used_when_whole_and_passed_over_when_not(
+def test_an_unsealed_checkpoint_is_used_if_complete_and_skipped_otherwise(
     whole: Whole,
 ) -> None:
-    """A flipped bit is another matter: nothing tells of it before the seal is written."""
+    """A flipped bit is not covered: before the seal is written nothing can detect it."""
     (whole.copy / str(NEWEST) / SEAL).unlink()
     assert whole.restore() == NEWEST
     counts: dict[str, collections.Counter[str]] = {}
@@ -141,7 +141,7 @@ def test_without_its_seal_a_checkpoint_is_used_when_whole_and_passed_over_when_n
             DAMAGES[name](path)
             used = whole.restore()
             counts[name][
-                "the checkpoint before it was used" if used == BEFORE else "not needed: same bits"
+                "the previous checkpoint was used" if used == BEFORE else "not needed: same bits"
             ] += 1
             path.write_bytes(before)
         assert len(counts[name]) == 2
@@ -152,20 +152,20 @@ def test_without_its_seal_a_checkpoint_is_used_when_whole_and_passed_over_when_n
 def test_all_damaged_is_refused(whole: Whole) -> None:
     for step in (NEWEST, BEFORE):
         flip(max(files_of(whole.copy / str(step)), key=lambda path: path.stat().st_size))
-    with pytest.raises(UserError, match="every one is damaged") as error:
+    with pytest.raises(UserError, match="all are damaged") as error:
         whole.restore()
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("damage", ["emptied", "a file in its place"])
-def test_a_step_that_is_hardly_there_is_passed_over(whole: Whole, damage: str) -> None:
+def test_an_almost_empty_step_is_skipped(whole: Whole, damage: str) -> None:
     step = whole.copy / str(NEWEST)
     shutil.rmtree(step)
     step.mkdir() if damage == "emptied" else step.write_text("")
     assert whole.restore() == BEFORE
 
 
-def test_commands_pass_a_damaged_checkpoint_over(
+def test_commands_skip_a_damaged_checkpoint(
     setting: Setting, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workdir = tmp_path / "run"
@@ -177,7 +177,7 @@ def test_commands_pass_a_damaged_checkpoint_over(
     assert sum("damaged" in line for line in told) == 1, told
     status, told = call(capsys, "evaluate", "--step=latest", f"--workdir={workdir}")
     assert status == 0 and told[-1].endswith(f"validation-{BEFORE}.json"), told
-    assert sum("trying the one before" in line for line in told) == 1, told
+    assert sum("trying the previous one" in line for line in told) == 1, told
     told = setting.finish(workdir).splitlines()
     assert sum(f"step {NEWEST} is damaged" in line for line in told) == 1, told
     assert f"resumed from step {BEFORE} of {NUM_STEPS}" in told
@@ -186,14 +186,14 @@ def test_commands_pass_a_damaged_checkpoint_over(
         path.write_text("{")
     for command in ("train", "evaluate", "generate"):
         status, told = call(capsys, command, f"--workdir={workdir}")
-        assert status == 2 and "every one is damaged" in told[-1], told
+        assert status == 2 and "all are damaged" in told[-1], told
 
 
-# File, what becomes of it, what `train` and `evaluate` say of it; None: they go on.
+# File, damage, message of `train` and of `evaluate`; None if they succeed.
 LEFTOVERS = [
     ("metrics.jsonl", "garbage", "metrics.jsonl: line 1 is damaged (", None),
     ("metrics.jsonl", "middle", "metrics.jsonl: line 20 is damaged (", None),
-    ("metrics.jsonl", "half", "metrics.jsonl is not whole: no rows up to step 240", None),
+    ("metrics.jsonl", "half", "metrics.jsonl is incomplete: no rows up to step 240", None),
     ("config.json", "garbage", *2 * ["config.json: cannot be read: "]),
     ("config.json", "half", *2 * ["config.json: cannot be read: "]),
     ("data.json", "garbage", *2 * ["data.json: cannot be read: "]),
@@ -206,7 +206,7 @@ LEFTOVERS = [
 @pytest.mark.parametrize(
     ("name", "damage", *COMMANDS), LEFTOVERS, ids=[" ".join(case[:2]) for case in LEFTOVERS]
 )
-def test_a_damaged_file_of_the_work_directory_is_one_line(
+def test_a_damaged_file_of_the_work_directory_is_reported_in_one_line(
     name: str,
     damage: str,
     train: str | None,
@@ -232,6 +232,6 @@ def test_a_damaged_file_of_the_work_directory_is_one_line(
             assert status == 0, told
             continue
         assert sum(expected in line for line in told) == 1, told
-        goes_on = "is not whole" in expected
-        assert status == (0 if goes_on else 2), told
-        assert goes_on or expected in told[-1], told
+        resumes = "is incomplete" in expected
+        assert status == (0 if resumes else 2), told
+        assert resumes or expected in told[-1], told

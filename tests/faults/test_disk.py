@@ -1,4 +1,4 @@
-"""A disk that fills up: one line, nothing lost, and the same command goes on once there is room."""
+"""A disk that fills up: one line, nothing lost, and the same command resumes once it has room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.watching import complaint, prepare_command, start
 from tests.training.runs import Setting, assert_same_run, last_arrays, rows_without_clock
 
 FULL = "No space left on device"
-SIZES = (24, 100, 180, 240)  # kilobytes, of a run whose checkpoints take some 110 each
+SIZES = (24, 100, 180, 240)  # kilobytes, for a run whose checkpoints take about 110 each
 ROOM = 4000
 RARELY = ("--config.training.checkpoint_every=240", "--config.training.evaluate_every=240")
 
@@ -34,7 +34,7 @@ def test_full_while_saving_keeps_the_last_checkpoint(
             assert FULL in told and str(workdir) in told, told
             assert len(errors.splitlines()) < 60, errors
             assert before[-1:] <= after[-1:], told
-            assert not after or f"goes on from step {after[-1]}, which is kept" in told
+            assert not after or f"resumes from step {after[-1]}, which is kept" in told
             figures.append([size, told.replace(str(workdir), "DIR").removeprefix("train: ")])
         assert after, "nothing was ever saved"
         disk.resize(ROOM)
@@ -54,7 +54,7 @@ def test_full_while_rows_are_written(setting: Setting, undisturbed: Path, tmp_pa
         assert complaint(errors).startswith(f"train: {workdir}/metrics.jsonl cannot be written: ")
         assert FULL in errors
         rows = read_rows(seen / "metrics.jsonl")
-        assert 0 < rows[-1]["step"] < 240, "it is the middle of a run that is meant"
+        assert 0 < rows[-1]["step"] < 240, "the disk should fill up in the middle of the run"
         disk.resize(ROOM)
         status, errors = start(command, tmp_path, prefix=disk.prefix).end()
         assert status == 0, errors

@@ -1,4 +1,4 @@
-"""The tables of docs/reliability.md are what the fault tests count."""
+"""The tables of docs/reliability.md are generated from the counts of the fault tests."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ FIGURES = {
     "kills": {"kills": 7, "fell": {"saving": 7}, "left": {"rows": 5}, "steps": 9},
     "signals": {"cases": [["steps", "SIGTERM", 143, "step 3"], ["start-up", "SIGTERM", -15, "-"]]},
     "disk": {"runs": [[24, "no room"]]},
-    "damage": {"files": 2, "sealed": {"removed": {"used the one before": 2}}},
+    "damage": {"files": 2, "sealed": {"removed": {"used the previous one": 2}}},
     "damage_unsealed": {"unsealed": {"removed": {"not needed": 1}}},
     "nan": {"told": "step 4 is not finite"},
     "reads": {"reads": 11, "steps": 4},
 }
 
 
-def test_every_table_is_made_of_figures() -> None:
+def test_every_table_is_generated() -> None:
     figures = {name: {**MADE, **part} for name, part in FIGURES.items()}
     made = refresh(DOCUMENT.read_text(), figures)
     for line in (
         *("Measured 2000-01-01: python 3, jax 0.", "| saving | 7 |", "| rows | 5 times |"),
         *("| steps | SIGTERM | 143 | step 3 |", "| 24 kB | 1 | no room |"),
         "| start-up | SIGTERM | 143 (ended by the signal) | - |",
-        "| sealed: removed | used the one before | 2 |",
+        "| sealed: removed | used the previous one | 2 |",
         *("| without its seal: removed | not needed | 1 |", "    train: step 4 is not finite"),
         "11 reads of a run that saved every 6 steps and kept one checkpoint, of 4 different steps; "
         "none failed.",

@@ -1,4 +1,4 @@
-"""One run killed again and again: start-up, preparation, steps, saves, evaluation."""
+"""One run killed repeatedly: during start-up, preparation, steps, saves and evaluation."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.training.runs import assert_same_run, make_setting
 NUM_STEPS, KILLS = 480, 20
 FLAGS = (f"--config.training.num_steps={NUM_STEPS}",)
 SLOW = "preparation=0.05,evaluation=0.05,saving=0.006,steps=0.002"
-# What a kill waits for, and for how long at most it waits on, in seconds.
+# The phase that a kill waits for, and the longest additional wait in seconds.
 MOST = {"preparation": 0.6, "saving": 0.3, "evaluation": 0.3, "steps": 1.0, "start": 0.8}
 SEEN = ("preparation", "saving", "evaluation")
 AT_LEAST = 3
 
 
 def moments(rng: random.Random, fell: collections.Counter[str]) -> Iterator[str]:
-    """What each kill waits for; more of what was missed, where a busy machine was late."""
+    """Yields the phase for each kill; repeats phases that were missed on a busy machine."""
     yield from 4 * ["preparation"]
     later = 5 * ["saving"] + 4 * ["evaluation"] + 4 * ["steps"] + 3 * ["start"]
     yield from rng.sample(later, k=KILLS - 4)
@@ -34,7 +34,7 @@ def moments(rng: random.Random, fell: collections.Counter[str]) -> Iterator[str]
 
 
 def found(cache: Path, workdir: Path) -> Iterator[str]:
-    """What a kill has left half done."""
+    """Yields what a kill has left unfinished."""
     if list(cache.glob("tokens/*.partial")):
         yield "cache entry unfinished"
     checkpoints = list((workdir / "checkpoints").glob("*"))
@@ -49,7 +49,7 @@ def found(cache: Path, workdir: Path) -> Iterator[str]:
         and read_rows(metrics)[-1:]
         and read_rows(metrics)[-1]["step"] > max(steps, default=0)
     ):
-        yield "rows behind the last checkpoint"
+        yield "rows after the last checkpoint"
 
 
 def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path) -> Non
     fell: collections.Counter[str] = collections.Counter()
     left: collections.Counter[str] = collections.Counter()
     for phase in moments(rng, fell):
-        if phase == "preparation":  # what a killed one leaves half done stays
+        if phase == "preparation":  # keeps what a killed one leaves unfinished
             for entry in cache.glob("tokens/*/entry.json"):
                 if not entry.parent.suffix:
                     shutil.rmtree(entry.parent)

@@ -1,4 +1,4 @@
-"""A NaN from the data, and parameters that blow up: the run stops before it keeps any of it."""
+"""A NaN in the data, and diverging parameters: the run stops before it saves either."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def digests(workdir: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files}
 
 
-def test_a_nan_in_a_batch_stops_the_run_and_the_same_command_goes_on_once_it_is_mended(
+def test_a_nan_in_a_batch_stops_the_run_which_resumes_once_the_data_are_repaired(
     setting: Setting, undisturbed: Path, tmp_path: Path
 ) -> None:
     workdir = tmp_path / "run"
@@ -37,12 +37,12 @@ def test_a_nan_in_a_batch_stops_the_run_and_the_same_command_goes_on_once_it_is_
     assert sealed(workdir) == [20, 40]
     assert max(row["step"] for row in read_rows(workdir / "metrics.jsonl")) < 50
     before = digests(workdir)
-    # What it says helps.
+    # The command that it suggests shows the cause.
     status, shown = start([*command[:2], *look.split()[1:]], tmp_path, nan=50).end()
     assert status == 0, shown
     assert "--- row 0, nan targets; not finite: loss_weights" in shown
     assert "--- row 1, 16 targets\n" in shown
-    # So it goes as long as the data are what they are.
+    # As long as the data are not repaired, it stops again.
     status, errors = start(command, tmp_path, nan=50).end()
     assert (status, complaint(errors)) == (1, told)
     assert digests(workdir) == before
@@ -59,7 +59,7 @@ def test_the_step_is_named_among_those_of_a_call(setting: Setting, tmp_path: Pat
     assert sealed(tmp_path / "run") == [20, 40]
 
 
-def test_parameters_that_blow_up_are_not_kept(setting: Setting, tmp_path: Path) -> None:
+def test_diverging_parameters_are_not_saved(setting: Setting, tmp_path: Path) -> None:
     wild = ("--config.optimizer.peak_lr=1e37", "--config.optimizer.clip_norm=none")
     more = (*wild, "--config.optimizer.warmup_steps=0", "--config.optimizer.schedule=constant")
     workdir = tmp_path / "run"

@@ -1,4 +1,4 @@
-"""Several processes at one work directory, and at one cache."""
+"""Several processes that use the same work directory or the same cache."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.faults.test_damage import call
 from tests.faults.watching import Watched, complaint, prepare_command, start
 from tests.training.runs import Setting, assert_same_run, wait_for_step
 
-# A load of what is being deleted leaves coroutines behind, which complain when they are collected.
+# Loading a step that is being deleted leaves coroutines, which warn when they are collected.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 OFTEN = ("--config.training.checkpoint_every=6", "--config.training.keep_checkpoints=1")
 
 
-def test_a_second_trainer_is_refused_and_a_dead_one_holds_nothing(
+def test_a_second_trainer_is_refused_and_a_dead_one_holds_no_lock(
     setting: Setting, undisturbed: Path, tmp_path: Path
 ) -> None:
     workdir = tmp_path / "run"
@@ -36,7 +36,7 @@ def test_a_second_trainer_is_refused_and_a_dead_one_holds_nothing(
     wait_for_step(first.process, workdir, 12)
     first.process.kill()
     first.end()
-    setting.finish(workdir)  # at once, and by itself
+    setting.finish(workdir)  # resumes at once, without help
     assert_same_run(undisturbed, workdir)
 
 
@@ -68,7 +68,7 @@ def entries(cache: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["two", "three, one of them killed"])
-def test_preparations_at_once_make_one_entry(
+def test_simultaneous_preparations_make_one_entry(
     setting: Setting, undisturbed: Path, tmp_path: Path, killed: bool
 ) -> None:
     cache = tmp_path / "cache"
@@ -91,4 +91,4 @@ def test_preparations_at_once_make_one_entry(
     meta = json.loads((cache / "tokens" / name / "entry.json").read_text())
     assert meta["fingerprint"] == json.loads((undisturbed / "data.json").read_text())["fingerprint"]
     wrote = [watched.told()["entered"].get("preparation", 0) for watched in processes]
-    assert sum(wrote) == 1, "the others wait, and find it there"
+    assert sum(wrote) == 1, "the others must wait for it and use it"

@@ -1,4 +1,4 @@
-"""Directories that cannot be written to: one line, and nothing half written."""
+"""Directories that cannot be written: one line, and nothing half written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def prefix() -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["a new one", "an empty one"])
-def test_a_work_directory_that_cannot_be_made_or_written(
+def test_a_work_directory_that_cannot_be_created_or_written(
     setting: Setting, undisturbed: Path, tmp_path: Path, prefix: tuple[str, ...], new: bool
 ) -> None:
     parent = tmp_path / "parent"
@@ -52,7 +52,7 @@ def test_a_run_that_cannot_be_written_is_read_and_not_resumed(
         assert status == 0 and "saved up to step 240 of 240" in errors
         evaluate = [*inspect[:2], "evaluate", f"--workdir={workdir}"]
         status, errors = start(evaluate, tmp_path, prefix=prefix).end()
-        # What it found is told first.
+        # The results are printed first.
         assert status == 2 and "validation, step 240" in errors
         assert complaint(errors).endswith(f"validation-240.json: cannot be written: {DENIED}")
     assert digests(workdir) == before
@@ -71,13 +71,13 @@ def test_checkpoints_that_cannot_be_written_stop_the_run_at_its_first_save(
         status, errors = start(setting.command(workdir), tmp_path, prefix=prefix).end()
         assert status == 1, errors
         told = complaint(errors)
-        assert f"{workdir}/checkpoints: {DENIED}; the same command goes on from step" in told
+        assert f"{workdir}/checkpoints: {DENIED}; the same command resumes from step" in told
         assert sealed(workdir)[-1] == last
     setting.finish(workdir)
     assert_same_run(undisturbed, workdir)
 
 
-def test_a_cache_that_cannot_be_written_is_named_and_serves_what_it_has(
+def test_a_cache_that_cannot_be_written_is_named_and_its_entries_are_used(
     setting: Setting, undisturbed: Path, tmp_path: Path, prefix: tuple[str, ...]
 ) -> None:
     cache = tmp_path / "cache"

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C in every phase of a run: an exit status that says so, and nothing lost."""
+"""SIGTERM and Ctrl-C in every phase of a run: the right exit status, and nothing lost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.faults.watching import start
 from tests.training.runs import Setting, assert_same_run
 
 TERM, INT, TWICE = "SIGTERM", "Ctrl-C", "Ctrl-C twice"
-# Phase, how often it is entered before the signal, signal, exit status. Where nothing is trained
-# yet SIGTERM ends the process as it ends any other; a shell calls that 143 too.
+# Phase, how often it is entered before the signal, signal, exit status. Before training starts
+# SIGTERM ends the process as it ends any other; a shell reports that as 143 too.
 CASES = [
     *(("preparation", 1, TERM, -15), ("preparation", 1, INT, 130)),
     *(("start", 1, TERM, -15), ("start", 1, INT, 130)),
@@ -23,7 +23,7 @@ CASES = [
     *(("saving", 1, TWICE, 130), ("evaluation", 1, TWICE, 130)),
 ]
 SLOW = "preparation=0.1,evaluation=0.1,saving=0.01,feeding=0.05"
-NEVER_ENDS = "saving=600,evaluation=600"  # who waits for these has not stopped at once
+NEVER_ENDS = "saving=600,evaluation=600"  # a command that waits for these does not stop at once
 NAMES = {"start": "start-up", "feeding": "steps, before a step's end"}
 
 
@@ -43,7 +43,7 @@ def test_signals_in_every_phase_lose_nothing(
         watched.wait_for(phase, times)
         if name == TWICE:
             watched.process.send_signal(signal.SIGINT)
-            watched.wait_for_line("Ctrl-C again stops at once")
+            watched.wait_for_line("Ctrl-C again to stop at once")
         watched.process.send_signal(signal.SIGTERM if name == TERM else signal.SIGINT)
         status, errors = watched.end()
         after = sealed(workdir)

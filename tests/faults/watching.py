@@ -1,4 +1,4 @@
-"""Real commands under `program.py`: started, watched, disturbed."""
+"""Helpers to start, observe and disturb real commands under `program.py`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Any
 from tests.training.runs import ROOT, Setting
 
 PROGRAM = Path(__file__).with_name("program.py")
-# Of the phases that a process is in at once, the one that a kill is counted under.
+# Order in which one of several simultaneous phases is chosen to count a kill.
 ORDER = ("preparation", "saving", "evaluation", "steps")
 START_UP = "start-up"
 
 
 @dataclasses.dataclass(frozen=True)
 class Watched:
-    """A process that tells its phases."""
+    """A process that reports its phases."""
 
     process: subprocess.Popen[str]
     file: Path
 
     def told(self) -> dict[str, Any]:
-        """`active`, the phases that it is (or was, when it died) in, and `entered`, how often."""
+        """`active`, its current (or last) phases, and `entered`, how often it entered each."""
         content = self.file.read_bytes() if self.file.exists() else b""
         return json.loads(content) if content else {"active": [], "entered": {}}
 
@@ -36,12 +36,12 @@ class Watched:
         return next((name for name in ORDER if name in active), START_UP)
 
     def wait_for(self, phase: str, times: int = 1) -> None:
-        """Waits until the process is in a phase, or was, for the n-th time."""
+        """Waits until the process enters a phase for the n-th time."""
         deadline = time.monotonic() + 200
         while self.told()["entered"].get(phase, 0) < times:
             ended = self.process.poll()
             assert ended is None, f"ended ({ended}) before {phase}: {self.end()[1][-2000:]}"
-            assert time.monotonic() < deadline, f"never came to {phase}"
+            assert time.monotonic() < deadline, f"never reached {phase}"
             time.sleep(0.002)
 
     def wait_for_line(self, text: str) -> None:
@@ -53,7 +53,7 @@ class Watched:
         raise AssertionError(f"ended without {text!r}")
 
     def end(self) -> tuple[int, str]:
-        """Waits for its end; exit status and stderr."""
+        """Waits for its end; returns the exit status and stderr."""
         _, errors = self.process.communicate(timeout=200)
         return self.process.returncode, errors
 
@@ -69,9 +69,9 @@ def start(
     """Starts a command of `Setting.command`.
 
     Args:
-      folder: where its phases are told.
+      folder: directory for the file of its phases.
       slow, nan: see `program.py`.
-      prefix: what stands before it on the command line.
+      prefix: words before it on the command line.
     """
     file = folder / "phases.json"
     file.unlink(missing_ok=True)
@@ -95,13 +95,13 @@ def start(
 
 
 def prepare_command(setting: Setting) -> list[str]:
-    """`prepare` for what `setting.command` trains on."""
+    """The command `prepare` for the data of `setting.command`."""
     words = [w for w in setting.command(Path("x")) if not w.startswith("--workdir")]
     return ["prepare" if word == "train" else word for word in words]
 
 
 def complaint(errors: str) -> str:
-    """The one line in which a command says why it failed; no traceback is among the others."""
+    """The line in which a command says why it failed; checks that there is no traceback."""
     assert "Traceback" not in errors, errors
     lines = errors.strip().splitlines()
     (told,) = [line for line in lines if line.split(": ")[0] in ("train", "prepare", "evaluate")]

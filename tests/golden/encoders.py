@@ -1,4 +1,4 @@
-"""Parameters of BERT, ViT and `torch.nn.Transformer`, by their own names, in our layout."""
+"""Conversion of parameters of BERT, ViT and `torch.nn.Transformer` into our layout."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def stacked(blocks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def bert_params(p: Arrays, layers: int, heads: int) -> dict[str, Any]:
-    """Of `BertForPreTraining`."""
+    """Parameters of `BertForPreTraining`."""
 
     def block(n: int) -> dict[str, Any]:
         w = below(p, f"bert.encoder.layer.{n}")
@@ -72,7 +72,7 @@ def bert_params(p: Arrays, layers: int, heads: int) -> dict[str, Any]:
 
 
 def vit_params(p: Arrays, layers: int, heads: int) -> dict[str, Any]:
-    """Of `ViTForImageClassification`."""
+    """Parameters of `ViTForImageClassification`."""
 
     def block(n: int) -> dict[str, Any]:
         w = below(p, f"vit.layers.{n}")
@@ -102,7 +102,7 @@ def vit_params(p: Arrays, layers: int, heads: int) -> dict[str, Any]:
 
 
 def torch_block(w: Named, heads: int, cross: bool = False) -> dict[str, Any]:
-    """Of an encoder or (`cross`) decoder layer of PyTorch, without keys and values of a memory."""
+    """Parameters of a PyTorch encoder or (`cross`) decoder layer, except memory keys and values."""
     joined = [w(f"self_attn.in_proj_{kind}") for kind in ("weight", "bias")]
     block = {
         "attention": {
@@ -137,10 +137,10 @@ def memory_key_value(ws: list[Named], heads: int) -> dict[str, Any]:
 
 
 def transformer_params(p: Arrays, layers: tuple[int, int], heads: int) -> dict[str, Any]:
-    """Of `torch.nn.Transformer` between the embeddings `source`, `target` and a linear `head`.
+    """Parameters of `torch.nn.Transformer` with embeddings `source`, `target` and a linear `head`.
 
     Args:
-      layers: of the encoder, of the decoder.
+      layers: number of encoder and of decoder layers.
     """
     encoder, decoder = (
         [below(p, f"transformer.{part}.layers.{n}") for n in range(count)]

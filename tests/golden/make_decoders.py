@@ -4,7 +4,7 @@
 
 Made with these versions on a CPU, all weights random. Llama has multi-query attention, RMS norms,
 rotary positions of another base and a gated feed-forward part; Mistral a sliding window of 3
-tokens and grouped queries; MPT ALiBi with 3 heads, which is no power of two. Each is stored with
+tokens and grouped queries; MPT ALiBi with 3 heads, not a power of two. Each is stored with
 its logits, its loss (the next token, all around) and its gradients, under the names of
 `transformers`. The last file has `torch.nn.MultiheadAttention`: causal self-attention, and
 attention to a memory of another length, both with padding among the keys.
@@ -50,7 +50,7 @@ def models() -> dict[str, Any]:
 
 
 def spread(module: nn.Module) -> None:
-    """Norms' scales and biases too."""
+    """Randomises all parameters, including scales of norms and biases."""
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5)
 
@@ -76,7 +76,7 @@ def decoder(name: str, model: Any, tokens: torch.Tensor) -> None:
 
 
 def attention() -> None:
-    """Row 1 has two keys of padding at its end; queries there are left out of the loss."""
+    """Row 1 ends with two keys of padding; queries there are left out of the loss."""
     model = nn.ModuleDict(
         {name: nn.MultiheadAttention(D, 3, batch_first=True) for name in ("self", "cross")}
     )

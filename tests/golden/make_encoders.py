@@ -4,8 +4,8 @@
 
 Made with these versions on a CPU, all weights random. BERT is `BertForPreTraining` with two token
 types and padding in one row; its loss is that of all real tokens and of the next sentence. ViT is
-`ViTForImageClassification` on images that are no squares. The Transformers are
-`torch.nn.Transformer` (norms behind and before, final norms always) between embeddings times
+`ViTForImageClassification` on images that are not square. The Transformers are
+`torch.nn.Transformer` (norms after and before, always with final norms) between embeddings times
 sqrt(D) with sines and a linear map, with padding in source and target. Each is stored with its
 outputs, its loss and its gradients, under its own names.
 """
@@ -22,7 +22,7 @@ from torch import nn
 
 B, T, S, D, H, F, V, L, C = 2, 7, 5, 12, 3, 20, 11, 2, 5
 HEIGHT, WIDTH, PATCH = 8, 12, 4
-WIDE = 8  # D of the Transformers, which have one encoder layer: their files would be too large
+WIDE = 8  # D of the Transformers, which have one encoder layer, to keep their files small
 HERE = pathlib.Path(__file__).parent
 SIZES = {
     "hidden_size": D,
@@ -34,7 +34,7 @@ SIZES = {
 
 
 def spread(module: nn.Module) -> None:
-    """Norms' scales and biases too."""
+    """Randomises all parameters, including scales of norms and biases."""
     for parameter in module.parameters():
         is_scale = bool((parameter == 1).all())
         nn.init.normal_(parameter, mean=float(is_scale), std=0.4)
@@ -59,7 +59,7 @@ def bert() -> None:
     config = transformers.BertConfig(
         vocab_size=V,
         max_position_embeddings=T,
-        pad_token_id=None,  # else the table's row 0 gets no gradient from the input
+        pad_token_id=None,  # otherwise row 0 of the table gets no gradient from the input
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         **SIZES,

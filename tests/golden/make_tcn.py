@@ -2,8 +2,8 @@
 
     pip install torch==2.13.0 && python tests/golden/make_tcn.py
 
-Made with torch 2.13.0 on a CPU. Residual blocks of two `torch.nn.Conv1d` behind padding on the
-left, dilated 1, 2, 4, as in Bai et al., 2018, without weight normalisation and dropout; a 1x1
+Made with torch 2.13.0 on a CPU. Residual blocks of two `torch.nn.Conv1d` with padding on the left,
+dilated 1, 2, 4, as in Bai et al., 2018, without weight normalisation and dropout; a 1x1
 convolution on the shortcut of the first block. Parameters carry the names of `tcn` below.
 """
 
@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def tcn(inputs: int, channels: int, outputs: int, width: int, num_layers: int) -> nn.ModuleDict:
-    """The layers; `run` puts them together."""
+    """The layers, which `run` combines."""
     parts: dict[str, nn.Module] = {}
     for n in range(num_layers):
         first = channels if n else inputs
@@ -33,7 +33,7 @@ def tcn(inputs: int, channels: int, outputs: int, width: int, num_layers: int) -
 
 
 def run(model: nn.ModuleDict, x: torch.Tensor, width: int, num_layers: int) -> torch.Tensor:
-    """[B, T, D] to outputs [B, T, C]."""
+    """Maps [B, T, D] to outputs [B, T, C]."""
     x = x.transpose(1, 2)
     for n in range(num_layers):
         y = x

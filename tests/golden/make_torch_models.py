@@ -61,7 +61,7 @@ def gpt(tokens: torch.Tensor) -> None:
             "norm": nn.LayerNorm(D),
         }
     )
-    for parameter in model.parameters():  # norms' scales and all biases too
+    for parameter in model.parameters():  # including scales of norms and all biases
         nn.init.normal_(parameter, std=0.5)
     x = model["embedding"](tokens) + model["positions"](torch.arange(T))
     for layer in layers:

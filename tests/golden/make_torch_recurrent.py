@@ -2,7 +2,7 @@
 
     pip install torch==2.13.0 && python -m tests.golden.make_torch_recurrent
 
-Made with torch 2.13.0 on a CPU. Rows are packed by `pack_padded_sequence`; first states are given.
+Made with torch 2.13.0 on a CPU. Rows are packed by `pack_padded_sequence`, with initial states.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Interpolated modified Kneser-Ney in plain dicts, one probability at a time.
 
-Written from the equations of Chen & Goodman (1998), section 3, and the conventions that
-`seqmodels.ops.ngram` states; shares no code with it.
+Written from the equations of Chen & Goodman (1998), section 3, and the conventions in the docstring
+of `seqmodels.ops.ngram`; shares no code with it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Written from the equations of Sutskever et al., 2014 (arXiv:1409.3215), Cho et al., 2014
 (arXiv:1406.1078), Bahdanau et al., 2015 (arXiv:1409.0473) and Luong et al., 2015 (arXiv:1508.04025)
-with Elman cells, and without padding: a row is as long as it is.
+with Elman cells and without padding.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Vector, Matrix = np.ndarray, np.ndarray
 
 
 def score(kind: str, p: dict[str, Any], s: Vector, h: Vector) -> float:
-    """How well the state s matches the source's state h."""
+    """Score of the source's state h for the decoder's state s."""
     match kind:
         case "dot":
             return sum(a * b for a, b in zip(s, h, strict=True))
@@ -32,7 +32,7 @@ def score(kind: str, p: dict[str, Any], s: Vector, h: Vector) -> float:
 def align(
     kind: str, p: dict[str, Any], s: Vector, states: list[Vector], half_width: int | None = None
 ) -> tuple[Vector, Vector]:
-    """Context and weights; local-p with `half_width` D, global without. Positions from 0."""
+    """Context and weights: local-p with `half_width` D, global otherwise. Positions from 0."""
     scores = [score(kind, p, s, h) for h in states]
     if half_width is None:
         exponentials = np.exp(scores)
@@ -54,7 +54,7 @@ def elman(p: dict[str, Matrix], x: Vector, s: Vector) -> Vector:
 
 
 def read(p: dict[str, Matrix], xs: list[Vector]) -> list[Vector]:
-    """The states behind each of xs."""
+    """The states after each of xs."""
     states = [np.zeros(len(p["recurrent_kernel"]))]
     for x in xs:
         states.append(elman(p, x, states[-1]))
@@ -62,7 +62,7 @@ def read(p: dict[str, Matrix], xs: list[Vector]) -> list[Vector]:
 
 
 def encode(p: dict[str, Any], source: list[int], reverse: bool) -> tuple[list[Vector], Vector]:
-    """The states h where their tokens stand, and the decoder's first state."""
+    """The states h in the order of their tokens, and the decoder's first state."""
     xs = [p["source_embedding"]["table"][token] for token in source]
     xs = xs[::-1] if reverse else xs
     cell = p["encoder"]["cells_0"]
@@ -81,7 +81,7 @@ def encode(p: dict[str, Any], source: list[int], reverse: bool) -> tuple[list[Ve
 def decode(
     p: dict[str, Any], source: list[int], target: list[int], settings: dict[str, Any]
 ) -> tuple[list[Vector], list[Vector]]:
-    """Features and, where there is attention, weights of every step.
+    """Features and, with attention, weights of every step.
 
     Args:
       p: parameters of Seq2Seq.

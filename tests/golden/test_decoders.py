@@ -1,4 +1,4 @@
-"""GPT as Llama, Mistral and MPT, and attention by itself: the same numbers as the peers'."""
+"""GPT as Llama, Mistral and MPT, and attention alone, against numbers of their libraries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def load(name: str) -> tuple[Arrays, Arrays, Arrays]:
-    """All that is stored, and of it the parameters and their gradients."""
+    """All stored arrays, the parameters, and their gradients."""
     with np.load(HERE / name) as stored:
         golden = dict(stored)
     part = lambda kind: {k[len(kind) :]: v for k, v in golden.items() if k.startswith(kind)}
@@ -36,7 +36,7 @@ def load(name: str) -> tuple[Arrays, Arrays, Arrays]:
 
 
 def by_group(q: np.ndarray, k: np.ndarray, v: np.ndarray, groups: int, size: int) -> np.ndarray:
-    """[width, D] each to [D, G, H/G + 2, K]: a group's queries, its key, its value."""
+    """Joins weights [width, D] to [D, G, H/G + 2, K]: queries, key and value of each group."""
     parts = [x.reshape(groups, -1, size, x.shape[-1]) for x in (q, k, v)]
     return np.moveaxis(np.concatenate(parts, axis=1), -1, 0)
 
@@ -121,7 +121,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_logits_loss_and_gradients_are_those_of_transformers(name: str) -> None:
+def test_logits_loss_and_gradients_equal_transformers(name: str) -> None:
     fields, convert = CASES[name]
     golden, params, wanted = load(f"hf_{name}.npz")
     params, wanted = (convert(x, fields["num_kv_heads"]) for x in (params, wanted))
@@ -144,7 +144,7 @@ def test_logits_loss_and_gradients_are_those_of_transformers(name: str) -> None:
 
 
 def padded(length: int) -> jax.Array:
-    """Segments of two rows, the second with two tokens of padding at its end."""
+    """Segments of two rows, of which the second ends with two tokens of padding."""
     return jnp.ones((2, length), jnp.int32).at[1, -2:].set(0)
 
 
@@ -165,7 +165,7 @@ def check_weights(weights: jax.Array, wanted: np.ndarray) -> None:
     np.testing.assert_allclose(jnp.sum(weights, -1), 1.0, **TOLERANCE["reference"])
 
 
-def test_self_attention_is_pytorch_s() -> None:
+def test_self_attention_equals_pytorch() -> None:
     golden, params, wanted = load("torch_attention.npz")
     params, wanted = self_params(params), self_params(wanted)
     layer = SelfAttention(3, train=False, use_bias=True)
@@ -189,14 +189,14 @@ def test_self_attention_is_pytorch_s() -> None:
     check_weights(weights[0], golden["self/weights"][0])
 
 
-def test_cross_attention_is_pytorch_s() -> None:
+def test_cross_attention_equals_pytorch() -> None:
     golden, stored, stored_gradients = load("torch_attention.npz")
     layer = CrossAttention(3, train=False, use_bias=True)
     queries = Positions(jnp.arange(T)[None])  # no segments: document 1
     keys = Positions(jnp.arange(golden["memory"].shape[1])[None], padded(golden["memory"].shape[1]))
 
     def convert(p: Arrays) -> dict[str, Any]:
-        """The layer's own, and what makes keys and values, [D, H, 2, K] and [H, 2, K]."""
+        """Parameters of the layer, and of keys and values: [D, H, 2, K] and [H, 2, K]."""
         q, k, v = np.split(p["cross.in_proj_weight"].reshape(-1, D // 3, D), 3)
         q_bias, k_bias, v_bias = np.split(p["cross.in_proj_bias"].reshape(-1, D // 3), 3)
         pairs = np.stack([k, v], axis=1).transpose(3, 0, 1, 2)

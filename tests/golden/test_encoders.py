@@ -1,4 +1,4 @@
-"""BERT, ViT and the encoder-decoder Transformer: the numbers of `transformers` and PyTorch."""
+"""BERT, ViT and the encoder-decoder Transformer against `transformers` and PyTorch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def load(name: str) -> tuple[Arrays, Arrays, Arrays]:
-    """All that is stored, and of it the parameters and their gradients."""
+    """All stored arrays, the parameters, and their gradients."""
     with np.load(HERE / name) as stored:
         golden = dict(stored)
     part = lambda kind: {k[len(kind) :]: v for k, v in golden.items() if k.startswith(kind)}
@@ -51,7 +51,7 @@ def check(loss: Any, params: Any, gradients: Any, golden: Arrays, logits: np.nda
     assert_gradients_match(by_params, gradients)
 
 
-def test_bert_is_the_one_of_transformers() -> None:
+def test_bert_equals_transformers() -> None:
     golden, params, gradients = load("hf_bert.npz")
     config = BERTConfig(num_layers=L, max_length=7, next_sentence=True, **SIZES)
     model: Any = build_model(config, DataSpec(TokenInput(V), VocabOutput(V)))
@@ -72,7 +72,7 @@ def test_bert_is_the_one_of_transformers() -> None:
     check(loss, convert(params), convert(gradients), golden, golden["logits"])
 
 
-def test_vit_is_the_one_of_transformers() -> None:
+def test_vit_equals_transformers() -> None:
     golden, params, gradients = load("hf_vit.npz")
     spec = DataSpec(ImageInput(8, 12, 3), ClassOutput(5, per_step=False))
     config = ViTConfig(num_layers=L, patch_size=4, norm_epsilon=1e-12, **SIZES)
@@ -89,7 +89,7 @@ def test_vit_is_the_one_of_transformers() -> None:
 
 
 @pytest.mark.parametrize("placement", NormPlacement)
-def test_transformer_is_pytorch_s(placement: NormPlacement) -> None:
+def test_transformer_equals_pytorch(placement: NormPlacement) -> None:
     golden, params, gradients = load(f"torch_transformer_{placement}.npz")
     config = TransformerConfig(
         num_encoder_layers=1,

@@ -1,4 +1,4 @@
-"""Files of PyTorch and Hugging Face, imported, against the numbers that these gave for them."""
+"""Imported files of PyTorch and Hugging Face against the outputs of those libraries."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_recurrent_layers_alone(name: str, tmp_path: Path) -> None:
     def run(model: Any, x: jax.Array) -> jax.Array:
         first = model.layers.initial_state(x.shape[0])
         leaves, tree = jax.tree.flatten(first)
-        # torch has [layer and direction, B, N] for each part of a state; here parts come last.
+        # torch has [layer and direction, B, N] for each part of a state; in ours, parts come last.
         order = _backward_first if bidirectional else lambda n: n
         number = len(leaves) // len(states)
         given = [part[order(n)] for n in range(number) for part in states]
@@ -148,7 +148,7 @@ def test_recurrent_layers_alone(name: str, tmp_path: Path) -> None:
 
 
 def _backward_first(n: int) -> int:
-    """Keys of a dict are sorted: backward stands before forward."""
+    """Index that accounts for sorted keys of a dict, where backward precedes forward."""
     return n ^ 1
 
 

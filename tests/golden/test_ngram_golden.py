@@ -22,7 +22,7 @@ def _log_probabilities(tables, windows):
 
 
 def padded(tables, vocab_size):
-    """The same tables with room to spare, so that all corpora of one order compile once."""
+    """The same tables with spare room, so that all corpora of one order compile once."""
     wide = {}
     for name, array in tables.items():
         if name.startswith("row_slots"):
@@ -51,7 +51,7 @@ def expected(reference, contexts):
 
 
 def corpus(seed, num_tokens, num_documents):
-    """Zipf's tokens, every other one near the one before, and document offsets."""
+    """Zipf-distributed tokens, every other one close to its predecessor, and document offsets."""
     draw = np.random.default_rng(seed)
     tokens = np.minimum(draw.zipf(1.5, num_tokens), VOCAB_SIZE - 1) - 1
     near = (tokens[:-1] + np.minimum(draw.geometric(0.6, num_tokens - 1), 4)) % (VOCAB_SIZE - 1)
@@ -87,7 +87,7 @@ def test_equals_reference(order, num_documents):
 
 
 def test_reference_corpora_use_all_three_discounts():
-    """Otherwise the comparison above would say nothing about D1, D2 and D3."""
+    """Otherwise the comparison above would not test D1, D2 and D3."""
     tokens, _ = corpus(4, 1500, 1)
     reference = KneserNey([tokens], VOCAB_SIZE, 4)
     assert all(reference.uses_three_discounts(k) for k in range(4))
@@ -109,7 +109,7 @@ def test_degenerate_corpora(tokens, order):
 
 
 def test_many_nodes_times_many_tokens():
-    """V times the nodes is past int32: neither counting nor the look-up inside jit may wrap."""
+    """V times the nodes exceeds int32: neither counting nor the look-up inside jit may wrap."""
     vocab_size, order = 50_000, 3
     tokens = np.random.default_rng(0).integers(0, vocab_size, 100_000).astype(np.uint16)
     tables = count_tables(tokens, vocab_size, order)

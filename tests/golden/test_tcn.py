@@ -1,4 +1,4 @@
-"""Convolutional, as a TCN, with PyTorch's parameters: the same outputs, loss and gradients."""
+"""Convolutional as a TCN against PyTorch: outputs, loss and gradients with its parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def tcn_params(p: dict[str, np.ndarray], num_layers: int) -> dict[str, Any]:
-    """PyTorch's [F, D, W] kernels stand here as [W, D, F]."""
+    """Parameters in our layout; PyTorch's kernels [F, D, W] become [W, D, F]."""
     layers = {}
     for n in range(num_layers):
         block = layers[f"blocks_{n}"] = {}
@@ -34,15 +34,15 @@ def tcn_params(p: dict[str, np.ndarray], num_layers: int) -> dict[str, Any]:
 
 
 def same(size: int) -> dict[str, Any]:
-    """An embedding of values that changes nothing."""
+    """An embedding of values that is the identity."""
     return {"Dense_0": {"kernel": np.eye(size, dtype=np.float32), "bias": np.zeros(size)}}
 
 
 def run_tcn(params: dict[str, Any], inputs: np.ndarray, sizes: tuple[int, ...]) -> Any:
-    """Outputs, loss (mean of the squares) and gradients, all but the embedding's.
+    """Outputs, loss (mean of the squares) and gradients, except the embedding's.
 
     Args:
-      params: as `tcn_params` gives them.
+      params: result of `tcn_params`.
       inputs: [B, T, D].
       sizes: D, channels, classes, width, layers.
     """
@@ -61,7 +61,7 @@ def run_tcn(params: dict[str, Any], inputs: np.ndarray, sizes: tuple[int, ...]) 
     return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
 
 
-def test_outputs_loss_and_gradients_are_pytorch_s() -> None:
+def test_outputs_loss_and_gradients_equal_pytorch() -> None:
     with np.load(HERE / "torch_tcn.npz") as stored:
         golden = dict(stored)
     part = lambda kind: {k[len(kind) :]: v for k, v in golden.items() if k.startswith(kind)}

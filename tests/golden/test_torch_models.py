@@ -1,4 +1,4 @@
-"""Recurrent and GPT with PyTorch's parameters: the same logits, loss and gradients."""
+"""Recurrent and GPT against PyTorch: logits, loss and gradients with its parameters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def lstm_params(p: dict[str, np.ndarray]) -> dict[str, Any]:
-    """PyTorch has two biases, which are added here; their gradients are alike."""
+    """Parameters in our layout; PyTorch's two biases are added, and have equal gradients."""
     cells = {}
     for n in range(L):
         w = {name: p[f"lstm.{name}_l{n}"] for name in ("weight_ih", "weight_hh")}
@@ -50,7 +50,7 @@ def gpt_params(p: dict[str, np.ndarray]) -> dict[str, Any]:
         return {"scale": stacked(f"{name}.weight"), "bias": stacked(f"{name}.bias")}
 
     def by_head(x: np.ndarray) -> np.ndarray:
-        """PyTorch puts all queries before all keys; here each head has its own three."""
+        """Regroups by head; PyTorch puts all queries before all keys."""
         return np.swapaxes(x.reshape(*x.shape[:-1], 3, H, D // H), -3, -2)
 
     blocks = {
@@ -94,7 +94,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_logits_loss_and_gradients_are_pytorch_s(name: str) -> None:
+def test_logits_loss_and_gradients_equal_pytorch(name: str) -> None:
     config, convert = CASES[name]
     with np.load(HERE / f"torch_{name}.npz") as stored:
         golden = dict(stored)
@@ -102,7 +102,7 @@ def test_logits_loss_and_gradients_are_pytorch_s(name: str) -> None:
     params, wanted = convert(part("param/")), convert(part("grad/"))
     if name == "lstm":
         for cell in wanted["layers"].values():
-            cell["bias"] = cell["bias"] / 2  # the same gradient twice, where one bias stands here
+            cell["bias"] = cell["bias"] / 2  # each of the two biases has the same gradient
     tokens = jnp.asarray(golden["tokens"])
     model = build_model(config, SPEC)
 

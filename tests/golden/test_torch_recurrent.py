@@ -1,4 +1,4 @@
-"""Stacks of our cells with PyTorch's parameters: outputs, last states, gradients."""
+"""Stacks of our cells against PyTorch: outputs, last states and gradients."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 
 def theirs(shape: Shape, arrays: dict[str, np.ndarray]) -> tuple[Any, Any]:
-    """What `ours` gives, of PyTorch's numbers."""
+    """PyTorch's numbers in the form of the results of `ours`."""
     by_states = tuple(part(arrays, "by_state/").values())
     by_params = params_of(shape, part(arrays, "grad/"), gradient=True)
     return tuple(part(arrays, "output/").values()), (by_params, arrays["by_x"], by_states)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_outputs_states_and_gradients_are_pytorch_s(name: str) -> None:
+def test_outputs_states_and_gradients_equal_pytorch(name: str) -> None:
     shape = GOLDEN[name]
     with np.load(HERE / "torch_recurrent.npz") as stored:
         arrays = part(dict(stored), f"{name}/")

@@ -1,4 +1,4 @@
-"""Seq2Seq with a fixed context and the parameters of two torch.nn.LSTM: the same numbers."""
+"""Seq2Seq with a fixed context against two torch.nn.LSTM with the same parameters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def params_of(arrays: dict[str, np.ndarray], num_layers: int, kind: str) -> dict
         return {
             "kernel": p[f"{part}.weight_ih_l{n}"].T,
             "recurrent_kernel": p[f"{part}.weight_hh_l{n}"].T,
-            # Two biases of a gate add up, and each has the gradient of the sum.
+            # The two biases of a gate are added, and each has the gradient of the sum.
             "bias": first + second if kind == "param/" else first,
         }
 
@@ -42,7 +42,7 @@ def params_of(arrays: dict[str, np.ndarray], num_layers: int, kind: str) -> dict
 
 
 def ours(arrays: dict[str, np.ndarray], num_layers: int) -> tuple[Any, Any]:
-    """((loss, logits), gradients)."""
+    """Returns ((loss, logits), gradients)."""
     config = Seq2SeqConfig(context=Context.FIXED, num_layers=num_layers, model_dim=D, hidden_dim=N)
     spec = DataSpec(TokenInput(V), VocabOutput(V), source=TokenInput(V - 2))
     model = build_model(config, spec)
@@ -60,7 +60,7 @@ def ours(arrays: dict[str, np.ndarray], num_layers: int) -> tuple[Any, Any]:
     return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
 
 
-def test_logits_loss_and_gradients_are_pytorch_s() -> None:
+def test_logits_loss_and_gradients_equal_pytorch() -> None:
     with np.load(HERE / "torch_seq2seq.npz") as stored:
         golden = dict(stored)
     (loss, logits), gradients = ours(golden, num_layers=2)

@@ -1,4 +1,4 @@
-"""What `torch.nn.RNN`, `LSTM` and `GRU` are compared in: shapes, parameters, and our side of it."""
+"""Comparison with `torch.nn.RNN`, `LSTM` and `GRU`: shapes, parameters, and our results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """A module of PyTorch, and whether its rows have the lengths LENGTHS, or T all."""
+    """A module of PyTorch, and whether its rows have the lengths LENGTHS or all have T."""
 
     module: str
     num_layers: int
@@ -38,12 +38,12 @@ class Shape:
 
     @property
     def num_states(self) -> int:
-        """Leaves of a state."""
+        """Number of leaves of a state."""
         return 2 if self.module == "lstm" else 1
 
     @property
     def directions(self) -> list[tuple[str, str]]:
-        """Our name and PyTorch's suffix of each."""
+        """Our name and PyTorch's suffix of each direction."""
         return [("forward", ""), ("backward", "_reverse")][: 1 + self.bidirectional]
 
 
@@ -54,11 +54,11 @@ GOLDEN = {
     "gru": Shape("gru", 1, False, False),
     "gru_bidirectional": Shape("gru", 2, True, True),
 }
-"""Under these names in torch_recurrent.npz."""
+"""Shape by name in torch_recurrent.npz."""
 
 
 def inputs_of(shape: Shape, seed: int) -> dict[str, np.ndarray]:
-    """x, the first states, and the weights of the loss sum(weights * (y, last states))."""
+    """x, the initial states, and the weights of the loss sum(weights * (y, last states))."""
     draw = np.random.default_rng(seed)
     sides = 1 + shape.bidirectional
     state = (shape.num_layers * sides, B, N)
@@ -69,10 +69,10 @@ def inputs_of(shape: Shape, seed: int) -> dict[str, np.ndarray]:
 
 
 def params_of(shape: Shape, p: dict[str, np.ndarray], *, gradient: bool = False) -> dict[str, Any]:
-    """PyTorch's parameters or gradients in the layout of `RecurrentStack`.
+    """Converts PyTorch's parameters or gradients to the layout of `RecurrentStack`.
 
-    PyTorch has two biases. They add up, and each has the gradient of the sum; but for that of the
-    GRU's n, whose second bias r acts on.
+    PyTorch has two biases. They are added, and each has the gradient of the sum, except for the
+    GRU's n, whose second bias is multiplied by r.
     """
 
     def cell(end: str) -> dict[str, np.ndarray]:
@@ -92,7 +92,7 @@ def params_of(shape: Shape, p: dict[str, np.ndarray], *, gradient: bool = False)
 
 
 def pack(shape: Shape, leaves: tuple[Any, ...]) -> dict[str, Any]:
-    """PyTorch's states [layers * directions, B, N] as a state of `RecurrentStack`."""
+    """Converts PyTorch's states [layers * directions, B, N] to a state of `RecurrentStack`."""
     sides = len(shape.directions)
 
     def one(n: int) -> Any:
@@ -116,7 +116,7 @@ def unpack(shape: Shape, state: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def ours(shape: Shape, params: Any, inputs: dict[str, np.ndarray]) -> tuple[Any, Any]:
-    """(y, last states) and the gradients by params, x and first states."""
+    """(y, last states) and the gradients with respect to params, x and initial states."""
     make = MAKERS[shape.module]
     make_layer = functools.partial(Bidirectional, make) if shape.bidirectional else make
     stack = RecurrentStack(make_layer, shape.num_layers)

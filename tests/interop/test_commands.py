@@ -125,7 +125,7 @@ def test_bert_is_evaluated_and_exported(tmp_path: Path, door: FrontDoor) -> None
     assert door(*words).status == 0
     result = door("evaluate", f"--workdir={workdir}", "--json").json
     assert result["num_targets"] > 0
-    assert "writes no text" in door("generate", f"--workdir={workdir}").line
+    assert "cannot generate text" in door("generate", f"--workdir={workdir}").line
     assert door("export", f"--workdir={workdir}", f"--to={tmp_path / 'to'}").status == 0
     back = load_file(tmp_path / "to" / "model.safetensors")
     assert back.keys() == arrays.keys()
@@ -180,7 +180,7 @@ def test_missing_parameters_are_initialised_and_named(tmp_path: Path, door: Fron
     assert run.tokenizer is None
     assert np.asarray(run.params["head"]["Dense_0"]["kernel"]).std() > 0
     refused = door("evaluate", f"--workdir={tmp_path / 'run'}")
-    assert "no task here goes with a model of inputs (kind=values, num_features=12)" in refused.line
+    assert "no task has a model of inputs (kind=values, num_features=12)" in refused.line
     assert door("inspect", f"--workdir={tmp_path / 'run'}", "--json").json["num_parameters"]
 
 

@@ -6,7 +6,7 @@ from seqmodels.config.transformers import Norm, NormPlacement
 from tests.mutants.mutant import Mutant
 
 CACHE, EQUATIONS = "layers.test_decoding_cache", "layers.test_attention"
-HUGGING_FACE = "golden.test_decoders:test_logits_loss_and_gradients_are_those_of_transformers"
+HUGGING_FACE = "golden.test_decoders:test_logits_loss_and_gradients_equal_transformers"
 ATTENTION = {
     "ALiBi rewards distance": Mutant(
         *("ops.attention:alibi", "-slopes[None", "slopes[None"),

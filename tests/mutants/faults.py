@@ -27,28 +27,28 @@ FAULTS = {
     "a damaged checkpoint is used": Mutant(
         "runs.checkpoints:Checkpoints._first_usable",
         *("if state is SealState.DAMAGED:", "if False:"),
-        f"{CHECKPOINTS}:test_any_damaged_file_is_detected_and_the_step_before_used",
+        f"{CHECKPOINTS}:test_any_damaged_file_is_detected_and_the_previous_step_used",
         (saved, "flipped"),
     ),
     "a strange file beside the sealed ones is not seen": Mutant(
         *("runs.seals:check_seal", "{**expected, **found}", "expected"),
-        f"{CHECKPOINTS}:test_a_strange_file_is_damage",
+        f"{CHECKPOINTS}:test_an_unexpected_file_is_damage",
         (saved,),
     ),
     "checkpoints after the one that is used stay": Mutant(
         *("runs.checkpoints:Checkpoints.delete_after", "if s > step", "if False"),
-        *(f"{CHECKPOINTS}:test_resuming_drops_later_steps", (three,)),
+        *(f"{CHECKPOINTS}:test_resuming_deletes_later_steps", (three,)),
     ),
     "nobody takes the lock": Mutant(
         *("runs.workdir:only_trainer", "lock.acquire(poll_interval=0.01)", "pass"),
-        *(f"{WORKDIR}:test_one_after_the_other_may_train_in_a_directory", (same,)),
+        *(f"{WORKDIR}:test_processes_may_train_in_a_directory_one_after_another", (same,)),
     ),
     "a damaged row is left out": Mutant(
         *("runs.rows:_rows", "if step >= last_step:", "if True:"),
-        *(f"{WORKDIR}:test_a_damaged_row_is_refused_where_a_checkpoint_vouches_for_it", (same,)),
+        *(f"{WORKDIR}:test_a_damaged_row_is_refused_if_a_checkpoint_covers_it", (same,)),
     ),
     "a step that is not finite is saved": Mutant(
-        *("training.loop:Run._save", "self._read()", "pass"),
+        *("training.loop:Trainer._save", "self._read()", "pass"),
         "training.test_loop:test_a_step_that_is_not_finite_is_not_saved",
         (lambda folder: make_over(make_setting(folder).folder), lambda folder: folder / "run"),
     ),
@@ -72,6 +72,6 @@ FAULTS = {
     "damaged metrics of a checkpoint are left in its way": Mutant(
         "runs.checkpoints:Checkpoints._remove_unreadable_metrics",
         *("is None", "is False"),
-        *(f"{CHECKPOINTS}:test_damaged_metrics_hinder_nobody", (saved, "{")),
+        *(f"{CHECKPOINTS}:test_damaged_metrics_do_not_prevent_opening", (saved, "{")),
     ),
 }

@@ -28,12 +28,12 @@ FINETUNING = {
     "frozen parts still decay": Mutant(
         "training.optimizers:make_optimizer",
         *('"frozen": optax.set_to_zero()', '"frozen": trained'),
-        f"{TESTS}:test_scales_and_frozen_parts_are_the_formula_s_for_a_step_of_sgd",
+        f"{TESTS}:test_scales_and_frozen_parts_follow_the_formula_for_a_step_of_sgd",
         ("a",),
     ),
     "the factor of a part is ignored": Mutant(
         *("training.optimizers:_scale_parts", "parts.scale(path) * update", "update"),
-        f"{TESTS}:test_scales_and_frozen_parts_are_the_formula_s_for_a_step_of_sgd",
+        f"{TESTS}:test_scales_and_frozen_parts_follow_the_formula_for_a_step_of_sgd",
         (None,),
     ),
     "frozen gradients are clipped with the others": Mutant(
@@ -42,7 +42,7 @@ FINETUNING = {
             "_moved(is_frozen, jax.lax.stop_gradient(params), params)",
         ),
         "params",
-        f"{TESTS}:test_the_gradient_s_norm_is_that_of_what_is_trained",
+        f"{TESTS}:test_the_gradient_norm_covers_trained_parameters_only",
         (texts,),
     ),
     "the average of frozen parameters moves": Mutant(
@@ -52,13 +52,13 @@ FINETUNING = {
     ),
     "what is taken is not copied": Mutant(
         *("training.state:create_state", "taken or {}", "{}"),
-        f"{TESTS}:test_with_the_same_vocabulary_the_source_s_loss_is_where_it_starts",
+        f"{TESTS}:test_with_the_same_vocabulary_the_run_starts_at_the_source_s_loss",
         (source, "lstm"),
     ),
     "a second start looks for the best again": Mutant(
-        "training.initialize_from:find_source",
+        "training.initialize_from:find_starting_point",
         *("record = _read_record(workdir, init_from)", "record = None"),
-        f"{TESTS}:test_a_start_that_was_recorded_is_found_again",
+        f"{TESTS}:test_a_recorded_start_is_used_again",
         (source, lambda folder: folder),
     ),
 }

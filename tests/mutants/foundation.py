@@ -26,7 +26,7 @@ FOUNDATION = {
     ),
     "forget and input gates change places": Mutant(
         *("ops.recurrent:_forward", "for n in (0, 1, 3)", "for n in (1, 0, 3)"),
-        *("golden.test_torch_models:test_logits_loss_and_gradients_are_pytorch_s", ("lstm",)),
+        *("golden.test_torch_models:test_logits_loss_and_gradients_equal_pytorch", ("lstm",)),
     ),
     "the forget bias is ignored": Mutant(
         *("layers.cells:LSTMCell.bias_init", ".set(self.forget_bias)", ".set(0.0)"),
@@ -40,7 +40,7 @@ FOUNDATION = {
     "every step has the same dropout key": Mutant(
         *("training.step:make_train_step", "jax.random.fold_in(state.key, state.step)"),
         "state.key",
-        f"{STEP}:test_dropout_differs_from_step_to_step_and_not_from_run_to_run",
+        f"{STEP}:test_dropout_differs_between_steps_but_not_between_runs",
     ),
     "the state goes on over the start of a document": Mutant(
         "ops.recurrent:reset",
@@ -81,7 +81,7 @@ FOUNDATION = {
     ),
     "the seal compares nothing": Mutant(
         *("runs.seals:check_seal", "expected.get(name) != found.get(name)", "False"),
-        "runs.test_checkpoints:test_any_damaged_file_is_detected_and_the_step_before_used",
+        "runs.test_checkpoints:test_any_damaged_file_is_detected_and_the_previous_step_used",
         (saved, "flipped"),
     ),
     "every epoch has the same order": Mutant(

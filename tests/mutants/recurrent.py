@@ -7,7 +7,7 @@ from tests.mutants.mutant import Mutant
 
 EQUATIONS = "ops.test_rnn:test_it_is_the_equations_in_float64"
 GRADIENTS = "ops.test_rnn:test_gradients_are_autodiff_s_the_restart_state_s_too"
-TORCH = "golden.test_torch_recurrent:test_outputs_states_and_gradients_are_pytorch_s"
+TORCH = "golden.test_torch_recurrent:test_outputs_states_and_gradients_equal_pytorch"
 CELLS, STACKS = "layers.test_cells", "layers.test_recurrent"
 POOLING = "layers.test_pooling:test_pooling_is_its_formula"
 BOTH_WAYS = "conformance.test_both_ways"

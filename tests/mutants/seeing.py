@@ -26,31 +26,31 @@ def here(folder: Path) -> Path:
 
 WAIT, PROFILE = "training.test_input_wait", "training.test_profile"
 EVENTS, FOLLOW = "runs.test_event_files", "runs.test_follow"
-CUT = f"{FOLLOW}:test_what_a_resumed_run_does_again_is_told"
+CUT = f"{FOLLOW}:test_repeated_steps_of_a_resumed_run_are_reported"
 SEEING = {
     "what the devices work counts as waiting for input": Mutant(
-        "data.prefetcher:Ahead.take",
+        "data.prefetcher:Prefetcher.take",
         "jax.block_until_ready(busy)\n        idle_since = time.monotonic()",
         "idle_since = time.monotonic()\n        jax.block_until_ready(busy)",
-        f"{WAIT}:test_only_the_time_in_which_the_devices_are_idle_is_waiting",
+        f"{WAIT}:test_only_idle_time_of_the_devices_counts_as_waiting",
     ),
     "waiting for input counts in every later row": Mutant(
         *("runs.clock:Clock.lap", "waited - self._lap_waited", "waited"),
-        f"{WAIT}:test_rows_tell_the_share_of_the_time_spent_waiting",
+        f"{WAIT}:test_rows_hold_the_share_of_the_time_spent_waiting",
         (small, here, 1, 3, 0.25),
     ),
     "evaluations count as training time": Mutant(
         *("runs.clock:Clock.stopped", "self._lap_started += spent", "pass"),
-        f"{WAIT}:test_the_clock_of_the_rows_does_not_count_what_is_stopped",
+        f"{WAIT}:test_the_clock_of_the_rows_excludes_stopped_time",
     ),
     "the batch ahead serves any step": Mutant(
-        *("data.prefetcher:Ahead.take", " or started[0] != number", ""),
-        f"{WAIT}:test_another_thing_than_the_one_ahead_is_made_on_the_spot",
+        *("data.prefetcher:Prefetcher.take", " or started[0] != number", ""),
+        f"{WAIT}:test_an_item_that_was_not_prefetched_is_made_at_once",
     ),
     "a resumed run has events twice": Mutant(
         "runs.event_files:EventFiles.__init__",
         *("path.unlink()", "path.rename(f'{path}.before')"),
-        *(f"{EVENTS}:test_a_resumed_run_has_no_step_twice", (here,)),
+        *(f"{EVENTS}:test_a_resumed_run_has_each_step_once", (here,)),
     ),
     "event files begin when they are asked for": Mutant(
         *(
@@ -58,7 +58,7 @@ SEEING = {
             "EventFiles(self._folder, self.rows)",
             "EventFiles(self._folder, [])",
         ),
-        *(f"{EVENTS}:test_event_files_asked_for_late_hold_the_whole_run", (here,)),
+        *(f"{EVENTS}:test_event_files_enabled_late_hold_the_whole_run", (here,)),
     ),
     "a trace begins in the midst of a call": Mutant(
         *("training.profile:traced_steps", "-(-WARM_UP // per_call) * per_call", "WARM_UP"),
@@ -74,15 +74,15 @@ SEEING = {
     ),
     "a run is done before it has saved": Mutant(
         *("runs.follow:watch", "ended and not trains", "ended"),
-        f"{FOLLOW}:test_a_run_is_done_when_its_last_step_is_evaluated_and_its_trainer_gone",
+        f"{FOLLOW}:test_a_run_is_done_once_its_last_step_is_evaluated_and_its_trainer_gone",
         (followed, here),
     ),
     "a look passes for a trainer": Mutant(
         *("runs.workdir:has_trainer", "fcntl.LOCK_SH", "fcntl.LOCK_EX"),
-        *(f"{FOLLOW}:test_looking_for_a_trainer_holds_none_back", (here,)),
+        *(f"{FOLLOW}:test_checking_for_a_trainer_does_not_block_one", (here,)),
     ),
     "a look holds a trainer back": Mutant(
         *("runs.workdir:only_trainer", "timeout=0.5", "timeout=0"),
-        *(f"{FOLLOW}:test_looking_for_a_trainer_holds_none_back", (here,)),
+        *(f"{FOLLOW}:test_checking_for_a_trainer_does_not_block_one", (here,)),
     ),
 }

@@ -82,7 +82,7 @@ TASKS = {
     ),
     "a run goes on by another run's tokenizer": Mutant(
         *("runs.workdir:kept_encoding", "(imported or other_run)", "imported"),
-        "runs.test_workdir:test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer",
+        "runs.test_workdir:test_a_run_resumes_with_its_own_copy_of_another_run_s_tokenizer",
         (folder,),
     ),
     "words keep their capitals": Mutant(
@@ -138,7 +138,7 @@ TASKS = {
     ),
     "texts with classes are told nothing of other symbols": Mutant(
         *("training.initialize_from:_notes", "encoding.tokenizer if", "encoding if"),
-        *(f"{FINETUNING}:test_texts_with_classes_are_told_of_other_symbols_too", (folder,)),
+        *(f"{FINETUNING}:test_other_symbols_are_reported_for_texts_with_classes_too", (folder,)),
     ),
     "white space around a text of the catalog is kept": Mutant(
         *("data.datasets.prepared:read_text", ".strip()", ""),

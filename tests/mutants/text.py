@@ -78,7 +78,7 @@ TEXT = {
     ),
     "the learning rate falls from the first epoch on": Mutant(
         *("training.optimizers:make_schedule", "config.decay_start,", "0,"),
-        "training.test_optimizers:test_an_epoch_after_the_fourth_halves_the_rate",
+        "training.test_optimizers:test_each_epoch_after_the_fourth_halves_the_rate",
     ),
     "biases start at zero in spite of uniform_init": Mutant(
         "models.initialize:_uniform",

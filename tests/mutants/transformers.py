@@ -11,7 +11,7 @@ GOLDEN, ENCODERS, MASKING = "golden.test_encoders", "models.test_encoders", "dat
 TRANSFORMERS = {
     "every decoder layer looks at the first layer's memory": Mutant(
         *("layers.attention:of_layer", "(stack, layer, 1", "(stack, 0 * layer, 1"),
-        *(f"{GOLDEN}:test_transformer_is_pytorch_s", (NormPlacement.POST,)),
+        *(f"{GOLDEN}:test_transformer_equals_pytorch", (NormPlacement.POST,)),
     ),
     "cross attention sees padding and other documents": Mutant(
         "models.transformer:Transformer.__call__",
@@ -20,12 +20,12 @@ TRANSFORMERS = {
     ),
     "keys and values of the memory change places": Mutant(
         *("models.transformer:Transformer.encode", "keys, values = con", "values, keys = con"),
-        *(f"{GOLDEN}:test_transformer_is_pytorch_s", (NormPlacement.PRE,)),
+        *(f"{GOLDEN}:test_transformer_equals_pytorch", (NormPlacement.PRE,)),
     ),
     "token vectors are not multiplied by sqrt(D)": Mutant(
         "layers.positions:add_positions",
         *("x * math.sqrt(x.shape[-1]) + jnp", "x + jnp"),
-        *(f"{GOLDEN}:test_transformer_is_pytorch_s", (NormPlacement.POST,)),
+        *(f"{GOLDEN}:test_transformer_equals_pytorch", (NormPlacement.POST,)),
     ),
     "the encoder is causal": Mutant(
         *("models.transformer:Transformer.setup", '"causal": False', '"causal": True'),
@@ -39,7 +39,7 @@ TRANSFORMERS = {
     ),
     "token types are ignored": Mutant(
         *("models.bert:BERT.__call__", " if token_types is None else token_types", ""),
-        f"{GOLDEN}:test_bert_is_the_one_of_transformers",
+        f"{GOLDEN}:test_bert_equals_transformers",
     ),
     "BERT's class is read off padding": Mutant(
         *("models.bert:BERT.__call__", "jnp.argmax(segment_ids > 0, axis=1)"),
@@ -49,7 +49,7 @@ TRANSFORMERS = {
     "BERT's head has no activation": Mutant(
         *("models.bert:BERT.readout", "activate(self.head_dense(features))"),
         "self.head_dense(features)",
-        f"{GOLDEN}:test_bert_is_the_one_of_transformers",
+        f"{GOLDEN}:test_bert_equals_transformers",
     ),
     "BERT sees padding": Mutant(
         *("models.bert:BERT.__call__", "start_chunk(shape, None, segment_ids,"),
@@ -58,7 +58,7 @@ TRANSFORMERS = {
     ),
     "ViT's class token stands behind the patches": Mutant(
         *("models.vit:ViT._embed", "[token, x]", "[x, token]"),
-        f"{GOLDEN}:test_vit_is_the_one_of_transformers",
+        f"{GOLDEN}:test_vit_equals_transformers",
     ),
     "a patch runs over columns first": Mutant(
         *("layers.patches:cut_patches", "jnp.swapaxes(x, 2, 3)"),

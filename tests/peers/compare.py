@@ -1,4 +1,4 @@
-"""How the numbers of another library are compared: by the largest of them, array by array."""
+"""Comparison with numbers of another library, relative to the largest of each array."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.tolerances import TOLERANCE
 
 
 def assert_outputs_match(ours: Any, theirs: Any) -> None:
-    """max |difference| <= 1e-5 max |theirs|, for each array of two trees of one structure."""
+    """Asserts max |difference| <= 1e-5 max |theirs| for each array of two equal structures."""
     _assert_match(ours, theirs, TOLERANCE["reference"]["rtol"])
 
 
 def assert_gradients_match(ours: Any, theirs: Any) -> None:
-    """max |difference| <= 1e-4 max |theirs|, for each array of two trees of one structure."""
+    """Asserts max |difference| <= 1e-4 max |theirs| for each array of two equal structures."""
     _assert_match(ours, theirs, TOLERANCE["gradient"]["rtol"])
 
 

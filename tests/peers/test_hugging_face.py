@@ -1,6 +1,6 @@
-"""Models of transformers and of torch with random weights, written, imported and run side by side.
+"""Models of transformers and torch with random weights, imported and compared with ours.
 
-Outputs, gradients by every parameter, and greedy generation; what is exported loads there again.
+Covers outputs, gradients of every parameter, greedy generation, and loading of exported models.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ DECODERS: dict[str, Callable[[], Any]] = {
 
 
 def spread(module: Any, seed: int = 0) -> Any:
-    """Norms' scales and biases are random too."""
+    """Randomises all parameters, including scales of norms and biases."""
     torch.manual_seed(seed)
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, mean=float(bool((parameter == 1).all())), std=0.3)
@@ -98,13 +98,13 @@ def saved(module: Any, folder: Path) -> Loaded:
 
 
 def arrays(module: Any, gradients: bool = False) -> dict[str, np.ndarray]:
-    """Parameters or gradients under the names of the module."""
+    """Parameters or gradients by the module's names."""
     named = module.named_parameters()
     return {n: (p.grad if gradients else p).detach().numpy() for n, p in named}
 
 
 def weigh(shape: tuple[int, ...]) -> np.ndarray:
-    """Random weights of all outputs: their sum is the loss."""
+    """Random weights of all outputs, whose weighted sum is the loss."""
     return np.random.default_rng(1).normal(size=shape).astype(np.float32)
 
 
@@ -113,7 +113,7 @@ def tokens_of(size: int = V, shape: tuple[int, ...] = (B, T)) -> np.ndarray:
 
 
 def compare(loaded: Loaded, module: Any, outputs: Any, inputs: Any, **more: Any) -> None:
-    """Outputs, and gradients of their weighted sum, mapped by the tables that map weights."""
+    """Compares outputs, and gradients of their weighted sum mapped by the rules for weights."""
     weights = weigh(tuple(outputs.shape))
     (outputs * torch.tensor(weights)).sum().backward()
 
@@ -127,7 +127,7 @@ def compare(loaded: Loaded, module: Any, outputs: Any, inputs: Any, **more: Any)
     got = flatten(got)
     for path in wanted:
         if path.endswith("attention/qkv/bias"):
-            # The softmax forgets what a key's bias adds to all scores: both are noise.
+            # The softmax cancels what a key's bias adds to all scores, so both are noise.
             got[path], wanted[path] = (_without_key(x) for x in (got[path], wanted[path]))
     assert_gradients_match({path: got[path] for path in wanted}, wanted)
 
@@ -179,7 +179,7 @@ def test_bert(name: str, tmp_path: Path) -> None:
     )
     module = spread(getattr(transformers, name)(config))
     loaded = saved(module, tmp_path / "folder")
-    # Token 0 is padding there, whose vector gets no gradient.
+    # Token 0 is padding in BERT, and its vector gets no gradient.
     tokens, types = 1 + tokens_of(V - 1), tokens_of(2)
     out = module(torch.tensor(tokens), token_type_ids=torch.tensor(types))
     outputs = BERTS[name](out)
@@ -199,13 +199,13 @@ def test_vit(tmp_path: Path) -> None:
     loaded = load(tmp_path / "folder")
     logits = module(torch.tensor(images.transpose(0, 3, 1, 2))).logits
     assert_outputs_match(loaded(jnp.asarray(images)), logits.detach().numpy())
-    # In memory its parameters have other names than in the file: the state dict has those.
+    # Its parameters have other names in memory than in the file; the state dict has the former.
     write_state(tmp_path / "folder" / "model.safetensors", arrays(module))
     compare(load(tmp_path / "folder"), module, logits, images)
 
 
 class Around(torch.nn.Module):
-    """Recurrent layers between an embedding and a linear map."""
+    """Recurrent layers between an embedding and a linear layer."""
 
     def __init__(self, layers: Any, width: int) -> None:
         super().__init__()
@@ -221,7 +221,7 @@ class Around(torch.nn.Module):
 @pytest.mark.parametrize("num_layers", [1, 3])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_recurrent(module: str, num_layers: int, bidirectional: bool, tmp_path: Path) -> None:
-    """As torch.save writes them."""
+    """State dicts written by torch.save."""
     size = 5
     keywords = {"batch_first": True, "bidirectional": bidirectional}
     layers = getattr(torch.nn, module)(D, size, num_layers, **keywords)
@@ -235,10 +235,10 @@ def test_recurrent(module: str, num_layers: int, bidirectional: bool, tmp_path: 
 
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_transformer_alone(norm_first: bool, tmp_path: Path) -> None:
-    """nn.Transformer itself: values go in, features come out."""
+    """nn.Transformer alone, from values to features."""
     settings = {"dropout": 0.0, "batch_first": True, "norm_first": norm_first}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a fast path that norms before the parts rule out
+        warnings.simplefilter("ignore")  # pre-norm layers cannot use a fast path
         module = spread(torch.nn.Transformer(D, 4, L, L + 1, F, **settings))
     torch.save(module.state_dict(), tmp_path / "state.pt")
     placement = "pre" if norm_first else "post"
@@ -258,7 +258,7 @@ def test_transformer_alone(norm_first: bool, tmp_path: Path) -> None:
     assert_outputs_match(got, wanted.detach().numpy())
 
 
-def test_what_is_exported_loads_there(tmp_path: Path, door: FrontDoor) -> None:
+def test_exported_models_load_in_transformers(tmp_path: Path, door: FrontDoor) -> None:
     module = spread(gpt2(vocab_size=288))
     saved(module, tmp_path / "folder")
     byte_level(tmp_path / "folder")

@@ -21,7 +21,7 @@ LENGTHS = {T: [9, 4, 6], S: [7, 1, 5]}
 
 
 def by_head(x: Any, parts: int) -> np.ndarray:
-    """torch's rows (all of the first part, then of the next) to [.., H, parts, K]."""
+    """Converts torch's rows (one part after another) to [.., H, parts, K]."""
     x = x.detach().numpy()
     return np.moveaxis(x.reshape(parts, H, D // H, *x.shape[1:]), (0, 1, 2), (-2, -3, -1))
 
@@ -74,7 +74,7 @@ def test_self_attention_like_torch(causal: bool, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_cross_attention_like_torch(seed: int) -> None:
+def test_cross_attention_equals_torch(seed: int) -> None:
     peer, (x, memory, weights) = inputs(seed)
     queries, source = (torch.tensor(a, requires_grad=True) for a in (x, memory))
     theirs, _ = peer(queries, source, source, key_padding_mask=torch.tensor(~valid(S)))
@@ -101,13 +101,13 @@ def test_cross_attention_like_torch(seed: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, B])
-def test_an_additive_mask_like_torch(rows: int) -> None:
-    """Numbers and -inf added to the scores, for each head its own, without the linear maps."""
+def test_an_additive_mask_equals_torch(rows: int) -> None:
+    """Numbers and -inf are added to the scores, different for each head, without linear layers."""
     draw = np.random.default_rng(0)
     shapes = [(B, H, T, 3), (B, H, S, 3), (B, H, S, 3), (rows, H, T, S)]
     arrays = [draw.normal(size=shape).astype(np.float32) for shape in shapes]
     arrays[3][draw.random(shapes[3]) < 0.3] = -np.inf
-    arrays[3][..., 0] = 1.0  # something is seen: torch's NaN is not what we want to be like
+    arrays[3][..., 0] = 1.0  # no row is fully masked, as torch returns NaN for it and we do not
     q, k, v, bias = (torch.tensor(a, requires_grad=True) for a in arrays)
     theirs = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     theirs.square().sum().backward()

@@ -44,7 +44,7 @@ def peer(size: tuple[int, int, int, int], x: np.ndarray, state: LSTMState, seed:
 
 @pytest.mark.parametrize("size", [(2, 5, 12, 7), (3, 1, 4, 5), (1, 40, 6, 11)])
 @pytest.mark.parametrize("seed", range(3))
-def test_like_torch(size: tuple[int, int, int, int], seed: int) -> None:
+def test_equals_torch(size: tuple[int, int, int, int], seed: int) -> None:
     b, t, d, n = size
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(b, t, d)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Our cells, stacked, in both directions and with lengths, against torch.nn.RNN, LSTM and GRU."""
+"""Stacked and bidirectional cells, with lengths, against torch.nn.RNN, LSTM and GRU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZES = [(1, False, False), (1, True, True), (2, False, True), (3, True, True), 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "-".join(map(str, size)))
 @pytest.mark.parametrize("module", MODULES)
-def test_like_torch(module: str, size: tuple[int, bool, bool]) -> None:
+def test_equals_torch(module: str, size: tuple[int, bool, bool]) -> None:
     from tests.golden.make_torch_recurrent import run
 
     shape = Shape(module, *size)

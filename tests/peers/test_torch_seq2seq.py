@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="make test-peers installs it")
 
 
 @pytest.mark.parametrize("num_layers", [1, 3])
-def test_like_torch(num_layers: int) -> None:
+def test_equals_torch(num_layers: int) -> None:
     from tests.golden.make_torch_seq2seq import run
 
     arrays = run(num_layers, seed=7)

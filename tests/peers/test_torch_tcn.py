@@ -15,7 +15,7 @@ from tests.golden import make_tcn  # noqa: E402
 
 @pytest.mark.parametrize("sizes", [(5, 7, 4, 3, 3), (6, 6, 3, 2, 4), (4, 8, 2, 5, 1)])
 @pytest.mark.parametrize("length", [1, 24])
-def test_like_torch(sizes: tuple[int, ...], length: int) -> None:
+def test_equals_torch(sizes: tuple[int, ...], length: int) -> None:
     torch.manual_seed(length)
     inputs, channels, outputs, width, num_layers = sizes
     model = make_tcn.tcn(inputs, channels, outputs, width, num_layers)
@@ -28,5 +28,5 @@ def test_like_torch(sizes: tuple[int, ...], length: int) -> None:
     wanted = tcn_params({name: array(p.grad) for name, p in named.items()}, num_layers)
     (_, ours), gradients = run_tcn(params, np.asarray(x), sizes)
     assert_outputs_match(ours, array(theirs))
-    # A tap that sees zeros alone has a gradient of 0 in both.
+    # A tap that sees only zeros has a gradient of 0 in both.
     assert_gradients_match(gradients, wanted)

@@ -36,13 +36,13 @@ def arrays(module: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 
 
 def padding(rng: np.random.Generator, length: int) -> np.ndarray:
-    """Two rows of 1s with 0s at their ends."""
+    """Two rows of ones, with zeros at their ends."""
     return (np.arange(length) < rng.integers(1, length + 1, (2, 1))).astype(np.int32)
 
 
 @pytest.mark.parametrize("placement", NormPlacement)
 @pytest.mark.parametrize("seed", range(2))
-def test_encoder_decoder_is_torch_s(placement: NormPlacement, seed: int) -> None:
+def test_encoder_decoder_equals_torch(placement: NormPlacement, seed: int) -> None:
     rng, length = np.random.default_rng(seed), make_encoders.T
     torch.manual_seed(seed)
     theirs = make_encoders.Translator(norm_first=placement is NormPlacement.PRE)
@@ -89,7 +89,7 @@ def test_encoder_decoder_is_torch_s(placement: NormPlacement, seed: int) -> None
 
 @pytest.mark.parametrize("placement", NormPlacement)
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_encoder_is_torch_s(placement: NormPlacement, activation: str) -> None:
+def test_encoder_equals_torch(placement: NormPlacement, activation: str) -> None:
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     pre = placement is NormPlacement.PRE

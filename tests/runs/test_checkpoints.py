@@ -1,4 +1,4 @@
-"""Checkpoints: what stays, what is damaged, what is used instead."""
+"""Checkpoints: which are kept, how damage is detected, and what is used instead."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def save_steps(directory: Path, losses: dict[int, float | None], keep: int = 2) 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Steps 2 (best), 4 and 5 of five, the last without metrics."""
+    """Checkpoints of steps 2 (best), 4 and 5, the last without metrics."""
     directory = tmp_path_factory.mktemp("run") / "checkpoints"
     save_steps(directory, {1: 3.0, 2: 1.0, 3: 2.0, 4: 2.5, 5: None})
     return directory
@@ -70,7 +70,7 @@ def same(a: TrainState, b: TrainState) -> bool:
     return all(jax.tree.leaves(equal))
 
 
-def test_the_latest_and_the_best_stay_and_all_are_sealed(saved: Path) -> None:
+def test_the_latest_and_the_best_are_kept_and_all_are_sealed(saved: Path) -> None:
     with Checkpoints(saved) as checkpoints:
         assert checkpoints.steps() == [2, 4, 5]
         assert checkpoints.metrics() == {2: {"loss": 1.0}, 4: {"loss": 2.5}}
@@ -86,7 +86,7 @@ def test_restore_is_bitwise(saved: Path, which: str | int, step: int) -> None:
     assert type(state.opt_state[0]) is type(make_state(0).opt_state[0])
 
 
-def test_parameters_and_their_average_load_alone(saved: Path) -> None:
+def test_parameters_and_their_average_can_be_loaded_alone(saved: Path) -> None:
     with Checkpoints(saved) as checkpoints:
         step, params = checkpoints.restore_params(abstract().params)
         assert step == 2
@@ -119,7 +119,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_any_damaged_file_is_detected_and_the_step_before_used(
+def test_any_damaged_file_is_detected_and_the_previous_step_used(
     copy: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in data_files(copy):
@@ -129,7 +129,7 @@ def test_any_damaged_file_is_detected_and_the_step_before_used(
             continue
         DAMAGE[damage](victim)
         state, _ = check_seal(copy / "5")
-        # Without its seal a step is not known to be whole; it is tried, and may load.
+        # Without its seal a step is not known to be complete; it is tried, and may load.
         removed_seal = name == "seal.json" and damage == "removed"
         assert state is (SealState.UNSEALED if removed_seal else SealState.DAMAGED), name
         victim.write_bytes(before)
@@ -143,13 +143,13 @@ def test_any_damaged_file_is_detected_and_the_step_before_used(
             checkpoints.restore(abstract(), 5)
 
 
-def test_a_strange_file_is_damage(copy: Path) -> None:
+def test_an_unexpected_file_is_damage(copy: Path) -> None:
     (copy / "5" / "params" / "strange").write_text("")
     assert check_seal(copy / "5") == (SealState.DAMAGED, ["params/strange"])
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "\udcff"])
-def test_damaged_metrics_hinder_nobody(copy: Path, content: str) -> None:
+def test_damaged_metrics_do_not_prevent_opening(copy: Path, content: str) -> None:
     path = copy / "4" / "metrics" / "metrics"
     path.write_text(content, errors="surrogateescape")
     with Checkpoints(copy) as opened:
@@ -169,7 +169,7 @@ def test_damaged_metrics_hinder_nobody(copy: Path, content: str) -> None:
     assert opens
 
 
-def test_an_unsealed_step_is_used_when_whole_and_passed_over_when_not(copy: Path) -> None:
+def test_an_unsealed_step_is_used_if_complete_and_skipped_otherwise(copy: Path) -> None:
     (copy / "5" / "seal.json").unlink()
     with Checkpoints(copy) as checkpoints:
         assert checkpoints.restore(abstract(), "latest")[0] == 5
@@ -189,9 +189,7 @@ def test_all_damaged_is_refused_in_one_line(copy: Path) -> None:
     assert all(f"step {s} is damaged" in message for s in (2, 4, 5))
 
 
-def test_a_disk_that_takes_no_more_is_told_in_one_line(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_in_one_line(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(directory: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -206,21 +204,21 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line(
         assert opened.restore(abstract(), "latest")[0] == 6  # committed, not sealed
     assert str(error.value) == (
         f"the checkpoint of step 6 could not be saved in {copy}: No space left on device; the "
-        "same command goes on from step 6, which is kept"
+        "same command resumes from step 6, which is kept"
     )
 
 
-def test_no_checkpoint_and_no_such_step_are_said(tmp_path: Path, saved: Path) -> None:
+def test_missing_checkpoints_and_steps_are_reported(tmp_path: Path, saved: Path) -> None:
     with Checkpoints(tmp_path / "nothing") as checkpoints:
         assert checkpoints.steps() == []
         with pytest.raises(UserError, match="no checkpoint in"):
             checkpoints.restore(abstract())
     assert not (tmp_path / "nothing").exists()
-    with Checkpoints(saved) as checkpoints, pytest.raises(UserError, match="has: 2, 4, 5"):
+    with Checkpoints(saved) as checkpoints, pytest.raises(UserError, match="steps: 2, 4, 5"):
         checkpoints.restore(abstract(), 3)
 
 
-def test_another_shape_names_the_parameter(saved: Path) -> None:
+def test_a_shape_mismatch_names_the_parameter(saved: Path) -> None:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     other = {
         "layer": {
@@ -232,7 +230,7 @@ def test_another_shape_names_the_parameter(saved: Path) -> None:
         checkpoints.restore_params(other)
 
 
-def test_resuming_drops_later_steps(copy: Path) -> None:
+def test_resuming_deletes_later_steps(copy: Path) -> None:
     with Checkpoints(copy, writable=True) as checkpoints:
         checkpoints.delete_after(4)
         assert checkpoints.steps() == [2, 4]

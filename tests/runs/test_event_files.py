@@ -1,4 +1,4 @@
-"""TensorBoard's event files hold what metrics.jsonl holds, read back with nothing but protobuf."""
+"""TensorBoard event files hold the rows of metrics.jsonl, as read by protobuf alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Scalars = dict[tuple[str, str], list[tuple[int, float]]]
 
 
 def read_events(path: Path) -> list[Any]:
-    """The events of a file: records of a length [8 bytes], its check [4], data, their check [4]."""
+    """The events of a file of records: length [8 bytes], checksum [4], data, checksum [4]."""
     content, found = path.read_bytes(), []
     while content:
         (length,) = struct.unpack_from("<Q", content)
@@ -86,8 +86,8 @@ def row(step: int, **more: Any) -> dict[str, Any]:
     return {"step": step, "split": "train", "loss": 1 / step, "seconds": 2.0 * step, **more}
 
 
-def test_a_resumed_run_has_no_step_twice(tmp_path: Path) -> None:
-    """Not even where a kill left steps behind that are taken again."""
+def test_a_resumed_run_has_each_step_once(tmp_path: Path) -> None:
+    """Even if a kill left rows of steps that are repeated."""
     path = tmp_path / "metrics.jsonl"
     killed = MetricsWriter(path, 0, tensorboard=True)
     for step in (1, 2, 3, 4):
@@ -101,7 +101,7 @@ def test_a_resumed_run_has_no_step_twice(tmp_path: Path) -> None:
     assert read_scalars(tmp_path) == expected_scalars(tmp_path)
 
 
-def test_event_files_asked_for_late_hold_the_whole_run(tmp_path: Path) -> None:
+def test_event_files_enabled_late_hold_the_whole_run(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     first = MetricsWriter(path, 0)
     first.write(row(1))
@@ -125,7 +125,7 @@ def test_time_in_the_charts_is_training_time(tmp_path: Path) -> None:
     assert [round(seconds, 3) for seconds in times] == [0, 2, 8]
 
 
-def test_without_tensorboardx_it_is_told_before_training(
+def test_missing_tensorboardx_is_reported_before_training(
     config: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)

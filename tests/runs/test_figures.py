@@ -1,4 +1,4 @@
-"""`inspect --figure` draws what metrics.jsonl holds."""
+"""`inspect --figure` plots the rows of metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.runs.test_follow import row
 ROWS = [row(2), row(4), row(4, "validation", 1.5), row(6), row(8), row(8, "validation", 1.25)]
 
 
-def test_the_curves_are_the_rows() -> None:
+def test_curves_show_the_rows() -> None:
     (axes,) = make_figure(ROWS, "a $ run").axes
     curves = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
     assert curves == {
@@ -23,7 +23,7 @@ def test_the_curves_are_the_rows() -> None:
     }
 
 
-def test_it_is_written_where_it_says(tmp_path: Path) -> None:
+def test_the_figure_is_written_to_the_returned_path(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no metrics yet"):
         draw_loss(tmp_path)
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in ROWS))
@@ -31,7 +31,7 @@ def test_it_is_written_where_it_says(tmp_path: Path) -> None:
     assert (tmp_path / "figures" / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_scores_stand_over_the_middle_of_their_part() -> None:
+def test_scores_are_plotted_over_the_middle_of_their_part() -> None:
     def part(shortest: int, longest: int, bleu: float) -> dict[str, float]:
         return {"shortest": shortest, "longest": longest, "bleu": bleu}
 

@@ -1,4 +1,4 @@
-"""`inspect --follow`: a second process watches a run in progress, and disturbs it in nothing."""
+"""`inspect --follow`: a second process watches a run in progress without disturbing it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HOLD = (
 
 @contextlib.contextmanager
 def trainer(workdir: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds a work directory as a trainer does."""
+    """A process that locks a work directory as a trainer does."""
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", HOLD, str(workdir)], cwd=ROOT, **pipes) as process:
         assert process.stdout is not None
@@ -79,7 +79,7 @@ def steps(rows: list[dict[str, Any]]) -> list[int]:
     return [row["step"] for row in rows]
 
 
-def test_rows_come_whole_and_once(config: ExperimentConfig, tmp_path: Path) -> None:
+def test_rows_are_read_completely_and_once(config: ExperimentConfig, tmp_path: Path) -> None:
     with contextlib.closing(watch(tmp_path, config)) as updates:
         assert next(updates) == Update([], [], None, [], False, False)
         line = json.dumps(row(2)) + "\n"
@@ -95,7 +95,9 @@ def test_rows_come_whole_and_once(config: ExperimentConfig, tmp_path: Path) -> N
         assert next(updates).saved == [4]
 
 
-def test_what_a_resumed_run_does_again_is_told(config: ExperimentConfig, tmp_path: Path) -> None:
+def test_repeated_steps_of_a_resumed_run_are_reported(
+    config: ExperimentConfig, tmp_path: Path
+) -> None:
     def resume(step: int) -> None:
         MetricsWriter(tmp_path / "metrics.jsonl", step).close()
 
@@ -107,7 +109,7 @@ def test_what_a_resumed_run_does_again_is_told(config: ExperimentConfig, tmp_pat
         for step in (2, 4, 6):
             write(tmp_path, json.dumps(row(step)) + "\n")
         assert told() == ([2, 4, 6], None, [2, 4, 6])
-        resume(6)  # another file, of the same rows
+        resume(6)  # another file with the same rows
         write(tmp_path, json.dumps(row(7)) + "\n")
         assert told() == ([7], None, [2, 4, 6, 7])
         resume(2)
@@ -125,7 +127,7 @@ def test_a_damaged_line_is_named(config: ExperimentConfig, tmp_path: Path) -> No
         next(watch(tmp_path, config))
 
 
-def test_a_run_is_done_when_its_last_step_is_evaluated_and_its_trainer_gone(
+def test_a_run_is_done_once_its_last_step_is_evaluated_and_its_trainer_gone(
     config: ExperimentConfig, tmp_path: Path
 ) -> None:
     with contextlib.closing(watch(tmp_path, config)) as updates:
@@ -133,12 +135,12 @@ def test_a_run_is_done_when_its_last_step_is_evaluated_and_its_trainer_gone(
             write(tmp_path, json.dumps(row(8)) + "\n")
             assert next(updates).trains
             write(tmp_path, json.dumps(row(8, "validation")) + "\n")
-            assert not next(updates).done  # it saves
+            assert not next(updates).done  # it is saving
         update = next(updates)
         assert update.done and not update.trains
 
 
-def test_early_stopping_is_an_end_too(config: ExperimentConfig, tmp_path: Path) -> None:
+def test_a_run_that_stopped_early_is_done(config: ExperimentConfig, tmp_path: Path) -> None:
     config.training.early_stopping_patience = 1
     with contextlib.closing(watch(tmp_path, config)) as updates:
         write(tmp_path, json.dumps(row(2, "validation")) + "\n")
@@ -147,7 +149,7 @@ def test_early_stopping_is_an_end_too(config: ExperimentConfig, tmp_path: Path) 
         assert next(updates).done
 
 
-def test_looking_for_a_trainer_holds_none_back(tmp_path: Path) -> None:
+def test_checking_for_a_trainer_does_not_block_one(tmp_path: Path) -> None:
     assert not has_trainer(tmp_path)
     with trainer(tmp_path) as process:
         assert has_trainer(tmp_path)
@@ -155,7 +157,7 @@ def test_looking_for_a_trainer_holds_none_back(tmp_path: Path) -> None:
         process.wait()
     assert not has_trainer(tmp_path)
     file = os.open(tmp_path / LOCK, os.O_RDONLY)
-    fcntl.flock(file, fcntl.LOCK_SH)  # as if a look had been caught in the act
+    fcntl.flock(file, fcntl.LOCK_SH)  # as if a check were in progress
     assert not has_trainer(tmp_path)
     release = threading.Timer(0.05, os.close, [file])
     release.start()
@@ -166,7 +168,7 @@ def test_looking_for_a_trainer_holds_none_back(tmp_path: Path) -> None:
     assert trained
 
 
-def test_the_time_left_is_that_of_the_last_rows() -> None:
+def test_the_time_left_follows_the_last_rows() -> None:
     assert seconds_left([], 100) is None
     assert seconds_left([row(4)], 100) == 2 * 96
     rows = [
@@ -176,14 +178,14 @@ def test_the_time_left_is_that_of_the_last_rows() -> None:
     assert seconds_left(rows, 100) == pytest.approx(3 * 81)
 
 
-def test_a_curve_has_the_extremes_at_its_ends() -> None:
+def test_a_curve_spans_the_range_of_its_values() -> None:
     assert curve([1.0], 10) == ""
     assert curve([9.0, 5.0, 1.0], 10) == "█▅▁"
     assert curve([float(n) for n in range(1000)], 8) == "▁▂▃▄▅▆▇█"
     assert curve([2.0, 2.0], 10) == "▁▁"
 
 
-def test_the_picture_tells_what_a_person_asks(config: ExperimentConfig, tmp_path: Path) -> None:
+def test_contents_of_the_live_view(config: ExperimentConfig, tmp_path: Path) -> None:
     rows = [row(2), row(4, "validation"), row(6, loss=1.5), row(6, "validation", 2.5)]
     rows[2]["input_wait"] = 0.4
     paper = io.StringIO()
@@ -193,13 +195,13 @@ def test_the_picture_tells_what_a_person_asks(config: ExperimentConfig, tmp_path
     for part in (
         *("step 6 of 8", "0:00:04 left", "loss 1.5000", "5,000 tokens/s", "input wait 40%"),
         *("best validation loss 1.0000 at step 4", "saved: step 4, 6", "█▁"),
-        f"no process trains here; python launch.py train --workdir={tmp_path} goes on from step 6",
+        *("no process is training here", f"train --workdir={tmp_path} resumes from step 6"),
     ):
         assert part in text, text
 
 
 class Script:
-    """What happens to a work directory between two looks."""
+    """Events in a work directory, one between two updates."""
 
     def __init__(self, *events: Callable[[], None]) -> None:
         self._events = list(events)
@@ -211,7 +213,7 @@ class Script:
 def test_lines_of_a_run(
     config: ExperimentConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From a directory with two rows, over a resumption, to the end."""
+    """From a directory with two rows, through a resumption, to the end."""
     path = tmp_path / "metrics.jsonl"
     writer = MetricsWriter(path, 0)
     for step in (1, 2, 3):
@@ -228,8 +230,8 @@ def test_lines_of_a_run(
     follow(tmp_path, config, as_json=False, wait=Script(resume, finish))
     assert capsys.readouterr().err.splitlines() == [
         "recurrent  step 3/8  train loss 1.3333  5,000 tokens/s  0:00:10 left",
-        "no process trains here, and nothing is saved",
-        "resumed: what came after step 2 is done again",
+        "no process is training here, and nothing is saved",
+        "resumed: the steps after 2 are repeated",
         "recurrent  step 8/8  train loss 0.5000  5,000 tokens/s  0:00:00 left",
         "recurrent  step 8/8  validation loss 0.5000",
         "saved: step 8",
@@ -237,7 +239,7 @@ def test_lines_of_a_run(
     ]
 
 
-def test_json_is_the_rows_and_nothing_else(
+def test_json_output_holds_only_the_rows(
     config: ExperimentConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [row(4), row(8), row(8, "validation")]
@@ -273,9 +275,9 @@ def test_on_a_terminal_it_is_drawn_until_ctrl_c(config: ExperimentConfig, tmp_pa
     write(tmp_path, json.dumps(row(2)) + "\n")
     screen, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    # In case Ctrl-C is ignored around this suite, as it is in the background of a shell.
-    heeding = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL)"
-    words = [sys.executable, "-c", f"{heeding}; os.execv(sys.argv[1], sys.argv[1:])"]
+    # The suite may ignore Ctrl-C, as it does in the background of a shell.
+    restoring = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    words = [sys.executable, "-c", f"{restoring}; os.execv(sys.argv[1], sys.argv[1:])"]
     words += command(tmp_path)
     with subprocess.Popen(words, stderr=terminal, env=environment) as process:
         os.close(terminal)
@@ -283,7 +285,7 @@ def test_on_a_terminal_it_is_drawn_until_ctrl_c(config: ExperimentConfig, tmp_pa
         while b"nothing is saved" not in text:
             text += os.read(screen, 4096)
         process.send_signal(signal.SIGINT)
-        with contextlib.suppress(OSError):  # how a terminal ends
+        with contextlib.suppress(OSError):  # raised at the end of a terminal
             while os.read(screen, 4096):
                 pass
         assert process.wait() == 130

@@ -1,4 +1,4 @@
-"""A run opened from its work directory: load_run, evaluate_run, generate_text, describe."""
+"""Runs opened from their work directories: load_run, evaluate_run, generate_text, describe."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def copy(source: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four steps of a small LSTM with a moving average; checkpoints 2 and 4."""
+    """Four steps of a small LSTM with a moving average, and checkpoints of steps 2 and 4."""
     folder = tmp_path_factory.mktemp("run")
     config = make_config(folder, RecurrentConfig(model_dim=6, hidden_dim=7), ema_decay=0.5)
     assert train(config, folder / "run") == 0
@@ -89,7 +89,7 @@ def ngram_workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_the_moving_average_is_what_was_evaluated(run: Run, workdir: Path, data: TextData) -> None:
+def test_the_moving_average_is_evaluated(run: Run, workdir: Path, data: TextData) -> None:
     assert run.step == 4
     result = evaluate_run(run, data, "validation")
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
@@ -112,7 +112,7 @@ def test_best_is_the_step_of_the_lowest_loss(workdir: Path) -> None:
         load_run(workdir, "newest")
 
 
-def test_parameters_work_as_they_are(run: Run) -> None:
+def test_parameters_can_be_applied_directly(run: Run) -> None:
     tokens = np.zeros((2, 5), np.int32)
     features, _ = jax.jit(lambda p, x: run.model.apply({"params": p}, x, train=False))(
         run.params, tokens
@@ -120,7 +120,7 @@ def test_parameters_work_as_they_are(run: Run) -> None:
     assert features.shape == (2, 5, 7)
 
 
-def test_a_fitted_run_is_evaluated_beside_the_unigram(ngram_workdir: Path) -> None:
+def test_a_fitted_run_is_compared_with_the_unigram(ngram_workdir: Path) -> None:
     run = load_run(ngram_workdir)
     assert run.step == 1
     result = evaluate_run(run, load_data(run.config, run.tokenizer), "test")
@@ -150,8 +150,10 @@ def test_the_baseline_is_kept(
         baseline(data, "dev", config)
 
 
-def test_the_baseline_is_what_its_model_gets(run: Run, data: TextData, tmp_path: Path) -> None:
-    """Though it asks for the targets alone, and not for all that might stand there."""
+def test_the_baseline_equals_an_evaluation_of_its_model(
+    run: Run, data: TextData, tmp_path: Path
+) -> None:
+    """It computes the probabilities of the targets alone, not of the whole vocabulary."""
     config = dataclasses.replace(run.config, data=dataclasses.replace(run.config.data))
     config.data.cache_dir = str(tmp_path)
     model = build_model(NgramConfig(order=3), data.spec)
@@ -166,7 +168,7 @@ def test_the_baseline_is_what_its_model_gets(run: Run, data: TextData, tmp_path:
     )
 
 
-def test_text_goes_on_from_prompts_of_different_lengths(run: Run) -> None:
+def test_text_continues_prompts_of_different_lengths(run: Run) -> None:
     pieces: dict[int, str] = {}
 
     def on_text(row: int, piece: str) -> None:
@@ -185,7 +187,7 @@ def test_text_goes_on_from_prompts_of_different_lengths(run: Run) -> None:
         assert made.continuations[row] == run.tokenizer.decode(made.tokens[row])
 
 
-def test_an_empty_prompt_starts_behind_a_line_break(run: Run) -> None:
+def test_an_empty_prompt_starts_after_a_line_break(run: Run) -> None:
     empty, line = (
         generate_text(run, [p], max_tokens=9, temperature=0.0).continuations for p in ("", "\n")
     )
@@ -201,7 +203,9 @@ def test_bad_requests_for_text(run: Run) -> None:
         generate_text(run, ["a"], top_p=2.0)
 
 
-def test_what_is_no_run_is_told_in_one_line(workdir: Path, tmp_path: Path) -> None:
+def test_an_incomplete_work_directory_is_reported_in_one_line(
+    workdir: Path, tmp_path: Path
+) -> None:
     def refused(folder: Path, match: str) -> None:
         with pytest.raises(UserError, match=match) as caught:
             load_run(folder)
@@ -212,7 +216,7 @@ def test_what_is_no_run_is_told_in_one_line(workdir: Path, tmp_path: Path) -> No
     for step in (2, 4):
         file = max((folder / f"checkpoints/{step}").rglob("d/*"), key=lambda p: p.stat().st_size)
         file.write_bytes(bytes(file.stat().st_size))
-    refused(folder, "every one is damaged")
+    refused(folder, "all are damaged")
     shutil.rmtree(folder / "checkpoints")
     refused(folder, "no checkpoint")
     (folder / "tokenizer.json").unlink()
@@ -225,7 +229,7 @@ def test_what_is_no_run_is_told_in_one_line(workdir: Path, tmp_path: Path) -> No
     refused(folder, "cannot be read")
 
 
-def test_damage_is_passed_over_or_refused(workdir: Path, tmp_path: Path) -> None:
+def test_a_damaged_step_is_skipped_or_refused(workdir: Path, tmp_path: Path) -> None:
     folder = copy(workdir, tmp_path)
     (folder / "checkpoints/4/seal.json").write_text("{}")
     assert load_run(folder, "latest").step == 2
@@ -235,7 +239,7 @@ def test_damage_is_passed_over_or_refused(workdir: Path, tmp_path: Path) -> None
     assert [c["seal"] for c in describe(folder)["checkpoints"]] == ["unsealed", "damaged"]
 
 
-def test_an_unsealed_step_that_cannot_be_read_is_passed_over(
+def test_an_unsealed_step_that_cannot_be_read_is_skipped(
     workdir: Path, ngram_workdir: Path, tmp_path: Path
 ) -> None:
     folder = copy(workdir, tmp_path)
@@ -252,14 +256,14 @@ def test_an_unsealed_step_that_cannot_be_read_is_passed_over(
 
 
 def cut_off(step: Path) -> None:
-    """Leaves of a checkpoint what a lost disk may leave: a name, no seal, no content."""
+    """Leaves a checkpoint as a power cut may leave it: a name, but no seal and no content."""
     (step / "seal.json").unlink()
     for file in (step / "params").rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
 
 
-def test_inspect_tells_parameters_and_place_in_the_data(
+def test_inspect_reports_parameters_and_position_in_the_data(
     run: Run, workdir: Path, data: TextData
 ) -> None:
     description = describe(workdir)
@@ -283,7 +287,7 @@ def test_inspect_tells_parameters_and_place_in_the_data(
     assert "(best)" in out.getvalue() and "epoch 0" in out.getvalue()
 
 
-def test_inspect_goes_without_the_data(workdir: Path, tmp_path: Path) -> None:
+def test_inspect_works_without_the_data(workdir: Path, tmp_path: Path) -> None:
     folder = copy(workdir, tmp_path)
     text = Path(json.loads((folder / "config.json").read_text())["data"]["path"])
     kept = text.read_text(encoding="utf-8")

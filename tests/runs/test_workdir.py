@@ -41,30 +41,30 @@ def test_resuming_cuts_later_rows_and_a_torn_line(tmp_path: Path) -> None:
     assert read_rows(path) == rows[:4]
 
 
-def test_a_damaged_row_is_refused_where_a_checkpoint_vouches_for_it(tmp_path: Path) -> None:
+def test_a_damaged_row_is_refused_if_a_checkpoint_covers_it(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     lines = [json.dumps({"step": s, "split": "train"}) for s in range(1, 6)]
     for damaged in ('{"step": 3, "sp', "\0\0\0", "[]", '{"split": "train"}'):
         path.write_text("\n".join([*lines[:2], damaged, *lines[3:]]) + "\n")
         before = path.read_bytes()
         for read in (read_rows, lambda path: MetricsWriter(path, last_step=3)):
-            with pytest.raises(UserError, match=r"metrics.jsonl: line 3 is damaged \(.*mend it or"):
+            with pytest.raises(UserError, match=r"metrics.jsonl: line 3 is damaged \(.*repair or"):
                 read(path)
         assert path.read_bytes() == before
-        # Behind the checkpoint it is written again, as all that follows.
+        # After the checkpoint it is written again, with all later rows.
         MetricsWriter(path, last_step=2).close()
         assert [row["step"] for row in read_rows(path)] == [1, 2]
 
 
 @pytest.mark.parametrize("content", ['{"fingerpr', "[]", "{}", "\udcff"])
-def test_what_a_run_kept_of_its_data_may_be_damaged(tmp_path: Path, content: str) -> None:
+def test_a_damaged_description_of_the_data_is_reported(tmp_path: Path, content: str) -> None:
     (tmp_path / "checkpoints" / "20").mkdir(parents=True)
     (tmp_path / "data.json").write_text(content, errors="surrogateescape")
     with pytest.raises(UserError, match=r"data.json: cannot be read: "):
         claim_data(tmp_path, {"fingerprint": "a" * 64})
 
 
-def test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer(tmp_path: Path) -> None:
+def test_a_run_resumes_with_its_own_copy_of_another_run_s_tokenizer(tmp_path: Path) -> None:
     config = load_config("order_lstm")
     own, other = (
         TextLabels(WordTokenizer(["a"]), ("no", "yes"), class_token=False),
@@ -72,7 +72,7 @@ def test_a_run_goes_on_by_its_own_copy_of_another_run_s_tokenizer(tmp_path: Path
     )
     own.save(tmp_path / "tokenizer.json")
     config.data = LabelledTextDataConfig(tokenizer=TokenizerKind.RUN, tokenizer_path=str(other))
-    assert kept_encoding(tmp_path, config) is None  # begun anew: the other run's
+    assert kept_encoding(tmp_path, config) is None  # a new start uses the other run's
     (tmp_path / "checkpoints" / "20").mkdir(parents=True)
     kept = kept_encoding(tmp_path, config)
     assert kept is not None and kept.to_json() == own.to_json()
@@ -87,7 +87,7 @@ def test_a_run_whose_kept_config_is_damaged_is_refused(tmp_path: Path) -> None:
         claim(tmp_path, load_config("demo_lstm"))
 
 
-def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     row = {"step": 1, "split": "train", "note": "x" * 100_000}
     writer = MetricsWriter(tmp_path / "metrics.jsonl", last_step=0)
     for step in range(1, 11):
@@ -103,7 +103,7 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "metrics.jsonl") == rows
 
 
-def test_a_run_that_saved_nothing_can_be_begun_anew(tmp_path: Path) -> None:
+def test_a_run_that_saved_nothing_can_be_started_over(tmp_path: Path) -> None:
     config = load_config("demo_lstm")
     claim(tmp_path, config)
     config.model.hidden_dim = 7
@@ -146,11 +146,11 @@ def test_one_process_trains_in_a_directory(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="another process is training"), only_trainer(tmp_path):
             pass
         holder.kill()
-    with only_trainer(tmp_path):  # a dead process holds nothing
+    with only_trainer(tmp_path):  # a dead process holds no lock
         pass
 
 
-def test_one_after_the_other_may_train_in_a_directory(tmp_path: Path) -> None:
+def test_processes_may_train_in_a_directory_one_after_another(tmp_path: Path) -> None:
     refused = pytest.raises(UserError, match="another process is training")
     with only_trainer(tmp_path), refused, only_trainer(tmp_path):
         pass
@@ -167,7 +167,7 @@ def test_other_data_are_refused_naming_what_differs(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "data.json").read_text())["vocab_size"] == 65
 
 
-def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_json_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     write_json(path, {"a": 1})
     with pytest.raises(TypeError):

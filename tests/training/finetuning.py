@@ -1,4 +1,4 @@
-"""Small runs to fine-tune: two texts, the second with symbols of its own."""
+"""Small runs for fine-tuning over two texts, of which the second has symbols of its own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SYMBOLS = {"first": "aeioulmnrst", "second": "aeioubcd", "equal": "aeioulmnrsv"}
 
 
 def write_texts(folder: Path) -> Path:
-    """`first.txt`, `second.txt` (fewer symbols) and `equal.txt` (as many, one another)."""
+    """Writes `first.txt`, `second.txt` (fewer symbols) and `equal.txt` (as many, one different)."""
     for name, symbols in SYMBOLS.items():
         rng = random.Random(name)
         words = ["".join(rng.choices(symbols, k=rng.randint(2, 7))) for _ in range(30)]
@@ -41,7 +41,7 @@ def write_texts(folder: Path) -> Path:
 def make_config(
     folder: Path, text: str, model: ModelConfig = LSTM, **fields: Any
 ) -> ExperimentConfig:
-    """Four steps; `section__field` changes a field."""
+    """Config of four steps; `section__field` changes a field."""
     config = ExperimentConfig(
         model=dataclasses.replace(model),
         data=TextDataConfig(
@@ -69,7 +69,7 @@ def make_config(
 
 
 def last_state(workdir: Path, config: ExperimentConfig) -> dict[str, dict[str, np.ndarray]]:
-    """Each part of the last checkpoint that has arrays: path -> array."""
+    """Arrays of the last checkpoint: part -> path -> array."""
     streams = config.data.batching is Batching.STREAMS  # type: ignore[attr-defined]
     setup = set_up(config, load_data(config).spec, carries_state=streams)
     with Checkpoints(workdir / "checkpoints") as checkpoints:

@@ -1,4 +1,4 @@
-"""Run by test_finetuning.py in a process of its own with 4 CPU devices; prints a line of JSON."""
+"""Program that test_finetuning.py runs in a process with 4 CPU devices; prints a line of JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seqmodels.distributed.mesh import mesh_context
 from seqmodels.runs.paths import flat
 from seqmodels.runs.run import load_run
 from seqmodels.training.feed import Feed
-from seqmodels.training.initialize_from import find_source
+from seqmodels.training.initialize_from import find_starting_point
 from seqmodels.training.setup import set_up
 from tests.training.finetuning import GPT, make_config
 
@@ -33,7 +33,7 @@ if __name__ == "__main__":
     )
     data = load_data(config)
     setup = set_up(config, data.spec, carries_state=False)
-    source = find_source(config, None, setup.abstract.params, data.encoding)
+    source = find_starting_point(config, None, setup.abstract.params, data.encoding)
     assert source is not None
     taken = source.load(setup.abstract.params)
     sharded = not flat(taken)["embedding/table"].sharding.is_fully_replicated

@@ -1,4 +1,4 @@
-"""Starts, watches and compares real runs of `launch.py train`."""
+"""Helpers to start, observe and compare real runs of `launch.py train`."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def make_setting(folder: Path) -> Setting:
 
 @contextlib.contextmanager
 def files_end_at(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond `size` bytes meanwhile, as on a disk that is full."""
+    """Limits files of this process to `size` bytes, as if the disk were full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -94,7 +94,7 @@ def files_end_at(size: int) -> Iterator[None]:
 
 
 def wait_for_step(process: subprocess.Popen[str], workdir: Path, step: int) -> int:
-    """Waits until a row of `step` or later is written, and returns the last one's step."""
+    """Waits until a row of `step` or later is written; returns the step of the last row."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         rows = read_rows(workdir / "metrics.jsonl")
@@ -103,7 +103,7 @@ def wait_for_step(process: subprocess.Popen[str], workdir: Path, step: int) -> i
         if process.poll() is not None:
             raise AssertionError(f"ended early ({process.returncode}): {process.communicate()[1]}")
         time.sleep(0.002)
-    raise AssertionError(f"no step {step} within the time")
+    raise AssertionError(f"no step {step} in time")
 
 
 def rows_without_clock(workdir: Path) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def make_abstract(workdir: Path) -> TrainState:
 
 
 def raw(x: jax.Array) -> np.ndarray:
-    """The numbers of an array, of a random key too."""
+    """The numbers of an array or of a random key."""
     is_key = jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(x) if is_key else x)
 
@@ -137,7 +137,7 @@ def last_arrays(workdir: Path) -> dict[str, np.ndarray]:
 
 
 def assert_same_run(a: Path, b: Path) -> None:
-    """Same bits: parameters, moments, key, carry, accumulators and rows but for the clock."""
+    """Asserts equal bits of parameters, moments, key, carry, sums and rows except for the clock."""
     left, right = last_arrays(a), last_arrays(b)
     assert left.keys() == right.keys()
     assert len(left) > 20

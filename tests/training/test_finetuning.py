@@ -1,4 +1,4 @@
-"""Starting from another run's parameters, frozen parts, learning rates by part."""
+"""Start from another run's parameters, frozen parts, and learning rates by part."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from seqmodels.runs.inspect import describe
 from seqmodels.runs.paths import flat
 from seqmodels.runs.run import evaluate_run, load_run
 from seqmodels.training import loop
-from seqmodels.training.initialize_from import _notes, compare, find_source
+from seqmodels.training.initialize_from import _notes, compare, find_starting_point
 from seqmodels.training.loop import train
 from seqmodels.training.optimizers import make_optimizer
 from seqmodels.training.setup import set_up
@@ -42,7 +42,7 @@ BYTES: dict[str, Any] = {"data__tokenizer": TokenizerKind.BYTE}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Texts, and a trained run of each model over characters and over bytes."""
+    """Texts, and a trained run of each model on characters and on bytes."""
     folder = write_texts(tmp_path_factory.mktemp("finetuning"))
     train(make_config(folder, "first"), folder / "lstm")
     train(make_config(folder, "first", **BYTES, training__ema_decay=0.5), folder / "lstm-bytes")
@@ -51,20 +51,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list[str]]:
-    """Set-up, data, first state of a run, and what it says."""
+    """Set-up, data, first state and messages of a new run."""
     data = load_data(config)
     setup = set_up(config, data.spec, carries_state=False)
-    source = find_source(config, workdir, setup.abstract.params, data.encoding)
+    source = find_starting_point(config, workdir, setup.abstract.params, data.encoding)
     assert source is not None
     taken = source.load(setup.abstract.params)
     return setup, data, setup.create_state(config.training.seed, taken), source.lines()
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_with_the_same_vocabulary_the_source_s_loss_is_where_it_starts(
+def test_with_the_same_vocabulary_the_run_starts_at_the_source_s_loss(
     folder: Path, name: str
 ) -> None:
-    """Exactly, the moving average where there is one; and nothing else of the source is taken."""
+    """Exactly; takes the moving average if there is one, and nothing but parameters."""
     init_from = f"{folder / f'{name}-bytes'}@4"
     config = make_config(
         folder,
@@ -90,7 +90,7 @@ def test_with_the_same_vocabulary_the_source_s_loss_is_where_it_starts(
     assert lines == [f"init_from: {total} of {total} parameters from {where}, step 4{average}"]
 
 
-def test_with_another_vocabulary_what_stays_fresh_is_named(folder: Path, tmp_path: Path) -> None:
+def test_with_another_vocabulary_fresh_parameters_are_named(folder: Path, tmp_path: Path) -> None:
     config = make_config(folder, "second", training__init_from=str(folder / "lstm"))
     _, _, state, lines = begin(config)
     before, after = load_data(make_config(folder, "first")), load_data(config)
@@ -99,7 +99,7 @@ def test_with_another_vocabulary_what_stays_fresh_is_named(folder: Path, tmp_pat
     assert lines[0].startswith("init_from: 3 of 6 parameters from ")
     (fresh,) = lines[1:]
     for part in (
-        "3 stay fresh: ",
+        "3 newly initialised: ",
         f"embedding/table (here {w} x 6, source {v} x 6)",
         f"head/Dense_0/kernel (here 8 x {w}, source 8 x {v})",
         f"head/Dense_0/bias (here {w}, source {v})",
@@ -120,28 +120,28 @@ def test_names_are_listed_up_to_five() -> None:
     match = compare({"a": (2, 3), "b": (1,), "d": (4, 5)}, model)
     assert match.taken == ("a",)
     assert match.lines() == [
-        "6 stay fresh: b (here scalar, source 1), c0 (here 0, source none), "
+        "6 newly initialised: b (here scalar, source 1), c0 (here 0, source none), "
         "c1 (here 1, source none), c2 (here 2, source none), c3 (here 3, source none) and 1 more",
-        "1 of the source are not taken: d (4 x 5)",
+        "1 of the source not used: d (4 x 5)",
     ]
 
 
-def test_a_vocabulary_of_the_same_size_but_other_symbols_is_told(folder: Path) -> None:
+def test_a_vocabulary_of_the_same_size_with_other_symbols_is_reported(folder: Path) -> None:
     config = make_config(folder, "equal", training__init_from=str(folder / "lstm"))
     lines = begin(config)[3]
     assert "6 of 6 parameters" in lines[0]
-    assert "but not the same ones" in lines[1]
+    assert "but different ones" in lines[1]
 
 
-def test_texts_with_classes_are_told_of_other_symbols_too(tmp_path: Path) -> None:
+def test_other_symbols_are_reported_for_texts_with_classes_too(tmp_path: Path) -> None:
     WordTokenizer(["a", "b"]).save(tmp_path / "tokenizer.json")
     for word, count in (("c", 1), ("b", 0)):
         labels = TextLabels(WordTokenizer(["a", word]), ("no", "yes"), class_token=True)
         found = _notes(tmp_path, labels)
-        assert len(found) == count and all("but not the same ones" in line for line in found)
+        assert len(found) == count and all("but different ones" in line for line in found)
 
 
-def test_another_text_with_the_run_s_tokenizer_takes_all(folder: Path) -> None:
+def test_another_text_with_the_run_s_tokenizer_takes_all_parameters(folder: Path) -> None:
     config = make_config(
         folder,
         "second",
@@ -156,7 +156,7 @@ def test_another_text_with_the_run_s_tokenizer_takes_all(folder: Path) -> None:
         np.testing.assert_array_equal(flat(state.params)[path], x, err_msg=path)
 
 
-def test_a_learned_start_of_the_carry_is_the_source_s(folder: Path, tmp_path: Path) -> None:
+def test_a_learned_initial_carry_is_taken_from_the_source(folder: Path, tmp_path: Path) -> None:
     model = dataclasses.replace(LSTM, learned_initial_state=True)
     fields = {**BYTES, "data__batching": Batching.STREAMS}
     config = make_config(folder, "first", model, **fields, optimizer__peak_lr=0.3)
@@ -164,7 +164,7 @@ def test_a_learned_start_of_the_carry_is_the_source_s(folder: Path, tmp_path: Pa
     config.training.init_from = str(tmp_path / "source@4")
     data = load_data(config)
     setup = set_up(config, data.spec, carries_state=True)
-    source = find_source(config, None, setup.abstract.params, data.encoding)
+    source = find_starting_point(config, None, setup.abstract.params, data.encoding)
     assert source is not None
     state = setup.create_state(0, source.load(setup.abstract.params))
     run = load_run(tmp_path / "source", 4)
@@ -196,16 +196,16 @@ def test_the_start_is_kept_and_the_source_no_longer_needed(folder: Path, tmp_pat
         train(config, workdir)
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_as_it_began(
+def test_a_run_killed_before_its_first_checkpoint_starts_from_the_same_parameters(
     folder: Path, tmp_path: Path
 ) -> None:
-    """Though another checkpoint of the source is the best by now; one that is gone is refused."""
+    """Even if another checkpoint of the source has become the best; a deleted one is refused."""
     source, workdir = tmp_path / "source", tmp_path / "run"
     shutil.copytree(folder / "lstm", source)
     config = make_config(folder, "first", training__init_from=str(source))
     data = load_data(config)
     params = set_up(config, data.spec, carries_state=False).abstract.params
-    find = lambda: find_source(config, workdir, params, data.encoding)
+    find = lambda: find_starting_point(config, workdir, params, data.encoding)
     workdir.mkdir()
     with Checkpoints(source / "checkpoints") as checkpoints:
         steps, first = checkpoints.steps(), find()
@@ -217,31 +217,29 @@ def test_a_run_killed_before_its_first_checkpoint_begins_as_it_began(
     config.training.init_from = f"{source}@best"
     gone = source / "checkpoints" / str(first.step)
     os.rename(gone, tmp_path / "gone")
-    line = (
-        f"no checkpoint of step {first.step} .*began with its step {first.step}: delete .*init_from"
-    )
+    line = f"no checkpoint of step {first.step} .*from its step {first.step}: delete .*init_from"
     with pytest.raises(UserError, match=line):
         find()
     shutil.copytree(source / "checkpoints" / str(other), gone)
-    with pytest.raises(UserError, match=f"step {first.step} is another one; the run began"):
+    with pytest.raises(UserError, match=f"step {first.step} has changed; the run started"):
         find()
     (workdir / "init_from.json").unlink()
     assert find() is not None
 
 
-def test_a_start_that_was_recorded_is_found_again(folder: Path, tmp_path: Path) -> None:
-    """As if the other of the two checkpoints had been the best when the run was first started."""
+def test_a_recorded_start_is_used_again(folder: Path, tmp_path: Path) -> None:
+    """Pretends that the other of two checkpoints was the best at the first start."""
     config = make_config(folder, "first", **BYTES, training__init_from=str(folder / "lstm-bytes"))
     data = load_data(config)
     params = set_up(config, data.spec, carries_state=False).abstract.params
-    best = find_source(config, tmp_path, params, data.encoding)
+    best = find_starting_point(config, tmp_path, params, data.encoding)
     assert best is not None
     config.training.init_from = f"{folder / 'lstm-bytes'}@{6 - best.step}"
-    other = find_source(config, tmp_path, params, data.encoding)
+    other = find_starting_point(config, tmp_path, params, data.encoding)
     assert other is not None
     dataclasses.replace(other, init_from=best.init_from).record(tmp_path)
     config.training.init_from = str(folder / "lstm-bytes")
-    found = find_source(config, tmp_path, params, data.encoding)
+    found = find_starting_point(config, tmp_path, params, data.encoding)
     assert found is not None
     assert (found.step, found.digest) == (other.step, other.digest) != (best.step, best.digest)
 
@@ -253,7 +251,7 @@ FROZEN: dict[str, Any] = {
 
 
 class Stopping(loop.Feed):
-    """Asks the run to stop while it makes step 3."""
+    """Requests a stop while step 3 is prepared."""
 
     def __call__(self, step: int) -> Any:
         if step == 3:
@@ -262,7 +260,7 @@ class Stopping(loop.Feed):
 
 
 @pytest.mark.parametrize("accumulation_steps", [1, 2])
-def test_frozen_parts_keep_their_bits_and_a_resumed_run_its_own(
+def test_frozen_parts_keep_their_bits_in_a_resumed_run_too(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulation_steps: int
 ) -> None:
     config = make_config(
@@ -299,7 +297,7 @@ def test_frozen_parts_keep_their_bits_and_a_resumed_run_its_own(
 
 
 def test_a_step_keeps_frozen_bits_in_the_moving_average_too(folder: Path) -> None:
-    """0.1 x + 0.9 x is not x, but to rounding."""
+    """0.1 x + 0.9 x equals x only up to rounding."""
     config = make_config(folder, "first", optimizer__frozen="embedding", training__ema_decay=0.9)
     data = load_data(config)
     setup = set_up(config, data.spec, carries_state=False)
@@ -315,7 +313,7 @@ GRADS = {"a": {"kernel": [6.0, 8.0]}, "b": {"kernel": [3.0, 0.0], "bias": [0.0, 
 
 
 @pytest.mark.parametrize("frozen", [None, "a", "b/bias"])
-def test_scales_and_frozen_parts_are_the_formula_s_for_a_step_of_sgd(frozen: str | None) -> None:
+def test_scales_and_frozen_parts_follow_the_formula_for_a_step_of_sgd(frozen: str | None) -> None:
     """p - lr scale (clip g + decay p), clip = min(1, 2 / |g of what is trained|)."""
     config = OptimizerConfig(
         name=OptimizerName.SGD,
@@ -342,7 +340,7 @@ def test_scales_and_frozen_parts_are_the_formula_s_for_a_step_of_sgd(frozen: str
         np.testing.assert_allclose(got[path], want, **TOLERANCE["rounding"], err_msg=path)
 
 
-def test_the_gradient_s_norm_is_that_of_what_is_trained(folder: Path) -> None:
+def test_the_gradient_norm_covers_trained_parameters_only(folder: Path) -> None:
     norms = []
     for frozen in (None, "embedding,layers,head/Dense_0/kernel"):
         config = make_config(folder, "first", optimizer__frozen=frozen)
@@ -353,7 +351,7 @@ def test_the_gradient_s_norm_is_that_of_what_is_trained(folder: Path) -> None:
     assert 0 < norms[1] < norms[0]
 
 
-def test_names_that_the_model_does_not_have_cost_one_line_and_no_directory(
+def test_unknown_names_of_parts_are_one_line_and_create_no_directory(
     folder: Path, tmp_path: Path
 ) -> None:
     config = make_config(folder, "first", optimizer__frozen="embeding")
@@ -362,14 +360,14 @@ def test_names_that_the_model_does_not_have_cost_one_line_and_no_directory(
     model = dataclasses.replace(LSTM, model_dim=7, hidden_dim=9)
     config = make_config(folder, "second", model, training__init_from=str(folder / "lstm"))
     with pytest.raises(
-        UserError, match=r"--init_from=.*lstm: no parameter of step \d fits: 6 stay"
+        UserError, match=r"--init_from=.*lstm: no parameter of step \d fits: 6 newly"
     ):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_another_mesh_reads_into_its_own_shardings(folder: Path) -> None:
-    """Source on one device, this run on four; moments, but of the frozen, lie like parameters."""
+    """Source on one device, this run on four; moments are sharded like their parameters."""
     environment = {
         **os.environ,
         "XLA_FLAGS": "--xla_force_host_platform_device_count=4",

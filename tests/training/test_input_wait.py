@@ -1,4 +1,4 @@
-"""input_wait: the share of the time in which the devices had nothing to do for want of a batch."""
+"""input_wait: the share of the time in which the devices were idle because no batch was ready."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from seqmodels.config.models import NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext, TrainingConfig
-from seqmodels.data import prefetcher as ahead
-from seqmodels.data.prefetcher import Ahead
+from seqmodels.data import prefetcher
+from seqmodels.data.prefetcher import Prefetcher
 from seqmodels.evaluation import evaluate
 from seqmodels.runs import clock
 from seqmodels.runs.clock import Clock
@@ -30,7 +30,7 @@ from tests.training.runs import make_setting
 
 
 class FakeTime:
-    """A clock that is set, and says when somebody has looked at it."""
+    """A clock that tests set, with an event for when it is read."""
 
     def __init__(self) -> None:
         self.now, self.looked = 0.0, threading.Event()
@@ -42,7 +42,7 @@ class FakeTime:
 
 
 class Devices:
-    """Arrays that are ready `seconds` later."""
+    """Arrays that become ready after `seconds`."""
 
     def __init__(self, time: FakeTime, seconds: float) -> None:
         self._time, self._seconds = time, seconds
@@ -52,8 +52,8 @@ class Devices:
         return self
 
 
-def test_only_the_time_in_which_the_devices_are_idle_is_waiting() -> None:
-    """Things that take 7 s, while the devices are busy for the first 5 of them."""
+def test_only_idle_time_of_the_devices_counts_as_waiting() -> None:
+    """Each item takes 7 s, and the devices are busy for the first 5 s of them."""
     fake = FakeTime()
 
     def make(number: int) -> int:
@@ -62,8 +62,8 @@ def test_only_the_time_in_which_the_devices_are_idle_is_waiting() -> None:
         return number
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ahead, "time", fake)
-        things = Ahead(make)
+        patch.setattr(prefetcher, "time", fake)
+        things = Prefetcher(make)
         for number in (1, 2):
             fake.looked.clear()
             things.start(number, Devices(fake, 5))
@@ -72,32 +72,32 @@ def test_only_the_time_in_which_the_devices_are_idle_is_waiting() -> None:
     assert things.waited == 2 * 2 and fake.now == 2 * 7
 
 
-def test_what_is_made_in_time_is_no_waiting() -> None:
+def test_an_item_that_is_ready_in_time_is_not_waited_for() -> None:
     made = threading.Event()
-    things = Ahead(lambda number: made.set() or number)
+    things = Prefetcher(lambda number: made.set() or number)
     things.start(3, None)
     assert made.wait(60)
-    things.close()  # the thread has come to its end
+    things.close()  # waits for the thread to end
     assert things.take(3) == 3
     assert things.waited == 0
 
 
-def test_another_thing_than_the_one_ahead_is_made_on_the_spot() -> None:
-    things = Ahead(lambda number: number)
+def test_an_item_that_was_not_prefetched_is_made_at_once() -> None:
+    things = Prefetcher(lambda number: number)
     things.start(3, None)
     assert [things.take(number) for number in (5, 3, 3)] == [5, 3, 3]
     things.close()
 
 
-def test_what_goes_wrong_ahead_is_told_when_it_is_needed() -> None:
-    things = Ahead(lambda number: 1 // number)
+def test_an_error_while_prefetching_is_raised_by_take() -> None:
+    things = Prefetcher(lambda number: 1 // number)
     things.start(0, None)
     with pytest.raises(ZeroDivisionError):
         things.take(0)
     things.close()
 
 
-def test_the_clock_of_the_rows_does_not_count_what_is_stopped() -> None:
+def test_the_clock_of_the_rows_excludes_stopped_time() -> None:
     fake = FakeTime()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "time", fake)
@@ -138,14 +138,14 @@ def make_config(folder: Path) -> ExperimentConfig:
 def train_with(
     config: ExperimentConfig, workdir: Path, batch_seconds: float, call_seconds: float
 ) -> list[dict[str, Any]]:
-    """The rows of a run, were a batch and what is computed of it to take so many seconds.
+    """The rows of a run, if a batch and its computation took the given times in seconds.
 
-    A batch that takes time is begun when it is asked for, one that takes none is there.
+    A batch that takes time is started when it is requested; one that takes none is ready.
     """
     fake, waits = FakeTime(), FakeTime()
     waits.monotonic = lambda: (float(fake.now), waits.looked.set())[0]
 
-    class FakeAhead(Ahead):
+    class FakePrefetcher(Prefetcher):
         def __init__(self, make: Callable[[int], Any]) -> None:
             super().__init__(functools.partial(self._slowly, make))
 
@@ -169,11 +169,11 @@ def train_with(
                 concurrent.futures.wait([self._started[1]])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ahead, "time", waits)
+        patch.setattr(prefetcher, "time", waits)
         for module in (clock, evaluate):
             patch.setattr(module, "time", fake)
         for module in (feed, evaluate):
-            patch.setattr(module, "Ahead", FakeAhead)
+            patch.setattr(module, "Prefetcher", FakePrefetcher)
         assert train(config, workdir) == 0
     return read_rows(workdir / "metrics.jsonl")
 
@@ -181,7 +181,7 @@ def train_with(
 @pytest.mark.parametrize(
     ("batch_seconds", "call_seconds", "share"), [(3, 1, 0.75), (1, 1, 0.5), (0, 1, 0.0)]
 )
-def test_rows_tell_the_share_of_the_time_spent_waiting(
+def test_rows_hold_the_share_of_the_time_spent_waiting(
     config: ExperimentConfig,
     tmp_path: Path,
     batch_seconds: float,
@@ -193,7 +193,7 @@ def test_rows_tell_the_share_of_the_time_spent_waiting(
     assert [row["input_wait"] for row in rows] == [share] * 5
 
 
-def test_a_fitted_model_tells_it_too(config: ExperimentConfig, tmp_path: Path) -> None:
+def test_the_row_of_a_fitted_model_holds_it_too(config: ExperimentConfig, tmp_path: Path) -> None:
     fitted = dataclasses.replace(
         config,
         model=NgramConfig(order=2),

@@ -1,4 +1,4 @@
-"""The trainer, in process, on a small text: what stops it, what it keeps, what it can be fed."""
+"""The trainer in this process on a small text: stops, checkpoints, models and batchings."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def losses(workdir: Path, split: str) -> list[float]:
     return [row["loss"] for row in read_rows(workdir / "metrics.jsonl") if row["split"] == split]
 
 
-def test_rows_hold_what_a_researcher_reads(make: Make, tmp_path: Path) -> None:
+def test_fields_of_rows(make: Make, tmp_path: Path) -> None:
     assert train(make(), tmp_path) == 0
     rows = read_rows(tmp_path / "metrics.jsonl")
     assert [(r["step"], r["split"]) for r in rows] == [
@@ -102,7 +102,7 @@ def test_rows_hold_what_a_researcher_reads(make: Make, tmp_path: Path) -> None:
     assert rows[-1]["loss"] < rows[2]["loss"] < math.log(20)
 
 
-def test_rows_tell_the_learning_rate_of_their_step(make: Make, tmp_path: Path) -> None:
+def test_rows_hold_the_learning_rate_of_their_step(make: Make, tmp_path: Path) -> None:
     config = make(optimizer__warmup_steps=5, training__steps_per_call=2)
     assert train(config, tmp_path) == 0
     rows = read_rows(tmp_path / "metrics.jsonl")
@@ -128,7 +128,7 @@ def test_a_signal_during_evaluation_saves_that_step(
         assert checkpoints.steps() == [4]
 
 
-def test_the_best_evaluation_is_kept_whatever_the_interval(make: Make, tmp_path: Path) -> None:
+def test_the_best_evaluation_is_kept_at_any_interval(make: Make, tmp_path: Path) -> None:
     config = make(
         optimizer__schedule=Schedule.CONSTANT,
         optimizer__peak_lr=0.3,
@@ -151,7 +151,7 @@ def test_the_clock_runs_forward_and_the_last_step_has_a_row(make: Make, tmp_path
     assert seconds == sorted(seconds)
 
 
-def test_nothing_to_validate_on_is_said_before_training(make: Make, tmp_path: Path) -> None:
+def test_an_empty_validation_split_is_reported_before_training(make: Make, tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("a text of twenty-five or so")
     config = make(data__path=str(tmp_path / "short.txt"), data__batch_size=1)
     with pytest.raises(UserError, match="split validation has 1 token: nothing to predict"):
@@ -169,9 +169,7 @@ def test_a_damaged_fitted_model_is_fitted_again(make: Make, tmp_path: Path) -> N
     assert len(read_rows(tmp_path / "metrics.jsonl")) == 1
 
 
-def test_a_non_finite_loss_stops_names_the_step_and_keeps_the_checkpoint(
-    make: Make, tmp_path: Path
-) -> None:
+def test_a_non_finite_loss_stops_the_run_and_names_the_step(make: Make, tmp_path: Path) -> None:
     config = make(optimizer__clip_norm=None)
     config.training.num_steps = 4
     train(config, tmp_path / "good")
@@ -198,7 +196,7 @@ def poisoned(at: int) -> type[loop.Feed]:
 
 
 def test_a_step_that_is_not_finite_is_not_saved(make: Make, tmp_path: Path) -> None:
-    """Though it is one whose save is due, and no evaluation looks at it."""
+    """A save is due at that step, and no evaluation would notice."""
     config = make(training__checkpoint_every=2, training__evaluate_every=8)
     with mock.patch.object(loop, "Feed", poisoned(6)), contextlib.suppress(NonFiniteError):
         train(config, tmp_path)
@@ -231,7 +229,7 @@ def test_early_stopping_saves_where_it_stops_and_stays_stopped(make: Make, tmp_p
 
 @pytest.mark.hard
 def test_the_test_split_decides_nothing(make: Make, tmp_path: Path) -> None:
-    """Runs over data that differ in the test split alone are the same, to where they stop."""
+    """Runs over data that differ only in the test split are equal, early stopping included."""
     paths = {f"data__{name}_path": str(tmp_path / name) for name in ("train", "validation", "test")}
     (tmp_path / "train").write_text("salt and serial numbers " * 40)
     (tmp_path / "validation").write_text("serial numbers and salt " * 8)
@@ -264,7 +262,7 @@ def test_every_model_learns_from_every_batching(
 ) -> None:
     config = make(model, data__batching=batching)
     if batching in (Batching.PACKED, Batching.BUCKETS):
-        # Many short documents, a file each.
+        # Many short documents, one per file.
         words = (folder / "text.txt").read_text().split()
         for split, part in (("train", words[:2000]), ("validation", words[2000:])):
             (tmp_path / split).mkdir()
@@ -295,7 +293,7 @@ def test_bfloat16_accumulation_and_several_steps_a_call(
     assert {str(x.dtype) for x in jax.tree.leaves(run.params)} == {"float32"}
 
 
-def test_the_moving_average_is_what_is_evaluated_and_loaded(make: Make, tmp_path: Path) -> None:
+def test_the_moving_average_is_evaluated_and_loaded(make: Make, tmp_path: Path) -> None:
     plain, averaged = make(), make(training__ema_decay=0.5)
     train(plain, tmp_path / "plain")
     train(averaged, tmp_path / "averaged")

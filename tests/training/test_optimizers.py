@@ -1,4 +1,4 @@
-"""Schedules against their formulas, updates against numpy written from the equations."""
+"""Schedules against their formulas, and updates against a numpy version of the equations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_schedule_at_every_step(schedule: Schedule) -> None:
     np.testing.assert_allclose(got, want, **TOLERANCE["reference"])
 
 
-def test_an_epoch_after_the_fourth_halves_the_rate() -> None:
+def test_each_epoch_after_the_fourth_halves_the_rate() -> None:
     """Zaremba et al., 2014: epochs of 3 steps, the first four at the peak."""
     config = OptimizerConfig(
         peak_lr=1.0,

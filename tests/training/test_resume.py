@@ -77,7 +77,7 @@ def test_other_data_are_refused(setting: Setting, undisturbed: Path) -> None:
     assert "was trained on other data" in done.stderr.strip().splitlines()[-1]
 
 
-def test_a_finished_run_is_left_as_it_is(setting: Setting, undisturbed: Path) -> None:
+def test_a_finished_run_is_left_unchanged(setting: Setting, undisturbed: Path) -> None:
     before = (undisturbed / "metrics.jsonl").read_bytes()
     assert f"resumed from step {NUM_STEPS} of {NUM_STEPS}" in setting.finish(undisturbed)
     assert (undisturbed / "metrics.jsonl").read_bytes() == before

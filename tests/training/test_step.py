@@ -1,4 +1,4 @@
-"""The training step: accumulation, accumulators, calls of several steps, keys, average, carry."""
+"""The training step: micro-batches, log, several steps per call, keys, average, carry."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_log_holds_the_steps_since_the_last_row() -> None:
         np.testing.assert_allclose(got, want, **TOLERANCE["rounding"])
 
 
-def test_several_steps_a_call_are_the_same_bits() -> None:
+def test_several_steps_per_call_give_the_same_bits() -> None:
     step, state = make(dropout_rate=0.3, carry=True)
     single, _ = run(step, state, 4)
     call = jax.jit(make_call(step, 2), donate_argnums=0)
@@ -108,7 +108,7 @@ def test_several_steps_a_call_are_the_same_bits() -> None:
         batches = jax.tree.map(lambda *x: np.stack(x), make_batch(first), make_batch(first + 1))
         state, outputs = call(state, batches)
     assert outputs["finite"].shape == (2,)
-    assert float(outputs["learning_rate"]) == 0.5 * 3  # of the last one, behind three
+    assert float(outputs["learning_rate"]) == 0.5 * 3  # of the last step, after three others
     assert_params(single, state, "exact")
 
 
@@ -120,7 +120,7 @@ def test_outputs_survive_the_donation_of_the_state() -> None:
     assert np.isfinite(means(first["log"])["loss"])
 
 
-def test_dropout_differs_from_step_to_step_and_not_from_run_to_run() -> None:
+def test_dropout_differs_between_steps_but_not_between_runs() -> None:
     step, state = make(dropout_rate=0.5)
     jitted = jax.jit(step)
     batch = make_batch(1)
@@ -140,7 +140,7 @@ def test_ema_is_the_moving_average() -> None:
         np.testing.assert_allclose(x, y, **TOLERANCE["reference"])
 
 
-def test_the_carry_runs_on() -> None:
+def test_the_carry_continues_over_batches() -> None:
     step, state = make(carry=True)
     after, _ = run(step, state, 1)
     moved = jax.tree.map(lambda x, y: bool((x != y).any()), state.carry, after.carry)
@@ -156,7 +156,7 @@ def test_non_finite_loss_is_flagged() -> None:
     assert bool(jax.jit(step)(state, batch)[1]["finite"])
 
 
-def test_mesh_context_constrains_nothing_on_one_device() -> None:
+def test_mesh_context_adds_no_constraints_on_one_device() -> None:
     step, state = make()
     plain, _ = run(step, state, 2)
     with mesh_context(make_mesh(TrainingConfig(mesh_data=1), B)):
