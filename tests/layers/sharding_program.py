@@ -27,8 +27,8 @@ from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.ops.losses import most_likely, softmax_cross_entropy
 from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from tests.distributed import hlo
 from tests.mutants.mutant import become_mutant
-from tests.training import hlo
 
 B, T, D = 8, 7, 16
 
