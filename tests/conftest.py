@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -12,16 +12,18 @@ from typing import Any
 import pytest
 from jaxtyping import install_import_hook
 
-# Before anything imports seqmodels: every annotated call of it is checked at run time.
-_hook = install_import_hook("seqmodels", "beartype.beartype")
+# Before anything imports them: every annotated call of these rooms is checked at run time.
+_CHECKED = [f"seqmodels.{room}" for room in ("ops", "layers", "models", "tasks")]
+_hook = install_import_hook(_CHECKED, "beartype.beartype")
 
 import jax  # noqa: E402
 
 _ROOT = Path(__file__).parents[1]
-_MAPPINGS, _MOST_MAPPINGS = Path("/proc/self/maps"), 30_000
-_TESTS = itertools.count()
-# Directories whose tests run apart from the others, and under which marker.
+_MAPPINGS, _MOST_MAPPINGS = Path("/proc/self/maps"), 15_000
+# Rooms whose tests run apart from the others, and under which marker.
 _MARKED = {"faults": "hard", "mutants": "hard", "peers": "peers"}
+# Files that take longest: they start first, so that no worker waits for another at the end.
+_SLOWEST = ("training/test_finetuning.py",)
 # Threads that live as long as the process: pools of the libraries, kept on purpose.
 _LASTING = ("pydevd", "execnet", "jax_", "Dummy", "asyncio", "ThreadPoolExecutor", "orbax")
 
@@ -37,34 +39,47 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the rooms, and puts together what runs in one process, the slowest first."""
+    order: dict[str, tuple[int, int]] = {}
     for item in items:
         path = item.path.relative_to(_ROOT / "tests")
-        room = path.parts[0]
-        if room in _MARKED:
-            item.add_marker(_MARKED[room])
-        item.add_marker(pytest.mark.xdist_group(_group(item, room) or path.as_posix()))
+        if path.parts[0] in _MARKED:
+            item.add_marker(_MARKED[path.parts[0]])
+        group = _group(item)
+        item.add_marker(pytest.mark.xdist_group(group))
+        rank = _SLOWEST.index(group) if group in _SLOWEST else len(_SLOWEST)
+        order.setdefault(group, (rank, len(order)))
+    items.sort(key=lambda item: order[_group(item)])
 
 
-def _group(item: pytest.Item, room: str) -> str | None:
-    """What runs in one process: a conformance case, for what it compiles; a mutant by itself.
+def _group(item: pytest.Item) -> str:
+    """What runs in one process: the tests of a file, for its fixtures; those of one conformance
+    case, for what it compiles; the mutants of one test, for that test."""
+    path = item.path.relative_to(_ROOT / "tests")
+    if path.parts[0] in ("conformance", "mutants") and isinstance(item, pytest.Function):
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if name := parameters.get("group", parameters.get("name")):
+            return f"{path.parts[0]} {name}"
+    return path.as_posix()
 
-    None: the whole file, for its fixtures.
-    """
-    if room not in ("conformance", "mutants") or not isinstance(item, pytest.Function):
-        return None
-    name = getattr(item, "callspec", None) and item.callspec.params.get("name")
-    return name and f"{room} {name}"
 
-
-def pytest_runtest_logfinish() -> None:
-    """Lets go of compiled programs before they are too many for the process.
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Drops compiled programs after a group, and before they are too many for the process.
 
     Each of them is mapped into memory a few times, and Linux allows 65,530 mappings: the next
     program to be compiled would end the process.
     """
-    due = next(_TESTS) % 10 == 0 and _MAPPINGS.exists()
-    if due and _MAPPINGS.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+    result = yield
+    ends = nextitem is None or _group(nextitem) != _group(item)
+    if ends or _num_mappings() > 2 * _MOST_MAPPINGS:
         jax.clear_caches()
+        gc.collect()
+    return result
+
+
+def _num_mappings() -> int:
+    return _MAPPINGS.read_bytes().count(b"\n") if _MAPPINGS.exists() else 0
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The models that the conformance suite runs on, built once a process.
+"""The models that the conformance suite runs on, and what they read.
 
 To add a model: one line in `CONFIGS`, under its name in the registry. Further forms go to
 `VARIANTS`; what a case reads and puts out to `SPECS`, where it is not tokens and the next token.
@@ -9,11 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from types import SimpleNamespace
-from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.config.models import (
@@ -46,7 +42,6 @@ from seqmodels.config.transformers import (
     ViTConfig,
 )
 from seqmodels.models.build import build_model
-from seqmodels.models.initialize import init_params
 from seqmodels.types import ClassOutput, DataSpec, ImageInput, TokenInput, ValueInput, VocabOutput
 from tests.conformance.seq2seq import SEQ2SEQ
 
@@ -297,85 +292,3 @@ def corpus() -> SimpleNamespace:
     draw = np.random.default_rng(0)
     tokens = np.cumsum(draw.choice([1, 1, 1, 2, 5], 400)) % V
     return SimpleNamespace(tokens=tokens.astype(np.int32), offsets=np.array([0, 400]))
-
-
-def far_from_start(params: Any) -> Any:
-    """Away from the small initial values, where everything is almost linear."""
-    flat, structure = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(flat))
-    moved = [x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, flat, strict=True)]
-    return jax.tree.unflatten(structure, moved)
-
-
-@functools.cache
-def case(name: str, dtype: Any = jnp.float32) -> SimpleNamespace:
-    """The model, its params, and jitted calls: `run` of a whole, `step` of a chunk.
-
-    A model with an encoder reads SOURCE beside every input, under `source_ids`.
-    """
-    config, spec = ALL[name], spec_of(name)
-    model = build_model(config, spec, dtype)
-    if config.fitted:
-        start = params = jax.tree.map(jnp.asarray, model.fit(corpus()))
-    else:
-        start = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))
-        params = far_from_start(start)
-    packs = name not in ONE_DOCUMENT
-    source_ids = SOURCE_PACKED if packs else SOURCE_PADDED
-    encodes = spec.source is not None
-
-    def encode(params, source, ids, train=False, key=None):
-        rngs = None if key is None else {"dropout": key}
-        return model.apply(
-            {"params": params},
-            source,
-            segment_ids=ids,
-            train=train,
-            rngs=rngs,
-            method="encode",
-        )
-
-    def call(params, inputs, carry, ids, source=None, source_ids=None, train=False, key=None):
-        variables, rngs = {"params": params}, None if key is None else {"dropout": key}
-        memory = None
-        if encodes and carry is None:
-            memory = encode(params, source, source_ids, train, key)
-        features, carry = model.apply(
-            variables, inputs, carry, segment_ids=ids, memory=memory, train=train, rngs=rngs
-        )
-        return model.apply(variables, features, method="readout"), carry
-
-    step = jax.jit(call, static_argnames="train")
-    prepare = jax.jit(encode, static_argnames="train")
-    own = (SOURCE, source_ids) if encodes else (None, None)
-    given = jax.tree.map(jnp.asarray, own)
-
-    def run(inputs, ids=None, source=own, **keywords):
-        outputs, carry = step(params, jnp.asarray(inputs), None, ids, *source, **keywords)
-        assert carry is None
-        return np.asarray(outputs)
-
-    def initial_carry(batch_size=B, capacity=T, source=own, params=params):
-        memory = None
-        if encodes:
-            rows = np.arange(batch_size) % B
-            memory = prepare(params, *(jnp.asarray(x)[rows] for x in source))
-        return model.apply({"params": params}, batch_size, capacity, memory, method="initial_carry")
-
-    return SimpleNamespace(
-        name=name,
-        model=model,
-        config=config,
-        spec=spec,
-        start=start,
-        params=params,
-        call=functools.partial(call, source=given[0], source_ids=given[1]),
-        own=own,
-        inputs=inputs_of(spec),
-        ids=PACKED if packs else PADDED,
-        packs=packs,
-        run=run,
-        jitted=step,
-        step=functools.partial(step, params),
-        initial_carry=initial_carry,
-    )

@@ -1,4 +1,4 @@
-"""Which cases run where: one of every kind in `make test`, all of them in `make test-hard` too."""
+"""Which cases run where: one of every kind in `make test`, all of them in `make test-all`."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = isinstance(item, pytest.Function) and getattr(item, "callspec", None)
         name = name and name.params.get("name")
         if "conformance" in item.path.parts and name in VARIANTS and name not in ALSO_QUICK:
-            item.add_marker("hard")
+            item.add_marker("grid")

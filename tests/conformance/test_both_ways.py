@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from seqmodels.types import ClassOutput, ImageInput
-from tests.conformance.cases import BOTH_WAYS, PACKED, PADDED, B, T, case, edited, spec_of
+from tests.conformance.case import case
+from tests.conformance.cases import BOTH_WAYS, PACKED, PADDED, B, T, edited, spec_of
 from tests.conformance.test_models import alone, documents
 from tests.tolerances import TOLERANCE
 

@@ -26,9 +26,12 @@ LANGUAGE_MODELS = [
 def test_evaluation_drops_nothing(name: str) -> None:
     data, task = make_data(), LanguageModel(LanguageModelConfig())
     config = EvaluationConfig(sequence_length=T, batch_size=64)
-    results = []
-    for rate in (0.0, 0.5):
-        model = build_model(dataclasses.replace(CONFIGS[name], dropout_rate=rate), data.spec)
-        params = nn.unbox(jax.jit(lambda key, m=model: init_params(m, key))(jax.random.key(0)))
-        results.append(Evaluator(model, data, config, task, 0)(params, "validation"))
+    first, second = (
+        build_model(dataclasses.replace(CONFIGS[name], dropout_rate=rate), data.spec)
+        for rate in (0.0, 0.5)
+    )
+    params = nn.unbox(jax.jit(lambda key: init_params(first, key))(jax.random.key(0)))
+    results = [
+        Evaluator(model, data, config, task, 0)(params, "validation") for model in (first, second)
+    ]
     assert results[0] == results[1]

@@ -47,6 +47,14 @@ FOUNDATION = {
         *("value if starts is None else jnp.where(starts, restart, value)", "value"),
         *(f"{LAWS}:test_packed_documents_equal_documents_alone", ("recurrent",)),
     ),
+    "a carry forgets its last position": Mutant(
+        *("ops.positions:advance", "last_position[:, None] + count)", "count - 1)"),
+        *(f"{LAWS}:test_every_cut_gives_the_same", ("gpt",)),
+    ),
+    "a cut restarts a document": Mutant(
+        *("ops.positions:advance", "[last_segment[:, None], ", "[0 * last_segment[:, None], "),
+        *(f"{LAWS}:test_every_cut_gives_the_same", ("recurrent",)),
+    ),
     "positions go on over the start of a document": Mutant(
         *("ops.positions:advance", "jnp.where(starts, count, 0)", "jnp.where(starts, 1, 0)"),
         "ops.test_positions:test_advance_counts_tokens_of_each_document_over_any_cut",

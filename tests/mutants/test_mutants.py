@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from tests.conformance.cases import case
+from tests.conformance.case import case
 from tests.mutants.attention import ATTENTION
 from tests.mutants.decoding import DECODING
 from tests.mutants.faults import FAULTS

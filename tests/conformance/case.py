@@ -1,0 +1,131 @@
+"""A model of the conformance suite with its parameters and compiled calls, once a process."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqmodels.models.build import build_model
+from seqmodels.models.initialize import init_params
+from tests.conformance.cases import (
+    ALL,
+    ONE_DOCUMENT,
+    PACKED,
+    PADDED,
+    SOURCE,
+    SOURCE_PACKED,
+    SOURCE_PADDED,
+    B,
+    T,
+    corpus,
+    inputs_of,
+    spec_of,
+)
+
+
+def far_from_start(params: Any) -> Any:
+    """Away from the small initial values, where everything is almost linear."""
+    draw = np.random.default_rng(1)
+    move = lambda x: jnp.asarray(x + 0.3 * draw.normal(size=x.shape), x.dtype)
+    return jax.tree.map(move, jax.device_get(params))
+
+
+class Calls:
+    """Functions of a model: its outputs and carry, and its encoder's.
+
+    A model with an encoder reads SOURCE with every input, under `source_ids`.
+    """
+
+    def __init__(self, name: str, model: Any) -> None:
+        self.model, self.encodes = model, spec_of(name).source is not None
+        self.packs = name not in ONE_DOCUMENT
+        source_ids = SOURCE_PACKED if self.packs else SOURCE_PADDED
+        self.own = (SOURCE, source_ids) if self.encodes else (None, None)
+
+    def encode(self, params, source, ids, train=False, rngs=None):
+        variables = {"params": params}
+        return self.model.apply(
+            variables, source, segment_ids=ids, train=train, rngs=rngs, method="encode"
+        )
+
+    def __call__(
+        self, params, inputs, carry, ids, source=None, source_ids=None, train=False, key=None
+    ):
+        """Outputs and carry; of a whole sequence where `carry` is None."""
+        variables, memory = {"params": params}, None
+        rngs = None if key is None else {"dropout": key}
+        if self.encodes and carry is None:
+            memory = self.encode(params, source, source_ids, train, rngs)
+        features, carry = self.model.apply(
+            variables, inputs, carry, segment_ids=ids, memory=memory, train=train, rngs=rngs
+        )
+        return self.model.apply(variables, features, method="readout"), carry
+
+
+class Case:
+    """A model of the suite, parameters away from the start, and jitted calls of it.
+
+    Attributes:
+      boxed, start: the first parameters, with and without the names of their axes.
+      params: those that the laws are tested with.
+      call: what `jitted` compiles.
+      jitted: the one jitted call; what one test compiles the next finds.
+      gradient: of the outputs' weighted sum, by the parameters.
+      inputs, ids, own: B rows, their segment ids, and the source with its ids.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.config, self.spec = name, ALL[name], spec_of(name)
+        self.model = model = build_model(self.config, self.spec, jnp.float32)
+        if self.config.fitted:
+            self.boxed = self.start = self.params = jax.tree.map(jnp.asarray, model.fit(corpus()))
+        else:
+            self.boxed = jax.jit(lambda key: init_params(model, key))(jax.random.key(0))
+            self.start = nn.unbox(self.boxed)
+            self.params = far_from_start(self.start)
+        self.call = Calls(name, model)
+        self.packs, self.own = self.call.packs, self.call.own
+        self.inputs = inputs_of(self.spec)
+        self.ids = PACKED if self.packs else PADDED
+        self.jitted = jax.jit(self.call, static_argnames="train")
+        self.gradient = jax.jit(jax.grad(self._weighted_sum))
+        self._start = jax.jit(self.carry_of, static_argnums=(1, 2))
+
+    def run(self, inputs, ids=None, source=None, **keywords) -> np.ndarray:
+        """Outputs of a whole; the source is the case's own where none is given."""
+        source = self.own if source is None else source
+        outputs, carry = self.jitted(
+            self.params, jnp.asarray(inputs), None, ids, *source, **keywords
+        )
+        assert carry is None
+        return np.asarray(outputs)
+
+    def step(self, inputs, carry, ids):
+        """Outputs of a chunk, and the carry after it."""
+        return self.jitted(self.params, jnp.asarray(inputs), carry, ids)
+
+    def initial_carry(self, batch_size=B, capacity=T):
+        """The first carry of the case's parameters."""
+        return self._start(self.params, batch_size, capacity)
+
+    def _weighted_sum(self, params, weights, ids, source_ids):
+        source = self.own[0]
+        outputs, _ = self.call(params, jnp.asarray(self.inputs), None, ids, source, source_ids)
+        return jnp.sum(weights * outputs)
+
+    def carry_of(self, params, batch_size=B, capacity=T):
+        """The first carry of any parameters."""
+        memory = None
+        if self.call.encodes:
+            rows = np.arange(batch_size) % B
+            memory = self.call.encode(params, *(jnp.asarray(x)[rows] for x in self.own))
+        variables = {"params": params}
+        return self.model.apply(variables, batch_size, capacity, memory, method="initial_carry")
+
+
+case = functools.cache(Case)
