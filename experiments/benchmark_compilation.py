@@ -23,6 +23,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
 from seqmodels.config.models import ModelConfig
 from seqmodels.distributed.mesh import mesh_context
+from seqmodels.tasks.build import build_task
 from seqmodels.training.setup import set_up
 from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
 
@@ -41,7 +42,7 @@ def compilation(config: ExperimentConfig, model: ModelConfig, length: int) -> Ca
 
     def run() -> None:
         jax.clear_caches()
-        setup = set_up(config, spec, carries_state=False)
+        setup = set_up(config, build_task(config), spec, carries_state=False)
         with mesh_context(setup.mesh):
             setup.call.lower(setup.abstract, batch).compile()
 

@@ -27,6 +27,7 @@ from seqmodels.config.validate import validate
 from seqmodels.data.pipeline import load_data
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.distributed.signals import StopRequest
+from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
 from seqmodels.training.loop import Trainer, prepare
 
@@ -40,8 +41,9 @@ def measure(config: ExperimentConfig, steps: int, rounds: int) -> dict[str, Any]
         config.training, num_steps=never, evaluate_every=never, checkpoint_every=never
     )
     config = dataclasses.replace(config, training=training)
-    data = load_data(config)
-    setup, _ = prepare(config, Path("/"), data)
+    task = build_task(config)
+    data = load_data(config, task)
+    setup, _ = prepare(config, Path("/"), task, data)
     feed = Feed(data.batches(config), setup.mesh, per_call)
     batches = [feed(1 + i * per_call) for i in range(calls)]
     state, stop = setup.create_state(config.training.seed), StopRequest()

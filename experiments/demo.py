@@ -24,7 +24,7 @@ from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 
 if TYPE_CHECKING:
-    from seqmodels.data.pipeline import Data
+    from seqmodels.protocols import Data, Task
 
 MODELS = {"n-gram": "demo_ngram", "LSTM": "demo_lstm", "GPT": "demo_gpt"}
 PROMPT = "The "

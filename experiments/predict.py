@@ -45,7 +45,7 @@ def define(values: flags.FlagValues) -> None:
     string("output", None, "file to write; none = stdout", flag_values=values)
     integer("batch_size", 32, "inputs at once", lower_bound=1, flag_values=values)
     for flag in answer_flags().values():
-        make = flags.DEFINE_float if flag.type is float else flags.DEFINE_integer
+        make: Any = flags.DEFINE_float if flag.type is float else flags.DEFINE_integer
         make(flag.name, flag.default, flag.text, lower_bound=flag.least, flag_values=values)
     program.define_step(values)
 

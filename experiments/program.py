@@ -195,7 +195,7 @@ def set_up_jax(config: ExperimentConfig) -> None:
     """Turns on the compile cache, whose place $JAX_COMPILATION_CACHE_DIR overrides."""
     import jax
 
-    from seqmodels.data.pipeline import cache_directory
+    from seqmodels.data.store import cache_directory
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         directory = cache_directory(config.data) / "xla"

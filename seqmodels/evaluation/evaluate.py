@@ -17,7 +17,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.training import EvaluationConfig
-from seqmodels.data.prefetcher import Ahead
 from seqmodels.decoding.prefill import position_limit
 from seqmodels.distributed.mesh import batch_sharding
 from seqmodels.distributed.processes import is_main

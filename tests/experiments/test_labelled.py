@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from seqmodels.config.labelled import LabelledTextDataConfig
 
 import launch
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data.datasets import order_sentences
 from tests.experiments.conftest import FrontDoor
 

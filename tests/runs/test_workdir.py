@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.data.text_labels import TextLabels
 
 from seqmodels.config.data import TokenizerKind
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.files import load_config
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.serialization import to_json
-from seqmodels.data.text_labels import TextLabels
 from seqmodels.data.words import WordTokenizer
 from seqmodels.runs.rows import MetricsWriter, read_rows
 from seqmodels.runs.workdir import (

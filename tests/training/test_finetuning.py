@@ -16,12 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from seqmodels.data.text_labels import TextLabels
 
 from seqmodels.config.data import Batching, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
 from seqmodels.data.pipeline import load_data
-from seqmodels.data.text_labels import TextLabels
 from seqmodels.data.words import WordTokenizer
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.runs.checkpoints import Checkpoints
