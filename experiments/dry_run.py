@@ -34,7 +34,7 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
         return program.DONE
     source = data.batches(config)
     setup = set_up(config, task, data.spec, carries_state=source.carries_state)
-    start = find_source(config, workdir, setup.abstract.params, data.features)
+    start = find_starting_point(config, workdir, setup.abstract.params, data.features)
     for line in [] if start is None else start.lines():
         program.say(line)
     if start is None and config.training.init_from is not None:

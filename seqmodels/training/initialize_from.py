@@ -111,9 +111,9 @@ def compare(source: dict[str, Shape], model: dict[str, Shape]) -> Match:
     )
 
 
-def find_source(
+def find_starting_point(
     config: ExperimentConfig, workdir: Path | None, abstract: Params, features: Features
-) -> Source | None:
+) -> StartingPoint | None:
     """Finds the checkpoint that a new run starts from; reads no array and writes nothing.
 
     A run that was killed before its first checkpoint starts from the recorded checkpoint again,
@@ -155,7 +155,7 @@ def find_source(
     if not match.taken:
         lines = "; ".join(match.lines())
         raise UserError(f"--init_from={text}: no parameter of step {step} fits: {lines}")
-    return Source(init_from, directory, step, item, digest, match, _notes(directory, features))
+    return StartingPoint(init_from, directory, step, item, digest, match, _notes(directory, features))
 
 
 def _read_record(workdir: Path | None, init_from: str) -> dict[str, Any] | None:

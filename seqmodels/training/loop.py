@@ -43,7 +43,7 @@ class NonFiniteError(RunFailure):
 
 def prepare(
     config: ExperimentConfig, workdir: Path, task: Task, data: Data
-) -> tuple[Setup, Source | None]:
+) -> tuple[Setup, StartingPoint | None]:
     """What a run computes with and what it starts from; finds mistakes and writes nothing.
 
     Raises:
@@ -52,7 +52,7 @@ def prepare(
     """
     batches = data.batches(config)
     setup = set_up(config, task, data.spec, carries_state=batches.carries_state)
-    return setup, find_source(config, workdir, setup.abstract.params, data.features)
+    return setup, find_starting_point(config, workdir, setup.abstract.params, data.features)
 
 
 def train(
