@@ -17,6 +17,7 @@ from seqmodels.distributed.mesh import mesh_context
 from seqmodels.protocols import BatchSource
 from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
+from seqmodels.training.initialize_from import find_starting_point
 from seqmodels.training.setup import Setup, set_up
 
 

@@ -1,10 +1,11 @@
-"""Configs as JSON and back, exactly; and what two configs differ in. Imports no jax."""
+"""Exact conversion of configs to and from JSON, and differences of two configs. Imports no jax."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
 import functools
+import operator
 import types
 import typing
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import FeatureConfig
+from seqmodels.config.fields import choices_of
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.tasks import TaskConfig
 
@@ -24,7 +26,7 @@ KIND = "kind"
 
 @functools.cache
 def _kinds(base: type) -> dict[str, type]:
-    """The config classes of a section by their `kind`; empty where there is but one class."""
+    """The config classes of a section by their `kind`; empty where there is only one class."""
     tables = {
         ModelConfig: registry.MODELS,
         TaskConfig: registry.TASKS,
@@ -50,7 +52,7 @@ def optional_of(kind: Any) -> Any | None:
 
 
 def describe_type(kind: Any) -> str:
-    """A type as a person reads it: an integer, a number, text, true or false, one of: ..."""
+    """A type in plain words: an integer, a number, text, true or false, one of: ..."""
     inner = optional_of(kind)
     if inner is not None:
         return f"{describe_type(inner)}, or none"
@@ -59,8 +61,15 @@ def describe_type(kind: Any) -> str:
     return {int: "an integer", float: "a number", str: "text", bool: "true or false"}[kind]
 
 
+def describe_field(config: Any, name: str, kind: Any) -> str:
+    """The values that a field of `config` may hold, in plain words; `name` is dotted."""
+    path, _, field = name.rpartition(".")
+    choices = choices_of(operator.attrgetter(path)(config), field)
+    return f"one of: {', '.join(choices)}" if choices else describe_type(kind)
+
+
 def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yields (dotted name, type, value) of every field, those of sections included."""
+    """Yields (dotted name, type, value) for every field, including those of sections."""
     for name, kind in field_types(type(config)).items():
         value = getattr(config, name)
         if dataclasses.is_dataclass(value):
@@ -70,7 +79,7 @@ def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 
 
 def to_json(config: ExperimentConfig) -> dict[str, Any]:
-    """Returns what JSON can hold; a section of several kinds names its own."""
+    """Returns the config as JSON values; a section with several kinds includes its `kind`."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, enum.Enum):
@@ -94,7 +103,7 @@ def from_json(values: Any) -> ExperimentConfig:
 
 
 def _build(base: Any, values: Any, path: str) -> Any:
-    where = path or "the whole of it"
+    where = path or "the whole config"
     if not isinstance(values, dict):
         raise UserError(f"config: {where} must be an object, not {values!r}")
     values, cls = dict(values), base
@@ -148,7 +157,7 @@ def differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
     lines = []
     for name in {**before, **after}:
         a, b = before.get(name, absent), after.get(name, absent)
-        # repr tells 1 from 1.0 and from True.
+        # repr distinguishes 1 from 1.0 and from True.
         if a is not b and repr(a) != repr(b):
             show = lambda x: "absent" if x is absent else show_value(x)
             lines.append(f"{name}: {show(a)} -> {show(b)}")
@@ -156,7 +165,7 @@ def differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
 
 
 def show_value(value: Any) -> str:
-    """A value as the command line takes it."""
+    """A value as written on the command line."""
     if value is None:
         return "none"
     if isinstance(value, bool):

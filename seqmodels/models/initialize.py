@@ -1,4 +1,4 @@
-"""The parameters a model starts with."""
+"""Initial parameters of a model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def init_params(model: Model, key: Key[Array, ""]) -> Params:
 
     Args:
       model: any model of the registry that is trained.
-      key: the only source of chance.
+      key: the only source of randomness.
     """
 
     def run(model: nn.Module, inputs: Array, source: Array | None) -> Array:

@@ -155,7 +155,9 @@ def find_starting_point(
     if not match.taken:
         lines = "; ".join(match.lines())
         raise UserError(f"--init_from={text}: no parameter of step {step} fits: {lines}")
-    return StartingPoint(init_from, directory, step, item, digest, match, _notes(directory, features))
+    return StartingPoint(
+        init_from, directory, step, item, digest, match, _notes(directory, features)
+    )
 
 
 def _read_record(workdir: Path | None, init_from: str) -> dict[str, Any] | None:

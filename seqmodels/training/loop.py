@@ -30,7 +30,7 @@ from seqmodels.runs.workdir import kept_features
 from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
-from seqmodels.training.initialize_from import RECORD, StartingPoint
+from seqmodels.training.initialize_from import RECORD, StartingPoint, find_starting_point
 from seqmodels.training.metrics import means
 from seqmodels.training.profile import Profile, traced_steps
 from seqmodels.training.setup import Setup, set_up
