@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.training import EvaluationConfig
+from seqmodels.data.prefetcher import Prefetcher
 from seqmodels.decoding.prefill import position_limit
 from seqmodels.distributed.mesh import batch_sharding
 from seqmodels.distributed.processes import is_main
