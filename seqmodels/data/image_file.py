@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -28,7 +28,7 @@ def read_image(path: Path, image: ImageInput) -> UInt8[np.ndarray, "H W C"]:
     return resize(read_pixels(path, image.channels), image.height, image.width)
 
 
-def read_pixels(source: Path | IO[bytes], channels: int) -> UInt8[np.ndarray, "h w C"]:
+def read_pixels(source: Path | BytesIO, channels: int) -> UInt8[np.ndarray, "h w C"]:
     """Reads an image at its own size, with the channels asked for.
 
     Args:

@@ -15,7 +15,7 @@ from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
-from seqmodels.data.store import TokenSplit
+from seqmodels.data.token_store import TokenSplit
 
 CHINESE = (
     "今天早上下了一场小雨，街上的人不多。老师说：“学而时习之，不亦说乎？”\r\n"

@@ -1,3 +1,5 @@
+"""Streams of text of TFDS catalog data sets, and what is common to all of the catalog."""
+
 from __future__ import annotations
 
 import shutil
@@ -8,12 +10,13 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from seqmodels.config.errors import UserError
+from seqmodels.config.data import TextDataConfig
 from seqmodels.data.datasets.catalog import Catalog
-from seqmodels.data.datasets.prepared import data_dir, prepared_names
+from seqmodels.data.datasets.prepared import data_dir, prepared_names, quiet
 from seqmodels.data.datasets.python_docs import PythonDocs
-from seqmodels.data.datasets.source import quiet
-from tests.data.helpers import CHINESE, data_root, experiment
+from tests.data import sets
+from tests.data.helpers import CHINESE, data_root
+from tests.data.sets import open_text
 
 DOCUMENTS = {"train": ["one\n", CHINESE, "three\n"], "validation": ["four\n"], "test": ["five\n"]}
 
@@ -35,15 +38,14 @@ def name(root: Path) -> str:
 
 
 def read(root: Path, name: str, **data: Any) -> dict[str, list[str]]:
-    config = experiment(name=f"tfds:{name}", tfds_data_dir=str(root), **data).data
-    return Catalog.source(config, Path("unused")).documents()
+    splits = open_text(f"tfds:{name}", tfds_data_dir=str(root), **data).splits()
+    (column,) = splits["train"]
+    assert column == data.get("feature", "text")
+    return {split: columns[column] for split, columns in splits.items()}
 
 
 def mistake(root: Path, name: str, **data: Any) -> str:
-    with pytest.raises(UserError) as raised:
-        read(root, name, **data)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
+    return sets.mistake(lambda: read(root, name, **data))
 
 
 def test_documents_come_in_their_order(root: Path, name: str) -> None:
@@ -60,8 +62,7 @@ def test_split_expressions_are_joined_in_order(root: Path, name: str) -> None:
 
 def test_fingerprint_follows_settings(root: Path, name: str) -> None:
     def fingerprint(**data: Any) -> str:
-        config = experiment(name=f"tfds:{name}", tfds_data_dir=str(root), **data).data
-        return Catalog.source(config, root).fingerprint()
+        return open_text(f"tfds:{name}", tfds_data_dir=str(root), **data).fingerprint()
 
     assert fingerprint() == fingerprint()
     assert len({fingerprint(), fingerprint(test_split=None), fingerprint(train_split="test")}) == 3
@@ -118,7 +119,7 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_document_of_several_features_has_a_line_each(questions: Path) -> None:
+def test_a_document_of_several_features_has_one_line_per_feature(questions: Path) -> None:
     def train(feature: str) -> list[str]:
         return read(questions, "questions", feature=feature, test_split=None)["train"]
 
@@ -127,8 +128,8 @@ def test_a_document_of_several_features_has_a_line_each(questions: Path) -> None
     assert train("answer, question") == ["I: é\nWho?\n", "No\none\n\n", "\nWhat?\n"]
 
     def fingerprint(feature: str) -> str:
-        data = {"name": "tfds:questions", "tfds_data_dir": str(questions), "feature": feature}
-        return Catalog.source(experiment(**data).data, questions).fingerprint()
+        where = {"tfds_data_dir": str(questions)}
+        return open_text("tfds:questions", feature=feature, **where).fingerprint()
 
     names = ("question", "answer", "question,answer", "answer,question")
     assert len(set(map(fingerprint, names))) == len(names)
@@ -170,58 +171,56 @@ def test_other_file_formats_are_refused(root: Path, name: str, tmp_path: Path) -
 def test_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     monkeypatch.setenv("SEQMODELS_DATA_DIR", str(tmp_path))
-    config = experiment().data
+    config = TextDataConfig()
     assert data_dir(config) == Path.home() / "tensorflow_datasets"
     (tmp_path / "tfds").mkdir()
     assert data_dir(config) == tmp_path / "tfds"
-    assert data_dir(experiment(tfds_data_dir="elsewhere").data) == Path("elsewhere")
+    assert data_dir(TextDataConfig(tfds_data_dir="elsewhere")) == Path("elsewhere")
 
 
 CALL = "tfds.builder('wiki40b', data_dir=DIR).download_and_prepare(file_format='array_record')"
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (ConnectionError("no route\nto host"), "ConnectionError: no route to host"),
-        (ModuleNotFoundError("No module named 'tensorflow'"), "its builder needs TensorFlow"),
-        (
-            tfds.core.registered.DatasetNotFoundError("Available datasets: - abstract_reasoning"),
-            "it knows no such data set, or none that needs no TensorFlow",
-        ),
-    ],
+REASONS = (
+    (ConnectionError("no route\nto host"), "ConnectionError: no route to host"),
+    (ModuleNotFoundError("No module named 'tensorflow'"), "its builder needs TensorFlow"),
+    (
+        tfds.core.registered.DatasetNotFoundError("Available datasets: - abstract_reasoning"),
+        "it knows no such data set, or none that needs no TensorFlow",
+    ),
 )
+
+
 def test_prepare_that_fails_is_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    error: Exception,
-    reason: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Offline:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
         def download_and_prepare(self, **kwargs: Any) -> None:
             print("Downloading ...")
-            raise error
+            raise self.error
 
-    monkeypatch.setattr(tfds, "builder", lambda *args, **kwargs: Offline())
-    with pytest.raises(UserError) as raised:
-        Catalog.prepare(experiment(name="tfds:wiki40b", tfds_data_dir=str(tmp_path)).data)
-    assert str(raised.value) == (
-        f"data.name=tfds:wiki40b: TFDS cannot prepare it here ({reason}); where it can, do {CALL}, "
-        "and name DIR by data.tfds_data_dir"
-    )
-    assert capsys.readouterr() == ("", "Downloading ...\n")
+    config = TextDataConfig(name="tfds:wiki40b", tfds_data_dir=str(tmp_path))
+    for error, reason in REASONS:
+        monkeypatch.setattr(tfds, "builder", lambda *args, of=error, **kwargs: Offline(of))
+        assert sets.mistake(lambda: Catalog.prepare(config)) == (
+            f"data.name=tfds:wiki40b: TFDS cannot prepare it here ({reason}); where it can, do "
+            f"{CALL}, and name DIR by data.tfds_data_dir"
+        )
+        assert capsys.readouterr() == ("", "Downloading ...\n")
     info = tmp_path / "wiki40" / "1.0.0" / "dataset_info.json"
     info.parent.mkdir(parents=True)
     info.write_text("{}")
-    with pytest.raises(UserError, match=r"data_dir; or did you mean 'wiki40', which is in /"):
-        Catalog.prepare(experiment(name="tfds:wiki40b", tfds_data_dir=str(tmp_path)).data)
+    line = sets.mistake(lambda: Catalog.prepare(config))
+    assert "data_dir; or did you mean 'wiki40', which is in /" in line
 
 
 def test_prepare_leaves_alone_what_is_prepared(root: Path, name: str) -> None:
     times = lambda: {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
     before = times()
-    Catalog.prepare(experiment(name=f"tfds:{name}", tfds_data_dir=str(root)).data)
+    Catalog.prepare(TextDataConfig(name=f"tfds:{name}", tfds_data_dir=str(root)))
     assert times() == before
     assert before
 

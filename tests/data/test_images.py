@@ -1,4 +1,4 @@
-"""Images: the shapes that are drawn, TFDS images, and batches of them as functions of the step."""
+"""Images: made up, of a folder, and of files that may be damaged."""
 
 from __future__ import annotations
 
@@ -6,41 +6,17 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.images import ImagesDataConfig
-from seqmodels.config.models import PerceptronConfig
-from seqmodels.config.tasks import ClassificationConfig
-from seqmodels.data.datasets import catalog_images
-from seqmodels.data.datasets.catalog_images import CatalogImages
 from seqmodels.data.datasets.shapes import CLASS_NAMES, SPLITS, draw_shapes
-from seqmodels.data.examples import ExampleRows
-from seqmodels.data.image_file import read_image
-from seqmodels.data.images import ImageExamples
-from seqmodels.data.labels import Labels, normalize, read_labels, render
-from seqmodels.data.pipeline import load_data, prepare
-from seqmodels.data.sources import BatchSource
-from seqmodels.types import Batch, ClassOutput, ImageInput
-from tests.data.helpers import data_root
+from seqmodels.data.image_file import read_image, resize, to_channels
+from seqmodels.types import ImageInput
+from tests.data.sets import mistake, open_columns
 
 SIZE = 12
-
-
-def experiment(batch_size: int = 3, seed: int = 0, **data: Any) -> ExperimentConfig:
-    images = ImagesDataConfig(batch_size=batch_size, **data)
-    config = ExperimentConfig(PerceptronConfig(), images, ClassificationConfig())
-    config.training.seed = seed
-    return config
-
-
-def same(one: Batch, other: Batch) -> bool:
-    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    return all(np.array_equal(a, b) for a, b in leaves)
 
 
 def test_a_shape_is_a_function_of_its_number() -> None:
@@ -57,7 +33,7 @@ def test_every_machine_draws_the_same_bytes() -> None:
 
 def test_shapes_differ_from_their_ground_and_from_each_other() -> None:
     """The mean brightness of the middle of many images, against that of the border, by class."""
-    images = normalize(draw_shapes(np.arange(800), 32)).mean(axis=-1)
+    images = draw_shapes(np.arange(800), 32).mean(axis=-1) / 127.5 - 1
     spread = images.std(axis=(1, 2))
     assert (spread > 0.2).all(), "a shape stands out"
     areas = [spread[kind::4].mean() for kind in range(4)]
@@ -67,126 +43,155 @@ def test_shapes_differ_from_their_ground_and_from_each_other() -> None:
 def test_splits_are_disjoint_and_labels_balanced() -> None:
     ranges = [set(range(*bounds)) for bounds in SPLITS.values()]
     assert sum(map(len, ranges)) == len(set.union(*ranges))
-    data = load_data(experiment(image_size=SIZE))
-    for name, split in data.splits.items():
-        assert len(split.labels) == SPLITS[name][1] - SPLITS[name][0]
-        assert set(np.bincount(split.labels)) == {len(split.labels) // 4}
-    one, other = (data.splits[name].read(np.arange(40)) for name in ("validation", "test"))
+    dataset = open_columns(f"shapes:{SIZE}")
+    splits = dataset.splits()
+    assert dataset.classes("label") == CLASS_NAMES and dataset.classes("image") is None
+    for name, columns in splits.items():
+        assert len(columns["label"]) == len(columns["image"]) == SPLITS[name][1] - SPLITS[name][0]
+        assert set(np.bincount(columns["label"])) == {len(columns["label"]) // 4}
+        assert columns["image"].shape == (SIZE, SIZE, 3) and columns["image"].is_generated
+    one, other = (splits[name]["image"].read(np.arange(40)) for name in ("validation", "test"))
     assert not {x.tobytes() for x in one} & {x.tobytes() for x in other}
+    np.testing.assert_array_equal(
+        splits["test"]["image"].read(np.array([3, 0])),
+        draw_shapes(np.array([52_003, 52_000]), SIZE),
+    )
 
 
-def test_what_the_data_decide() -> None:
-    data = load_data(experiment(image_size=SIZE))
-    assert data.spec.inputs == ImageInput(SIZE, SIZE, 3)
-    assert data.spec.outputs == ClassOutput(4, per_step=False)
-    assert load_data(experiment()).spec.inputs == ImageInput(32, 32, 3)
-    prints = {load_data(experiment(image_size=size)).fingerprint for size in (None, 32, SIZE)}
-    assert len(prints) == 2
+def test_the_name_may_have_a_size() -> None:
+    assert open_columns("shapes").splits()["train"]["image"].shape == (32, 32, 3)
+    prints = [open_columns(name).fingerprint() for name in ("shapes", "shapes:32", "shapes:12")]
+    assert prints[0] == prints[1] != prints[2]
+    assert prints[0].startswith("6456121b0f735ebf"), "runs of before have the same data"
+    for size in ("", "7", "x", "-9", "8.5", "\u0663\u0663"):
+        line = mistake(lambda size=size: open_columns(f"shapes:{size}"))
+        assert line == (
+            f"data.name=shapes:{size}: must be shapes or shapes:SIZE, with a SIZE of 8 or more "
+            "pixels"
+        )
 
 
-class Few:
-    """Seven images, each of one brightness: its number."""
-
-    labels = np.array([0, 1, 2, 0, 1, 2, 3], np.int32)
-
-    def read(self, at: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(at[:, None, None, None], (len(at), 2, 3, 1)).astype(np.uint8)
+def save(path: Path, color: Any, size: tuple[int, int] = (5, 4)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB" if isinstance(color, tuple) else "L", size, color).save(path)
 
 
-def numbers_of(batch: Batch) -> list[int]:
-    values = np.rint((batch.inputs[:, 0, 0, 0] * 0.5 + 0.5) * 255).astype(int)
-    return values[batch.loss_weights > 0].tolist()
+def make_animals(root: Path) -> Path:
+    """Fifty red cats, each of them twice, and fifty dark dogs; and files that are not read."""
+    for number in range(50):
+        save(root / "dog" / f"{number:02}.png", number)
+        for copy in "ab":
+            save(root / "cat" / f"{number:02}{copy}.PNG", (100 + number, 0, 0))
+    for name in ("notes.txt", "dog/notes.txt", ".hidden/a.png", "cat/.a.png"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("not an image")
+    return root
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 20])
-def test_an_evaluation_has_every_image_once(batch_size: int) -> None:
-    rows = ExampleRows(ImageExamples(Few(), ImageInput(2, 3, 1)), batch_size)
-    for multiple in (1, 4):
-        batches = [batch for batch, starts in rows.batches(multiple) if starts]
-        assert len(batches) == rows.num_batches == -(-7 // min(batch_size, 7))
-        assert [n for batch in batches for n in numbers_of(batch)] == list(range(7))
-        assert {len(batch.inputs) % multiple for batch in batches} == {0}
-        for batch in batches:
-            assert batch.targets[batch.loss_weights > 0].tolist() == [
-                Few.labels[n] for n in numbers_of(batch)
-            ]
-            assert not batch.inputs[batch.loss_weights == 0].any()
+@pytest.fixture
+def animals(tmp_path: Path) -> Path:
+    return make_animals(tmp_path / "animals")
 
 
-def test_batches_are_functions_of_the_step() -> None:
-    config = experiment(batch_size=5, image_size=SIZE)
-    data = load_data(config)
-    source, again = (data.batches(config, "validation") for _ in range(2))
-    assert isinstance(source, BatchSource)
-    assert source.batches_per_epoch == 400 and source.position(401) == (1, 0)
-    whole = source.batch(401)
-    assert whole.inputs.shape == (*source.shapes[0],) == (5, SIZE, SIZE, 3)
-    assert whole.inputs.dtype == np.float32 and whole.targets.dtype == np.int32
-    assert same(whole, again.batch(401))
-    for rows in (slice(0, 2), slice(2, 5)):
-        part = again.batch(401, rows)
-        assert same(part, jax.tree.map(lambda x, rows=rows: x[rows], whole))
-    other = data.batches(experiment(batch_size=5, seed=1, image_size=SIZE), "validation")
-    assert not same(whole, other.batch(401)) and not same(whole, source.batch(1))
-    with pytest.raises(UserError, match="batch_size=2001: the validation split has 2000 examples"):
-        data.batches(experiment(batch_size=2001, image_size=SIZE), "validation")
-    with pytest.raises(UserError, match="no 'dev' split"):
-        data.batches(config, "dev")
+def test_a_folder_is_dealt_by_the_content_of_its_files(animals: Path) -> None:
+    fields = {"path": str(animals), "validation_fraction": 0.2, "test_fraction": 0.2}
+    dataset = open_columns("folder", **fields)
+    splits = dataset.splits()
+    assert list(splits) == ["train", "validation", "test"]
+    assert dataset.classes("label") == ("cat", "dog") and dataset.classes("image") is None
+    pixels = {}
+    for name, columns in splits.items():
+        images, labels = columns["image"], columns["label"]
+        assert images.shape == (None, None, 3) and not images.is_generated
+        assert len(images) == len(labels) > 10
+        pixels[name] = images.read(np.arange(len(images)))
+        assert {image.shape for image in pixels[name]} == {(4, 5, 3)}
+        cats = [label == "cat" for label in labels]
+        assert cats == [bool((image[..., 0] >= 100).all()) for image in pixels[name]]
+        assert dataset.locate(name, 3) == str(images.paths[3])
+        assert images.paths[3].parent.name == labels[3]
+    assert sum(map(len, pixels.values())) == 150
+    found = {name: {image.tobytes() for image in of} for name, of in pixels.items()}
+    assert sum(map(len, found.values())) == len(set().union(*found.values())) == 100
+    fingerprint = dataset.fingerprint()
+    assert open_columns("folder", **fields).fingerprint() == fingerprint
+    assert open_columns("folder", **{**fields, "test_fraction": 0.1}).fingerprint() != fingerprint
+    save(animals / "dog" / "00.png", 77)
+    assert open_columns("folder", **fields).fingerprint() != fingerprint
 
 
-def test_an_epoch_has_every_image_once() -> None:
-    config = experiment(batch_size=300, image_size=8)
-    source = load_data(config).batches(config, "test")
-    seen = []
-    for epoch in range(2):
-        batches = [source.batch(1 + epoch * 7 + i) for i in range(source.batches_per_epoch)]
-        images = [b.inputs[i].tobytes() for b in batches for i in np.flatnonzero(b.loss_weights)]
-        assert len(images) == len(set(images)) == 2000
-        seen.append(images)
-    assert seen[0] != seen[1] and set(seen[0]) == set(seen[1])
+def test_a_folder_per_split(tmp_path: Path) -> None:
+    for split, classes in (("train", "ba"), ("validation", "a"), ("test", "bc")):
+        for name in classes:
+            save(tmp_path / split / name / "x.png", 9, (3, 2) if split == "test" else (5, 4))
+    paths = {f"{split}_path": str(tmp_path / split) for split in ("train", "validation", "test")}
+    dataset = open_columns("folder", **paths)
+    assert dataset.classes("label") == ("a", "b")
+    labels = {split: columns["label"] for split, columns in dataset.splits().items()}
+    assert labels == {"train": ["a", "b"], "validation": ["a"], "test": ["b", "c"]}
+    assert dataset.locate("test", 1) == f"{tmp_path}/test/c/x.png"
+    assert dataset.splits()["test"]["image"].read(np.array([1]))[0].shape == (2, 3, 3)
+    for number in range(40):
+        save(tmp_path / "train" / "b" / f"{number}.png", number)
+    paths.pop("validation_path")
+    cut = open_columns("folder", validation_fraction=0.3, **paths).splits()
+    sizes = {split: len(columns["label"]) for split, columns in cut.items()}
+    assert list(sizes) == ["train", "validation", "test"]
+    assert sizes["train"] + sizes["validation"] == 42 and sizes["test"] == 2
 
 
-def test_labels_come_back(tmp_path: Path) -> None:
-    labels = Labels(ImageInput(2, 3, 1), ("ä", "b"))
-    labels.save(tmp_path / "labels.json")
-    assert read_labels(tmp_path / "labels.json") == labels
-    with pytest.raises(UserError, match="cannot read the labels"):
-        read_labels(tmp_path / "none.json")
-    (tmp_path / "labels.json").write_text("{}")
-    with pytest.raises(UserError, match="not a file of labels"):
-        read_labels(tmp_path / "labels.json")
-    other = Labels(ImageInput(SIZE, SIZE, 3), CLASS_NAMES[:3])
-    with pytest.raises(UserError, match="4 classes; the run was trained on images of .* 3 classes"):
-        load_data(experiment(image_size=SIZE), other)
+def test_bad_folders_and_files_are_named(tmp_path: Path, animals: Path) -> None:
+    opened = lambda path: open_columns("folder", path=str(path))
+    line = mistake(lambda: opened(tmp_path / "none"))
+    assert line == f"data.path={tmp_path}/none: is not a folder"
+    assert mistake(lambda: opened(animals / "cat")) == (
+        f"data.path={animals}/cat: has no subfolder; it must have one of images per class"
+    )
+    (animals / "bird").mkdir()
+    line = mistake(lambda: opened(animals))
+    assert line.startswith(f"{animals}/bird: has no image (.png, .jpg, ")
+    bad = animals / "bird" / "a.jpg"
+    bad.write_text("not an image")
+    images = [columns["image"] for columns in opened(animals).splits().values()]
+    (place,) = [(of, of.paths.index(bad)) for of in images if bad in of.paths]
+    line = mistake(lambda: place[0].read(np.array([place[1]])))
+    assert line == f"{bad}: is no image that Pillow knows"
+    line = mistake(lambda: open_columns("folder"))
+    assert line.endswith(
+        "data.train_path must name a folder with one subfolder of images per class"
+    )
 
 
-def test_an_image_as_characters() -> None:
-    image = np.array([[-1.0, 1.0], [-1.0, 1.0]], np.float32)[..., None]
-    assert render(image) == " @"
-    assert len(render(np.zeros((224, 224, 3), np.float32)).splitlines()) == 24
+def test_size_and_channels_of_an_image_are_changed() -> None:
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    assert resize(pixels, 2, 3) is pixels and to_channels(pixels, 3) is pixels
+    assert resize(pixels, 4, 5).shape == (4, 5, 3)
+    gray = to_channels(pixels, 1)
+    assert gray.shape == (2, 3, 1)
+    np.testing.assert_array_equal(to_channels(gray, 3), np.repeat(gray, 3, axis=2))
+    np.testing.assert_array_equal(to_channels(to_channels(gray, 3), 1), gray)
+    assert resize(gray, 4, 5).shape == (4, 5, 1)
+    assert (resize(np.full((2, 3, 1), 7, np.uint8), 5, 2) == 7).all()
 
 
 def test_files_that_cannot_be_read_are_told_in_a_line(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
 
-    def mistake(channels: int = 3) -> str:
-        with pytest.raises(UserError) as raised:
-            read_image(path, ImageInput(8, 8, channels))
-        assert "\n" not in str(raised.value)
-        return str(raised.value)
+    def refusal(channels: int = 3) -> str:
+        return mistake(lambda: read_image(path, ImageInput(8, 8, channels)))
 
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     Image.fromarray(noise).save(path)
     assert read_image(path, ImageInput(8, 8, 3)).shape == (8, 8, 3)
-    assert mistake(4) == "the run reads 4 channels; of a file 1 or 3 can be read"
+    assert refusal(4) == "the run reads 4 channels; of a file 1 or 3 can be read"
     content = path.read_bytes()
     second = content.index(b"IDAT", content.index(b"IDAT") + 1)
     path.write_bytes(content[:second] + bytes(4) + content[second + 4 :])
-    assert mistake().startswith("cannot be read (broken PNG file")
+    assert refusal().startswith("cannot be read (broken PNG file")
     for dtype, mode in ((np.uint16, "I;16"), (np.int32, "I"), (np.float32, "F")):
         path = tmp_path / "a.tif"
         Image.fromarray(np.full((8, 8), 40_000, dtype)).save(path)
-        assert mistake(1) == f"has more than 8 bits a channel (mode {mode}); save it in 8"
+        assert refusal(1) == f"has more than 8 bits a channel (mode {mode}); save it in 8"
     picture = Image.fromarray(noise[:8, :8])
     for ending in ("png", "jpg", "gif", "bmp", "webp", "tif"):
         path = tmp_path / f"a.{ending}"
@@ -194,7 +199,7 @@ def test_files_that_cannot_be_read_are_told_in_a_line(tmp_path: Path) -> None:
         content = bytearray(path.read_bytes())
         for size in (0, 12, len(content) // 2):
             path.write_bytes(content[:size])
-            assert mistake().startswith(("cannot be read (", "is no image that Pillow knows"))
+            assert refusal().startswith(("cannot be read (", "is no image that Pillow knows"))
 
 
 def test_an_image_that_its_reader_does_not_know_is_told(tmp_path: Path) -> None:
@@ -218,68 +223,3 @@ def test_a_damaged_tag_of_an_image_that_can_be_read_is_no_matter(tmp_path: Path)
     at = content.index(b"\x31\x01\x02\x00") + 4  # tag 305, of type 2
     path.write_bytes(content[:at] + b"\xff\xff\xff\x0f" + content[at + 4 :])
     assert (read_image(path, ImageInput(8, 8, 3)) == 7).all()
-
-
-def mnist(cache: Path, **data: Any) -> ExperimentConfig:
-    few = {
-        "name": "tfds_images:mnist",
-        "train_split": "train[:40]",
-        "validation_split": "train[40:48]",
-        "test_split": "test[:5]",
-    }
-    return experiment(
-        tfds_data_dir=str(data_root() / "tfds"),
-        cache_dir=str(cache),
-        **{**few, **data},
-    )
-
-
-def test_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    config = mnist(tmp_path)
-    assert prepare(config)["splits"]["train"] == {"images": 40}
-    data = load_data(config)
-    assert data.spec.inputs == ImageInput(28, 28, 1)
-    assert data.encoding.names == tuple("0123456789")
-    images = data.splits["train"].read(np.arange(40))
-    assert data.splits["train"].labels[:6].tolist() == [4, 1, 0, 7, 8, 1]
-    assert images.std() > 50
-    # Decoding by batch gives the same, and so does an entry that was damaged and made anew.
-    (tmp_path / "lazy").mkdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(catalog_images, "MAX_ARRAY_BYTES", 0)
-        lazy = load_data(mnist(tmp_path / "lazy"))
-    np.testing.assert_array_equal(lazy.splits["train"].read(np.arange(40)), images)
-    assert lazy.fingerprint == data.fingerprint
-    (saved,) = tmp_path.glob("images/*/train.images.npy")
-    content = bytearray(saved.read_bytes())
-    content[-1] ^= 255
-    saved.write_bytes(content)
-    np.testing.assert_array_equal(load_data(config).splits["train"].read(np.arange(40)), images)
-    assert "is damaged" in caplog.text
-
-
-def test_images_are_resized(tmp_path: Path) -> None:
-    data = load_data(mnist(tmp_path, image_size=14))
-    image = data.splits["train"].read(np.array([1]))
-    assert image.shape == (1, 14, 14, 1) and image.max() > 100
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        ({"name": "tfds_images:mnits"}, "did you mean tfds_images:mnist?"),
-        ({"name": "tfds_images:glue/sst2"}, "has no one image an example but none"),
-        ({"train_split": "trian"}, "data.train_split=trian: mnist has no 'trian'; did you mean"),
-        ({"name": "shape"}, "data.name='shape' is not known; did you mean 'shapes'?"),
-    ],
-)
-def test_mistakes_are_one_line(tmp_path: Path, data: dict[str, Any], expected: str) -> None:
-    with pytest.raises(UserError) as raised:
-        load_data(mnist(tmp_path, **data))
-    assert expected in str(raised.value) and "\n" not in str(raised.value)
-
-
-def test_the_data_set_has_the_protocol() -> None:
-    from seqmodels.data.datasets.image_source import ImageDataset
-
-    assert isinstance(CatalogImages, ImageDataset)

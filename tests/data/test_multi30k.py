@@ -1,4 +1,4 @@
-"""Multi30k: every direction, from its origin or a folder; texts in lower case, cut into words."""
+"""Multi30k: every language, from its origin or a folder; texts in lower case, cut into words."""
 
 from __future__ import annotations
 
@@ -6,39 +6,24 @@ import dataclasses
 import gzip
 import hashlib
 import itertools
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seqmodels.config.data import Language, PairsDataConfig, TextForm, TokenizerKind
-from seqmodels.config.errors import UserError
-from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.tasks import TranslationConfig
-from seqmodels.config.transformers import TransformerConfig
-from seqmodels.data.datasets import multi30k, origin, pair_source
-from seqmodels.data.datasets.dates import Dates
+from seqmodels.config.data import ExamplesDataConfig
+from seqmodels.config.features import TextForm, TokensConfig
+from seqmodels.data.datasets import multi30k, origin
+from seqmodels.data.datasets.dataset import normalise_text
 from seqmodels.data.datasets.multi30k import Multi30k
-from seqmodels.data.datasets.pair_source import bring
-from seqmodels.data.pairs import PairData
-from seqmodels.data.pipeline import load_data, prepare
 from tests.data.helpers import data_root
+from tests.data.sets import mistake, open_columns
 
 CONTENTS = {
     f"{part}.{language}": "".join(f"{text}, {part} {i}.\n" for i in range(rows)).encode()
     for part, rows in (("train", 6), ("val", 2), ("test_2016_flickr", 3))
     for language, text in (("en", "A man's hat"), ("de", "Ein Männerhut"), ("fr", "Un chapeau"))
 }
-
-
-def settings(folder: Path, **fields: Any) -> PairsDataConfig:
-    words = {"tokenizer": TokenizerKind.WORD, "form": TextForm.LOWER_WORDS}
-    return PairsDataConfig(name="multi30k", cache_dir=str(folder / "cache"), **words, **fields)
-
-
-def experiment(config: PairsDataConfig) -> ExperimentConfig:
-    return ExperimentConfig(TransformerConfig(), config, TranslationConfig())
 
 
 class Web:
@@ -66,22 +51,36 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Web:
     return found
 
 
-def test_only_the_two_languages_are_downloaded_and_once(tmp_path: Path, web: Web) -> None:
-    config = experiment(settings(tmp_path))
-    with pytest.raises(UserError, match="`python launch.py prepare --config=...` downloads it"):
-        load_data(config)
-    summary = prepare(config)
+def open_captions(folder: Path, *languages: str, **fields: Any) -> Any:
+    columns = dict(zip(("source", "targets", "inputs"), languages, strict=False))
+    return open_columns("multi30k", columns, cache_dir=str(folder / "cache"), **fields)
+
+
+def prepare(folder: Path, *languages: str) -> None:
+    features: Any = {
+        role: TokensConfig(column=language)
+        for role, language in zip(("source", "targets"), languages, strict=False)
+    }
+    cache = str(folder / "cache")
+    Multi30k.prepare(ExamplesDataConfig(name="multi30k", cache_dir=cache, **features))
+
+
+def test_only_the_languages_asked_for_are_downloaded_and_once(tmp_path: Path, web: Web) -> None:
+    line = mistake(open_captions(tmp_path, "de", "en").splits)
+    assert "`python launch.py prepare --config=...` downloads it" in line
+    prepare(tmp_path, "de", "en")
     names = [url.rpartition("/")[2] for url in web.asked]
     parts = ("train", "val", "test_2016_flickr")
     assert names == [f"{part}.{language}.gz" for part in parts for language in ("de", "en")]
-    assert {n: split["pairs"] for n, split in summary["splits"].items()} == {
-        "train": 6,
-        "validation": 2,
-        "test": 3,
+    splits = open_captions(tmp_path, "de", "en").splits()
+    assert {name: [len(x) for x in columns.values()] for name, columns in splits.items()} == {
+        "train": [6, 6],
+        "validation": [2, 2],
+        "test": [3, 3],
     }
-    data = load_data(config)
-    assert isinstance(data, PairData) and len(web.asked) == 6
-    prepare(experiment(settings(tmp_path, source_language=Language.FR)))
+    prepare(tmp_path, "de", "en")
+    assert len(web.asked) == 6
+    prepare(tmp_path, "fr", "en")
     assert [url.rpartition("/")[2] for url in web.asked[6:]] == [
         f"{part}.{language}.gz" for part in parts for language in ("fr", "en")
     ]
@@ -91,36 +90,42 @@ def test_a_folder_and_files_that_are_others(tmp_path: Path, web: Web) -> None:
     for name, content in CONTENTS.items():
         if not name.endswith("fr"):
             (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
-    config = settings(tmp_path, path=str(tmp_path))
-    source = Multi30k.source(config)
-    texts = source.pairs()["test"]
-    assert texts[0][1] == "Ein Männerhut, test_2016_flickr 1."
-    assert texts[1][1] == "A man's hat, test_2016_flickr 1."
-    assert source.name("validation", 1) == "val.de, line 2" and not web.asked
-    other = Multi30k.source(dataclasses.replace(config, source_language=Language.EN))
-    assert other.fingerprint() != source.fingerprint()
-    with pytest.raises(UserError, match=r"has no train.fr and no val.fr"):
-        Multi30k.source(dataclasses.replace(config, source_language=Language.FR))
+    path = {"path": str(tmp_path)}
+    source = open_captions(tmp_path, "de", "en", **path)
+    texts = source.splits()["test"]
+    assert list(texts) == ["de", "en"]
+    assert texts["de"][1] == "Ein Männerhut, test_2016_flickr 1."
+    assert texts["en"][1] == "A man's hat, test_2016_flickr 1."
+    assert source.locate("validation", 1) == "val.de, line 2" and not web.asked
+    assert list(open_captions(tmp_path, "en", **path).splits()["train"]) == ["en"]
+    prints = [open_captions(tmp_path, *of, **path).fingerprint() for of in (("de", "en"), ("en",))]
+    assert prints[0] == source.fingerprint() != prints[1]
+    line = mistake(lambda: open_captions(tmp_path, "fr", "en", **path))
+    assert "has no train.fr and no val.fr" in line
+    line = mistake(lambda: open_captions(tmp_path, "dee", "en", **path))
+    assert line == "data.source.column=dee: is not a language of Multi30k; did you mean 'de'?"
     (tmp_path / "val.en.gz").write_bytes(gzip.compress(b"A man\n"))
-    with pytest.raises(UserError, match="val.en is not the published file: 6 bytes"):
-        Multi30k.source(config).pairs()
+    line = mistake(open_captions(tmp_path, "de", "en", **path).splits)
+    assert "val.en is not the published file: 6 bytes" in line
 
 
-def test_every_direction_has_the_published_pairs(tmp_path: Path) -> None:
+def test_every_language_has_the_published_captions(tmp_path: Path) -> None:
     data_root()
-    found = {}
-    for source, target in itertools.permutations(Language, 2):
-        config = settings(tmp_path, source_language=source, target_language=target)
-        found[source, target] = Multi30k.source(config).pairs()
-    for (source, target), splits in found.items():
-        counts = {name: [len(side) for side in sides] for name, sides in splits.items()}
-        assert counts == {"train": [29_000] * 2, "validation": [1014] * 2, "test": [1000] * 2}
-        assert found[target, source] == {name: sides[::-1] for name, sides in splits.items()}
-        pairs = {name: set(zip(*sides, strict=True)) for name, sides in splits.items()}
+    splits = open_captions(tmp_path, "de", "en", "fr").splits()
+    counts = {name: [len(x) for x in columns.values()] for name, columns in splits.items()}
+    assert counts == {"train": [29_000] * 3, "validation": [1014] * 3, "test": [1000] * 3}
+    for pair in itertools.permutations(("de", "en", "fr"), 2):
+        pairs = {
+            name: set(zip(*(columns[language] for language in pair), strict=True))
+            for name, columns in splits.items()
+        }
         assert not pairs["test"] & (pairs["train"] | pairs["validation"])
-        assert all(text for sides in splits.values() for side in sides for text in side)
-    first = found[Language.DE, Language.EN]["validation"]
-    assert (first[0][0], first[1][0]) == (
+    assert all(text for columns in splits.values() for texts in columns.values() for text in texts)
+    turned = open_captions(tmp_path, "en", "de").splits()
+    for name, columns in turned.items():
+        assert columns == {language: splits[name][language] for language in ("en", "de")}
+    first = splits["validation"]
+    assert (first["de"][0], first["en"][0]) == (
         "Eine Gruppe von Männern lädt Baumwolle auf einen Lastwagen",
         "A group of men are loading cotton onto a truck",
     )
@@ -134,31 +139,8 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("text", FORMS)
-def test_lower_words(text: str) -> None:
-    found = bring(text, TextForm.LOWER_WORDS)
-    assert found == FORMS[text] == bring(found, TextForm.LOWER_WORDS)
-    assert bring(text, TextForm.WRITTEN) == text
-
-
-def test_another_rule_of_words_is_another_fingerprint() -> None:
-    """Else the token store would go on with words that were cut by the old one."""
-    source = Dates.source(PairsDataConfig())
-    find = lambda form: pair_source.Formed(source, form).fingerprint()
-    before = [find(form) for form in TextForm]
-    assert before == [find(form) for form in TextForm]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pair_source, "_WORD_OR_MARK", re.compile(r"\S+"))
-        same = [old == find(form) for old, form in zip(before, TextForm, strict=True)]
-    assert same == [True, False]
-
-
-def test_what_is_tokenised_has_the_form(tmp_path: Path, web: Web) -> None:
-    config = settings(tmp_path, shared_vocabulary=False)
-    prepare(experiment(config))
-    data = load_data(experiment(config))
-    assert sorted(data.encoding.target.to_json()["words"])[:4] == ["'s", ",", ".", "0"]
-    assert {"männerhut", "ein"} < set(data.encoding.source.to_json()["words"])
-    written = load_data(experiment(dataclasses.replace(config, form=TextForm.WRITTEN)))
-    assert written.fingerprint != data.fingerprint
-    assert "man's" in written.encoding.target.to_json()["words"]
+def test_lower_words() -> None:
+    for text, expected in FORMS.items():
+        found = normalise_text(text, TextForm.LOWER_WORDS)
+        assert found == expected == normalise_text(found, TextForm.LOWER_WORDS)
+        assert normalise_text(text, TextForm.WRITTEN) == text

@@ -5,13 +5,9 @@ from __future__ import annotations
 import collections
 import itertools
 
-import pytest
-
-from seqmodels.config.data import PairsDataConfig
-from seqmodels.config.files import load_config
 from seqmodels.data.datasets import numbers
-from seqmodels.data.datasets.numbers import Numbers, split_numbers, write
-from tests.data.helpers import digest_of
+from seqmodels.data.datasets.numbers import split_numbers, write
+from tests.data.sets import digest_of, open_columns
 
 SPELT = {
     0: "zero",
@@ -51,9 +47,8 @@ def read(text: str) -> int:
     return thousands + part
 
 
-@pytest.mark.parametrize("number", SPELT)
-def test_spelt(number: int) -> None:
-    assert write(number) == SPELT[number]
+def test_spelt() -> None:
+    assert {number: write(number) for number in SPELT} == SPELT
 
 
 def test_words_mean_the_number() -> None:
@@ -66,27 +61,21 @@ def test_no_number_is_in_two_splits() -> None:
     counts = [len(found) for found in splits.values()]
     assert sum(counts) == numbers.END and all(49_000 < count < 51_000 for count in counts[1:])
     assert all(found.min() >= 100 for name, found in splits.items() if name != "train")
-    pairs = Numbers.source(PairsDataConfig()).pairs()
-    assert {name: len(sources) for name, (sources, _) in pairs.items()} == numbers.NUM_PAIRS
+    pairs = open_columns("numbers").splits()
+    assert {name: len(columns["source"]) for name, columns in pairs.items()} == numbers.NUM_PAIRS
     assert digest_of(pairs) == "81e591951656f7e2"
     for one, other in itertools.combinations(pairs, 2):
-        assert not set(pairs[one][1]) & set(pairs[other][1])
-    for name, (sources, targets) in pairs.items():
+        assert not set(pairs[one]["target"]) & set(pairs[other]["target"])
+    for name, columns in pairs.items():
+        sources, targets = columns["source"], columns["target"]
         assert set(map(int, targets)) <= set(splits[name].tolist())
         assert [read(source) for source in sources[:500]] == list(map(int, targets[:500]))
 
 
 def test_each_number_of_digits_is_as_frequent() -> None:
-    for split, (_, targets) in Numbers.source(PairsDataConfig()).pairs().items():
+    for split, columns in open_columns("numbers").splits().items():
+        targets = columns["target"]
         lengths = collections.Counter(map(len, targets))
         assert sorted(lengths) == list(range(1 if split == "train" else 3, 7))
         expected = len(targets) / len(lengths)
         assert all(0.8 * expected < count < 1.2 * expected for count in lengths.values())
-
-
-def test_the_longest_fits_the_config() -> None:
-    config = load_config("numbers").data
-    assert isinstance(config, PairsDataConfig)
-    longest = 1 + max(len(write(n)) for n in range(1000)) + len(" thousand")
-    longest += max(len(write(n)) for n in range(1000))
-    assert longest <= config.max_source_length and config.max_target_length > 6

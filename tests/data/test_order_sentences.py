@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import collections
-from pathlib import Path
 from typing import Any
 
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data import order
 from seqmodels.data.datasets import order_sentences
-from seqmodels.data.datasets.order_sentences import OrderSentences, split_words
-from seqmodels.tasks.naive_bayes import naive_bayes
-from tests.data.helpers import digest_of
-from tests.data.test_labelled import load
+from seqmodels.data.datasets.order_sentences import split_words
+from tests.data.sets import digest_of, open_columns
 
 
 def sentences() -> Any:
-    return OrderSentences.source(LabelledTextDataConfig()).read().splits
+    dataset = open_columns("order_sentences")
+    assert dataset.classes("label") == ("negative", "positive") and dataset.classes("text") is None
+    return dataset.splits()
 
 
 def test_sentences_mean_what_is_not_denied() -> None:
     """By a reader of its own: which word is denied, and whether the whole is."""
-    texts, labels = sentences()["train"]
+    texts, labels = sentences()["train"].values()
     good, bad = set(order_sentences._GOOD), set(order_sentences._BAD)
     for text, label in zip(texts[:2000], labels[:2000], strict=True):
         first, second = text.split(" , ")
@@ -35,7 +33,8 @@ def test_sentences_mean_what_is_not_denied() -> None:
 
 
 def test_the_same_words_mean_both() -> None:
-    for texts, labels in sentences().values():
+    for columns in sentences().values():
+        texts, labels = columns["text"], columns["label"]
         bags = [sorted(text.split()) for text in texts]
         assert bags[::2] == bags[1::2]
         assert all(one != other for one, other in zip(labels[::2], labels[1::2], strict=True))
@@ -69,15 +68,11 @@ def test_no_pair_of_praise_and_blame_is_in_two_splits() -> None:
     assert [len(pairs) for pairs in words.values()] == [54, 5, 5]
     assert len(set().union(*words.values())) == 64
     found = sentences()
-    assert {name: len(texts) for name, (texts, _) in found.items()} == order_sentences.NUM_SENTENCES
+    counts = {name: len(columns["text"]) for name, columns in found.items()}
+    assert counts == order_sentences.NUM_SENTENCES
     assert digest_of(found) == "f1bc7c2c7adad4f3"
-    trained = {word for text in found["train"][0] for word in text.split()}
+    texts = {name: columns["text"] for name, columns in found.items()}
+    trained = {word for text in texts["train"] for word in text.split()}
     for name in ("validation", "test"):
-        assert not set(found[name][0]) & set(found["train"][0])
-        assert {word for text in found[name][0] for word in text.split()} <= trained
-
-
-def test_neighbours_say_nothing_of_the_class(tmp_path: Path) -> None:
-    data = load(cache_dir=str(tmp_path))
-    guesses = naive_bayes(data.splits["train"], data.splits["test"], 2).argmax(axis=1)
-    assert 0.4 < (guesses == data.splits["test"].labels).mean() < 0.55
+        assert not set(texts[name]) & set(texts["train"])
+        assert {word for text in texts[name] for word in text.split()} <= trained

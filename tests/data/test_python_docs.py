@@ -14,9 +14,7 @@ from seqmodels.data.datasets.python_docs import (
     PythonDocs,
     split_topics,
 )
-from tests.data.helpers import experiment
-
-SOURCE = PythonDocs.source
+from tests.data.sets import open_text
 
 
 def test_no_paragraph_is_shared_between_splits() -> None:
@@ -79,9 +77,10 @@ def test_paragraphs_ignore_white_space_and_short_lines() -> None:
 
 
 def test_prepared_data_set_is_read_back_and_mended(tmp_path: Path) -> None:
-    source = SOURCE(experiment().data, tmp_path)
-    documents = source.documents()
-    assert documents == split_topics(topics)
+    source = open_text("python_docs", cache_dir=str(tmp_path))
+    documents = split_topics(topics)
+    columns = {split: {"text": texts} for split, texts in documents.items()}
+    assert source.splits() == columns
     (info,) = tmp_path.glob("tfds/python_docs/topics_*/1.0.0/dataset_info.json")
     builder = tfds.builder_from_directory(str(info.parent))
     assert builder.info.file_format.value == "array_record"
@@ -92,10 +91,10 @@ def test_prepared_data_set_is_read_back_and_mended(tmp_path: Path) -> None:
             record.unlink()
         else:
             record.write_bytes(damage)
-        assert source.documents() == documents
+        assert source.splits() == columns
 
 
-def test_config_name_carries_a_hash_of_the_documents(tmp_path: Path) -> None:
+def test_config_name_includes_a_hash_of_the_documents(tmp_path: Path) -> None:
     documents = split_topics(topics)
     names = set()
     for changed in (documents, {**documents, "test": documents["test"][::-1]}):
@@ -104,5 +103,5 @@ def test_config_name_carries_a_hash_of_the_documents(tmp_path: Path) -> None:
 
 
 def test_preparing_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    SOURCE(experiment().data, tmp_path).documents()
+    assert open_text("python_docs", cache_dir=str(tmp_path)).splits()
     assert capfd.readouterr() == ("", "")

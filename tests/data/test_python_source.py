@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.built import paragraphs
-from seqmodels.data.datasets.python_source import PythonSource, read_library, split_files
-from seqmodels.data.pipeline import load_data
-from tests.data.helpers import experiment
+from seqmodels.data.datasets.python_source import read_library, split_files
+from tests.data.sets import mistake, open_text
 
 SHARED = "def a_function(of_some_length, that_two_files_have):\n    return of_some_length"
 
@@ -97,17 +95,20 @@ def test_built_once_and_again_where_the_library_changes(
     library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(library))
-    config: Any = experiment(
-        name="python_source", cache_dir=str(tmp_path / "cache"), batch_size=1, sequence_length=8
-    )
-    first = load_data(config)
-    assert first.splits["train"].num_documents > 300
-    assert load_data(config).fingerprint == first.fingerprint
-    source = PythonSource.source(config.data, tmp_path / "cache")
-    assert source.documents() == split_files(read_library(library))
+
+    def opened() -> Any:
+        return open_text("python_source", cache_dir=str(tmp_path / "cache"))
+
+    first = opened()
+    expected = split_files(read_library(library))
+    assert {split: columns["text"] for split, columns in first.splits().items()} == expected
+    assert len(expected["train"]) > 300
+    assert opened().fingerprint() == first.fingerprint()
     (library / "zeta.py").write_text("# another zeta\n")
-    assert load_data(config).fingerprint != first.fingerprint
+    changed = opened()
+    assert changed.fingerprint() != first.fingerprint()
+    assert "# another zeta\n" in changed.splits()["train"]["text"]
     assert len(list(tmp_path.glob("cache/tfds/python_source/files_*"))) == 2
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / "none"))
-    with pytest.raises(UserError, match=r"python_source: .*none holds no \.py files"):
-        load_data(config)
+    line = mistake(opened)
+    assert "data.name=python_source: " in line and line.endswith("none holds no .py files")

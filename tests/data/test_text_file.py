@@ -6,21 +6,17 @@ from typing import Any
 import pytest
 
 from seqmodels.config.data import TokenizerKind
-from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.text_file import TextFile
-from tests.data.helpers import CHINESE, experiment
+from tests.data import sets
+from tests.data.helpers import CHINESE
 
 
 def read(**data: Any) -> dict[str, list[str]]:
-    config = experiment(name="text_file", **data).data
-    return TextFile.source(config, Path("unused")).documents()
+    splits = sets.open_text("text_file", **data).splits()
+    return {split: columns["text"] for split, columns in splits.items()}
 
 
 def mistake(**data: Any) -> str:
-    with pytest.raises(UserError) as raised:
-        read(**data)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
+    return sets.mistake(lambda: read(**data))
 
 
 @pytest.fixture
@@ -38,18 +34,18 @@ def test_one_file_is_cut_by_characters(files: Path) -> None:
     assert len(text["test"]) == int(len(CHINESE) * 0.125)
 
 
-@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.4, 0.5])
-def test_no_word_is_cut_where_words_are_tokens(files: Path, fraction: float) -> None:
+def test_no_word_is_cut_where_words_are_tokens(files: Path) -> None:
     text = "alpha beta\ngamma  delta epsilon"
     (files / "words-1.txt").write_text(text)
     (files / "words-2.txt").write_text("zeta eta")
-    data = {"path": str(files / "words-*.txt"), "validation_fraction": fraction}
-    cut = read(**data, test_fraction=0.3, tokenizer=TokenizerKind.WORD)
-    assert "".join(part for parts in cut.values() for part in parts) == text + "zeta eta"
-    words = [word for parts in cut.values() for part in parts for word in part.split()]
-    assert words == [*text.split(), "zeta", "eta"]
-    letters = read(**data, test_fraction=0.3)
-    assert sum(map(len, letters["train"])) <= sum(map(len, cut["train"]))
+    for fraction in (0.05, 0.3, 0.4, 0.5):
+        data = {"path": str(files / "words-*.txt"), "validation_fraction": fraction}
+        cut = read(**data, test_fraction=0.3, tokenizer=TokenizerKind.WORD)
+        assert "".join(part for parts in cut.values() for part in parts) == text + "zeta eta"
+        words = [word for parts in cut.values() for part in parts for word in part.split()]
+        assert words == [*text.split(), "zeta", "eta"], fraction
+        letters = read(**data, test_fraction=0.3)
+        assert sum(map(len, letters["train"])) <= sum(map(len, cut["train"])), fraction
 
 
 def test_a_glob_is_joined_in_sorted_order_one_document_a_file(files: Path) -> None:
@@ -60,7 +56,7 @@ def test_a_glob_is_joined_in_sorted_order_one_document_a_file(files: Path) -> No
     assert splits == {"train": [CHINESE, "bb"], "validation": ["\r\n"]}
 
 
-def test_a_path_a_split(files: Path) -> None:
+def test_a_path_per_split(files: Path) -> None:
     splits = read(
         train_path=str(files / "*.txt"),
         validation_path=str(files / "c.md"),
@@ -70,6 +66,21 @@ def test_a_path_a_split(files: Path) -> None:
     assert "test" not in read(train_path=str(files / "a.txt"), validation_path=str(files / "b.txt"))
 
 
+def test_validation_is_cut_from_the_training_text_where_only_a_test_path_is_given(
+    files: Path,
+) -> None:
+    paths = {"train_path": str(files / "*.txt"), "test_path": str(files / "c.md")}
+    splits = read(**paths, validation_fraction=0.03, test_fraction=0.9)
+    assert list(splits) == ["train", "validation", "test"]
+    assert splits == {"train": [CHINESE, "bb"], "validation": ["\r\n"], "test": ["# c\n"]}
+    assert list(read(**paths, validation_fraction=0.0)) == ["train", "test"]
+    prints = {
+        sets.open_text("text_file", **paths, validation_fraction=part).fingerprint()
+        for part in (0.03, 0.03, 0.04)
+    }
+    assert len(prints) == 2
+
+
 def test_a_name_with_brackets_is_a_file_before_it_is_a_glob(files: Path) -> None:
     (files / "x[1].txt").write_text("brackets")
     assert "".join(read(path=str(files / "x[1].txt"))["train"]) in "brackets"
@@ -77,8 +88,7 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_glob(files: Path) -> None
 
 def test_fingerprint_follows_content_and_fractions_but_not_names(files: Path) -> None:
     def fingerprint(path: str, **data: Any) -> str:
-        config = experiment(name="text_file", path=str(files / path), **data).data
-        return TextFile.source(config, files).fingerprint()
+        return sets.open_text("text_file", path=str(files / path), **data).fingerprint()
 
     (files / "copy.txt").write_bytes(CHINESE.encode())
     assert fingerprint("a.txt") == fingerprint("copy.txt")
@@ -133,7 +143,7 @@ def test_binary_and_other_encodings_name_file_and_offset(files: Path) -> None:
 def test_fields_that_contradict_each_other(files: Path) -> None:
     path = str(files / "a.txt")
     assert mistake(path=path, train_path=path) == (
-        "data.path and data.train_path: name the text by one or the other"
+        "data.path and data.train_path: name the files by one or the other"
     )
     assert "data.path, or data.train_path must name" in mistake()
     assert "data.validation_path must name" in mistake(train_path=path)

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seqmodels.data.datasets.source import Documents, hash_documents
 
+from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets import irish_abc
+from seqmodels.data.datasets.dataset import Documents, hash_documents
 from seqmodels.data.datasets.irish_abc import split_tunes
-from seqmodels.data.datasets.scales import Scales
 from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
-from seqmodels.data.pipeline import load_data, prepare
 from seqmodels.music.abc_notation import body_of
 from seqmodels.music.abc_reader import read_tunes
-from tests.data.helpers import data_root, experiment
+from tests.data.helpers import data_root
+from tests.data.sets import mistake, open_text
 from tests.data.test_wikitext2 import Server
 
 SPLITS = ("train", "validation", "test")
@@ -37,8 +37,16 @@ MANY = [
 ]
 
 
-def settings(tmp_path: Path, **data: Any) -> Any:
-    return experiment(cache_dir=str(tmp_path / "cache"), batch_size=2, sequence_length=8, **data)
+def opened(tmp_path: Path, name: str, **fields: Any) -> Any:
+    return open_text(name, cache_dir=str(tmp_path / "cache"), **fields)
+
+
+def texts_of(splits: Any) -> Documents:
+    return {split: columns["text"] for split, columns in splits.items()}
+
+
+def counts(splits: Any) -> dict[str, int]:
+    return {split: len(columns["text"]) for split, columns in splits.items()}
 
 
 def bodies(documents: Documents) -> dict[str, set[str]]:
@@ -57,7 +65,7 @@ def test_no_body_is_in_two_splits() -> None:
     assert sum(map(len, found.values())) == len(set().union(*found.values())) == len(MANY)
 
 
-def test_the_split_of_a_tune_does_not_hang_on_the_order() -> None:
+def test_the_split_of_a_tune_does_not_depend_on_the_order() -> None:
     one, other = bodies(deal_tunes(MANY, 0.1, 0.1)), bodies(deal_tunes(MANY[::-1], 0.1, 0.1))
     assert one == other
     assert set(deal_tunes(MANY, 0.1, 0.0)) == {"train", "validation"}
@@ -92,14 +100,14 @@ def test_what_is_no_abc_is_refused() -> None:
     with pytest.raises(UserError, match=r"mine.abc: not ABC: no line begins with X:"):
         tunes_of("All the world's a stage,\n", "mine.abc")
     text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|&")
-    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is not ABC$"):
+    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is no ABC$"):
         tunes_of(text, "mine.abc")
     with pytest.raises(UserError, match=r"no ABC; 1 more of its tunes do not parse$"):
         tunes_of(text + tune(3, "&"), "mine.abc")
 
 
 def test_scales_are_full_and_differ() -> None:
-    documents = Scales.source(settings(Path("unused")).data, Path("unused")).documents()
+    documents = texts_of(open_text("scales").splits())
     assert {split: len(tunes) for split, tunes in documents.items()} == {
         "train": 1087,
         "validation": 55,
@@ -113,38 +121,33 @@ def test_scales_are_full_and_differ() -> None:
     assert hash_documents(documents).startswith("f5924f90")
 
 
-def test_scales_are_data(tmp_path: Path) -> None:
-    data = load_data(settings(tmp_path, name="scales"))
-    assert data.splits["train"].num_documents == 1087
-    assert not data.notes
-
-
 def test_own_files(tmp_path: Path) -> None:
     (tmp_path / "a.abc").write_text("".join(MANY[:100]).replace("\n", "\r\n"))
     (tmp_path / "b.abc").write_text("a word before\n" + "".join(MANY[100:]))
-    data = load_data(settings(tmp_path, name="abc_file", path=str(tmp_path / "*.abc")))
-    assert {name: split.num_documents for name, split in data.splits.items()} == {
-        "train": 176,
-        "validation": 10,
-        "test": 10,
-    }
-    fingerprint = data.fingerprint
-    more = settings(tmp_path, name="abc_file", path=str(tmp_path / "*.abc"), test_fraction=0.2)
-    assert load_data(more).splits["test"].num_documents == 39
-    assert load_data(more).fingerprint != fingerprint
+    both = {"path": str(tmp_path / "*.abc")}
+    source = open_text("abc_file", **both)
+    assert counts(source.splits()) == {"train": 176, "validation": 10, "test": 10}
+    more = open_text("abc_file", test_fraction=0.2, **both)
+    assert counts(more.splits())["test"] == 39
+    assert more.fingerprint() != source.fingerprint()
+    assert source.fingerprint() != open_text("text_file", **both).fingerprint()
     paths = {
         f"{s}_path": str(tmp_path / n) for s, n in zip(SPLITS, ("a.abc", "b.abc"), strict=False)
     }
-    data = load_data(settings(tmp_path, name="abc_file", **paths))
-    assert {name: split.num_documents for name, split in data.splits.items()} == {
-        "train": 100,
-        "validation": 96,
+    assert counts(open_text("abc_file", **paths).splits()) == {"train": 100, "validation": 96}
+    tested = {"train_path": paths["train_path"], "test_path": paths["validation_path"]}
+    cut = texts_of(open_text("abc_file", validation_fraction=0.1, **tested).splits())
+    assert {split: len(tunes) for split, tunes in cut.items()} == {
+        "train": 90,
+        "validation": 10,
+        "test": 96,
     }
+    assert not bodies(cut)["train"] & bodies(cut)["validation"]
     (tmp_path / "b.abc").write_text(tune(1, "C8|") + tune(2, "C8|&"))
-    with pytest.raises(UserError, match=r"b.abc: line 13, tune 2 'A': '&' is not ABC"):
-        load_data(settings(tmp_path, name="abc_file", **paths))
-    with pytest.raises(UserError, match=r"data.name=abc_file: data.path, or data.train_path must"):
-        load_data(settings(tmp_path, name="abc_file"))
+    line = mistake(open_text("abc_file", **paths).splits)
+    assert line == f"{tmp_path}/b.abc: line 13, tune 2 'A': '&' is no ABC"
+    line = mistake(lambda: open_text("abc_file"))
+    assert "data.name=abc_file: data.path, or data.train_path must" in line
 
 
 @pytest.fixture
@@ -168,34 +171,35 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_irish_abc_is_downloaded_once_and_verified(tmp_path: Path, server: Server) -> None:
-    config = settings(tmp_path, name="irish_abc")
-    with pytest.raises(UserError, match=r"not here yet; `python launch.py prepare"):
-        load_data(config)
+    prepare = lambda: irish_abc.IrishABC.prepare(TextDataConfig(cache_dir=str(tmp_path / "cache")))
+    line = mistake(opened(tmp_path, "irish_abc").splits)
+    assert "not here yet; `python launch.py prepare" in line
     assert not server.agents
     server.answers["/other/irish.abc"] = b"X:1\nother"
-    told = r"other: irish.abc is not the published file: 9 bytes of sha.*abc_file reads other files"
-    with pytest.raises(UserError, match=told):
-        prepare(config)
+    line = mistake(prepare)
+    assert "other: irish.abc is not the published file: 9 bytes of sha" in line
+    assert "abc_file reads other files" in line
     server.answers["/right/irish.abc"] = "".join(MANY).encode()
     asked = len(server.agents)
-    summary = prepare(config)
-    assert summary["splits"]["validation"]["documents"] == 10
-    assert prepare(config) == summary
+    prepare()
+    splits = opened(tmp_path, "irish_abc").splits()
+    assert counts(splits)["validation"] == 10
+    prepare()
+    assert opened(tmp_path, "irish_abc").splits() == splits
     assert len(server.agents) == asked + 2
 
 
 def test_a_damaged_copy_of_irish_abc_is_made_again(tmp_path: Path, server: Server) -> None:
-    (tmp_path / "irish.abc").write_text("".join(MANY))
-    config = settings(tmp_path, name="irish_abc", path=str(tmp_path))
-    source = irish_abc.IrishABC.source(config.data, tmp_path / "cache")
-    documents = source.documents()
+    file = tmp_path / "irish.abc"
+    file.write_text("".join(MANY))
+    source = opened(tmp_path, "irish_abc", path=str(tmp_path))
+    splits = source.splits()
     (record,) = tmp_path.glob("cache/tfds/*/*/*/*-train.array_record-*")
     record.write_bytes(record.read_bytes().replace(b"K:D", b"K:E", 1))
-    assert source.documents() == documents
-    by_name = settings(tmp_path, name="irish_abc", path=str(tmp_path / "irish.abc"))
-    assert irish_abc.IrishABC.source(by_name.data, tmp_path / "other").documents() == documents
-    with pytest.raises(UserError, match=r"no such file, and no folder; .* irish_abc: irish.abc"):
-        prepare(settings(tmp_path, name="irish_abc", path=str(tmp_path / "none")))
+    assert source.splits() == splits
+    assert opened(tmp_path / "other", "irish_abc", path=str(file)).splits() == splits
+    line = mistake(lambda: opened(tmp_path, "irish_abc", path=str(tmp_path / "none")))
+    assert "no such file, and no folder; " in line and " irish_abc: irish.abc" in line
 
 
 def test_the_published_irish_abc(
@@ -203,14 +207,10 @@ def test_the_published_irish_abc(
 ) -> None:
     """A real collection: of 804 tunes 13 have slips, as wrong bars and fields that hold music."""
     monkeypatch.setenv("SEQMODELS_DATA_DIR", str(data_root()))
-    config = settings(tmp_path, name="irish_abc", unknown_symbols=False)
     with caplog.at_level(logging.WARNING):
-        data = load_data(config)
+        splits = opened(tmp_path, "irish_abc").splits()
     assert "13 of 804 tunes have oddities" in caplog.text
-    assert {name: split.num_documents for name, split in data.splits.items()} == {
-        "train": 724,
-        "validation": 40,
-        "test": 40,
-    }
-    assert data.encoding.vocab_size == 83
-    assert not data.notes
+    assert counts(splits) == {"train": 724, "validation": 40, "test": 40}
+    symbols = {split: set("".join(tunes)) for split, tunes in texts_of(splits).items()}
+    assert len(symbols["train"]) == 83
+    assert symbols["validation"] | symbols["test"] <= symbols["train"]

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import itertools
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -16,12 +17,11 @@ from typing import Any
 import pytest
 import tensorflow_datasets as tfds
 
-from seqmodels.config.data import TokenizerKind
-from seqmodels.config.errors import UserError
+from seqmodels.config.data import TextDataConfig
 from seqmodels.data.datasets import wikitext2
 from seqmodels.data.datasets.wikitext2 import WikiText2
-from seqmodels.data.pipeline import load_data, prepare
-from tests.data.helpers import data_root, experiment
+from tests.data.helpers import data_root
+from tests.data.sets import mistake, open_text
 
 ARTICLES = {
     "train": [
@@ -70,16 +70,15 @@ def archive(**changed: bytes) -> bytes:
     return packed.getvalue()
 
 
-def settings(tmp_path: Path, **data: Any) -> Any:
-    fields = {"name": "wikitext2", "tokenizer": TokenizerKind.WORD, "sequence_length": 4}
-    return experiment(cache_dir=str(tmp_path / "cache"), batch_size=1, **{**fields, **data})
+def opened(tmp_path: Path, **fields: Any) -> Any:
+    return open_text("wikitext2", cache_dir=str(tmp_path / "cache"), **fields)
 
 
-def mistake(config: Any) -> str:
-    with pytest.raises(UserError) as raised:
-        prepare(config)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
+def prepare(tmp_path: Path, **fields: Any) -> None:
+    WikiText2.prepare(TextDataConfig(cache_dir=str(tmp_path / "cache"), **fields))
+
+
+COLUMNS = {split: {"text": texts} for split, texts in ARTICLES.items()}
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -122,102 +121,86 @@ def server(small: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize("named", [False, True])
-def test_files_that_are_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool, named: bool
-) -> None:
-    folder = write(tmp_path / "data" / "wikitext2", compressed=compressed)
-    if not named:
-        monkeypatch.setenv("SEQMODELS_DATA_DIR", str(tmp_path))
-    config = settings(tmp_path, path=str(folder) if named else None)
-    cache = tmp_path / "cache"
-    assert WikiText2.source(config.data, cache).documents() == ARTICLES
-    (info,) = cache.glob("tfds/wikitext2/articles_*/1.0.0/dataset_info.json")
+def test_files_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, (compressed, named) in enumerate(itertools.product((False, True), repeat=2)):
+        root = tmp_path / str(number)
+        folder = write(root / "data" / "wikitext2", compressed=compressed)
+        with monkeypatch.context() as patch:
+            if not named:
+                patch.setenv("SEQMODELS_DATA_DIR", str(root))
+            source = opened(root, path=str(folder) if named else None)
+            assert source.splits() == COLUMNS
+    (info,) = root.glob("cache/tfds/wikitext2/articles_*/1.0.0/dataset_info.json")
     built: Any = tfds.builder_from_directory(str(info.parent)).as_data_source(split="train")
     assert [example["text"].decode() for example in built] == ARTICLES["train"]
-    data = load_data(config)
-    assert {n: split.num_documents for n, split in data.splits.items()} == {
-        "train": 2,
-        "validation": 1,
-        "test": 1,
-    }
-    held = data.splits["test"].tokens
-    assert data.tokenizer.decode(held) == "\n= <unk> =\n\n<unk> .\n\n"
 
 
 def test_downloaded_once_and_verified(tmp_path: Path, server: Server) -> None:
-    config = settings(tmp_path)
-    line = mistake_of(lambda: load_data(config))
+    line = mistake(opened(tmp_path).splits)
     assert "not here yet; `python launch.py prepare --config=...` downloads it" in line
     assert not server.agents  # nothing is downloaded unasked
     server.answers["/second.zip"] = archive()
-    summary = prepare(config)
-    assert summary["splits"]["train"]["documents"] == 2
+    prepare(tmp_path)
+    assert opened(tmp_path).splits() == COLUMNS
     assert server.agents == ["seqmodels"] * 2  # the first refused
-    prepare(config)
-    assert load_data(config).fingerprint == summary["fingerprint"]
+    prepare(tmp_path)
+    assert opened(tmp_path).fingerprint() == wikitext2.WIKITEXT2.fingerprint()
     assert len(server.agents) == 2
-
-
-def mistake_of(call: Any) -> str:
-    with pytest.raises(UserError) as raised:
-        call()
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
 
 
 def test_what_is_not_the_published_text_is_refused(tmp_path: Path, server: Server) -> None:
     server.answers = {"/first.zip": archive(test=b"other"), "/second.zip": archive()[:-30]}
-    line = mistake(settings(tmp_path))
+    line = mistake(lambda: prepare(tmp_path))
     assert line.startswith("data.name=wikitext2: cannot download it (http://127.0.0.1")
     assert "first.zip: wiki.test.tokens is not the published file: 5 bytes of sha256 d9298a" in line
     assert "second.zip: File is not a zip file" in line
     server.answers = {"/second.zip": archive().replace(b"wiki.valid", b"wiki.other")}
-    line = mistake(settings(tmp_path))
+    line = mistake(lambda: prepare(tmp_path))
     assert "first.zip: HTTP Error 403: Forbidden" in line
     assert "second.zip: has no wiki.valid.tokens" in line
     folder = write(tmp_path / "files")
-    config = settings(tmp_path, path=str(folder))
+    read = lambda: opened(tmp_path, path=str(folder)).splits()
     changed = CONTENTS["train"].replace(b" \n", b"\n")
     (folder / NAMES["train"]).write_bytes(changed)
-    line = mistake(config)
+    line = mistake(read)
     assert line.startswith(f"{folder}: wiki.train.tokens is not the published file: {len(changed)}")
     (folder / NAMES["train"]).unlink()
     (folder / f"{NAMES['train']}.gz").write_bytes(gzip.compress(CONTENTS["train"])[:-9])
-    assert f"{NAMES['train']}.gz: cannot read (Compressed file ended" in mistake(config)
+    assert f"{NAMES['train']}.gz: cannot read (Compressed file ended" in mistake(read)
     (folder / f"{NAMES['train']}.gz").unlink()
-    assert mistake(config) == (
+    assert mistake(read) == (
         f"data.path={folder}: has no wiki.train.tokens; it must hold the files of wikitext2: "
         + ", ".join(NAMES.values())
     )
-    assert "is no folder" in mistake(settings(tmp_path, path=str(folder / "none")))
+    assert mistake(lambda: prepare(tmp_path, path=str(folder))) == mistake(read)
+    assert "is no folder" in mistake(lambda: opened(tmp_path, path=str(folder / "none")))
 
 
 def test_a_damaged_copy_is_built_again_of_the_files(tmp_path: Path) -> None:
-    config = settings(tmp_path, path=str(write(tmp_path / "files")))
-    source = WikiText2.source(config.data, tmp_path / "cache")
-    assert source.documents() == ARTICLES
+    source = opened(tmp_path, path=str(write(tmp_path / "files")))
+    assert source.splits() == COLUMNS
     (record,) = tmp_path.glob("cache/tfds/*/*/*/*-train.array_record-*")
     record.write_bytes(record.read_bytes().replace(b"One", b"Own"))
-    assert source.documents() == ARTICLES
+    assert source.splits() == COLUMNS
 
 
 def test_the_published_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Merity et al., 2016, table 1; the vocabulary is theirs and <eos>."""
     monkeypatch.undo()
     monkeypatch.setenv("SEQMODELS_DATA_DIR", str(data_root()))
-    data = load_data(settings(tmp_path))
-    assert data.tokenizer.vocab_size == 33_278
-    splits = data.splits.items()
-    assert {name: len(split.tokens) for name, split in splits} == {
+    splits = {name: columns["text"] for name, columns in opened(tmp_path).splits().items()}
+    words = {
+        name: "".join(texts).replace("\n", " <eos> ").split() for name, texts in splits.items()
+    }
+    assert len({*words["train"]}) == 33_278
+    assert {*words["validation"]} | {*words["test"]} <= {*words["train"]}
+    assert {name: len(found) for name, found in words.items()} == {
         "train": 2_088_628,
         "validation": 217_646,
         "test": 245_569,
     }
-    assert {name: split.num_documents for name, split in splits} == {
+    assert {name: len(texts) for name, texts in splits.items()} == {
         "train": 600,
         "validation": 60,
         "test": 60,
     }
-    assert not data.notes

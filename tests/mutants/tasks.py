@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.mutants.mutant import Mutant
 
 SCORES, LABELLED = "tasks.test_classification", "data.test_labelled"
-NUMBERS, PAIRS, MULTI30K = "data.test_numbers", "data.test_pairs", "data.test_multi30k"
+NUMBERS, MULTI30K, TABLE = "data.test_numbers", "data.test_multi30k", "data.test_table"
+PARALLEL = "data.test_parallel_text"
 STORIES, FINETUNING = "data.test_stories", "training.test_finetuning"
 
 
@@ -15,11 +16,18 @@ def folder(path: Path) -> Path:
     return path
 
 
-def prepared_pairs(path: Path) -> Path:
-    """TFDS's own directory with the pairs of the test."""
-    from tests.data.test_catalog_pairs import prepare_pairs
+def prepared_sets(path: Path) -> Path:
+    """TFDS's own directory with the data sets of the test."""
+    from tests.data.test_catalog_columns import prepare_sets
 
-    return prepare_pairs(path)
+    return prepare_sets(path)
+
+
+def animals(path: Path) -> Path:
+    """A folder of images."""
+    from tests.data.test_images import make_animals
+
+    return make_animals(path / "animals")
 
 
 TASKS = {
@@ -52,16 +60,23 @@ TASKS = {
         *(f"{LABELLED}:test_an_evaluation_has_every_text_once", (folder, 3)),
     ),
     "equal texts are dealt out by their place": Mutant(
-        *(
-            "data.datasets.tables:Tables._deal",
-            "share(bring(text, TextForm.LOWER_WORDS))",
-            "share(f'{row}')",
-        ),
-        *(f"{LABELLED}:test_one_file_is_dealt_out_by_a_hash_of_the_text", (folder,)),
+        *("data.datasets.own_files:deal_rows", "hash_fraction(key)", "hash_fraction(f'{row}')"),
+        *(f"{TABLE}:test_one_file_is_dealt_by_a_hash_of_the_first_column", (folder,)),
+    ),
+    "a test fraction is cut although the test files are given": Mutant(
+        "data.datasets.own_files:OwnFiles.of",
+        *('config.test_fraction if "path" in paths else 0.0', "config.test_fraction"),
+        f"{TABLE}:test_validation_is_dealt_from_the_training_file_where_only_a_test_path_is_given",
+        (folder,),
+    ),
+    "copies of an image are in several splits": Mutant(
+        *("data.datasets.folder:_digest", 'hashlib.file_digest(stream, "sha256").hexdigest()'),
+        "str(file)",
+        *("data.test_images:test_a_folder_is_dealt_by_the_content_of_its_files", (animals,)),
     ),
     "sides are not the columns asked for": Mutant(
-        *("data.datasets.columns:read_columns", "names.index(name)", "len(places) + 1"),
-        *(f"{PAIRS}:test_tables_with_named_columns", (folder,)),
+        *("data.datasets.table:read_table", "names.index(name)", "[*wanted.values()].index(name)"),
+        *(f"{TABLE}:test_the_columns_that_are_wanted_of_a_file_per_split", (folder,)),
     ),
     "a number of two parts is joined wrongly": Mutant(
         *("data.datasets.numbers:write", "number % 1000", "number % 100"),
@@ -72,7 +87,7 @@ TASKS = {
         f"{NUMBERS}:test_no_number_is_in_two_splits",
     ),
     "images of 16 bits are clipped": Mutant(
-        *("data.image_file:read_image", "opened.mode.startswith(_DEEP)", "False"),
+        *("data.image_file:read_pixels", "opened.mode.startswith(_DEEP)", "False"),
         *("data.test_images:test_files_that_cannot_be_read_are_told_in_a_line", (folder,)),
     ),
     "coverage is asked of what aligns nothing": Mutant(
@@ -86,8 +101,8 @@ TASKS = {
         (folder,),
     ),
     "words keep their capitals": Mutant(
-        *("data.datasets.pair_source:bring", "text.lower()", "text"),
-        *(f"{MULTI30K}:test_lower_words", ("A man's hat.",)),
+        *("data.datasets.dataset:lower_words", "text.lower()", "text"),
+        f"{MULTI30K}:test_lower_words",
     ),
     "the rule of words is not in the fingerprint": Mutant(
         *("data.datasets.pair_source:Formed.fingerprint", " {_WORD_OR_MARK.pattern}", ""),
@@ -99,25 +114,24 @@ TASKS = {
         f"{MULTI30K}:test_another_rule_of_words_is_another_fingerprint",
     ),
     "a blank line is a table's header": Mutant(
-        *("data.datasets.columns:_rows", "if row:", "if True:"),
-        *(f"{LABELLED}:test_bad_tables_are_named_with_the_line", (folder, "blank lines")),
+        *("data.datasets.table:_split_rows", "if row:", "if True:"),
+        *(f"{TABLE}:test_bad_tables_are_named_with_the_line", (folder,)),
     ),
     "a field may be empty": Mutant(
-        *("data.datasets.columns:read_columns", "if not text:", "if False:"),
-        *(f"{LABELLED}:test_bad_tables_are_named_with_the_line", (folder, "an empty field")),
+        *("data.datasets.table:read_table", "if not text:", "if False:"),
+        *(f"{TABLE}:test_bad_tables_are_named_with_the_line", (folder,)),
     ),
     "a class may have all its examples left out": Mutant(
         *("data.labelled:LabelledData.load", "if fresh:", "if False:"),
         *(f"{LABELLED}:test_long_texts_are_left_out_refused_or_cut", (folder,)),
     ),
     "what is held out may be trained on too": Mutant(
-        *("data.datasets.parallel_text:_ParallelText._cut", "pairs[row] not in later", "True"),
-        *(f"{PAIRS}:test_a_pair_that_comes_again_is_in_one_split", (folder,)),
+        *("data.datasets.parallel_text:ParallelText._cut", "keys[row] not in later", "True"),
+        *(f"{PARALLEL}:test_a_row_that_occurs_again_is_in_one_split", (folder,)),
     ),
     "sides may differ in length": Mutant(
-        "data.datasets.parallel_text:_read_pair",
-        *("len(sources) != len(targets)", "False"),
-        *(f"{PAIRS}:test_sides_of_other_lengths_are_refused", (folder,)),
+        *("data.datasets.parallel_text:ParallelText._read", "len(columns[name]) != count", "False"),
+        *(f"{PARALLEL}:test_columns_of_other_lengths_are_refused", (folder,)),
     ),
     "two answers may be the same": Mutant(
         *("data.choices:_parse", "len(set(choices)) < len(choices)", "False"),
@@ -125,12 +139,12 @@ TASKS = {
         (folder, {"prompt": "a", "choices": ["b", "b"], "answer": 0}, "two of them are the same"),
     ),
     "only what the system refuses is told of an image": Mutant(
-        *("data.image_file:read_image", "except Exception as error", "except OSError as error"),
+        *("data.image_file:read_pixels", "except Exception as error", "except OSError as error"),
         *("data.test_images:test_an_image_that_its_reader_does_not_know_is_told", (folder,)),
     ),
     "what is carried stays where it was taken": Mutant(
         *("data.datasets.stories:_World.find", "self.place[self.holder[what]]", "'park'"),
-        f"{STORIES}:test_a_second_reader_answers_alike",
+        f"{STORIES}:test_a_second_reader_gives_the_same_answers",
     ),
     "things are taken from afar": Mutant(
         *("data.datasets.stories:_World.happen", "self.lying.get(t, here) == here", "True"),
@@ -141,7 +155,7 @@ TASKS = {
         *(f"{FINETUNING}:test_other_symbols_are_reported_for_texts_with_classes_too", (folder,)),
     ),
     "white space around a text of the catalog is kept": Mutant(
-        *("data.datasets.prepared:read_text", ".strip()", ""),
-        *("data.test_catalog_pairs:test_the_texts_of_both_sides", (prepared_pairs,)),
+        *("data.datasets.catalog:Catalog._read_text", "return text.strip()", "return text"),
+        *("data.test_catalog_columns:test_the_texts_of_both_sides", (prepared_sets,)),
     ),
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,10 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.transformers import TransformerConfig
-from seqmodels.data.datasets import dates
-from seqmodels.data.datasets.dates import Dates, split_days, write
-from seqmodels.data.datasets.parallel_text import ParallelText
 from seqmodels.data.pair_tokenizer import read_pair_tokenizer
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
 from seqmodels.types import Batch, TokenInput, VocabOutput
-from tests.data.helpers import digest_of
 
 PAIRS = [(f"{'ab' * n}c", "x" * (n % 5 + 1) + "y") for n in range(1, 24)]
 
@@ -55,53 +49,6 @@ def texts(config: ExperimentConfig, batch: Batch, encoding: Any) -> list[tuple[s
     task = make_task(config)
     shown = [task.show(batch, row, encoding) for row in range(len(batch.inputs))]
     return [tuple(line.split(" -> ")) for line in shown if line != "(padding)"]  # type: ignore
-
-
-def test_dates_are_written_in_their_formats() -> None:
-    date = datetime.date(1999, 3, 3)
-    written = [write(date, form) for form in dates._FORMATS]
-    assert written == [
-        "3 Mar 1999",
-        "3 March 1999",
-        "March 3, 1999",
-        "March 3rd, 1999",
-        "the 3rd of March 1999",
-        "Wednesday, 3 March 1999",
-        "Wed Mar 3 1999",
-        "MAR 3 1999",
-        "03-Mar-99",
-        "Mar 3 '99",
-        "03/03/99",
-        "3/3/1999",
-        "03.03.99",
-        "3.3.1999",
-        "1999/03/03",
-        "19990303",
-    ]
-    endings = [write(datetime.date(2001, 1, day), "{ordinal}")[-2:] for day in (1, 2, 11, 13, 22)]
-    assert endings == ["st", "nd", "th", "th", "nd"]
-
-
-def test_no_text_means_two_dates() -> None:
-    meanings: dict[str, datetime.date] = {}
-    for number in itertools.chain(range(800), range(18_000, 18_800)):
-        date = dates.FIRST + datetime.timedelta(days=number)
-        for form in dates._FORMATS:
-            assert meanings.setdefault(write(date, form), date) == date
-
-
-def test_no_date_is_in_two_splits() -> None:
-    days = split_days()
-    assert sorted(np.concatenate(list(days.values()))) == list(range(36_525))
-    pairs = Dates.source(PairsDataConfig()).pairs()
-    assert {name: len(sources) for name, (sources, _) in pairs.items()} == dates.NUM_PAIRS
-    assert digest_of(pairs) == "bb9fdbe6faa01a8b"
-    for one, other in itertools.combinations(pairs, 2):
-        assert not set(pairs[one][1]) & set(pairs[other][1])
-    assert (pairs["train"][0][0], pairs["train"][1][0]) == (
-        "the 20th of January 1963",
-        "1963-01-20",
-    )
 
 
 def test_rows_hold_a_pair(written: dict[str, Any]) -> None:
@@ -202,49 +149,6 @@ def test_files_by_split(written: dict[str, Any], tmp_path: Path) -> None:
     }
 
 
-BAD = {
-    "more lines": ("source", b"a\nb\nc\n", "source has 3 lines, "),
-    "an empty line": ("target", b"a\n\n" + b"a\n" * 21, "target, line 2: is empty"),
-    "latin1": ("source", b"a\ncaf\xe9\n" + b"a\n" * 21, "source, line 2: not UTF-8: byte 0xe9"),
-    "binary": ("source", b"a\n\0\n", "source, line 2: binary, not text"),
-    "utf-16": ("target", "ab".encode("utf-16"), "not UTF-8 but UTF-16"),
-    "nothing": ("source", b"", "source: is empty"),
-    "missing": ("source", None, "no such file"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_files_are_named_with_the_line(
-    written: dict[str, Any], tmp_path: Path, name: str
-) -> None:
-    side, content, expected = BAD[name]
-    if content is None:
-        (tmp_path / side).unlink()
-    else:
-        (tmp_path / side).write_bytes(content)
-    with pytest.raises(UserError) as raised:
-        load_data(experiment(**written))
-    assert expected in str(raised.value) and "\n" not in str(raised.value)
-
-
-def test_sides_of_other_lengths_are_refused(tmp_path: Path) -> None:
-    """Whichever is the longer one, and whether one file is cut or each split has its own."""
-    short, long = tmp_path / "short", tmp_path / "long"
-    short.write_text("a\nb\n" * 10)
-    long.write_text("a\nb\n" * 10 + "c\n")
-    for source, target in ((short, long), (long, short)):
-        whole = {"source_path": str(source), "target_path": str(target)}
-        split = {f"{name}_{side}": str(short) for name in ("train", "validation") for side in whole}
-        split |= {f"validation_{side}": path for side, path in whole.items()}
-        for paths in (whole, split):
-            config = PairsDataConfig(name="parallel_text", **paths)
-            with pytest.raises(UserError) as raised:
-                ParallelText.source(config).pairs()
-            count = {short: 20, long: 21}
-            told = f"{source} has {count[source]} lines, {target} has {count[target]}: line i"
-            assert str(raised.value).startswith(told)
-
-
 def table(folder: Path, name: str, rows: Any) -> str:
     """Columns in another order than they are read in, and one more."""
     lines = ["id\ten\tde", *(f"{i}\t{target}\t{source}" for i, (source, target) in enumerate(rows))]
@@ -253,27 +157,6 @@ def table(folder: Path, name: str, rows: Any) -> str:
 
 
 COLUMNS: dict[str, Any] = {"name": "pairs_file", "source_column": "de", "target_column": "en"}
-
-
-def test_a_pair_that_comes_again_is_in_one_split(tmp_path: Path) -> None:
-    lines = ["a", "b", "C", "d", "e", "b", "f", "f", "c", " d"]  # 6, 2 and 2 of them
-    for name in ("source", "target"):
-        (tmp_path / name).write_text("".join(line + "\n" for line in lines))
-    config = PairsDataConfig(
-        name="parallel_text",
-        source_path=str(tmp_path / "source"),
-        target_path=str(tmp_path / "target"),
-        validation_fraction=0.2,
-        test_fraction=0.2,
-    )
-    source = ParallelText.source(config)
-    assert source.name("train", 2).endswith("source, line 5")
-    found = {split: sources for split, (sources, _) in source.pairs().items()}
-    assert found == {"train": ["a", "b", "e", "b"], "validation": ["f", "f"], "test": ["c", " d"]}
-    for name in ("source", "target"):
-        (tmp_path / name).write_text("a\nb\na\nb\n" * 5)
-    with pytest.raises(UserError, match="each pair of the train split comes again"):
-        ParallelText.source(config).pairs()
 
 
 def test_tables_with_named_columns(tmp_path: Path) -> None:
@@ -292,40 +175,6 @@ def test_tables_with_named_columns(tmp_path: Path) -> None:
     config = experiment(batch_size=23, max_shapes=1, **turned)
     found = texts(config, load_data(config).batches(config).batch(1), data.encoding)
     assert sorted(found) == sorted((target, source) for source, target in PAIRS)
-
-
-def test_a_table_is_dealt_out_by_a_hash_of_the_source(tmp_path: Path) -> None:
-    rows = [(f"word {i % 200}", f"Wort {i}") for i in range(400)]
-    fields = {**COLUMNS, "path": table(tmp_path, "all.tsv", rows), "test_fraction": 0.1}
-    data = load_data(
-        experiment(tokenizer=TokenizerKind.BYTE, cache_dir=str(tmp_path / "cache"), **fields)
-    )
-    found = {}
-    for name, split in data.splits.items():
-        offsets, tokens = split.source.offsets, split.source.tokens
-        sources = [bytes(tokens[a:b]).decode() for a, b in itertools.pairwise(offsets)]
-        assert all(sources.count(source) == 2 for source in sources)
-        found[name] = set(sources)
-    assert list(found) == ["train", "validation", "test"]
-    assert sum(map(len, found.values())) == len(set.union(*found.values())) == 200
-
-
-BAD_TABLES = {
-    "an empty field": (b"id\ten\tde\n0\ta\tb\n1\t \tb\n", "line 3: column 'en' is empty"),
-    "a side too short": (b"id\ten\tde\n0\ta\tb\n1\tb\n", "line 3: 2 fields, where the first"),
-    "no such column": (b"id\ten\tger\n0\ta\tb\n", "data.source_column=de: "),
-    "latin1": (b"id\ten\tde\n0\ta\tb\xf6\n", "line 2: not UTF-8: byte 0xf6"),
-    "utf-16": ("id\ten\tde".encode("utf-16"), "not UTF-8 but UTF-16"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_TABLES)
-def test_bad_tables_are_named_with_the_line(tmp_path: Path, name: str) -> None:
-    content, expected = BAD_TABLES[name]
-    (tmp_path / "bad.tsv").write_bytes(content)
-    with pytest.raises(UserError) as raised:
-        load_data(experiment(path=str(tmp_path / "bad.tsv"), **COLUMNS))
-    assert expected in str(raised.value) and "bad.tsv" in str(raised.value)
 
 
 def test_windows_line_ends_are_no_text(written: dict[str, Any], tmp_path: Path) -> None:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import collections
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from seqmodels.config.labelled import LabelledTextDataConfig
 
 from seqmodels.config.data import TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
-from seqmodels.data.datasets.sentiment import SST2, RottenTomatoes
 from seqmodels.data.labelled import LabelledData
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
 from seqmodels.data.text_labels import TextLabels, read_text_labels
 from seqmodels.data.words import WordTokenizer
 from seqmodels.types import ClassOutput, TokenInput
-from tests.data.helpers import data_root, digest_of
 
 WORDS = ("a", "b", "c", "d")
 TEXTS = [(" ".join(WORDS[i % 4] for i in range(n % 7 + 1)), "xyz"[n % 3]) for n in range(40)]
@@ -133,21 +130,6 @@ def test_an_evaluation_has_every_text_once(tmp_path: Path, batch_size: int) -> N
         assert {len(batch.inputs) % multiple for batch in batches} == {0}
         found = [text for batch in batches for text in shown(config, batch, data.encoding)]
         assert sorted(found) == sorted(TEXTS[5:12])
-
-
-def test_one_file_is_dealt_out_by_a_hash_of_the_text(tmp_path: Path) -> None:
-    rows = [(f"text {i % 200}", "no" if i % 2 else "yes") for i in range(400)]
-    settings = {"name": "labelled_file", "path": str(write(tmp_path, "all.csv", []))}
-    lines = ["text,label", *(f'"{text}",{label}' for text, label in rows)]
-    (tmp_path / "all.csv").write_text("\n".join(lines), encoding="utf-8")
-    data = load(tokenizer=TokenizerKind.BYTE, cache_dir=str(tmp_path / "cache"), **settings)
-    found = {
-        name: collections.Counter(data.encoding.tokenizer.decode(t) for t in of(split))
-        for name, split in data.splits.items()
-    }
-    assert all(set(counts.values()) == {2} for counts in found.values())
-    assert sum(len(counts) for counts in found.values()) == 200
-    assert 120 < len(found["train"]) < 190 and data.encoding.names == ("no", "yes")
 
 
 def of(split: Any) -> list[np.ndarray]:
@@ -260,88 +242,3 @@ def test_damaged_classes_are_read_again(tmp_path: Path) -> None:
     for damage in (b"", path.read_bytes().replace(b'"y"', b'"x"', 1)):
         path.write_bytes(damage)
         assert load(**settings).fingerprint == before
-
-
-BAD = {
-    "an empty field": (b"text,label\na,x\n,y\n", "line 3: column 'text' is empty"),
-    "too few fields": (b"text,label\na,x\nb\n", "line 3: 1 fields, where the first line has 2"),
-    "no such column": (b"sentence,label\na,x\n", "data.text_column=text: "),
-    "twice": (b"text,text,label\na,b,x\n", "bad.csv has 2 columns of that name"),
-    "latin1": (b"text,label\na,x\ncaf\xe9,y\n", "line 3: not UTF-8: byte 0xe9"),
-    "utf-16": ("text,label".encode("utf-16"), "not UTF-8 but UTF-16"),
-    "a quote that does not end": (b'text,label\na,x\n"b,y\n', "line 3: unexpected end of data"),
-    "no rows": (b"text,label\n", "has no line behind the names of its columns"),
-    "blank lines": (b"\n\n", "has no line with the names of its columns"),
-    "a mark alone": (b"\xef\xbb\xbf", "has no line with the names of its columns"),
-    "nothing": (b"", "is empty"),
-    "binary": (b"text,label\na,\0\n", "line 2: binary, not text"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_tables_are_named_with_the_line(tmp_path: Path, name: str) -> None:
-    content, expected = BAD[name]
-    (tmp_path / "bad.csv").write_bytes(content)
-    line = mistake(**{**written(tmp_path), "train_path": str(tmp_path / "bad.csv")})
-    assert expected in line and "bad.csv" in line
-
-
-def test_a_field_may_have_line_feeds_and_quotes(tmp_path: Path) -> None:
-    content = b'\xef\xbb\xbftext,label\r\n"a ""b""\nc",x\r\n\r\nd,y\r\n,z\r\n'
-    (tmp_path / "quoted.csv").write_bytes(content)
-    settings = {**written(tmp_path), "train_path": str(tmp_path / "quoted.csv")}
-    assert "quoted.csv, line 6: column 'text' is empty" in mistake(**settings)
-    (tmp_path / "quoted.csv").write_bytes(content.replace(b"\n,z", b"\ne,z"))
-    data = load(tokenizer=TokenizerKind.BYTE, **settings)
-    found = [data.encoding.tokenizer.decode(t) for t in of(data.splits["train"])]
-    assert found == ['a "b"\nc', "d", "e"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"text_column": "sentences"}, "idx, label, sentence; did you mean 'sentence'?"),
-        ({"text_column": "idx"}, "is not text; of that kind glue/sst2 has sentence"),
-        ({"label_column": "idx", "text_column": "sentence"}, "is not a class; of that kind"),
-        (
-            {"text_column": "sentence", "train_split": "test[:9]"},
-            "data.train_split=test[:9]: example 0 of glue/sst2 has no class",
-        ),
-    ],
-)
-def test_features_that_do_not_exist(tmp_path: Path, fields: Any, expected: str) -> None:
-    data_root()
-    assert expected in mistake(name="tfds_labelled:glue/sst2", cache_dir=str(tmp_path), **fields)
-
-
-def test_published_sets(tmp_path: Path) -> None:
-    """The counts of their authors, Kim (2014) and GLUE."""
-    data_root()
-    cache = {"cache_dir": str(tmp_path)}
-    counts = lambda data: {n: len(split.labels) for n, split in data.splits.items()}
-    sst = load(name="sst2", **cache)
-    assert counts(sst) == {"train": 6920, "validation": 872, "test": 1821}
-    assert np.bincount(sst.splits["train"].labels).tolist() == [3310, 3610]
-    assert sst.encoding.names == ("negative", "positive")
-    sentences = SST2.source(LabelledTextDataConfig(name="sst2")).read().splits
-    train, validation, test = (set(texts) for texts, _ in sentences.values())
-    assert not validation & (train | test) and len(train & test) == 2  # as published
-    bytewise = {"tokenizer": TokenizerKind.BYTE, "max_length": 512, **cache}
-    folds = [load(name="rotten_tomatoes", fold=fold, **bytewise) for fold in (0, 1)]
-    for data in folds:
-        assert sum(counts(data).values()) == 10_662
-        assert all(900 < n < 1200 for n in list(counts(data).values())[1:])
-    texts = [
-        {data.encoding.tokenizer.decode(t) for t in of(data.splits[name])}
-        for data, name in zip(folds, ("validation", "test"), strict=True)
-    ]
-    assert texts[0] == texts[1]
-    config = LabelledTextDataConfig(name="rotten_tomatoes", fold=9)
-    assert digest_of(RottenTomatoes.source(config).read().splits) == "13f3135fcc03ea09"
-    d = folds[0]
-    splits = [{d.encoding.tokenizer.decode(t) for t in of(s)} for s in d.splits.values()]
-    assert not splits[0] & splits[1] and not splits[0] & splits[2] and not splits[1] & splits[2]
-    few = {"text_column": "sentence", "train_split": "train[:500]", "test_split": None}
-    glue = load(name="tfds_labelled:glue/sst2", **few, **cache)
-    assert counts(glue) == {"train": 500, "validation": 872}
-    assert glue.encoding.names == sst.encoding.names
