@@ -81,7 +81,7 @@ class DataConfig:
         return self.name.partition(":")[0]
 
     def streams(self) -> bool:
-        """Whether a split is one stream of text, so that evaluation.context is a matter of choice."""
+        """Whether a split is one stream of text, whose context evaluation.context chooses."""
         return False
 
     @property

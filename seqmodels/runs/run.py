@@ -36,7 +36,7 @@ class Run:
     Attributes:
       workdir: where it came from.
       model, params, task: `model.apply({"params": params}, tokens, train=False)` works as it is.
-      features: role (inputs, targets, source) -> what maps between raw values and arrays; None where
+      features: by role, what maps between raw values and arrays; None where
         no task here feeds an imported model.
       config, spec: of the experiment, of the data.
       step: of the checkpoint that was used.

@@ -1,4 +1,4 @@
-"""A column of a data set on its way to batches: where it comes from, and what a feature makes of it."""
+"""A column of a data set on its way to batches."""
 
 from __future__ import annotations
 

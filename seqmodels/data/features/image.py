@@ -62,7 +62,7 @@ class Image(FeatureBase):
             trained on others.
         """
         splits = source.splits()
-        image = _find_form(config, splits["train"], source)
+        image = _find_form(config, splits["train"])
         if saved is not None and saved.image != image:
             raise UserError(
                 f"{source.field}: {describe(image)}; the run was trained on {describe(saved.image)}"
@@ -72,7 +72,10 @@ class Image(FeatureBase):
         digest = source.dataset.fingerprint()
         if not as_stored:
             digest = hashlib.sha256(f"{digest} {dataclasses.astuple(image)}".encode()).hexdigest()
-        lazy = {split: EncodedImages(_Lazy(column, image)) for split, column in splits.items()}
+        field = None if config.size is not None else f"data.{source.role}.size"
+        lazy = {
+            split: EncodedImages(_Lazy(column, image, field)) for split, column in splits.items()
+        }
         size = math.prod(dataclasses.astuple(image)) * sum(map(len, splits.values()))
         if size > MAX_ARRAY_BYTES or all(column.is_generated for column in splits.values()):
             return Opened(feature, lazy, digest, is_whole=True)
@@ -168,10 +171,15 @@ class _Stored:
 
 @dataclasses.dataclass(frozen=True)
 class _Lazy:
-    """Images that are decoded, or drawn, when they are asked for."""
+    """Images that are decoded, or drawn, when they are asked for.
+
+    Attributes:
+      resizing: the field of the config that would resize them; None where they are resized.
+    """
 
     column: Any
     image: ImageInput
+    resizing: str | None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -185,33 +193,23 @@ class _Lazy:
         if isinstance(found, np.ndarray) and found.shape[1:] == self.shape:
             return found
         height, width, channels = self.shape
+        for row, one in zip(at.tolist(), found, strict=True):
+            if self.resizing is not None and one.shape[:2] != (height, width):
+                raise UserError(
+                    f"image {row} is of {one.shape[0]} x {one.shape[1]} pixels, the first one of "
+                    f"{height} x {width}; {self.resizing}=N resizes all"
+                )
         return np.stack([resize(to_channels(one, channels), height, width) for one in found])
 
 
-def _find_form(config: ImageConfig, column: Any, source: ColumnSource) -> ImageInput:
+def _find_form(config: ImageConfig, column: Any) -> ImageInput:
     """The size and channels of all images; those of the first where the column does not say."""
     height, width, channels = column.shape
     if config.size is not None:
         height = width = config.size
     elif height is None or width is None:
-        sizes = {found.shape[:2] for found in _sample(column)}
-        if len(sizes) > 1:
-            shown = " and ".join(f"{h} x {w}" for h, w in sorted(sizes)[:2])
-            raise UserError(
-                f"{source.field}: images differ in size ({shown}); data.{source.role}.size resizes "
-                "them"
-            )
-        ((height, width),) = sizes
+        height, width = column.read(np.arange(1))[0].shape[:2]
     return ImageInput(height, width, config.channels or channels)
-
-
-def _sample(column: Any) -> list[np.ndarray]:
-    """All images of a column, a chunk in memory at a time; their sizes are compared."""
-    return [
-        found[:, :, :1]
-        for first in range(0, len(column), _CHUNK)
-        for found in column.read(np.arange(first, min(first + _CHUNK, len(column))))
-    ]
 
 
 def _read_all(images: Any) -> UInt8[np.ndarray, "n H W C"]:
