@@ -16,12 +16,12 @@ from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
 
 
 class Tagging(Task):
-    """The loss is in nats per step.
+    """The loss is in nats per label.
 
     loss = - sum_bt w_bt log p(label_bt | sequence_b) / sum_bt w_bt
     """
 
-    rate_unit: ClassVar[str] = "step"
+    rate_unit: ClassVar[str] = "label"
 
     def make_spec(self, features: Features) -> DataSpec:
         """A class for each step."""
