@@ -8,18 +8,18 @@ import json
 import jax
 import jax.numpy as jnp
 import pytest
+from seqmodels.config.images import ImagesDataConfig
+from seqmodels.config.labelled import LabelledTextDataConfig
 
 from seqmodels.config.data import PairsDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
-from seqmodels.config.images import ImagesDataConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.config.serialization import from_json, to_json
 from seqmodels.config.validate import validate
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.models.build import build_model
-from seqmodels.training.setup import set_up
 from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput, TokenInput, VocabOutput
+from tests.opening import set_up
 
 V = 65
 SPEC = DataSpec(TokenInput(V), VocabOutput(V))

@@ -56,13 +56,12 @@ from seqmodels.config.transformers import (
     ViTConfig,
 )
 from seqmodels.config.validate import validate
-from seqmodels.data.pipeline import load_data
 from seqmodels.registry import MODELS
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.run import load_run
 from seqmodels.training import loop
 from seqmodels.training.loop import train
-from seqmodels.training.setup import set_up
+from tests.opening import load, set_up
 from tests.training.runs import make_setting, rows_without_clock
 
 STOP, STEPS = 6, 12  # between two rows, so that the row's sums go on over the resume
@@ -171,7 +170,7 @@ def make_config(
 
 def last_state(workdir: Path, config: ExperimentConfig) -> tuple[int, dict[str, np.ndarray]]:
     """Step of the last checkpoint and each of its arrays, by path."""
-    data = load_data(config)
+    data = load(config)
     setup = set_up(config, data.spec, carries_state=data.batches(config).carries_state)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         step, state = checkpoints.restore(setup.abstract, "latest")

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import pytest
 from seqmodels.config.images import ImagesDataConfig
+from seqmodels.data.images import ImageExamples
+from seqmodels.data.labels import Labels, read_labels, render
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
@@ -17,8 +19,6 @@ from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.data.datasets import catalog_images
 from seqmodels.data.datasets.shapes import CLASS_NAMES
 from seqmodels.data.examples import ExampleRows
-from seqmodels.data.images import ImageExamples
-from seqmodels.data.labels import Labels, read_labels, render
 from seqmodels.data.pipeline import load_data, prepare
 from seqmodels.data.sources import BatchSource
 from seqmodels.types import Batch, ClassOutput, ImageInput

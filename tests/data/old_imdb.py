@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from seqmodels.data.datasets.source import quiet
+from seqmodels.data.labelled import LabelledData
 
 from seqmodels.config.files import load_config
-from seqmodels.data.labelled import LabelledData
 from seqmodels.data.pipeline import load_data
 
 

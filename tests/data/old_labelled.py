@@ -9,16 +9,16 @@ import jax
 import numpy as np
 import pytest
 from seqmodels.config.labelled import LabelledTextDataConfig
+from seqmodels.data.labelled import LabelledData
+from seqmodels.data.text_labels import TextLabels, read_text_labels
 
 from seqmodels.config.data import TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig
-from seqmodels.data.labelled import LabelledData
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
-from seqmodels.data.text_labels import TextLabels, read_text_labels
 from seqmodels.data.words import WordTokenizer
 from seqmodels.types import ClassOutput, TokenInput
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seqmodels.data.pairs import PairData
 
 from seqmodels.config.data import Language, PairsDataConfig, TextForm, TokenizerKind
 from seqmodels.config.errors import UserError
@@ -18,7 +19,6 @@ from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.transformers import TransformerConfig
 from seqmodels.data.datasets import multi30k, origin, pair_source
 from seqmodels.data.datasets.dates import Dates
-from seqmodels.data.pairs import PairData
 from seqmodels.data.pipeline import load_data, prepare
 
 CONTENTS = {

@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from seqmodels.data.pair_tokenizer import read_pair_tokenizer
 
 from seqmodels.config.data import PairsDataConfig, TokenizerKind
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.transformers import TransformerConfig
-from seqmodels.data.pair_tokenizer import read_pair_tokenizer
 from seqmodels.data.pipeline import load_data, make_task, prepare
 from seqmodels.data.sources import BatchSource
 from seqmodels.types import Batch, TokenInput, VocabOutput

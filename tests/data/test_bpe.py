@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.config.data import TokenizerKind
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.data import store
 from seqmodels.data.huggingface import HuggingFaceTokenizer, train_byte_pairs
-from seqmodels.data.pipeline import load_data
 from tests.data.helpers import CHINESE, experiment
+from tests.opening import load
 
 TEXT = "low low low low low lower lower newest newest newest newest newest newest widest widest\n"
 
@@ -48,6 +48,7 @@ def test_the_same_text_gives_the_same_tokens() -> None:
     program = f"""
 from seqmodels.data.huggingface import train_byte_pairs
 import hashlib, json
+from tests.opening import load
 made = train_byte_pairs([{text!r}], 400).to_json()
 print(hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest())
 """
@@ -82,25 +83,25 @@ def config(tmp_path: Path) -> ExperimentConfig:
 
 
 def test_only_the_training_split_teaches_tokens(config: ExperimentConfig) -> None:
-    data = load_data(config)
+    data = load(config)
     assert data.tokenizer.vocab_size == 260 and not data.notes
     assert data.tokenizer.to_json() == train(TEXT * 3, 260).to_json()
     held = data.splits["validation"]
     assert data.tokenizer.decode(held.tokens) == "zebra zebra zebra zebra 雨\n" * 50
     # Not one pair of the held-out text is a token, whatever its count.
     assert len(held.tokens) == len("zebra zebra zebra zebra 雨\n".encode()) * 50
-    again = load_data(config, data.tokenizer)
+    again = load(config, data.features)
     assert (again.where, again.fingerprint) == (data.where, data.fingerprint)
 
 
 def test_the_size_is_in_the_store_s_key_and_too_small_a_text_is_told(
     config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = {load_data(config).where}
+    places = {load(config).where}
     config.data.vocab_size = 5000
     # However the text is cut for training.
     monkeypatch.setattr(store, "_TRAINING_CHUNK", 10)
-    data = load_data(config)
+    data = load(config)
     places.add(data.where)
     assert len(places) == 2
     size = data.tokenizer.vocab_size

@@ -11,12 +11,13 @@ from seqmodels.config.data import Batching
 from seqmodels.data import order
 from seqmodels.data.masking import Masked, Masking, mask_token
 from seqmodels.data.packing import Buckets, Packed
-from seqmodels.data.sources import BatchSource, Crops, Source, Windows
+from seqmodels.data.sources import Crops, Windows
 from seqmodels.data.tokenizers import ByteTokenizer
+from seqmodels.protocols import BatchSource
 from seqmodels.types import Batch
 from tests.data.helpers import numbered_split
 
-KINDS: dict[Batching, type[Source]] = {
+KINDS: dict[Batching, type[TokenSource]] = {
     Batching.CROPS: Crops,
     Batching.WINDOWS: Windows,
     Batching.PACKED: Packed,

@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqmodels.config.data import Batching, TokenizerKind
+from seqmodels.config.data import Batching
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.data import store
 from seqmodels.data.datasets.text_file import TextFile
-from seqmodels.data.pipeline import load_data, prepare
+from seqmodels.data.pipeline import prepare
 from seqmodels.data.tokenizers import ByteTokenizer, CharacterTokenizer, UnknownSymbols
 from seqmodels.types import TokenInput, VocabOutput
 from tests.data.helpers import CHINESE, experiment
+from tests.opening import load
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def entries(config: ExperimentConfig) -> list[Path]:
 @pytest.mark.parametrize("kind", [TokenizerKind.BYTE, TokenizerKind.CHARACTER])
 def test_tokens_are_the_text(config: ExperimentConfig, kind: TokenizerKind) -> None:
     config.data.tokenizer = kind
-    data = load_data(config)
+    data = load(config)
     documents = {"train": [CHINESE * 3, "plain\r\ntext\n"], "validation": ["plain 雨\n"]}
     assert list(data.splits) == list(documents)
     for name, texts in documents.items():
@@ -73,7 +75,7 @@ def test_tokens_are_the_text(config: ExperimentConfig, kind: TokenizerKind) -> N
 def test_dtype_is_the_smallest_that_holds_the_vocabulary(config: ExperimentConfig) -> None:
     Path(config.data.validation_path).write_text("".join(map(chr, range(0x4E00, 0x4E00 + 300))))
     config.data.train_path = config.data.validation_path
-    data = load_data(config)
+    data = load(config)
     assert data.tokenizer.vocab_size == 301
     assert data.splits["train"].tokens.dtype == np.uint16
 
@@ -81,7 +83,7 @@ def test_dtype_is_the_smallest_that_holds_the_vocabulary(config: ExperimentConfi
 def test_second_load_reads_the_store(
     config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = load_data(config)
+    first = load(config)
 
     def refuse(*args: Any) -> None:
         raise AssertionError("tokenised again")
@@ -89,25 +91,25 @@ def test_second_load_reads_the_store(
     # Nor does it take the lock, so that a cache that cannot be written still serves.
     monkeypatch.setattr(store, "_write_entry", refuse)
     monkeypatch.setattr(store.filelock, "FileLock", refuse)
-    second = load_data(config)
+    second = load(config)
     assert second.fingerprint == first.fingerprint
     assert second.tokenizer.to_json() == first.tokenizer.to_json()
 
 
 def test_fingerprint_follows_text_documents_and_tokenizer(config: ExperimentConfig) -> None:
-    prints = [load_data(config).fingerprint]
+    prints = [load(config).fingerprint]
     config.data.unknown_symbols = False
-    prints.append(load_data(config).fingerprint)
+    prints.append(load(config).fingerprint)
     config.data.tokenizer = TokenizerKind.BYTE
-    prints.append(load_data(config).fingerprint)
+    prints.append(load(config).fingerprint)
     # The same text as one document instead of two.
     folder = Path(config.data.validation_path).parent
     joined = b"".join((folder / f"train-{i}.txt").read_bytes() for i in (1, 2))
     (folder / "joined.txt").write_bytes(joined)
     config.data.train_path = str(folder / "joined.txt")
-    prints.append(load_data(config).fingerprint)
+    prints.append(load(config).fingerprint)
     (folder / "joined.txt").write_bytes(joined.replace(b"plain", b"plane"))
-    prints.append(load_data(config).fingerprint)
+    prints.append(load(config).fingerprint)
     assert len(set(prints)) == len(prints)
     assert len(entries(config)) == len(prints)
 
@@ -158,16 +160,16 @@ DAMAGES = [function for name, function in list(globals().items()) if name.starts
 def test_damaged_entry_is_noticed_and_built_again(
     config: ExperimentConfig, damage: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = load_data(config)
+    first = load(config)
     tokens = np.array(first.splits["train"].tokens)
     damage(entries(config)[0])
     with caplog.at_level(logging.WARNING):
-        second = load_data(config)
+        second = load(config)
     assert "is damaged" in caplog.text and "tokenising again" in caplog.text
     assert second.fingerprint == first.fingerprint
     assert (second.splits["train"].tokens == tokens).all()
     caplog.clear()
-    load_data(config)
+    load(config)
     assert not caplog.records
     assert len(entries(config)) == 1
 
@@ -184,10 +186,10 @@ def test_half_written_entry_is_not_used(
     with monkeypatch.context() as patch:
         patch.setattr(store, "_sync_directory", die)
         with pytest.raises(Killed):
-            load_data(config)
+            load(config)
     (partial,) = entries(config)
     assert partial.suffix == ".partial"
-    assert len(load_data(config).splits["train"].tokens) == 3 * len(CHINESE) + 12
+    assert len(load(config).splits["train"].tokens) == 3 * len(CHINESE) + 12
     assert [entry.suffix for entry in entries(config)] == [""]
 
 
@@ -198,12 +200,12 @@ def test_full_disk_is_one_line(config: ExperimentConfig, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(UserError) as raised:
-            load_data(config)
+            load(config)
     assert str(raised.value) == (
         f"the cache directory {config.data.cache_dir} is full; name another by data.cache_dir or "
         "by $SEQMODELS_CACHE_DIR"
     )
-    load_data(config)
+    load(config)
 
 
 @pytest.mark.parametrize("name", ["text_file", "python_docs"])
@@ -212,7 +214,7 @@ def test_cache_that_cannot_be_written_is_one_line(config: ExperimentConfig, name
     if name == "python_docs":
         config = experiment(cache_dir=config.data.cache_dir)
     with pytest.raises(UserError, match=r"the cache directory .* cannot be written") as raised:
-        load_data(config)
+        load(config)
     assert "\n" not in str(raised.value)
 
 
@@ -229,11 +231,11 @@ def test_text_that_changes_while_it_is_read_is_not_stored(
 
     monkeypatch.setattr(type(source), "documents", read_and_change)
     with pytest.raises(UserError, match="changed while it was read"):
-        load_data(config)
+        load(config)
 
 
 def load_fingerprint(config: ExperimentConfig) -> str:
-    return load_data(config).fingerprint
+    return load(config).fingerprint
 
 
 def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
         prints = set(pool.map(load_fingerprint, [config] * 4))
-    assert prints == {load_data(config).fingerprint}
+    assert prints == {load(config).fingerprint}
     assert len(entries(config)) == 1
 
 
@@ -251,7 +253,7 @@ def test_held_out_symbols_become_unknown_with_one_loud_line(
     Path(config.data.validation_path).write_text("plain €€ ž\n", encoding="utf-8")
     for _ in range(2):  # the second time from the store
         caplog.clear()
-        data = load_data(config)
+        data = load(config)
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
         line = record.getMessage()
@@ -262,43 +264,43 @@ def test_held_out_symbols_become_unknown_with_one_loud_line(
         )
     config.data.unknown_symbols = False
     with pytest.raises(UnknownSymbols) as raised:
-        load_data(config)
+        load(config)
     message = str(raised.value)
     assert message.startswith("data.unknown_symbols=false: the validation split, against the train")
     assert "'€' (U+20AC) at character 6, 'ž' (U+017E) at character 9" in message
     config.data.tokenizer = TokenizerKind.BYTE
     caplog.clear()
-    load_data(config)
+    load(config)
     assert not caplog.records
 
 
 def test_a_given_tokenizer_is_used(config: ExperimentConfig) -> None:
     symbols = "".join(sorted(set(CHINESE + "plain\r\ntext\n!")))
     for tokenizer in (CharacterTokenizer(symbols, True), ByteTokenizer()):
-        data = load_data(config, tokenizer)
+        data = load(config, tokenizer)
         assert data.tokenizer.to_json() == tokenizer.to_json()
         assert data.tokenizer.decode(data.splits["validation"].tokens) == "plain 雨\n"
     # The first document has them all; a position counts through the split.
     tokenizer = CharacterTokenizer("".join(sorted(set(CHINESE + "plain\n"))), False)
     position = 3 * len(CHINESE) + len("plain\r\nte")
     with pytest.raises(UnknownSymbols, match="against the tokenizer of the run") as raised:
-        load_data(config, tokenizer)
+        load(config, tokenizer)
     assert ("x", position) in raised.value.symbols
 
 
 def test_the_tokenizer_that_the_data_make_needs_no_entry_of_its_own(
     config: ExperimentConfig,
 ) -> None:
-    made = load_data(config)
-    given = load_data(config, made.tokenizer)
+    made = load(config)
+    given = load(config, made.tokenizer)
     assert (given.where, given.fingerprint) == (made.where, made.fingerprint)
     assert len(entries(config)) == 1
-    load_data(config, ByteTokenizer())
+    load(config, ByteTokenizer())
     assert len(entries(config)) == 2
 
 
 def test_batches_come_from_the_named_split(config: ExperimentConfig) -> None:
-    data = load_data(config)
+    data = load(config)
     config.data.batching = Batching.CROPS
     batch = data.batches(config).batch(1)
     assert batch.inputs.shape == (3, 7)
@@ -328,7 +330,7 @@ def dataclass_seed(config: ExperimentConfig, seed: int) -> ExperimentConfig:
 def test_buckets_take_one_step_a_call(config: ExperimentConfig) -> None:
     config.data.batching, config.data.batch_size = Batching.BUCKETS, 1
     config.data.sequence_length = 100
-    data = load_data(config)
+    data = load(config)
     assert len(data.batches(config).shapes) > 1
     config.training.steps_per_call = 4
     with pytest.raises(UserError, match=r"training.steps_per_call=4: with data.batching=buckets"):
@@ -340,14 +342,14 @@ def test_names_and_paths_that_do_not_go_together(config: ExperimentConfig) -> No
     with pytest.raises(
         UserError, match=r"is only for data.name=text_file or abc_file, not python_docs"
     ):
-        load_data(config)
+        load(config)
     with pytest.raises(UserError, match=r"'pyton_docs' is not known; did you mean 'python_docs'"):
-        load_data(experiment(name="pyton_docs"))
+        load(experiment(name="pyton_docs"))
 
 
 def test_prepare_summarises(config: ExperimentConfig) -> None:
     summary = prepare(config)
-    data = load_data(config)
+    data = load(config)
     assert summary == {
         "dataset": "text_file",
         "where": str(entries(config)[0]),
@@ -368,19 +370,19 @@ def test_cache_directory(config: ExperimentConfig, monkeypatch: pytest.MonkeyPat
     elsewhere = Path(config.data.cache_dir).with_name("elsewhere")
     config.data.cache_dir = None
     monkeypatch.setenv("SEQMODELS_CACHE_DIR", str(elsewhere))
-    assert load_data(config).where.is_relative_to(elsewhere)
+    assert load(config).where.is_relative_to(elsewhere)
     monkeypatch.delenv("SEQMODELS_CACHE_DIR")
     monkeypatch.setenv("HOME", str(elsewhere / "home"))
-    assert load_data(config).where.is_relative_to(elsewhere / "home" / ".cache" / "seqmodels")
+    assert load(config).where.is_relative_to(elsewhere / "home" / ".cache" / "seqmodels")
 
 
 def test_loading_imports_no_tensorflow_and_warns_of_nothing(tmp_path: Path) -> None:
     program = f"""
 import sys
-from seqmodels.data.pipeline import load_data
 from tests.data.helpers import experiment
+from tests.opening import load
 config = experiment(cache_dir={str(tmp_path)!r})
-load_data(config).batches(config).batch(1)
+load(config).batches(config).batch(1)
 assert "tensorflow_datasets" in sys.modules
 assert "tensorflow" not in sys.modules
 """

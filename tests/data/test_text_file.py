@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from seqmodels.config.data import TokenizerKind
+from seqmodels.config.features import TokenizerKind
 from tests.data import sets
 from tests.data.helpers import CHINESE
 

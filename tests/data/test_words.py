@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqmodels.config.data import TokenizerKind
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data import store
-from seqmodels.data.pipeline import load_data
+from seqmodels.config.features import TokenizerKind
+from seqmodels.data import token_store
 from seqmodels.data.tokenizers import UnknownSymbols, load_tokenizer, tokenizer_from_json
 from seqmodels.data.words import WordTokenizer
 from seqmodels.types import Tokenizer
 from tests.data.helpers import CHINESE, experiment
+from tests.opening import load
 
 TEXT = " = Heading = \n \n the cat , the <unk> dog\tthe\u2028end . \n"
 WORDS = ["the", "=", ",", ".", "Heading", "cat", "dog", "end"]
@@ -136,7 +136,7 @@ def config(tmp_path: Path) -> ExperimentConfig:
 
 
 def test_only_the_training_split_makes_the_vocabulary(config: ExperimentConfig) -> None:
-    data = load_data(config)
+    data = load(config)
     assert data.tokenizer.to_json()["words"] == ["a", "b", "c", "d"]
     assert data.splits["train"].tokens.tolist() == [2, 3, 4, 1, 2, 3, 1, 2, 5, 1]
     assert data.splits["validation"].tokens.tolist() == [2, 0, 0, 1, 5, 0, 1]
@@ -148,16 +148,16 @@ def test_only_the_training_split_makes_the_vocabulary(config: ExperimentConfig) 
 
 
 def test_every_setting_of_the_tokenizer_is_in_the_store_s_key(config: ExperimentConfig) -> None:
-    places, sizes = {load_data(config).where}, []
+    places, sizes = {load(config).where}, []
     for field, value in (("min_count", 2), ("vocab_size", 5), ("vocab_size", 4)):
         setattr(config.data, field, value)
-        data = load_data(config)
+        data = load(config)
         places.add(data.where)
         sizes.append(data.tokenizer.vocab_size)
     assert sizes == [4, 4, 4] and len(places) == 4
     assert "2 of 10 words (20.000%) of the train split" in data.notes[0]
     # What a run kept is what its data make.
-    assert load_data(config, data.tokenizer).where == data.where
+    assert load(config, data.features).where == data.where
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
@@ -165,11 +165,11 @@ def test_no_word_is_cut_where_a_long_text_is(
     config: ExperimentConfig, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "alpha beta\n\ngamma alpha\n beta"
-    assert "".join(store.cut_behind_lines(text, size)) == text
-    assert list(store.cut_behind_lines("", size)) == []
+    assert "".join(token_store.cut_after_lines(text, size)) == text
+    assert list(token_store.cut_after_lines("", size)) == []
     Path(str(config.data.train_path)).write_text(text, encoding="utf-8")
     monkeypatch.setattr(store, "_CHUNK", size)
-    data = load_data(config)
+    data = load(config)
     assert data.tokenizer.decode(data.splits["train"].tokens) == "\n".join(
         line.strip() for line in text.split("\n")
     )

@@ -23,11 +23,12 @@ from seqmodels.distributed.mesh import mesh_context
 from seqmodels.runs.paths import flat
 from seqmodels.training.feed import Feed
 from seqmodels.training.metrics import means
-from seqmodels.training.setup import Setup, set_up
+from seqmodels.training.setup import Setup
 from seqmodels.types import Batch, TrainState
 from tests.distributed import hlo
 from tests.distributed.mesh_kinds import KINDS, B, Rows, T, V
 from tests.mutants.mutant import become_mutant
+from tests.opening import set_up
 
 TWO = {"accumulation_steps": 2, "steps_per_call": 2}
 MESHES: dict[str, tuple[tuple[int, int, int], dict[str, int]]] = {

@@ -1,15 +1,14 @@
-"""A small text, as data, without a data set behind it."""
+"""A small text as data, without a data set."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-from seqmodels.data.pipeline import TextData
-from seqmodels.data.store import TokenSplit
+from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.data.text import TextData, as_features
+from seqmodels.data.token_store import TokenSplit
 from seqmodels.data.tokenizers import CharacterTokenizer
-from seqmodels.types import DataSpec, TokenInput, VocabOutput
+from seqmodels.tasks.language_model import LanguageModel
 
 # Two, three and four bytes in UTF-8 among them.
 SYMBOLS = "abcdé水𝄞"
@@ -26,6 +25,6 @@ def make_data(unknown_in: str | None = None) -> TextData:
         if name == unknown_in:
             tokens[-1] = 0
         splits[name] = TokenSplit(tokens.astype(np.uint8), np.array([0, size // 3, size]), size)
-    size = tokenizer.vocab_size
-    spec = DataSpec(TokenInput(size), VocabOutput(size))
-    return TextData(spec, tokenizer, f"fingerprint-{unknown_in}", splits, Path("nowhere"), [])
+    task, features = LanguageModel(LanguageModelConfig()), as_features(tokenizer)
+    spec, print_ = task.make_spec(features), f"fingerprint-{unknown_in}"
+    return TextData(spec, features, tokenizer, print_, splits, "nowhere", [], task)

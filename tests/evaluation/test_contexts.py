@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
-from seqmodels.evaluation.contexts import MIN_WARMUP, Plan, make_batches, make_plan
+from seqmodels.data.contexts import MIN_WARMUP, Plan, make_batches, make_plan
 
 EXACT = (EvaluationContext.CARRY, EvaluationContext.WINDOW, EvaluationContext.SLIDING)
 

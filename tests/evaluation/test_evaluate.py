@@ -23,11 +23,12 @@ from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
 from seqmodels.config.transformers import GPTConfig
-from seqmodels.evaluation.evaluate import Evaluator, evaluate_split, write_result
+from seqmodels.evaluation.evaluate import Evaluator, write_result
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.tasks.language_model import LanguageModel
 from tests.evaluation.corpus import make_data
+from tests.opening import evaluate_split
 from tests.tolerances import TOLERANCE
 
 TASK = LanguageModel(LanguageModelConfig())

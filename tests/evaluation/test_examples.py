@@ -15,30 +15,28 @@ import jax
 import numpy as np
 import pytest
 
-from seqmodels.config.data import PairsDataConfig
+from experiments.configs._examples import classified_images, pairs
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.images import ImagesDataConfig
 from seqmodels.config.models import PerceptronConfig
 from seqmodels.config.tasks import ClassificationConfig, TranslationConfig
 from seqmodels.config.training import EvaluationConfig, TrainingConfig
 from seqmodels.config.transformers import TransformerConfig
 from seqmodels.data.datasets import dates, shapes
-from seqmodels.data.pipeline import load_data, make_task
 from seqmodels.distributed.mesh import make_mesh, mesh_context, shardings_of
-from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
+from seqmodels.tasks.build import build_task
+from seqmodels.tasks.classification import labels_of
+from tests.opening import baseline, load
 from tests.tolerances import TOLERANCE
 
 NUMBER = 23
-IMAGES = ExperimentConfig(
-    PerceptronConfig(), ImagesDataConfig(image_size=8), ClassificationConfig()
-)
+IMAGES = ExperimentConfig(PerceptronConfig(), classified_images("shapes:8"), ClassificationConfig())
 PAIRS = ExperimentConfig(
     TransformerConfig(1, 1, 12, 3, 10, max_length=64, dropout_rate=0.0),
-    PairsDataConfig(max_shapes=1),
+    pairs("dates", max_shapes=1),
     TranslationConfig(),
 )
 
@@ -51,7 +49,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def build(config: ExperimentConfig) -> tuple[Any, Any, Any]:
-    data = load_data(config)
+    data = load(config)
     model = build_model(config.model, data.spec)
     params = nn.meta.unbox(jax.jit(functools.partial(init_params, model))(jax.random.key(0)))
     return data, model, jax.tree.map(lambda x: 3 * x, params)
@@ -60,7 +58,7 @@ def build(config: ExperimentConfig) -> tuple[Any, Any, Any]:
 def evaluate(config: ExperimentConfig, batch_size: int, parts: Any) -> dict[str, Any]:
     data, model, params = parts
     settings = EvaluationConfig(batch_size=batch_size)
-    return Evaluator(model, data, settings, make_task(config), 0)(params, "test")
+    return Evaluator(model, data, settings, build_task(config), 0)(params, "test")
 
 
 @pytest.mark.parametrize("config", [IMAGES, PAIRS], ids=["images", "pairs"])
@@ -74,7 +72,7 @@ def test_the_size_of_the_batches_changes_nothing(config: ExperimentConfig) -> No
     for name, value in whole.items():
         np.testing.assert_allclose(ragged[name], value, **TOLERANCE["chunking"])
     data, model, params = parts
-    evaluator = Evaluator(model, data, config.evaluation, make_task(config), 0)
+    evaluator = Evaluator(model, data, config.evaluation, build_task(config), 0)
     with pytest.raises(UserError, match=r"--split=validation.* one of: train, test"):
         evaluator(params, "validation")
 
@@ -82,23 +80,24 @@ def test_the_size_of_the_batches_changes_nothing(config: ExperimentConfig) -> No
 def test_the_loss_is_that_of_each_image_by_itself() -> None:
     data, _, params = parts = build(IMAGES)
     split = data.splits["test"]
-    pixels = split.read(np.arange(NUMBER)) / 255.0 * 2 - 1
+    pixels = shapes.draw_shapes(80 + np.arange(NUMBER), 8) / 255.0 * 2 - 1
+    labels = labels_of(split)
     kernel, bias = jax.tree.leaves(params)[::-1]
     logits = pixels.reshape(NUMBER, -1) @ np.asarray(kernel, np.float64) + np.asarray(bias)
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     found = evaluate(IMAGES, 9, parts)
-    expected = -log_p[np.arange(NUMBER), split.labels].mean()
+    expected = -log_p[np.arange(NUMBER), labels].mean()
     np.testing.assert_allclose(found["loss"], expected, **TOLERANCE["chunking"])
-    assert found["accuracy"] == (log_p.argmax(axis=1) == split.labels).mean()
+    assert found["accuracy"] == (log_p.argmax(axis=1) == labels).mean()
 
 
 @pytest.mark.parametrize("config", [IMAGES, PAIRS], ids=["images", "pairs"])
 def test_baselines_look_at_no_example(config: ExperimentConfig) -> None:
-    found = baseline(load_data(config), "test", config)
-    assert found["model"] == {"images": "majority class", "pairs": "unigram"}[config.data.kind]
+    found = baseline(load(config), "test", config)
+    assert found["model"] == ("majority class" if config is IMAGES else "unigram")
     assert 0 < found["accuracy"] < 1 and found["loss"] > 0
     with pytest.raises(UserError, match="--split=validation"):
-        baseline(load_data(config), "validation", config)
+        baseline(load(config), "validation", config)
 
 
 def mesh_losses() -> None:

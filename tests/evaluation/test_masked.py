@@ -14,12 +14,12 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.tasks import MaskedLanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
 from seqmodels.config.transformers import BERTConfig
-from seqmodels.evaluation.baseline import baseline
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.tasks.masked_language_model import MaskedLanguageModel
 from tests.evaluation.corpus import make_data
+from tests.opening import baseline
 from tests.tolerances import TOLERANCE
 
 TASK = MaskedLanguageModel(MaskedLanguageModelConfig())

@@ -9,7 +9,7 @@ import pytest
 import sacrebleu
 
 from seqmodels.config.training import BleuTokenizer, EvaluationConfig
-from seqmodels.evaluation.text_metrics import WordByWord, score_by_length, score_texts
+from seqmodels.tasks.text_metrics import WordByWord, score_by_length, score_texts
 from tests.tolerances import TOLERANCE
 
 WANTED = ["A man is riding a red bike .", "Two dogs run through the snow.", "Ein Haus", "well-made"]

@@ -14,16 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
+from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext, TrainingConfig
-from seqmodels.data.pipeline import TextData, load_data
+from seqmodels.data.text import TextData
 from seqmodels.data.tokenizers import UnknownSymbols
 from seqmodels.runs.generate import generate_text
 from seqmodels.runs.run import Run, evaluate_run, load_run
 from seqmodels.training.loop import train
+from tests.opening import load
 from tests.tolerances import TOLERANCE
 
 LINES = ("the cat saw a dog .", "", " a dog saw <unk> , and the cat ran .", "the end")
@@ -64,7 +66,7 @@ def run(workdir: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def data(run: Run) -> TextData:
-    return load_data(run.config, run.tokenizer)
+    return load(run.config, run.features)
 
 
 def test_an_epoch_has_every_word_and_every_line_end_once(run: Run, data: TextData) -> None:

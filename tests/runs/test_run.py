@@ -14,23 +14,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
-from seqmodels.evaluation.baseline import baseline
 
-from seqmodels.config.data import TextDataConfig, TokenizerKind
+from seqmodels.config.data import TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.models import ModelConfig, NgramConfig
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext, TrainingConfig
-from seqmodels.data.pipeline import TextData, load_data
-from seqmodels.evaluation import baseline as baseline_module
-from seqmodels.evaluation.evaluate import evaluate_split
+from seqmodels.data.text import TextData
+from seqmodels.evaluation.evaluate import evaluate_run
 from seqmodels.models.build import build_model
 from seqmodels.runs.generate import generate_text
 from seqmodels.runs.inspect import describe, render
-from seqmodels.runs.run import Run, evaluate_run, load_run
+from seqmodels.runs.run import Run, load_run
 from seqmodels.training.loop import train
+from tests.opening import baseline, evaluate_split, load
 from tests.tolerances import TOLERANCE
 
 TEXT = "The cat sat on the mat, 水 under a blue sky.\nThe dog did not: é.\n" * 60
@@ -79,7 +79,7 @@ def run(workdir: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def data(run: Run) -> TextData:
-    return load_data(run.config, run.tokenizer)
+    return load(run.config, run.features)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_parameters_can_be_applied_directly(run: Run) -> None:
 def test_a_fitted_run_is_compared_with_the_unigram(ngram_workdir: Path) -> None:
     run = load_run(ngram_workdir)
     assert run.step == 1
-    result = evaluate_run(run, load_data(run.config, run.tokenizer), "test")
+    result = evaluate_run(run, load(run.config, run.features), "test")
     assert result["baseline"]["order"] == 1
     assert result["loss"] < result["baseline"]["loss"]
     texts = generate_text(run, ["The "], max_tokens=8, temperature=0.0).texts

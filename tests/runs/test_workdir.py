@@ -12,8 +12,8 @@ import pytest
 from seqmodels.config.labelled import LabelledTextDataConfig
 from seqmodels.data.text_labels import TextLabels
 
-from seqmodels.config.data import TokenizerKind
 from seqmodels.config.errors import RunFailure, UserError
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.files import load_config
 from seqmodels.config.serialization import to_json
 from seqmodels.data.words import WordTokenizer

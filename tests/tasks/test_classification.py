@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.data.labelled import LabelledSplit
 from seqmodels.data.labels import Labels
-from seqmodels.data.store import TokenSplit
 from seqmodels.data.text_labels import TextLabels
+
+from seqmodels.config.tasks import ClassificationConfig
+from seqmodels.data.token_store import TokenSplit
 from seqmodels.data.tokenizers import ByteTokenizer
 from seqmodels.tasks.class_scores import count_outcomes, summarize_outcomes
 from seqmodels.tasks.classification import Classification, last_valid

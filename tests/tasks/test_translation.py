@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from seqmodels.config.tasks import TranslationConfig
 from seqmodels.data.pair_tokenizer import PairTokenizer
 from seqmodels.data.pairs import PairSplit
-from seqmodels.data.store import TokenSplit
+
+from seqmodels.config.tasks import TranslationConfig
+from seqmodels.data.token_store import TokenSplit
 from seqmodels.data.tokenizers import CharacterTokenizer
 from seqmodels.tasks.translation import WHOLE, Translation
 from seqmodels.types import Batch

@@ -10,18 +10,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqmodels.config.data import Batching, TextDataConfig, TokenizerKind
+from seqmodels.config.data import Batching, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
 from seqmodels.config.transformers import GPTConfig
 from seqmodels.config.validate import validate
-from seqmodels.data.pipeline import load_data
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.paths import flat
-from seqmodels.training.setup import set_up
+from tests.opening import load, set_up
 
 LSTM = RecurrentConfig(model_dim=6, hidden_dim=8)
 GPT = GPTConfig(num_layers=2, model_dim=8, num_heads=2, mlp_dim=12, max_length=12)
@@ -71,7 +71,7 @@ def make_config(
 def last_state(workdir: Path, config: ExperimentConfig) -> dict[str, dict[str, np.ndarray]]:
     """Arrays of the last checkpoint: part -> path -> array."""
     streams = config.data.batching is Batching.STREAMS  # type: ignore[attr-defined]
-    setup = set_up(config, load_data(config).spec, carries_state=streams)
+    setup = set_up(config, load(config).spec, carries_state=streams)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         _, state = checkpoints.restore(setup.abstract, "latest")
     parts = {name: getattr(state, name) for name in ("params", "ema", "opt_state", "log", "carry")}

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from seqmodels.config.data import TokenizerKind
-from seqmodels.data.pipeline import load_data
+from seqmodels.config.features import TokenizerKind
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.runs.paths import flat
 from seqmodels.runs.run import load_run
 from seqmodels.training.feed import Feed
 from seqmodels.training.initialize_from import find_starting_point
-from seqmodels.training.setup import set_up
+from tests.opening import load, set_up
 from tests.training.finetuning import GPT, make_config
 
 if __name__ == "__main__":
@@ -31,9 +30,9 @@ if __name__ == "__main__":
         optimizer__frozen="stack/blocks/feedforward",
         optimizer__lr_scales="embedding=0.5",
     )
-    data = load_data(config)
+    data = load(config)
     setup = set_up(config, data.spec, carries_state=False)
-    source = find_starting_point(config, None, setup.abstract.params, data.encoding)
+    source = find_starting_point(config, None, setup.abstract.params, data.features)
     assert source is not None
     taken = source.load(setup.abstract.params)
     sharded = not flat(taken)["embedding/table"].sharding.is_fully_replicated

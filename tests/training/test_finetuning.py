@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from seqmodels.data.text_labels import TextLabels
 
-from seqmodels.config.data import Batching, TokenizerKind
+from seqmodels.config.data import Batching
 from seqmodels.config.errors import UserError
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
-from seqmodels.data.pipeline import load_data
 from seqmodels.data.words import WordTokenizer
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.runs.checkpoints import Checkpoints
@@ -32,7 +32,7 @@ from seqmodels.training import loop
 from seqmodels.training.initialize_from import _notes, compare, find_starting_point
 from seqmodels.training.loop import train
 from seqmodels.training.optimizers import make_optimizer
-from seqmodels.training.setup import set_up
+from tests.opening import load, set_up
 from tests.tolerances import TOLERANCE
 from tests.training.finetuning import LSTM, MODELS, last_state, make_config, write_texts
 from tests.training.runs import rows_without_clock
@@ -52,9 +52,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list[str]]:
     """Set-up, data, first state and messages of a new run."""
-    data = load_data(config)
+    data = load(config)
     setup = set_up(config, data.spec, carries_state=False)
-    source = find_starting_point(config, workdir, setup.abstract.params, data.encoding)
+    source = find_starting_point(config, workdir, setup.abstract.params, data.features)
     assert source is not None
     taken = source.load(setup.abstract.params)
     return setup, data, setup.create_state(config.training.seed, taken), source.lines()
@@ -93,7 +93,7 @@ def test_with_the_same_vocabulary_the_run_starts_at_the_source_s_loss(
 def test_with_another_vocabulary_fresh_parameters_are_named(folder: Path, tmp_path: Path) -> None:
     config = make_config(folder, "second", training__init_from=str(folder / "lstm"))
     _, _, state, lines = begin(config)
-    before, after = load_data(make_config(folder, "first")), load_data(config)
+    before, after = load(make_config(folder, "first")), load(config)
     v, w = before.encoding.vocab_size, after.encoding.vocab_size
     assert v != w
     assert lines[0].startswith("init_from: 3 of 6 parameters from ")
@@ -151,7 +151,7 @@ def test_another_text_with_the_run_s_tokenizer_takes_all_parameters(folder: Path
     )
     _, data, state, lines = begin(config)
     assert lines == [f"init_from: 6 of 6 parameters from {folder / 'lstm'}, step 4"]
-    assert data.encoding.to_json() == load_run(folder / "lstm").encoding.to_json()
+    assert data.features.to_json() == load_run(folder / "lstm").encoding.to_json()
     for path, x in flat(load_run(folder / "lstm", 4).params).items():
         np.testing.assert_array_equal(flat(state.params)[path], x, err_msg=path)
 
@@ -162,9 +162,9 @@ def test_a_learned_initial_carry_is_taken_from_the_source(folder: Path, tmp_path
     config = make_config(folder, "first", model, **fields, optimizer__peak_lr=0.3)
     train(config, tmp_path / "source")
     config.training.init_from = str(tmp_path / "source@4")
-    data = load_data(config)
+    data = load(config)
     setup = set_up(config, data.spec, carries_state=True)
-    source = find_starting_point(config, None, setup.abstract.params, data.encoding)
+    source = find_starting_point(config, None, setup.abstract.params, data.features)
     assert source is not None
     state = setup.create_state(0, source.load(setup.abstract.params))
     run = load_run(tmp_path / "source", 4)
@@ -203,9 +203,9 @@ def test_a_run_killed_before_its_first_checkpoint_starts_from_the_same_parameter
     source, workdir = tmp_path / "source", tmp_path / "run"
     shutil.copytree(folder / "lstm", source)
     config = make_config(folder, "first", training__init_from=str(source))
-    data = load_data(config)
+    data = load(config)
     params = set_up(config, data.spec, carries_state=False).abstract.params
-    find = lambda: find_starting_point(config, workdir, params, data.encoding)
+    find = lambda: find_starting_point(config, workdir, params, data.features)
     workdir.mkdir()
     with Checkpoints(source / "checkpoints") as checkpoints:
         steps, first = checkpoints.steps(), find()
@@ -230,16 +230,16 @@ def test_a_run_killed_before_its_first_checkpoint_starts_from_the_same_parameter
 def test_a_recorded_start_is_used_again(folder: Path, tmp_path: Path) -> None:
     """Pretends that the other of two checkpoints was the best at the first start."""
     config = make_config(folder, "first", **BYTES, training__init_from=str(folder / "lstm-bytes"))
-    data = load_data(config)
+    data = load(config)
     params = set_up(config, data.spec, carries_state=False).abstract.params
-    best = find_starting_point(config, tmp_path, params, data.encoding)
+    best = find_starting_point(config, tmp_path, params, data.features)
     assert best is not None
     config.training.init_from = f"{folder / 'lstm-bytes'}@{6 - best.step}"
-    other = find_starting_point(config, tmp_path, params, data.encoding)
+    other = find_starting_point(config, tmp_path, params, data.features)
     assert other is not None
     dataclasses.replace(other, init_from=best.init_from).record(tmp_path)
     config.training.init_from = str(folder / "lstm-bytes")
-    found = find_starting_point(config, tmp_path, params, data.encoding)
+    found = find_starting_point(config, tmp_path, params, data.features)
     assert found is not None
     assert (found.step, found.digest) == (other.step, other.digest) != (best.step, best.digest)
 
@@ -299,7 +299,7 @@ def test_frozen_parts_keep_their_bits_in_a_resumed_run_too(
 def test_a_step_keeps_frozen_bits_in_the_moving_average_too(folder: Path) -> None:
     """0.1 x + 0.9 x equals x only up to rounding."""
     config = make_config(folder, "first", optimizer__frozen="embedding", training__ema_decay=0.9)
-    data = load_data(config)
+    data = load(config)
     setup = set_up(config, data.spec, carries_state=False)
     state = setup.create_state(0)
     before = np.asarray(state.params["embedding"]["table"]).copy()
@@ -344,7 +344,7 @@ def test_the_gradient_norm_covers_trained_parameters_only(folder: Path) -> None:
     norms = []
     for frozen in (None, "embedding,layers,head/Dense_0/kernel"):
         config = make_config(folder, "first", optimizer__frozen=frozen)
-        data = load_data(config)
+        data = load(config)
         setup = set_up(config, data.spec, carries_state=False)
         _, outputs = setup.call(setup.create_state(0), data.batches(config).batch(1))
         norms.append(float(outputs["log"]["gradient_norm"][0]))

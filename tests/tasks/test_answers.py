@@ -11,7 +11,8 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.transformers import BERTConfig, GPTConfig
-from seqmodels.evaluation.predict import TextPredictor
+from seqmodels.protocols import Answerer
+from seqmodels.runs.run import Run
 from tests.evaluation.runs import make_labelled_run
 from tests.tolerances import TOLERANCE
 
@@ -23,14 +24,19 @@ MODELS: dict[str, ModelConfig] = {
 }
 
 
-def answer(predictor: TextPredictor, lines: list[str]) -> list[dict[str, Any]]:
-    return predictor(lines, [predictor.encode(line) for line in lines])
+def answerer(run: Run, batch_size: int) -> Answerer:
+    assert run.features is not None
+    return run.task.answerer(run.model, run.params, run.features, run.config, None, batch_size)
+
+
+def answer(predictor: Answerer, lines: list[str]) -> list[dict[str, Any]]:
+    return predictor(lines, [predictor.read(line) for line in lines])
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_neighbours_and_padding_change_no_class(kind: str) -> None:
     run = make_labelled_run(MODELS[kind], "abc", max_length=20)
-    together, alone = answer(TextPredictor(run, 5), LINES), TextPredictor(run, 1)
+    together, alone = answer(answerer(run, 5), LINES), answerer(run, 1)
     for line, expected in zip(LINES, together, strict=True):
         (found,) = answer(alone, [line])
         assert found["text"] == line and found["label"] == expected["label"]
@@ -41,9 +47,9 @@ def test_neighbours_and_padding_change_no_class(kind: str) -> None:
 
 def test_a_line_that_is_too_long() -> None:
     run = make_labelled_run(MODELS["gpt"], "abc", max_length=5)
-    with pytest.raises(UserError, match=r"has 6 tokens; the run's data.max_length is 5"):
-        TextPredictor(run, 1).encode("abcab")
+    with pytest.raises(UserError, match=r"has 6 tokens; the run's max_length is 5"):
+        answerer(run, 1).read("abcab")
     with pytest.raises(UserError, match="is empty"):
-        TextPredictor(run, 1).encode("")
+        answerer(run, 1).read("")
     cut = make_labelled_run(MODELS["gpt"], "abc", max_length=5, cut_long=True)
-    assert TextPredictor(cut, 1).encode("abcab").tolist() == [4, 1, 2, 3, 1]
+    assert answerer(cut, 1).read("abcab").tolist() == [4, 1, 2, 3, 1]
