@@ -136,7 +136,7 @@ def test_the_baseline_is_kept(
     settings = dataclasses.replace(run.config.data, cache_dir=str(tmp_path))
     config = dataclasses.replace(run.config, data=settings)
     first = baseline(data, "test", config)
-    monkeypatch.setattr(baseline_module, "build_model", None)
+    monkeypatch.setattr(ngram_baseline, "build_model", None)
     assert baseline(data, "test", config) == first
     (file,) = (tmp_path / "baselines").iterdir()
     file.write_text("{")

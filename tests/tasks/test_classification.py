@@ -9,27 +9,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from seqmodels.data.labelled import LabelledSplit
-from seqmodels.data.labels import Labels
-from seqmodels.data.text_labels import TextLabels
 
+from seqmodels.config.features import ImageConfig, LabelConfig, TokensConfig
 from seqmodels.config.tasks import ClassificationConfig
+from seqmodels.data.examples import ExampleSplit
+from seqmodels.data.features.image import Image
+from seqmodels.data.features.label import EncodedLabels, Label
+from seqmodels.data.features.tokens import EncodedTokens, Tokens
 from seqmodels.data.token_store import TokenSplit
 from seqmodels.data.tokenizers import ByteTokenizer
 from seqmodels.tasks.class_scores import count_outcomes, summarize_outcomes
-from seqmodels.tasks.classification import Classification, last_valid
+from seqmodels.tasks.classification import Classification, bags, labels_of, last_valid
 from seqmodels.tasks.naive_bayes import naive_bayes
 from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput
+from tests.tasks.stand_in import StandIn, trial
 from tests.tolerances import TOLERANCE
 
-LABELS = Labels(ImageInput(4, 6, 2), ("a", "b", "c"))
+LABELS = {
+    "inputs": Image(ImageConfig(), ImageInput(4, 6, 2)),
+    "targets": Label(LabelConfig(), ("a", "b", "c")),
+}
 TASK = Classification(ClassificationConfig())
 LOGITS = np.array([[2.0, 0.5, -1.0], [0.0, 3.0, 1.0], [np.nan] * 3, [1.0, 1.5, 1.0]], np.float32)
 CLASSES = np.array([0, 2, 0, 1], np.int32)
 WEIGHTS = np.array([1, 1, 0, 1], np.float32)
 
 
-class Model:
+class Model(StandIn):
     """Puts out its inputs; of sequences, as they are."""
 
     def apply(self, variables: Any, x: Any, *_: Any, method: str = "", **__: Any) -> Any:
@@ -91,14 +97,11 @@ def test_of_a_sequence_the_last_position_without_padding_counts(ids: Any) -> Non
 
 
 def test_baseline_is_the_majority_class_and_the_frequencies() -> None:
-    class Split:
-        def __init__(self, labels: list[int]) -> None:
-            self.labels = np.array(labels, np.int32)
+    def split(labels: list[int]) -> ExampleSplit:
+        numbers = EncodedLabels(np.array(labels, np.int32))
+        return ExampleSplit({"inputs": numbers, "targets": numbers}, np.arange(len(labels)))
 
-        def read(self, at: np.ndarray) -> np.ndarray:
-            return at
-
-    found = TASK.baseline(Split([0, 1, 1, 1, 1]), Split([1, 1, 0, 2]), LABELS)
+    found = TASK.baseline(trial(LABELS, split([0, 1, 1, 1, 1]), split([1, 1, 0, 2])))
     shares = np.array([2, 5, 1]) / 8
     assert found["model"] == "majority class" and found["accuracy"] == 0.5
     expected = -np.log(shares[[1, 1, 0, 2]]).mean()
@@ -143,10 +146,17 @@ def test_a_class_that_neither_occurs_nor_is_predicted_is_in_no_mean() -> None:
     np.testing.assert_allclose(found, (2 / 3 + 0) / 2, **TOLERANCE["rounding"])
 
 
-def labelled(texts: list[list[int]], labels: list[int]) -> LabelledSplit:
+BYTES = {"inputs": Tokens(TokensConfig(), ByteTokenizer()), "targets": LABELS["targets"]}
+
+
+def labelled(texts: list[list[int]], labels: list[int]) -> ExampleSplit:
     lengths = np.array([len(text) for text in texts])
     split = TokenSplit(np.concatenate(texts).astype(np.uint8), np.cumsum([0, *lengths]))
-    return LabelledSplit(split, np.arange(len(texts)), np.array(labels, np.int32), lengths)
+    columns = {
+        "inputs": EncodedTokens(split, BYTES["inputs"]),
+        "targets": EncodedLabels(np.array(labels, np.int32)),
+    }
+    return ExampleSplit(columns, np.arange(len(texts)))
 
 
 def test_naive_bayes_is_the_definition_s() -> None:
@@ -163,12 +173,9 @@ def test_naive_bayes_is_the_definition_s() -> None:
             likely = [np.log(count[f] / sum(count.values())) for f in features(text) & known]
             expected[row, c] = np.log(1 + len(members)) + sum(likely)
     expected -= np.log(np.exp(expected).sum(axis=1, keepdims=True))
-    found = naive_bayes(train, labelled(asked, [0] * 4), 3)
+    found = naive_bayes(bags(train), labels_of(train), bags(labelled(asked, [0] * 4)), 3)
     np.testing.assert_allclose(found, expected, **TOLERANCE["rounding"])
-    names = tuple("abc")
-    baseline = TASK.baseline(
-        train, labelled(asked, [0, 1, 2, 0]), TextLabels(ByteTokenizer(), names, class_token=False)
-    )
+    baseline = TASK.baseline(trial(BYTES, train, labelled(asked, [0, 1, 2, 0])))
     assert baseline["model"] == "naive Bayes of bigrams"
     assert baseline["accuracy"] == (expected.argmax(axis=1) == [0, 1, 2, 0]).mean()
     (other,) = baseline["beside"]

@@ -12,6 +12,7 @@ import pytest
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.tasks.language_model import LanguageModel
 from seqmodels.types import Batch
+from tests.tasks.stand_in import StandIn
 from tests.tolerances import TOLERANCE
 
 B, T, V = 2, 5, 11
@@ -21,7 +22,7 @@ TARGETS = RNG.integers(0, V, (B, T)).astype(np.int32)
 WEIGHTS = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], np.float32)
 
 
-class Logits:
+class Logits(StandIn):
     """A model whose logits are given: apply(...) of call and of readout."""
 
     def __init__(self, logits: np.ndarray) -> None:

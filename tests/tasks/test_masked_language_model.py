@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from seqmodels.config.tasks import MaskedLanguageModelConfig
+from seqmodels.data.text import as_features
 from seqmodels.data.tokenizers import ByteTokenizer, CharacterTokenizer
 from seqmodels.tasks.masked_language_model import MaskedLanguageModel
 from seqmodels.types import Batch, TokenInput, VocabOutput
+from tests.tasks.stand_in import StandIn
 from tests.tolerances import TOLERANCE
 
 B, T, V = 2, 10, 11
@@ -22,7 +24,7 @@ WEIGHTS[0, [3, 7]] = WEIGHTS[1, 9] = 1.0
 TASK = MaskedLanguageModel(MaskedLanguageModelConfig(mask_rate=0.2))
 
 
-class Model:
+class Model(StandIn):
     """Its features are the logits; it takes token types where there are any."""
 
     def apply(self, variables, inputs, *args, method=None, token_types=None, **keywords):
@@ -61,7 +63,7 @@ def test_token_types_reach_the_model() -> None:
 def test_the_vocabulary_has_a_mask_token(mask_id: int | None, size: int) -> None:
     tokenizer = ByteTokenizer()
     tokenizer.mask_id = mask_id
-    spec = TASK.make_spec(tokenizer)
+    spec = TASK.make_spec(as_features(tokenizer))
     assert (spec.inputs, spec.outputs) == (TokenInput(size), VocabOutput(size))
 
 
@@ -71,7 +73,7 @@ def test_a_row_shows_what_is_read_and_what_it_was() -> None:
     targets = np.array([[0, 1, 2, 3, 4, 5, 0, 0]], np.int32)
     weights = np.array([[0, 1, 0, 1, 1, 0, 0, 0]], np.float32)
     segments = np.array([[1, 1, 1, 1, 2, 2, 0, 0]], np.int32)
-    shown = TASK.show(Batch(inputs, targets, weights, segments), 0, tokenizer)
+    shown = TASK.show(Batch(inputs, targets, weights, segments), 0, as_features(tokenizer))
     assert shown == "a{[MASK]>b}c{d>d}\n{b>e}f"
 
 

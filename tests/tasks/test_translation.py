@@ -7,14 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from seqmodels.data.pair_tokenizer import PairTokenizer
-from seqmodels.data.pairs import PairSplit
 
+from seqmodels.config.features import TokensConfig
 from seqmodels.config.tasks import TranslationConfig
+from seqmodels.data.examples import ExampleSplit
+from seqmodels.data.features.tokens import BOS, EOS, EncodedTokens, Tokens
 from seqmodels.data.token_store import TokenSplit
 from seqmodels.data.tokenizers import CharacterTokenizer
-from seqmodels.tasks.translation import WHOLE, Translation
+from seqmodels.tasks.translation import WHOLE, Translation, count_targets
 from seqmodels.types import Batch
+from tests.tasks.stand_in import StandIn, trial
 from tests.tolerances import TOLERANCE
 
 TASK = Translation(TranslationConfig())
@@ -25,7 +27,7 @@ TARGETS = np.array([[1, 2, 4], [3, 4, 0], [4, 0, 0], [0, 0, 0]], np.int32)
 SOURCE = np.arange(8).reshape(4, 2) % V
 
 
-class Model:
+class Model(StandIn):
     """Logits that the parameters are; notes how it was called."""
 
     def __init__(self) -> None:
@@ -102,22 +104,22 @@ def test_label_smoothing_is_of_training_only() -> None:
 
 def test_baseline_is_the_unigram_of_the_targets() -> None:
     letters = CharacterTokenizer("abc", False)
-    tokenizer = PairTokenizer(letters, letters, shared=True)
+    target = Tokens(TokensConfig(), letters, (BOS, EOS), ends=True)
 
-    def split(*texts: str) -> PairSplit:
+    def split(*texts: str) -> ExampleSplit:
         tokens = [letters.encode(text) for text in texts]
         offsets = np.cumsum([0, *map(len, tokens)])
-        side = TokenSplit(np.concatenate(tokens), offsets)
-        return PairSplit(side, side, np.arange(len(texts)))
+        side = EncodedTokens(TokenSplit(np.concatenate(tokens), offsets), target)
+        return ExampleSplit({"targets": side}, np.arange(len(texts)))
 
-    found = TASK.baseline(split("aab", "ab", "a"), split("abc", "b"), tokenizer)
+    found = TASK.baseline(trial({"targets": target}, split("aab", "ab", "a"), split("abc", "b")))
     counts = np.array([4, 2, 0, 0, 3]) + 1  # a, b, c, <bos>, <eos>
     expected = -np.log(counts[[0, 1, 2, 4, 1, 4]] / counts.sum()).mean()
     np.testing.assert_allclose(found["loss"], expected, **TOLERANCE["rounding"])
     assert found["model"] == "unigram" and found["accuracy"] == 1 / 6
     longer = split("ab", "aaaaaaa")
-    only = PairSplit(longer.source, longer.target, np.array([0]))
-    assert only.count_targets(5, 4).tolist() == [1, 1, 0, 0, 1]
+    only = ExampleSplit(longer.columns, np.array([0]))
+    assert count_targets(only, target).tolist() == [1, 1, 0, 0, 1]
 
 
 def test_jit_sees_no_padding() -> None:
