@@ -40,7 +40,7 @@ def check_end(tokenizer: Tokenizer, end: str, min_tokens: int, max_tokens: int) 
     if min_tokens < 0:
         raise UserError(f"--min_tokens={min_tokens}: allowed are 0 and above")
     if min_tokens and not end:
-        raise UserError(f"--min_tokens={min_tokens}: is only for --end=TEXT")
+        raise UserError(f"--min_tokens={min_tokens}: needs --end=TEXT")
     if min_tokens > max_tokens:
         raise UserError(f"--min_tokens={min_tokens}: allowed are up to --max_tokens, {max_tokens}")
 

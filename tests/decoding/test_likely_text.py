@@ -18,7 +18,7 @@ from tests.tolerances import TOLERANCE
 
 def test_a_text_is_as_probable_as_it_says() -> None:
     run = make_run(RECURRENT, " abc")
-    find = functools.partial(find_likely_texts, run.model, run.params, run.encoding, "ab")
+    find = functools.partial(find_likely_texts, run.model, run.params, run.tokenizer, "ab")
     found = find(" ", Beam(4, 3, 0.5, min_tokens=2, max_tokens=5))
     assert len({one.text for one in found}) == 3
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)

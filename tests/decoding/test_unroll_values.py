@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from seqmodels.config.models import ModelConfig
-from seqmodels.config.recurrent import Cell, RecurrentConfig
+from seqmodels.config.recurrent import RecurrentConfig
 from seqmodels.config.transformers import GPTConfig
 from seqmodels.decoding.unroll import next_values, unroll_values
 from seqmodels.models.build import build_model
@@ -94,7 +94,7 @@ def test_a_linear_recurrence_by_hand() -> None:
 
     h_t = W (E x_t + a) + U h_{t-1} + b        y_t = V h_t + c        x_{t+1} = y_t
     """
-    config = RecurrentConfig(cell=Cell.RNN_RELU, num_layers=1, model_dim=2, hidden_dim=4)
+    config = RecurrentConfig(cell="rnn_relu", num_layers=1, model_dim=2, hidden_dim=4)
     model = build_model(config, DataSpec(ValueInput(D), ValueOutput(1, D)))
     draw = lambda *shape: np.random.default_rng(shape).uniform(0.0, 0.3, shape)
     E, a, W, U, b, V, c = (draw(*s) for s in [(D, 2), (2,), (2, 4), (4, 4), (4,), (4, D), (D,)])

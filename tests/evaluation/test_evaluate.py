@@ -29,6 +29,7 @@ from seqmodels.models.initialize import init_params
 from seqmodels.tasks.language_model import LanguageModel
 from tests.evaluation.corpus import make_data
 from tests.opening import evaluate_split
+from tests.tasks.stand_in import StandIn
 from tests.tolerances import TOLERANCE
 
 TASK = LanguageModel(LanguageModelConfig())
@@ -162,7 +163,7 @@ def test_one_compilation_and_none_at_the_next_call(
 def test_padding_may_hold_anything() -> None:
     """A model that is NaN wherever there is padding: none of it may reach the sums."""
 
-    class Fragile:
+    class Fragile(StandIn):
         config = RecurrentConfig()
 
         def apply(self, variables: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:

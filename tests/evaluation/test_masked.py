@@ -24,7 +24,7 @@ from tests.tolerances import TOLERANCE
 
 TASK = MaskedLanguageModel(MaskedLanguageModelConfig())
 PLAIN = make_data()
-DATA = dataclasses.replace(PLAIN, spec=TASK.make_spec(PLAIN.tokenizer))
+DATA = dataclasses.replace(PLAIN, spec=TASK.make_spec(PLAIN.features), task=TASK)
 BERT = BERTConfig(num_layers=1, model_dim=12, num_heads=3, mlp_dim=10, max_length=16)
 LENGTH = 16
 

@@ -22,8 +22,9 @@ from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext, TrainingConfig
 from seqmodels.data.text import TextData
 from seqmodels.data.tokenizers import UnknownSymbols
+from seqmodels.evaluation.evaluate import evaluate_run
 from seqmodels.runs.generate import generate_text
-from seqmodels.runs.run import Run, evaluate_run, load_run
+from seqmodels.runs.run import Run, load_run
 from seqmodels.training.loop import train
 from tests.opening import load
 from tests.tolerances import TOLERANCE

@@ -29,6 +29,7 @@ from seqmodels.models.build import build_model
 from seqmodels.runs.generate import generate_text
 from seqmodels.runs.inspect import describe, render
 from seqmodels.runs.run import Run, load_run
+from seqmodels.tasks import ngram_baseline
 from seqmodels.training.loop import train
 from tests.opening import baseline, evaluate_split, load
 from tests.tolerances import TOLERANCE

@@ -9,19 +9,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from seqmodels.config.labelled import LabelledTextDataConfig
-from seqmodels.data.text_labels import TextLabels
 
+from seqmodels.config.data import ExamplesDataConfig
 from seqmodels.config.errors import RunFailure, UserError
-from seqmodels.config.features import TokenizerKind
+from seqmodels.config.features import LabelConfig, TokenizerKind, TokensConfig
 from seqmodels.config.files import load_config
 from seqmodels.config.serialization import to_json
+from seqmodels.data.features.label import Label
+from seqmodels.data.features.saved import FEATURES_FILE, save_features
+from seqmodels.data.features.tokens import Tokens
 from seqmodels.data.words import WordTokenizer
+from seqmodels.evaluation.evaluate import to_json as to_json_of
 from seqmodels.runs.rows import MetricsWriter, read_rows
 from seqmodels.runs.workdir import (
     claim,
     claim_data,
-    kept_encoding,
+    kept_features,
     only_trainer,
     write_json,
 )
@@ -66,18 +69,19 @@ def test_a_damaged_description_of_the_data_is_reported(tmp_path: Path, content: 
 
 def test_a_run_resumes_with_its_own_copy_of_another_run_s_tokenizer(tmp_path: Path) -> None:
     config = load_config("order_lstm")
-    own, other = (
-        TextLabels(WordTokenizer(["a"]), ("no", "yes"), class_token=False),
-        tmp_path / "gone",
-    )
-    own.save(tmp_path / "tokenizer.json")
-    config.data = LabelledTextDataConfig(tokenizer=TokenizerKind.RUN, tokenizer_path=str(other))
-    assert kept_encoding(tmp_path, config) is None  # a new start uses the other run's
+    inputs = TokensConfig(tokenizer=TokenizerKind.RUN, tokenizer_path=str(tmp_path / "gone"))
+    own = {
+        "inputs": Tokens(inputs, WordTokenizer(["a"]), starts=True),
+        "targets": Label(LabelConfig(), ("no", "yes")),
+    }
+    save_features(own, tmp_path / FEATURES_FILE)
+    config.data = ExamplesDataConfig(name="sst2", inputs=inputs, targets=LabelConfig())
+    assert kept_features(tmp_path, config) is None  # a new start uses the other run's
     (tmp_path / "checkpoints" / "20").mkdir(parents=True)
-    kept = kept_encoding(tmp_path, config)
-    assert kept is not None and kept.to_json() == own.to_json()
-    config.data = LabelledTextDataConfig()
-    assert kept_encoding(tmp_path, config) is None
+    kept = kept_features(tmp_path, config)
+    assert kept is not None and to_json_of(kept) == to_json_of(own)
+    config.data = ExamplesDataConfig(name="sst2", inputs=TokensConfig(), targets=LabelConfig())
+    assert kept_features(tmp_path, config) is None
 
 
 def test_a_run_whose_kept_config_is_damaged_is_refused(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_log_probability_is_that_of_the_translation_and_its_end() -> None:
         tokens = jnp.asarray(side(run, "source").encode(source))[None]
         memory = model.apply(variables, tokens, train=False, method="encode")
         for one in found:
-            target = [*target_side.encode(one.text), target_side.id_of(EOS)]
+            target = [*target_side.tokenizer.encode(one.text), target_side.id_of(EOS)]
             inputs = jnp.array([[target_side.id_of(BOS), *target[:-1]]], jnp.int32)
             features, _ = model.apply(variables, inputs, memory=memory, train=False)
             logits = np.asarray(model.apply(variables, features, method="readout"))[0]
