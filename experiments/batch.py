@@ -33,7 +33,7 @@ def run(arguments: Arguments) -> int:
     if config.model.fitted:
         raise UserError(f"model.kind={config.model.kind} is fitted in one pass and has no batches")
     if arguments.config_name is not None and arguments.flags.workdir is not None:
-        raise UserError("--config and --workdir: give one of the two")
+        raise UserError("--config and --workdir: give only one of the two")
     from seqmodels.tasks.build import build_task
 
     task = build_task(config)

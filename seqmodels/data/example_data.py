@@ -168,7 +168,7 @@ def _open_features(
     """Opens the features of all roles, those of one kind together."""
     configs = data.features()
     sources = {
-        role: ColumnSource(dataset, config.column, role, cache, read)
+        role: ColumnSource(data.name, dataset, config.column, role, cache, read)
         for role, config in configs.items()
     }
     affixes = {role: task.affixes(role) for role in configs}

@@ -8,13 +8,16 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.tokenizers import ByteTokenizer, SavedTokenizer, raise_unknown
-from seqmodels.types import TextStream
+
+if TYPE_CHECKING:
+    from seqmodels.types import TextStream
+
 
 FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))
 """What a folder may hold, the first one counts: any tokenizer; byte-level BPE; WordPiece."""

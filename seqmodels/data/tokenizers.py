@@ -8,12 +8,15 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from seqmodels.config.errors import UserError
-from seqmodels.types import TextStream, Tokenizer
+
+if TYPE_CHECKING:
+    from seqmodels.types import TextStream, Tokenizer
+
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _NUM_NAMED, _LONGEST_NAMED = 5, 40

@@ -5,12 +5,15 @@ from __future__ import annotations
 import collections
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seqmodels.data.tokenizers import SavedTokenizer, raise_unknown
-from seqmodels.types import TextStream
+
+if TYPE_CHECKING:
+    from seqmodels.types import TextStream
+
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
 _MARKS = (UNKNOWN, END_OF_LINE)

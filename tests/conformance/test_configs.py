@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
-from seqmodels.config.images import ImagesDataConfig
-from seqmodels.config.labelled import LabelledTextDataConfig
 
-from seqmodels.config.data import PairsDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.serialization import from_json, to_json
@@ -33,38 +31,44 @@ def test_valid_and_the_same_after_json(reference: str) -> None:
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 
 
+def input_of(config: ExperimentConfig, role: str) -> TokenInput | ImageInput:
+    """What data of the config's kind could let a model read."""
+    if config.data.word(role) == "tokens":
+        return TokenInput(V)
+    size = vars(config.data)[role].size or 32
+    return ImageInput(size, size, 3)
+
+
 def spec_of(config: ExperimentConfig) -> DataSpec:
     """What data of the config's kind could be."""
-    match config.data:
-        case ImagesDataConfig(image_size=size):
-            return DataSpec(ImageInput(size or 32, size or 32, 3), ClassOutput(5, per_step=False))
-        case LabelledTextDataConfig():
-            return DataSpec(TokenInput(V), ClassOutput(2, per_step=False))
-        case PairsDataConfig(shared_vocabulary=shared):
-            return dataclasses.replace(SPEC, source=TokenInput(V if shared else V - 2))
-    return SPEC
+    outputs = VocabOutput(V) if config.task.outputs == "vocab" else ClassOutput(5, per_step=False)
+    roles = config.data.roles()
+    inputs = input_of(config, "inputs" if "inputs" in roles else "targets")
+    source = input_of(config, "source") if "source" in roles else None
+    return DataSpec(inputs, outputs, source=source)
 
 
 def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
     """Shapes of a batch at full size."""
     size, whole, number = config.data.batch_size, jnp.int32, jnp.float32
-    array = jax.ShapeDtypeStruct
-    match config.data:
-        case ImagesDataConfig():
-            assert isinstance(spec.inputs, ImageInput)
-            images = array((size, *dataclasses.astuple(spec.inputs)), number)
-            return Batch(images, array((size,), whole), array((size,), number))
-        case PairsDataConfig(max_source_length=source_length, max_target_length=length):
-            tokens, source = array((size, length), whole), array((size, source_length), whole)
-            weights = array((size, length), number)
-            return Batch(tokens, tokens, weights, tokens, None, source, source)
-        case LabelledTextDataConfig(max_length=length):
-            tokens = array((size, length), whole)
-            return Batch(tokens, array((size,), whole), array((size,), number), tokens)
-        case TextDataConfig(sequence_length=length):
-            tokens = array((size, length), whole)
-            return Batch(tokens, tokens, array((size, length), number))
-    raise TypeError(config.data)
+    lengths = config.data.lengths()
+
+    def array(*shape: int, dtype: Any = whole) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((size, *shape), dtype)
+
+    if "source" in config.data.roles():
+        length = lengths["targets.max_length"]
+        tokens, source = array(length), array(lengths["source.max_length"])
+        return Batch(tokens, tokens, array(length, dtype=number), tokens, None, source, source)
+    if config.task.outputs == "vocab":
+        tokens = array(lengths["sequence_length"])
+        return Batch(tokens, tokens, array(lengths["sequence_length"], dtype=number))
+    classes, weights = array(), array(dtype=number)
+    if isinstance(spec.inputs, ImageInput):
+        images = array(*dataclasses.astuple(spec.inputs), dtype=number)
+        return Batch(images, classes, weights)
+    tokens = array(lengths["inputs.max_length"])
+    return Batch(tokens, classes, weights, tokens)
 
 
 @pytest.mark.parametrize("reference", CONFIGS)

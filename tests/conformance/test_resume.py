@@ -12,14 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from seqmodels.config.images import ImagesDataConfig
 
-from seqmodels.config.data import (
-    Batching,
-    DataConfig,
-    PairsDataConfig,
-    TextDataConfig,
-)
+from experiments.configs._examples import classified_images, pairs
+from seqmodels.config.data import Batching, DataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import (
     ConvolutionalConfig,
@@ -137,10 +132,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_data(folder: Path, model: ModelConfig) -> tuple[DataConfig, TaskConfig]:
     """Data that the model reads, and the task that goes with them."""
     shared: dict[str, Any] = {"cache_dir": str(folder / "cache"), "batch_size": 4}
-    if "images" in model.reads:
-        return ImagesDataConfig(image_size=8, **shared), ClassificationConfig(label_smoothing=0.1)
-    if "pairs" in model.reads:
-        return PairsDataConfig(**shared), TranslationConfig(label_smoothing=0.1)
+    if model.inputs == ("image",):
+        return classified_images("shapes:8", **shared), ClassificationConfig(label_smoothing=0.1)
+    if model.source:
+        return pairs("dates", **shared), TranslationConfig(label_smoothing=0.1)
     train, validation = (str(folder / name / "*.txt") for name in ("train", "validation"))
     files = {"name": "text_file", "train_path": train, "validation_path": validation}
     task = LanguageModelConfig() if model.causal else MaskedLanguageModelConfig()
@@ -191,7 +186,21 @@ class Stopping(loop.Feed):
         return super().__call__(step)
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = (
+    "recurrent, streams",
+    "recurrent, all at once",
+    "recurrent, buckets",
+    "gpt, packed",
+    "transformer, pairs",
+    "vit, images",
+)
+"""The cases that differ in kind: a carry, several steps a call with sums over micro-batches, several
+shapes, packed documents, an encoder, whole examples. `make test-all` runs the others too."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.grid) for n in CASES]
+)
 def test_stopped_and_resumed_ends_with_the_same_bits(
     name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +218,7 @@ def test_stopped_and_resumed_ends_with_the_same_bits(
     )
     assert steps == steps_too == STEPS
     expected = {"params", "opt_state", "key", "log"}
-    if isinstance(config.data, TextDataConfig) and config.data.batching is Batching.STREAMS:
+    if config.data.carries_state:
         expected |= {"carry"}
     expected |= {"ema"} if config.training.ema_decay else set()
     assert all(any(path.startswith(f".{part}") for path in whole) for part in expected)

@@ -16,18 +16,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from seqmodels.data.text_labels import TextLabels
 
 from seqmodels.config.data import Batching
 from seqmodels.config.errors import UserError
-from seqmodels.config.features import TokenizerKind
+from seqmodels.config.features import TokenizerKind, TokensConfig
 from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
+from seqmodels.data.features.tokens import CLASS_TOKEN, Tokens
 from seqmodels.data.words import WordTokenizer
-from seqmodels.evaluation.evaluate import Evaluator
+from seqmodels.evaluation.evaluate import Evaluator, evaluate_run
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.inspect import describe
 from seqmodels.runs.paths import flat
-from seqmodels.runs.run import evaluate_run, load_run
+from seqmodels.runs.run import load_run
 from seqmodels.training import loop
 from seqmodels.training.initialize_from import _notes, compare, find_starting_point
 from seqmodels.training.loop import train
@@ -94,7 +94,7 @@ def test_with_another_vocabulary_fresh_parameters_are_named(folder: Path, tmp_pa
     config = make_config(folder, "second", training__init_from=str(folder / "lstm"))
     _, _, state, lines = begin(config)
     before, after = load(make_config(folder, "first")), load(config)
-    v, w = before.encoding.vocab_size, after.encoding.vocab_size
+    v, w = before.tokenizer.vocab_size, after.tokenizer.vocab_size
     assert v != w
     assert lines[0].startswith("init_from: 3 of 6 parameters from ")
     (fresh,) = lines[1:]
@@ -136,8 +136,8 @@ def test_a_vocabulary_of_the_same_size_with_other_symbols_is_reported(folder: Pa
 def test_other_symbols_are_reported_for_texts_with_classes_too(tmp_path: Path) -> None:
     WordTokenizer(["a", "b"]).save(tmp_path / "tokenizer.json")
     for word, count in (("c", 1), ("b", 0)):
-        labels = TextLabels(WordTokenizer(["a", word]), ("no", "yes"), class_token=True)
-        found = _notes(tmp_path, labels)
+        tokens = Tokens(TokensConfig(), WordTokenizer(["a", word]), (CLASS_TOKEN,), starts=True)
+        found = _notes(tmp_path, {"inputs": tokens})
         assert len(found) == count and all("but different ones" in line for line in found)
 
 
@@ -151,7 +151,7 @@ def test_another_text_with_the_run_s_tokenizer_takes_all_parameters(folder: Path
     )
     _, data, state, lines = begin(config)
     assert lines == [f"init_from: 6 of 6 parameters from {folder / 'lstm'}, step 4"]
-    assert data.features.to_json() == load_run(folder / "lstm").encoding.to_json()
+    assert data.tokenizer.to_json() == load_run(folder / "lstm").tokenizer.to_json()
     for path, x in flat(load_run(folder / "lstm", 4).params).items():
         np.testing.assert_array_equal(flat(state.params)[path], x, err_msg=path)
 

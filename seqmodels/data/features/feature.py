@@ -21,6 +21,7 @@ class ColumnSource:
     """A column of a data set.
 
     Attributes:
+      name: of the data set, as the config has it.
       dataset: where it comes from.
       column: its name.
       role: which it has in the data.
@@ -28,6 +29,7 @@ class ColumnSource:
       read: returns all columns of all splits; kept, so that the data set is read once.
     """
 
+    name: str
     dataset: Dataset
     column: str
     role: str

@@ -37,6 +37,11 @@ class Label(FeatureBase):
         names = declared
         if saved is not None:
             names = saved.class_names
+            if others := [name for name in declared or () if name not in names]:
+                raise UserError(
+                    f"data.name={source.name}: has {len(others)} classes that the run was not "
+                    f"trained on, such as {others[0]!r}; its classes are {', '.join(names)}"
+                )
         elif names is None:
             names = tuple(sorted(set(map(str, found["train"])), key=order_of_name))
         feature = cls(config, names)
