@@ -29,14 +29,14 @@ TRAINING = {
     "evaluation.batch_size": 20,
 }
 FIELDS = {
-    "demo_images:perceptron": {"data.image_size": 8},
+    "demo_images:perceptron": {"data.name": "shapes:8"},
     "demo_translation": {
         "model.num_encoder_layers": 1,
         "model.num_decoder_layers": 1,
         "model.model_dim": 8,
         "model.mlp_dim": 8,
         "data.max_shapes": 1,
-        "data.max_target_length": 12,
+        "data.targets.max_length": 12,
     },
 }
 
@@ -141,13 +141,11 @@ def test_other_data_are_refused(door: FrontDoor, run: Path, tmp_path: Path) -> N
     assert door("train", f"--workdir={workdir}").status == 0
 
 
-@pytest.mark.parametrize("name", ["labels.json", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["features.json"])
 def test_missing_files_of_a_run_are_reported(
     door: FrontDoor, run: Path, tmp_path: Path, name: str
 ) -> None:
     workdir = shutil.copytree(run, tmp_path / "copy")
-    if not (workdir / name).exists():
-        return
     (workdir / name).unlink()
     assert f"has no {name}: train first" in door("evaluate", f"--workdir={workdir}").line
 
@@ -156,13 +154,13 @@ def test_bad_files_leave_the_work_directory_free(door: FrontDoor, tmp_path: Path
     (tmp_path / "a").write_bytes(b"one\ntwo\n")
     (tmp_path / "b").write_bytes(b"eins\n")
     files = [
-        f"--config.data.{side}_path={tmp_path / n}"
-        for side, n in (("source", "a"), ("target", "b"))
+        f"--config.data.path={tmp_path}/{{column}}",
+        *(f"--config.data.{role}.column={n}" for role, n in (("source", "a"), ("targets", "b"))),
     ]
     flags = words("demo_translation", tmp_path, "--config.data.name=parallel_text", *files)
     line = door("train", *flags, f"--workdir={tmp_path / 'run'}").line
     assert f"{tmp_path / 'a'} has 2 lines, {tmp_path / 'b'} has 1" in line
-    flags = words("demo_images:perceptron", tmp_path, "--config.data.name=tfds_images:none")
+    flags = words("demo_images:perceptron", tmp_path, "--config.data.name=tfds:none")
     assert "not prepared in" in door("train", *flags, f"--workdir={tmp_path / 'run'}").line
     assert not (tmp_path / "run").exists()
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seqmodels.config.labelled import LabelledTextDataConfig
 
 import launch
 from seqmodels.data.datasets import order_sentences
@@ -68,8 +67,8 @@ def predictions_are_what_was_evaluated(
     door: FrontDoor, workdir: Path, folder: Path, accuracy: float
 ) -> None:
     """Same accuracy on the test split with any batch size; each distribution sums to one."""
-    texts = order_sentences.OrderSentences.source(LabelledTextDataConfig()).read()
-    sentences, labels = texts.splits["test"]
+    columns = order_sentences.OrderSentences().splits()["test"]
+    sentences, labels = columns["text"], columns["label"]
     file = folder / "lines.txt"
     file.write_text("\n".join(sentences) + "\n")
     done = door("predict", f"--workdir={workdir}", f"--input={file}", "--batch_size=9")
@@ -81,7 +80,7 @@ def predictions_are_what_was_evaluated(
     assert math.isclose(sum(right) / len(right), accuracy, rel_tol=1e-5)
     file.write_text("the " * 200)
     line = door("predict", f"--workdir={workdir}", f"--input={file}").line
-    assert "lines.txt, line 1: has 20" in line and "data.max_length is" in line
+    assert "lines.txt, line 1: has 20" in line and "max_length is" in line
 
 
 def rest_of_the_commands(door: FrontDoor, workdir: Path, folder: Path) -> None:
@@ -98,7 +97,7 @@ def rest_of_the_commands(door: FrontDoor, workdir: Path, folder: Path) -> None:
     table = folder / "own.tsv"
     table.write_text("text\tlabel\nit was good\tpositive\nit was bad\tpositve\n")
     own = [f"--config.data.{n}_path={table}" for n in ("train", "validation")]
-    flags = ["evaluate", f"--workdir={workdir}", "--config.data.name=labelled_file", *own]
+    flags = ["evaluate", f"--workdir={workdir}", "--config.data.name=table", *own]
     line = door(*flags).err.splitlines()[-1]
     assert "own.tsv, line 3: class 'positve' is not known; did you mean 'positive'?" in line
     table.write_text("text\tlabel\nit was good\tpositive\nit was bad\tnegative\n")
@@ -133,7 +132,7 @@ def test_masked_tokens_then_classes(door: FrontDoor, tmp_path: Path) -> None:
         **SMALL_BERT,
         "data.max_shapes": 1,
         "data.name": "order_sentences",
-        "data.tokenizer_path": first,
+        "data.inputs.tokenizer_path": first,
         "data.cache_dir": tmp_path / "cache",
     }
     flags = [f"--config.{name}={value}" for name, value in fields.items()]
@@ -154,10 +153,10 @@ def test_masked_tokens_then_classes(door: FrontDoor, tmp_path: Path) -> None:
 
 MISTAKES = {
     "a tied head": ("gpt", "model.tie_embeddings=true", "must be false: the outputs are classes"),
-    "too long": ("bert", "data.max_length=64", "must be at most model.max_length, 40"),
+    "too long": ("bert", "data.inputs.max_length=64", "must be at most model.max_length, 40"),
     "no fold": ("lstm", "data.fold=10", "must be from 0 to 9"),
     "a path": ("lstm", "data.path=x.csv", "is only for data.name="),
-    "no file": ("lstm", "data.name=labelled_file", "needs a .csv or .tsv file here"),
+    "no file": ("lstm", "data.name=table", "data.name=table needs your files here"),
     "no such set": ("lstm", "data.name=sst", "did you mean 'sst2'?"),
 }
 
