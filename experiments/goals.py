@@ -14,7 +14,7 @@ def _shakespeare(
 ) -> Goal:
     """Loss on nanoGPT's validation part, on which the recipes were chosen."""
     name = config.replace(":", "_")
-    return Goal(name, config, "loss", goal, published, source, True, split="validation")
+    return Goal(name, config, "loss", goal, published, source, split="validation")
 
 
 def _fine_tuned(config: str) -> Goal:
@@ -27,9 +27,9 @@ def _tunes(config: str) -> list[Goal]:
     """Loss on held-out tunes, and quality of sampled ones."""
     tunes = Measure.TUNES
     return [
-        Goal(config, config, "loss", 1.45, lower_is_better=True),
+        Goal(config, config, "loss", 1.45),
         Goal(f"{config}_tunes", config, "full", 0.8, measure=tunes),
-        Goal(f"{config}_copies", config, "copied_whole", 0.0, None, "", True, measure=tunes),
+        Goal(f"{config}_copies", config, "copied_whole", 0.0, measure=tunes),
     ]
 
 
@@ -58,11 +58,7 @@ GOALS: dict[str, Goal] = {
         _fine_tuned("wikitext2_bert:sst2_from_nothing"),
         Goal("dates", "dates", "exact_match", 0.99),
         Goal("numbers", "numbers", "exact_match", 0.99),
-        Goal(
-            *("music_lab", "music_lab", "loss", 1.0),
-            lower_is_better=True,
-            measure=Measure.TRAINING,
-        ),
+        Goal("music_lab", "music_lab", "loss", 1.0, measure=Measure.TRAINING),
         *_tunes("irish_gru"),
         *_tunes("irish_gpt"),
         Goal("multi30k_lstm", "multi30k_lstm", "bleu", 13.8, 13.8, _TUTORIAL),

@@ -22,7 +22,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
-from seqmodels.evaluation.goals import Goal, Measure, bleu_by_length, read_results, render_page
+from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page, scores_by_length
 from seqmodels.runs.figures import make_length_figure, save_figure
 from seqmodels.runs.opening import read_config
 
@@ -297,11 +297,10 @@ def write_page() -> None:
     except OSError as error:
         raise UserError(f"{PAGE}: cannot be written: {error.strerror}") from None
     program.say(f"written to {PAGE}")
-    curves = bleu_by_length(known, results)
+    curves = scores_by_length(known, results, "bleu")
     if curves:
-        program.say(
-            f"written to {save_figure(make_length_figure(curves), PAGE.with_name(PICTURE))}"
-        )
+        figure = make_length_figure(curves, "bleu", "BLEU")
+        program.say(f"written to {save_figure(figure, PAGE.with_name(PICTURE))}")
 
 
 def read_notes() -> str:

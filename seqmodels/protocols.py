@@ -50,6 +50,15 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class FittedModel(Model, Protocol):
+    """A model whose parameters are counted instead of trained."""
+
+    def fit(self, split: Any) -> Params:
+        """Returns the parameters that a training split gives."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
     """The rows of a batch that one feature makes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from seqmodels.config.decoding import Beam, make_beam
@@ -56,6 +56,22 @@ class AnswerFlag:
     text: str
 
 
+def find_metric(metrics: Sequence[Metric], name: str, owner: str) -> Metric:
+    """The declaration of a metric.
+
+    Args:
+      owner: what declares the metrics, for the message.
+
+    Raises:
+      UserError: there is none of that name.
+    """
+    for metric in metrics:
+        if metric.name == name:
+            return metric
+    names = [metric.name for metric in metrics]
+    raise UserError(f"{owner} has no metric {name!r}{suggest(name, names)}")
+
+
 LOSS = Metric("loss", "nats per target")
 PERPLEXITY = Metric("perplexity", "per target")
 ACCURACY = Metric("accuracy", "share of targets", lower_is_better=False)
@@ -93,11 +109,7 @@ class TaskConfig:
         Raises:
           UserError: the task has none of that name.
         """
-        for metric in self.metrics:
-            if metric.name == name:
-                return metric
-        names = [metric.name for metric in self.metrics]
-        raise UserError(f"task.kind={self.kind} has no metric {name!r}{suggest(name, names)}")
+        return find_metric(self.metrics, name, f"task.kind={self.kind}")
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yields (field, allowed values) where fields of the task do not go together."""

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.decoding.prefill import Prefill, Prompts, choose_capacity, position_limit, readout
+from seqmodels.protocols import Model
 from seqmodels.types import Carry, Params
 
 _WIDTH_STEP = 64  # room for tokens is a multiple, so that few programs are compiled
@@ -108,7 +109,7 @@ def _continuations(state: _State, settings: _Settings) -> Float[Array, "B KV"]:
     return totals.reshape(batch, -1)
 
 
-def _advance(model: Any, params: Params, settings: _Settings, state: _State) -> _State:
+def _advance(model: Model, params: Params, settings: _Settings, state: _State) -> _State:
     """Takes the K best continuations: those that end are finished, the others live on.
 
     A row is done when no live hypothesis can enter its ranked ones. A total only falls, and the
@@ -156,7 +157,7 @@ def _begin(carry: Carry, logits: Float[Array, "B V"], size: int, width: int) -> 
 
 
 def _search(
-    model: Any, params: Params, settings: _Settings, state: _State, until: Int[Array, ""]
+    model: Model, params: Params, settings: _Settings, state: _State, until: Int[Array, ""]
 ) -> tuple[_State, Array]:
     """Searches up to the step `until`; returns the state and whether the search is unfinished.
 
@@ -172,7 +173,7 @@ def _search(
 
 
 def _cover(
-    model: Any,
+    model: Model,
     params: Params,
     memory: Any,
     inputs: Int[Array, "B K T"],
@@ -208,7 +209,7 @@ class BeamSearch:
     number of rows, beam size, capacity and width of the source; prompts are read by `Prefill`.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         self._model, self._limit = model, position_limit(model)
         self._prefill = Prefill(model)
         bind = lambda function: functools.partial(function, model)
@@ -312,13 +313,13 @@ def _certain_prefix(state: Any) -> np.ndarray:
     return parts[0, : np.cumprod(equal).sum()]
 
 
-def _encode(model: Any, params: Params, source: Array, segment_ids: Array) -> Any:
+def _encode(model: Model, params: Params, source: Array, segment_ids: Array) -> Any:
     return model.apply(
         {"params": params}, source, segment_ids=segment_ids, train=False, method="encode"
     )
 
 
-def check_beam(model: Any, beam: Beam, prompt_length: int) -> None:
+def check_beam(model: Model, beam: Beam, prompt_length: int) -> None:
     """Rejects a search that the model cannot do, before anything is computed.
 
     Raises:

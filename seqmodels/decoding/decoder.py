@@ -17,7 +17,8 @@ from seqmodels.config.errors import UserError
 from seqmodels.decoding.prefill import Prefill, Prompts, choose_capacity, position_limit
 from seqmodels.decoding.sampling import Sampling, draw_tokens, forbid_end, row_keys
 from seqmodels.decoding.unroll import unroll
-from seqmodels.types import Carry, Params
+from seqmodels.protocols import Model
+from seqmodels.types import Carry, Params, VocabOutput
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def _first(
 
 
 def _block(
-    model: Any,
+    model: Model,
     params: Params,
     carry: Carry,
     last: tuple[jax.Array, jax.Array],
@@ -151,9 +152,10 @@ class Decoder:
     predicted from between max_length // 2 and max_length tokens.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
         self._limit = position_limit(model)
+        assert isinstance(model.spec.outputs, VocabOutput)
         self._vocab_size = model.spec.outputs.vocab_size
         static = ("greedy", "truncates")
         bind = lambda function: functools.partial(function, model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
 from seqmodels.decoding.beam import BeamSearch
 from seqmodels.decoding.prompts import encode_prompt
+from seqmodels.protocols import Model
 from seqmodels.types import Params, Tokenizer
 
 
@@ -31,7 +31,7 @@ class LikelyText:
 
 
 def find_likely_texts(
-    model: Any,
+    model: Model,
     params: Params,
     tokenizer: Tokenizer,
     prompt: str,

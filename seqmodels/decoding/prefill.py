@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Integer
 
-from seqmodels.types import Carry, Params
+from seqmodels.protocols import Model
+from seqmodels.types import Carry, Params, VocabOutput
 
 _MAX_CHUNK = 256  # tokens of a prompt in one call
 _CAPACITY_STEP = 64  # capacities are multiples of it, so that few programs are compiled
@@ -19,7 +20,7 @@ _CAPACITY_STEP = 64  # capacities are multiples of it, so that few programs are 
 Prompts = Sequence[Integer[np.ndarray, " _"]]
 
 
-def position_limit(model: Any) -> int | None:
+def position_limit(model: Model) -> int | None:
     """Returns how many tokens a carry of the model can read; None = any number."""
     return None if model.config.unbounded else model.config.max_length
 
@@ -30,21 +31,22 @@ def choose_capacity(needed: int, limit: int | None) -> int:
     return _MAX_CHUNK if limit is None else min(limit, rounded)
 
 
-def readout(model: Any, params: Params, features: jax.Array) -> jax.Array:
+def readout(model: Model, params: Params, features: jax.Array) -> jax.Array:
     """Returns outputs [B, ...] of features [B, D]: logits [B, V] of a model of tokens."""
     return model.apply({"params": params}, features, method="readout")
 
 
 def _start(
-    model: Any, params: Params, rows: int, capacity: int, memory: Any
+    model: Model, params: Params, rows: int, capacity: int, memory: Any
 ) -> tuple[Carry, jax.Array]:
     """Returns a carry that has read nothing, and zeros for the logits [B, V]."""
+    assert isinstance(model.spec.outputs, VocabOutput)
     carry = model.apply({"params": params}, rows, capacity, memory, method="initial_carry")
     return carry, jnp.zeros((rows, model.spec.outputs.vocab_size), jnp.float32)
 
 
 def _read(
-    model: Any,
+    model: Model,
     params: Params,
     carry: Carry,
     logits: jax.Array,
@@ -63,7 +65,7 @@ def _read(
 class Prefill:
     """Reads texts into carries of one model, and keeps the programs that it compiles."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         bind = lambda function: functools.partial(function, model)
         self._start = jax.jit(bind(_start), static_argnums=(1, 2))
         self._read = jax.jit(bind(_read), donate_argnums=(1, 2))

@@ -13,6 +13,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.decoding.prefill import position_limit
 from seqmodels.decoding.prompts import encode_prompt
 from seqmodels.ops.losses import softmax_cross_entropy
+from seqmodels.protocols import Model
 from seqmodels.types import Params, Tokenizer
 
 _LEAST_WIDTH = 16
@@ -26,7 +27,7 @@ class Scorer:
     other widths).
     """
 
-    def __init__(self, model: Any, params: Params, tokenizer: Tokenizer, batch_size: int) -> None:
+    def __init__(self, model: Model, params: Params, tokenizer: Tokenizer, batch_size: int) -> None:
         self._params, self._tokenizer, self.batch_size = params, tokenizer, batch_size
         self._limit = position_limit(model)
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
 from seqmodels.decoding.prefill import position_limit, readout
+from seqmodels.protocols import Model
 from seqmodels.types import Carry, Params
 
 Choose = Callable[[Array, Any, Any], tuple[Array, Any]]
@@ -17,7 +18,7 @@ Choose = Callable[[Array, Any, Any], tuple[Array, Any]]
 
 
 def unroll(
-    model: Any,
+    model: Model,
     params: Params,
     carry: Carry,
     inputs: Num[Array, "B ..."],
@@ -72,7 +73,7 @@ def next_values(
 
 
 def unroll_values(
-    model: Any,
+    model: Model,
     params: Params,
     inputs: Float[Array, "B T D"],
     horizon: int,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import functools
 import json
 import statistics
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.errors import UserError
+from seqmodels.config.files import load_config
+from seqmodels.config.tasks import find_metric
+from seqmodels.music.judge import METRICS
 
 
 class Measure(enum.StrEnum):
@@ -37,10 +41,10 @@ class Goal:
     Attributes:
       name: name for `reproduce`.
       config: `NAME` or `NAME:variant`.
-      metric: a key of the measured values.
+      metric: a key of the measured values, declared by the config's task or, for
+        `Measure.TUNES`, by `music.judge`.
       goal: the value to reach; None to report without a goal.
       published, source: a published value and its source; None if none is known for the protocol.
-      lower_is_better: whether a lower metric is better.
       split: the split for `Measure.EVALUATION`.
       after: the goal whose run is needed first; its tokenizer is used, and its parameters if the
         config starts from another run.
@@ -52,10 +56,20 @@ class Goal:
     goal: float | None
     published: float | None = None
     source: str = ""
-    lower_is_better: bool = False
     split: str = "test"
     measure: Measure = Measure.EVALUATION
     after: str | None = None
+
+    @functools.cached_property
+    def lower_is_better(self) -> bool:
+        """Whether a lower value is better, as the declaration of the metric says.
+
+        Raises:
+          UserError: there is no such config, or its task has no such metric.
+        """
+        if self.measure is Measure.TUNES:
+            return find_metric(METRICS, self.metric, "a set of tunes").lower_is_better
+        return load_config(self.config).task.metric(self.metric).lower_is_better
 
     def is_met(self, value: float) -> bool | None:
         """Whether a value reaches the goal; NaN never does. None without a goal."""
@@ -135,7 +149,7 @@ def render_page(
     rows = [_row(goal, results.get(goal.name)) for goal in goals]
     runs = [_note(goal.name, results[goal.name]) for goal in goals if goal.name in results]
     lengths = collections.defaultdict(list)
-    for name, parts in bleu_by_length(goals, results).items():
+    for name, parts in scores_by_length(goals, results, "bleu").items():
         head = tuple(f"{part['shortest']} to {part['longest']}" for part in parts)
         scores = " | ".join(f"{part['bleu']:.1f}" for part in parts)
         lengths[head].append(f"| `{name}` | {scores} |\n")
@@ -149,17 +163,29 @@ def render_page(
     return page + (f"\n## Further measurements\n\n{notes}" if notes else "")
 
 
-def bleu_by_length(
-    goals: Iterable[Goal], results: dict[str, dict[str, Any]]
+def scores_by_length(
+    goals: Iterable[Goal], results: dict[str, dict[str, Any]], metric: str
 ) -> dict[str, list[dict[str, Any]]]:
-    """Name -> parts of the split with the means of the seeds, for each translation goal."""
+    """A metric by the length of the source, as the means of the seeds.
+
+    Returns:
+      Name -> parts of the split (shortest, longest and the metric), for each goal of that metric
+      whose runs have it in every row of `by_source_length`.
+    """
     found = {}
     for goal in goals:
-        if goal.metric == "bleu" and goal.name in results:
-            runs = [run["by_source_length"] for run in results[goal.name]["runs"]]
+        if goal.metric != metric or goal.name not in results:
+            continue
+        runs = [run.get("by_source_length", []) for run in results[goal.name]["runs"]]
+        parts = list(zip(*runs, strict=True)) if all(runs) else []
+        if parts and all(row.get(metric) is not None for part in parts for row in part):
             found[goal.name] = [
-                {**part[0], "bleu": statistics.fmean(row["bleu"] for row in part)}
-                for part in zip(*runs, strict=True)
+                {
+                    "shortest": part[0]["shortest"],
+                    "longest": part[0]["longest"],
+                    metric: statistics.fmean(row[metric] for row in part),
+                }
+                for part in parts
             ]
     return found
 

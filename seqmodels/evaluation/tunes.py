@@ -6,8 +6,13 @@ import dataclasses
 from typing import Any
 
 from seqmodels.config.errors import UserError
+from seqmodels.data.text import tokenizer_of
 from seqmodels.music.abc_notation import Tune, cut_tunes
 from seqmodels.music.judge import first_tune, judge
+from seqmodels.protocols import Data
+from seqmodels.runs.generate import generate_text
+from seqmodels.runs.run import Run
+from seqmodels.tasks.ngram_baseline import count_ngram
 
 PROMPT = "\n\nX:"
 """Prompt of each sample: a tune book continues after a blank line."""
@@ -15,11 +20,9 @@ TUNE_END = "\n\n"
 
 
 def sample_texts(
-    run: Any, number: int, max_tokens: int, temperature: float, seed: int
+    run: Run, number: int, max_tokens: int, temperature: float, seed: int
 ) -> list[str]:
-    """Has a run write texts behind PROMPT; its blank line is no part of them."""
-    from seqmodels.runs.generate import generate_text
-
+    """Samples texts that continue PROMPT, without its blank line."""
     made = generate_text(
         run,
         [PROMPT],
@@ -34,7 +37,7 @@ def sample_texts(
 
 
 def judge_run(
-    run: Any, data: Any, *, num_samples: int, max_tokens: int, temperature: float, seed: int
+    run: Run, data: Data, *, num_samples: int, max_tokens: int, temperature: float, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any], list[Tune]]:
     """Samples tunes from a run, and as many from the n-gram of `baseline_run`.
 
@@ -56,16 +59,14 @@ def judge_run(
     return judge(tunes, training), {**named, **judge(sample(base), training)}, tunes
 
 
-def baseline_run(run: Any, data: Any) -> Any:
+def baseline_run(run: Run, data: Data) -> Run:
     """The Kneser-Ney n-gram of evaluation.baseline_order, counted on the run's training split."""
-    from seqmodels.tasks.ngram_baseline import count_ngram
-
     model, params = count_ngram(data, run.config.evaluation.baseline_order)
     config = dataclasses.replace(run.config, model=model.config)
     return dataclasses.replace(run, model=model, params=params, config=config)
 
 
-def training_tunes(data: Any) -> list[str]:
+def training_tunes(data: Data) -> list[str]:
     """The tunes of the training split, as text."""
-    text = data.tokenizer.decode(data.splits["train"].tokens)
+    text = tokenizer_of(data.features).decode(data.splits["train"].tokens)
     return [part for _, part in cut_tunes(text)]

@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.errors import UserError
+from seqmodels.config.tasks import Metric
 from seqmodels.data.datasets.text_file import read_file
 from seqmodels.music.abc_notation import Tune, body_of, cut_tunes
 from seqmodels.music.abc_reader import read_tune, read_tunes
 from seqmodels.music.copying import copied
 from seqmodels.music.performance import perform
 from seqmodels.music.sound import render
+
+METRICS = (
+    Metric("parsed", "share of tunes", lower_is_better=False),
+    Metric("full", "share of tunes", lower_is_better=False),
+    Metric("copied_whole", "share of tunes"),
+    Metric("copied_share", "share of a tune"),
+    Metric("longest_copy_mean", "characters"),
+    Metric("longest_copy", "characters"),
+)
+"""What `judge` measures; the last four only in a comparison with training tunes."""
 
 
 def read_samples(path: Path) -> tuple[list[Tune], int]:

@@ -1,4 +1,4 @@
-"""Figures of runs: losses, and BLEU by the length of the source. Imports no jax."""
+"""Figures of runs: losses, and scores by the length of the source. Imports no jax."""
 
 from __future__ import annotations
 
@@ -53,14 +53,16 @@ def make_figure(rows: list[dict[str, Any]], title: str) -> Any:
     return figure
 
 
-def make_length_figure(curves: dict[str, list[dict[str, Any]]]) -> Any:
-    """Plots BLEU over the length of the source.
+def make_length_figure(curves: dict[str, list[dict[str, Any]]], metric: str, label: str) -> Any:
+    """Plots a metric over the length of the source.
 
     Without attention a state of fixed size has to hold the whole source, so scores fall with its
     length (Bahdanau et al., 2015, figure 2).
 
     Args:
-      curves: name -> the parts of a split that `score_by_length` returns.
+      curves: name -> parts of a split, with keys shortest, longest and the metric.
+      metric: the key of the metric.
+      label: its name on the axis.
     """
     from matplotlib.figure import Figure
 
@@ -68,9 +70,9 @@ def make_length_figure(curves: dict[str, list[dict[str, Any]]]) -> Any:
     axes = figure.add_subplot()
     for name, parts in curves.items():
         middles = [(part["shortest"] + part["longest"]) / 2 for part in parts]
-        axes.plot(middles, [part["bleu"] for part in parts], marker="o", label=name)
+        axes.plot(middles, [part[metric] for part in parts], marker="o", label=name)
     axes.set_xlabel("source tokens (middle of each part)")
-    axes.set_ylabel("BLEU")
+    axes.set_ylabel(label)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()

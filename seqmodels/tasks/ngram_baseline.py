@@ -15,7 +15,7 @@ from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationContext
 from seqmodels.data.store import cache_directory
 from seqmodels.models.build import build_model
-from seqmodels.protocols import Data, Model, Trial
+from seqmodels.protocols import Data, FittedModel, Model, Trial
 from seqmodels.tasks.scores import summarize_tokens
 from seqmodels.tasks.task import Task
 from seqmodels.types import Batch, Carry, Metrics, Params
@@ -66,9 +66,10 @@ def unigram(trial: Trial) -> dict[str, Any]:
     return {"model": NgramConfig.kind, "order": 1} | {name: found[name] for name in names}
 
 
-def count_ngram(data: Data, order: int) -> tuple[Any, Params]:
+def count_ngram(data: Data, order: int) -> tuple[Model, Params]:
     """The Kneser-Ney n-gram of an order, counted on the training split, and its parameters."""
-    model: Any = build_model(NgramConfig(order=order), data.spec)
+    model = build_model(NgramConfig(order=order), data.spec)
+    assert isinstance(model, FittedModel)
     return model, jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.text import TextData
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.models.build import build_model
-from seqmodels.protocols import Task
+from seqmodels.protocols import FittedModel, Task
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.progress import TrainingProgress
 from seqmodels.runs.rows import METRICS, MetricsWriter
@@ -28,7 +27,8 @@ def fit(config: ExperimentConfig, task: Task, data: TextData, workdir: Path) -> 
       The exit status, 0.
     """
     training = config.training
-    model: Any = build_model(config.model, data.spec, jnp.dtype(training.dtype.value))
+    model = build_model(config.model, data.spec, jnp.dtype(training.dtype.value))
+    assert isinstance(model, FittedModel)
     best = config.task.metric(training.best_metric)
     with Checkpoints(
         workdir / "checkpoints", training.keep_checkpoints, best, writable=True

@@ -11,13 +11,20 @@ import jax
 
 from seqmodels.config.data import ExamplesDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.features import LabelConfig, TokenizerKind, TokensConfig
+from seqmodels.config.features import LabelConfig, TagsConfig, TokenizerKind, TokensConfig
 from seqmodels.config.models import ModelConfig
-from seqmodels.config.tasks import ClassificationConfig, LanguageModelConfig, TranslationConfig
+from seqmodels.config.tasks import (
+    ClassificationConfig,
+    LanguageModelConfig,
+    TaggingConfig,
+    TranslationConfig,
+)
 from seqmodels.data.features.label import Label
+from seqmodels.data.features.tags import Tags
 from seqmodels.data.features.tokens import BOS, CLASS_TOKEN, EOS, Tokens
 from seqmodels.data.text import as_features
 from seqmodels.data.tokenizers import CharacterTokenizer
+from seqmodels.data.words import WordTokenizer
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.protocols import Features
@@ -61,6 +68,17 @@ def make_labelled_run(model: ModelConfig, symbols: str, **fields: Any) -> Run:
         "targets": Label(targets, ("no", "yes")),
     }
     return _make(ExperimentConfig(model, data, ClassificationConfig()), features)
+
+
+def make_tagging_run(model: ModelConfig, words: list[str], names: tuple[str, ...]) -> Run:
+    """A run over texts of words, with a label for each."""
+    inputs, targets = TokensConfig(tokenizer=TokenizerKind.WORD, max_length=16), TagsConfig()
+    data = ExamplesDataConfig(name="table", inputs=inputs, targets=targets)
+    features = {
+        "inputs": Tokens(inputs, WordTokenizer(words), starts=True),
+        "targets": Tags(targets, names),
+    }
+    return _make(ExperimentConfig(model, data, TaggingConfig()), features)
 
 
 def _make(config: ExperimentConfig, features: Features) -> Run:

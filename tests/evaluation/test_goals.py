@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page
+from seqmodels.evaluation.goals import (
+    Goal,
+    Measure,
+    read_results,
+    render_page,
+    scores_by_length,
+)
 
 BLEU = Goal("german", "multi30k_gru", "bleu", 20.6, 20.0, "somebody")
-LOSS = Goal("tunes", "irish_gru", "loss", 1.45, lower_is_better=True, measure=Measure.TRAINING)
+LOSS = Goal("tunes", "irish_gru", "loss", 1.45, measure=Measure.TRAINING)
 OPEN = Goal("open", "stories", "accuracy", None)
 
 
@@ -20,6 +27,23 @@ def test_a_goal_is_met_from_its_own_side() -> None:
     assert [BLEU.is_met(x) for x in (20.5, 20.6, 30.0, math.nan)] == [False, True, True, False]
     assert [LOSS.is_met(x) for x in (1.44, 1.45, 1.46, math.nan)] == [True, True, False, False]
     assert OPEN.is_met(1.0) is None
+
+
+def test_the_direction_of_a_goal_is_that_of_its_metric() -> None:
+    tunes = Measure.TUNES
+    for goal, lower in [
+        (BLEU, False),
+        (LOSS, True),
+        (OPEN, False),
+        (Goal("f", "mr_bilstm", "calibration_error", 0.1), True),
+        (Goal("g", "irish_gru", "full", 0.8, measure=tunes), False),
+        (Goal("h", "irish_gru", "copied_whole", 0.0, measure=tunes), True),
+    ]:
+        assert goal.lower_is_better is lower, goal
+    with pytest.raises(UserError, match=r"language_model has no metric 'los'; .* 'loss'"):
+        Goal("a", "irish_gru", "los", 1.0).is_met(1.0)
+    with pytest.raises(UserError, match=r"tunes has no metric 'loss'; .*one of: parsed, full"):
+        Goal("b", "irish_gru", "loss", 1.0, measure=tunes).is_met(1.0)
 
 
 def test_the_mean_of_the_seeds_counts() -> None:
@@ -79,3 +103,27 @@ def test_the_page_shows_how_scores_fall_with_the_length() -> None:
         "|---|---|---|",
         "| `german` | 35.0 | 15.5 |",
     ]
+
+
+def test_scores_by_length_are_those_that_the_rows_have() -> None:
+    """Whatever the metric; a goal without them, as where the sources are images, is left out."""
+    goals = [Goal(name, "dates", "exact_match", 0.9) for name in ("two", "none", "one", "partly")]
+
+    def result(*runs: list[float | None]) -> dict[str, Any]:
+        def part(i: int, value: float | None) -> dict[str, Any]:
+            return {"shortest": i, "longest": i, "exact_match": value, "bleu": 7.0}
+
+        parts = [[part(i, value) for i, value in enumerate(run)] for run in runs]
+        return {"runs": [{"by_source_length": rows} for rows in parts]}
+
+    results = {"two": result([0.2, 0.4], [0.4, 0.8]), "none": {"runs": [{}]}}
+    results["partly"] = result([0.5, None])
+    results["one"] = {"runs": [*result([0.5])["runs"], {}]}
+    found = scores_by_length([*goals, BLEU], results, "exact_match")
+    assert found == {
+        "two": [
+            {"shortest": 0, "longest": 0, "exact_match": pytest.approx(0.3)},
+            {"shortest": 1, "longest": 1, "exact_match": pytest.approx(0.6)},
+        ]
+    }
+    assert scores_by_length(goals, results, "bleu") == {}

@@ -49,10 +49,9 @@ def test_the_config_of_every_goal_exists(name: str) -> None:
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Goals for a config that takes a second, with another place for the results."""
-    evaluated = {"lower_is_better": True, "split": "validation"}
     found = [
-        Goal("easy", "demo_lstm", "loss", 90.0, 1.5, "nobody", **evaluated),
-        Goal("hard", "demo_lstm", "loss", 0.1, **evaluated),
+        Goal("easy", "demo_lstm", "loss", 90.0, 1.5, "nobody", split="validation"),
+        Goal("hard", "demo_lstm", "loss", 0.1, split="validation"),
         Goal("trained", "demo_lstm", "accuracy", 0.0, measure=Measure.TRAINING),
     ]
     monkeypatch.setattr(goals, "GOALS", {goal.name: goal for goal in found})

@@ -36,6 +36,7 @@ def test_scores_are_plotted_over_the_middle_of_their_part() -> None:
         return {"shortest": shortest, "longest": longest, "bleu": bleu}
 
     curves = {"one": [part(3, 9, 40.0), part(10, 30, 20.0)], "other": [part(3, 9, 41.0)]}
-    (axes,) = make_length_figure(curves).axes
+    (axes,) = make_length_figure(curves, "bleu", "BLEU").axes
+    assert axes.get_ylabel() == "BLEU"
     drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
     assert drawn == {"one": [[6, 40.0], [20, 20.0]], "other": [[6, 41.0]]}
