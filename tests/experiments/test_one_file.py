@@ -136,13 +136,14 @@ def test_evaluate(door: FrontDoor, runs: Runs, evaluated: dict[str, Any]) -> Non
     assert values["num_targets"] == NUM["test"]
     assert values["baseline"] == {
         "model": "a guess",
-        "loss": math.log(3),
+        "loss": 100 * math.log(3),
         "hits": pytest.approx(100 / 3),
     }
-    assert math.isclose(values["loss_of_zeros"], math.log(3), rel_tol=1e-6)
+    assert math.isclose(values["loss_of_zeros"], 100 * math.log(3), rel_tol=1e-6)
     assert "accuracy" not in values
     table = door("evaluate", f"--workdir={runs.resumed}").err
-    assert all(word in table for word in ("a guess", "this run", "hits", "nats per count"))
+    assert "loss in hundredths of a nat per count" in " ".join(table.split())
+    assert all(word in table for word in ("a guess", "this run", "hits"))
 
 
 def test_predict(door: FrontDoor, runs: Runs, evaluated: dict[str, Any], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import FeatureConfig, LabelConfig
 from seqmodels.config.fields import number
 from seqmodels.config.recurrent import RecurrentConfig
-from seqmodels.config.tasks import LOSS, AnswerFlag, Metric, TaskConfig
+from seqmodels.config.tasks import AnswerFlag, Metric, TaskConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
@@ -164,10 +164,10 @@ class RestConfig(TaskConfig):
     }
     outputs: ClassVar[str] = "classes"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        LOSS,
+        Metric("loss", "hundredths of a nat per target"),
         Metric("hits", "per hundred", lower_is_better=False),
         Metric("worst_hits", "per hundred, of the worst class", lower_is_better=False),
-        Metric("loss_of_zeros", "nats", further=True),
+        Metric("loss_of_zeros", "hundredths of a nat per target", further=True),
     )
     answers: ClassVar[str | None] = "inputs"
     answer_flags: ClassVar[tuple[AnswerFlag, ...]] = (
@@ -203,7 +203,7 @@ class Rest(Task):
         rngs = None if key is None else {"dropout": key}
         logits = self.logits(model, params, batch.inputs, batch.segment_ids, train=train, rngs=rngs)
         weights = batch.loss_weights
-        loss, weight = total_loss(logits, batch.targets, weights), weights.sum()
+        loss, weight = 100 * total_loss(logits, batch.targets, weights), weights.sum()
         hits = 100 * (most_likely(logits) == batch.targets) * weights
         metrics: Metrics = {"loss": (loss, weight), "hits": (hits.sum(), weight)}
         if not train:
@@ -226,7 +226,7 @@ class Rest(Task):
         (targets,) = split.columns["targets"].content(split.kept)
         return {
             "model": "a guess",
-            "loss": float(np.log(len(RESTS))),
+            "loss": 100 * float(np.log(len(RESTS))),
             "hits": float(100 * np.mean(targets == 0)),
         }
 
