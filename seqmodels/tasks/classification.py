@@ -47,7 +47,7 @@ class Classification(Task):
         """
         rngs = None if key is None else {"dropout": key}
         inputs, segments = batch.inputs, batch.segment_ids
-        logits, carry = classify_whole(
+        logits, carry = read_whole(
             model, params, inputs, segments, carry, train=train, rngs=rngs
         )
         metrics = score(logits, batch.targets, batch.loss_weights)
@@ -127,7 +127,7 @@ class ClassAnswerer:
         self._features, self._params, self.batch_size = features, params, batch_size
 
         def classify(params: Params, inputs: jax.Array, segment_ids: Any) -> jax.Array:
-            logits, _ = classify_whole(model, params, inputs, segment_ids, train=False)
+            logits, _ = read_whole(model, params, inputs, segment_ids, train=False)
             return jax.nn.softmax(logits, axis=-1)
 
         self._classify = jax.jit(classify)
@@ -153,7 +153,7 @@ class ClassAnswerer:
         ]
 
 
-def classify_whole(
+def read_whole(
     model: Model,
     params: Params,
     inputs: Array,
@@ -162,8 +162,8 @@ def classify_whole(
     *,
     train: bool,
     rngs: dict[str, jax.Array] | None = None,
-) -> tuple[Float[Array, "B C"], Carry | None]:
-    """The logits of whole examples, and the carry after them."""
+) -> tuple[Float[Array, "B *outputs"], Carry | None]:
+    """The outputs of a model for whole examples, such as logits, and the carry after them."""
     features, carry = model.apply(
         {"params": params}, inputs, carry, segment_ids=segment_ids, train=train, rngs=rngs or {}
     )

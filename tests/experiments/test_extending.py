@@ -1,4 +1,4 @@
-"""The model and the command of docs/extending.md, made exactly as the page says."""
+"""What docs/extending.md adds, made exactly as the page says: all but the cell, see test_recipe."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from tests.experiments.test_recipe import COPIED, ROOT, run
 
 PAGE = ROOT / "docs" / "extending.md"
+FOLLOWED = ("A model", "A data set", "A feature", "A task", "A metric", "A command")
 NEW = re.compile(r"# (\S+\.py)\n")
 INSERTED = re.compile(r"# in (\S+\.py), after: (.*)\n")
 
@@ -32,13 +33,13 @@ def follow(name: str, root: Path) -> None:
         else:
             place = NEW.match(block)
             assert place is not None
-            assert not (root / place[1]).exists()
+            assert not (root / place[1]).exists(), place[1]
             (root / place[1]).write_text(block[place.end() :])
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository with the new model and the new command."""
+    """A copy of the repository with everything new in it."""
     root = tmp_path_factory.mktemp("extended")
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -47,9 +48,14 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         else:
             shutil.copy(ROOT / name, root / name)
-    follow("A model", root)
-    follow("A command", root)
+    for name in FOLLOWED:
+        follow(name, root)
     return root
+
+
+def test_every_section_is_followed() -> None:
+    assert set(re.findall(r"^## (.*)$", PAGE.read_text(), re.MULTILINE)) == {*FOLLOWED, "A cell"}
+    assert all("```python" in section(name) for name in FOLLOWED)
 
 
 def test_the_model_obeys_the_laws(copy: Path) -> None:
@@ -65,6 +71,56 @@ def test_the_model_is_listed_and_its_config_is_valid(copy: Path) -> None:
     assert {"fading_bag", "demo_fading_bag"} <= set(re.findall(r"\w+", json.dumps(listed)))
     out = run(copy, "launch.py", "train", "--config=demo_fading_bag", "--help")
     assert "model.model_dim=128" in out
+
+
+IN_ONE_PROCESS = """
+import json, sys
+import launch
+for words in json.loads(sys.argv[1]):
+    assert launch.main(words) == 0, words
+"""
+
+
+def test_the_data_set_the_feature_the_task_and_the_metric(copy: Path, tmp_path: Path) -> None:
+    """A regression on sums beats the mean, and its best checkpoint is the one by the new metric."""
+    workdir, given, found = (tmp_path / name for name in ("run", "sums.txt", "numbers.jsonl"))
+    given.write_text("20 + 22\n1 + 2\n49 + 49\n")
+    fields = {
+        "data.cache_dir": tmp_path / "cache",
+        "data.max_shapes": 1,
+        "optimizer.peak_lr": 0.01,
+        "optimizer.warmup_steps": 5,
+        "training.best_metric": "explained",
+        "training.num_steps": 150,
+        "training.log_every": 50,
+        "training.evaluate_every": 75,
+        "training.checkpoint_every": 75,
+        "evaluation.batch_size": 200,
+    }
+    overrides = [f"--config.{name}={value}" for name, value in fields.items()]
+    at = f"--workdir={workdir}"
+    commands = [
+        ["train", "--config=demo_sums", *overrides, at],
+        ["evaluate", at, "--split=test"],
+        ["predict", at, f"--input={given}", f"--output={found}"],
+        ["batch", at, "--json"],
+    ]
+    rows = json.loads(run(copy, "-c", IN_ONE_PROCESS, json.dumps(commands)))["rows"]
+    for row in rows:
+        result, text = row["text"].split("\n")
+        assert float(result) == sum(map(int, text.split(" + ")))
+    (path,) = (workdir / "evaluations").iterdir()
+    values = json.loads(path.read_text())
+    assert values["num_targets"] == 200
+    assert values["loss"] < 0.5 * values["baseline"]["loss"]
+    assert 0.5 < values["explained"] <= 1
+    best = json.loads(run(copy, "launch.py", "inspect", at, "--json"))["best"]
+    assert best["metric"] == "explained"
+    answers = [json.loads(line) for line in found.read_text().splitlines()]
+    assert [answer["text"] for answer in answers] == given.read_text().splitlines()
+    numbers = [answer["number"] for answer in answers]
+    assert numbers[1] < numbers[0] < numbers[2]
+    assert abs(numbers[0] - 42) < 30
 
 
 def test_the_command_cuts_a_text(copy: Path, trained: Path) -> None:

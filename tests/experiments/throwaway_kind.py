@@ -31,7 +31,7 @@ from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
 from seqmodels.data.ragged import power_of_two, ranges, scatter_rows, segments_of
 from seqmodels.ops.losses import most_likely
 from seqmodels.protocols import Answerer, Features, Model, Part, Trial
-from seqmodels.tasks.classification import classify_whole
+from seqmodels.tasks.classification import read_whole
 from seqmodels.tasks.scores import total_loss
 from seqmodels.tasks.task import Task
 from seqmodels.types import Batch, Carry, Metrics, Params, TokenInput
@@ -187,7 +187,7 @@ class Rest(Task):
     rate_unit: ClassVar[str] = "count"
 
     def logits(self, model: Model, params: Params, inputs: Any, segments: Any, **how: Any) -> Any:
-        found, _ = classify_whole(model, params, inputs, segments, **how)
+        found, _ = read_whole(model, params, inputs, segments, **how)
         return found * self.config.sharpness
 
     def forward(
