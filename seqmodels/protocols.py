@@ -189,10 +189,8 @@ class Rows(Protocol):
     context: str | None
 
     def batches(self, multiple: int) -> Iterator[tuple[Batch, bool]]:
-        """Yields batches whose rows are a multiple of `multiple`, filled up with padding.
-
-        The second of a pair: whether the rows start here or continue from the batch before.
-        """
+        """Yields batches, padded to a multiple of `multiple` rows, and whether the rows start here
+        instead of continuing from the batch before."""
         ...
 
 
@@ -273,8 +271,7 @@ class Trial:
     """A model that is evaluated on a split.
 
     Attributes:
-      model, params: the model.
-      features: of the run.
+      model, params, features: of the run.
       data, split: what it is evaluated on.
       config: of the experiment, an `ExperimentConfig`.
       evaluate: the figures of other models, or of another task, on the same split.

@@ -88,12 +88,12 @@ class Tokens(FeatureBase):
                 next(group for group in groups if group == ["targets"]).insert(0, role)
         opened = {}
         for group in groups:
-            owner = configs[group[-1]]
-            given = saved[group[-1]].tokenizer if saved else read_tokenizer(owner)
+            config = configs[group[-1]]
+            given = saved[group[-1]].tokenizer if saved else read_tokenizer(config)
             named = len(configs) > 1
             source = _text_source({role: sources[role] for role in group}, configs, named)
-            store = open_tokens(source, owner, given, sources[group[0]].cache)
-            ours = affixes.get(group[-1], ()) or ((CLASS_TOKEN,) if owner.class_token else ())
+            store = open_tokens(source, config, given, sources[group[0]].cache)
+            ours = affixes.get(group[-1], ()) or ((CLASS_TOKEN,) if config.class_token else ())
             for role in group:
                 feature = cls(
                     configs[role],
