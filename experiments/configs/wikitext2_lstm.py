@@ -48,7 +48,7 @@ VARIANTS = ("default", "short")
 # Epochs, and how many of them at the full learning rate.
 EPOCHS = {"default": (13, 4), "short": (3, 1)}
 NUM_TOKENS, BATCH_SIZE, LENGTH = 2_088_628, 20, 20
-STEPS_PER_CALL = 14  # divides an epoch; the large temporaries are not made anew for each step
+STEPS_PER_CALL = 14  # divides an epoch; the large temporaries are not allocated for each step
 
 
 def get_config(variant: str) -> ExperimentConfig:
@@ -82,7 +82,7 @@ def get_config(variant: str) -> ExperimentConfig:
             checkpoint_every=epoch,
             steps_per_call=STEPS_PER_CALL,
         ),
-        # 80 rows of logits at once; the memory of many more would be mapped anew for each batch.
+        # 80 rows of logits at once; the memory of many more would be mapped again for each batch.
         evaluation=EvaluationConfig(
             context=EvaluationContext.CARRY, batch_size=20, sequence_length=4
         ),
