@@ -56,7 +56,9 @@ def _kills(figures: dict[str, Any]) -> str:
     fell = sorted(kills["fell"].items(), key=lambda item: -item[1])
     rows = [*fell, (f"all of them, in a run of {kills['steps']} steps", kills["kills"])]
     left = ((what, f"{count} times") for what, count in kills["left"].items())
-    return table(("where the kill fell", "kills"), rows) + "\n" + table(("what a kill left", ""), left)
+    return (
+        table(("where the kill fell", "kills"), rows) + "\n" + table(("what a kill left", ""), left)
+    )
 
 
 def _signals(figures: dict[str, Any]) -> str:
