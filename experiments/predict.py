@@ -118,7 +118,7 @@ Given = Iterator[tuple[str, str]]
 
 
 def encode(answerer: Answerer, given: Given) -> Iterator[tuple[str, object]]:
-    """Yields inputs with what the model reads of them; errors tell where they stand."""
+    """Yields inputs with what the model reads of them; errors say where an input came from."""
     for where, text in given:
         try:
             yield text, answerer.read(text)

@@ -62,7 +62,7 @@ class Tokens(FeatureBase):
 
     @property
     def start(self) -> np.ndarray:
-        """What a row begins with, int32."""
+        """The tokens that begin a row, int32."""
         own = self.tokenizer.start if self.starts else np.zeros(0, np.int32)
         if CLASS_TOKEN not in self.reserved or not self.starts or len(own):
             return own
@@ -216,7 +216,7 @@ class Tokens(FeatureBase):
         return f"{self.tokenizer.kind} tokenizer, {self.input.vocab_size} symbols"
 
     def description(self) -> dict[str, Any]:
-        """What a run keeps of it for a person."""
+        """Facts about it that a run records for its reader."""
         return {"tokenizer": self.tokenizer.kind, "vocab_size": self.input.vocab_size}
 
 
@@ -287,7 +287,7 @@ class EncodedTokens:
 
 
 def _singular(role: str) -> str:
-    """What the store calls the texts of a role: source, target, input."""
+    """The store's name for the texts of a role: source, target, input."""
     return role.removesuffix("s")
 
 
