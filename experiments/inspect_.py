@@ -31,7 +31,8 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.figure:
         from seqmodels.runs.figures import draw_loss
 
-        path = str(draw_loss(arguments.workdir))
+        unit = arguments.experiment.task.metrics[0].unit
+        path = str(draw_loss(arguments.workdir, unit))
         program.answer(arguments, {"figure": path}, path)
         return program.DONE
     if arguments.flags.follow:

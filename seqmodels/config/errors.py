@@ -59,4 +59,4 @@ _SPELLED = ("lru", "lstm", "mlp", "ngram", "rnn", "rnn_relu")
 
 def an(word: str) -> str:
     """A word with its indefinite article, by the way it is spoken: an lstm, an ngram, a gru."""
-    return f"an {word}" if word[:1] in "aeio" or word in _SPELLED else f"a {word}"
+    return f"an {word}" if word[:1].lower() in "aeio" or word in _SPELLED else f"a {word}"

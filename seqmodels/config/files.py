@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -74,6 +75,7 @@ def _execute(path: Path, reference: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there, and so may a registry
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:

@@ -52,7 +52,6 @@ class ModelConfig:
       fitted: whether `fit` replaces the training loop (counts instead of gradients).
       unbounded: whether sequences of any length can be read. False where the carry is a cache of
         bounded capacity, or where there is no carry and lengths are bounded.
-      reads: kinds of data that the model supports.
       inputs: what the model reads, in the words of `DataSpec`: tokens, values, image.
       outputs: what it predicts: vocab, classes, values.
       source: what its encoder reads; empty unless it is an encoder-decoder.
@@ -61,7 +60,6 @@ class ModelConfig:
     kind: ClassVar[str] = ""
     fitted: ClassVar[bool] = False
     unbounded: ClassVar[bool] = True
-    reads: ClassVar[tuple[str, ...]] = ("text",)
     inputs: ClassVar[tuple[str, ...]] = ("tokens",)
     outputs: ClassVar[tuple[str, ...]] = ("vocab",)
     source: ClassVar[tuple[str, ...]] = ()
@@ -75,6 +73,12 @@ class ModelConfig:
     def aligns(self) -> bool:
         """Whether the decoder has attention weights over the source."""
         return False
+
+    @property
+    def initial_bound(self) -> float | None:
+        """Bound of a uniform distribution that every parameter starts with; None = the
+        initializers of the layers."""
+        return None
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yields (field, what is allowed) where fields of the model contradict each other.
@@ -100,7 +104,6 @@ class PerceptronConfig(ModelConfig):
     kind: ClassVar[str] = "perceptron"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
-    reads: ClassVar[tuple[str, ...]] = ("text", "images")
 
 
 @dataclasses.dataclass
@@ -110,7 +113,6 @@ class MLPConfig(ModelConfig):
     kind: ClassVar[str] = "mlp"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
-    reads: ClassVar[tuple[str, ...]] = ("text", "images")
     num_layers: int = 1
     model_dim: int = 128
     hidden_dim: int = 256
@@ -135,7 +137,6 @@ class ConvolutionalConfig(ModelConfig):
     kind: ClassVar[str] = "convolutional"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
-    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     form: ConvolutionForm = ConvolutionForm.TCN
     num_layers: int = 4
     model_dim: int = 128

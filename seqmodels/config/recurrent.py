@@ -63,6 +63,10 @@ class CellConfig(ModelConfig):
     min_radius: float = fraction(0.9)
     max_radius: float = number(0.999, above=0, most=1)
 
+    @property
+    def initial_bound(self) -> float | None:
+        return self.uniform_init
+
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.cell not in CELLS:
             yield "cell", f"is not known{suggest(self.cell, CELLS)}"
@@ -94,7 +98,6 @@ class RecurrentConfig(CellConfig):
     kind: ClassVar[str] = "recurrent"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
-    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     tie_embeddings: bool = False
     block: RecurrentBlock = RecurrentBlock.PLAIN
     convolution_width: int | None = None
@@ -133,7 +136,6 @@ class RecurrentEncoderConfig(CellConfig):
     kind: ClassVar[str] = "recurrent_encoder"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
-    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     bidirectional: bool = True
     pooling: Pooling = Pooling.LAST
 
@@ -192,7 +194,6 @@ class Seq2SeqConfig(CellConfig):
 
     kind: ClassVar[str] = "seq2seq"
     source: ClassVar[tuple[str, ...]] = ("tokens", "values")
-    reads: ClassVar[tuple[str, ...]] = ("pairs",)
     bidirectional: bool = False
     context: Context = Context.BAHDANAU
     score: AlignmentScore = AlignmentScore.ADDITIVE

@@ -24,7 +24,6 @@ KIND = "kind"
 """The key under which JSON names the class of a section that has several."""
 
 
-@functools.cache
 def _kinds(base: type) -> dict[str, type]:
     """The config classes of a section by their `kind`; empty where there is only one class."""
     tables = {

@@ -20,7 +20,7 @@ class Metric:
 
     Attributes:
       name: its key in rows and results.
-      unit: what it is measured in.
+      unit: what it is measured in; tables write what a target is (a token, a label) for `target`.
       lower_is_better: its direction.
       shown: whether tables show it.
       further: whether `Task.evaluate_more` finds it, not the loss.

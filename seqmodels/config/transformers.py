@@ -84,7 +84,6 @@ class GPTConfig(ModelConfig):
     kind: ClassVar[str] = "gpt"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
-    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4
     model_dim: int = 128
@@ -123,7 +122,6 @@ class BERTConfig(ModelConfig):
 
     kind: ClassVar[str] = "bert"
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
-    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4
     model_dim: int = 128
@@ -155,7 +153,6 @@ class ViTConfig(ModelConfig):
     kind: ClassVar[str] = "vit"
     inputs: ClassVar[tuple[str, ...]] = ("image",)
     outputs: ClassVar[tuple[str, ...]] = ("classes",)
-    reads: ClassVar[tuple[str, ...]] = ("images",)
     patch_size: int = 4
     num_layers: int = 4
     model_dim: int = 128
@@ -188,7 +185,6 @@ class TransformerConfig(ModelConfig):
 
     kind: ClassVar[str] = "transformer"
     source: ClassVar[tuple[str, ...]] = ("tokens", "values")
-    reads: ClassVar[tuple[str, ...]] = ("pairs",)
     unbounded: ClassVar[bool] = False
     num_encoder_layers: int = 3
     num_decoder_layers: int = 3
@@ -221,7 +217,6 @@ class AarenConfig(ModelConfig):
     kind: ClassVar[str] = "aaren"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
-    reads: ClassVar[tuple[str, ...]] = ("text", "labelled")
     num_layers: int = 4
     model_dim: int = 128
     num_heads: int = 4

@@ -11,19 +11,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from seqmodels import registry
-from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, an, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.fields import range_of
 from seqmodels.config.finetuning import parse_source, part_problems
-from seqmodels.config.models import ModelConfig
 from seqmodels.config.serialization import (
     describe_type,
+    field_types,
     leaves,
     optional_of,
     show_value,
 )
-from seqmodels.config.tasks import TaskConfig
 from seqmodels.config.training import EvaluationContext, OptimizerConfig, Schedule
 
 Problems = Iterator[str]
@@ -49,13 +47,10 @@ def problem(name: str, value: Any, allowed: str) -> str:
 
 def _types(config: ExperimentConfig) -> Problems:
     """Config files build dataclasses freely, so a wrong type may come from there too."""
-    for base, section, value in (
-        (ModelConfig, "model", config.model),
-        (DataConfig, "data", config.data),
-        (TaskConfig, "task", config.task),
-    ):
+    for section, base in field_types(ExperimentConfig).items():
+        value = vars(config)[section]
         if not isinstance(value, base):
-            yield f"config: {section} must be a {base.__name__}, not {value!r}"
+            yield f"config: {section} must be {an(base.__name__)}, not {value!r}"
             return
     for name, kind, value in leaves(config):
         inner = optional_of(kind)

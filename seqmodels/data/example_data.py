@@ -173,8 +173,10 @@ def _open_features(
     }
     affixes = {role: task.affixes(role) for role in configs}
     opened: dict[str, Opened] = {}
-    for kind in dict.fromkeys(config.kind for config in configs.values()):
-        roles = [role for role, config in configs.items() if config.kind == kind]
+    by_kind: dict[str, list[str]] = {}
+    for role, config in configs.items():
+        by_kind.setdefault(config.kind, []).append(role)
+    for kind, roles in by_kind.items():
         feature = registry.resolve(registry.FEATURES[kind].implementation)
         own = {role: configs[role] for role in roles}
         opened |= feature.open_all(own, {r: sources[r] for r in roles}, saved, affixes)

@@ -61,10 +61,10 @@ def find_format(model: ModelConfig, name: str | None) -> Format:
     Raises:
       UserError: there is none, it is not the one named, or it cannot express the value of a field.
     """
-    if model.kind not in FORMATS:
+    found = FORMATS.get(model.kind)
+    if found is None:
         kinds = ", ".join(FORMATS)
         raise UserError(f"model.kind={model.kind} cannot be exported; kinds that can: {kinds}")
-    found = FORMATS[model.kind]
     if name not in (None, found.name):
         raise UserError(f"--format={name}: model.kind={model.kind} is exported as {found.name}")
     for field, (value, allowed) in found.needs(model).items():

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from seqmodels.config.recurrent import CellConfig
 from seqmodels.protocols import Model
 from seqmodels.types import ImageInput, Input, Params, TokenInput, ValueInput
 
@@ -29,10 +28,8 @@ def init_params(model: Model, key: Key[Array, ""]) -> Params:
 
     source = None if model.spec.source is None else _dummy(model.spec.source)
     params = model.init(key, _dummy(model.spec.inputs), source, method=run)["params"]
-    config = model.config
-    if isinstance(config, CellConfig) and config.uniform_init is not None:
-        return _uniform(params, key, config.uniform_init)
-    return params
+    bound = model.config.initial_bound
+    return params if bound is None else _uniform(params, key, bound)
 
 
 def _uniform(params: Params, key: Key[Array, ""], bound: float) -> Params:

@@ -9,8 +9,11 @@ from seqmodels.config.errors import UserError
 from seqmodels.runs.rows import METRICS, read_rows
 
 
-def draw_loss(workdir: Path) -> Path:
+def draw_loss(workdir: Path, unit: str) -> Path:
     """Plots the losses of a run over its steps in `figures/loss.png`; returns the path.
+
+    Args:
+      unit: of the loss.
 
     Raises:
       UserError: there are no rows yet, or the figure cannot be written.
@@ -18,7 +21,7 @@ def draw_loss(workdir: Path) -> Path:
     rows = read_rows(workdir / METRICS)
     if not rows:
         raise UserError(f"--workdir={workdir}: no metrics yet")
-    return save_figure(make_figure(rows, str(workdir)), workdir / "figures" / "loss.png")
+    return save_figure(make_figure(rows, str(workdir), unit), workdir / "figures" / "loss.png")
 
 
 def save_figure(figure: Any, path: Path) -> Path:
@@ -35,7 +38,7 @@ def save_figure(figure: Any, path: Path) -> Path:
     return path
 
 
-def make_figure(rows: list[dict[str, Any]], title: str) -> Any:
+def make_figure(rows: list[dict[str, Any]], title: str, unit: str) -> Any:
     """Plots the loss of each split over the steps."""
     from matplotlib.figure import Figure
 
@@ -46,7 +49,7 @@ def make_figure(rows: list[dict[str, Any]], title: str) -> Any:
         if points:
             axes.plot(*zip(*points, strict=True), marker=marker, label=split)
     axes.set_xlabel("step")
-    axes.set_ylabel("loss (nats per target)")
+    axes.set_ylabel(f"loss ({unit})")
     axes.set_title(title, parse_math=False)
     axes.grid(alpha=0.3)
     axes.legend()

@@ -168,7 +168,11 @@ class Task:
 
 
 def figures_table(result: dict[str, Any], metrics: tuple[Metric, ...], unit: str) -> Any:
-    """The shown metrics of the baselines and of the run."""
+    """The shown metrics of the baselines and of the run.
+
+    Args:
+      unit: what a target is, in a word.
+    """
     from rich.table import Table
 
     title = f"{result['split']}, step {result['step']}"
@@ -184,7 +188,8 @@ def figures_table(result: dict[str, Any], metrics: tuple[Metric, ...], unit: str
         if m.shown and not m.further and any(m.name in row for _, row in rows)
     ]
     heads = [name.replace("_per_", "/").replace("_", " ") for name in names]
-    table = Table("", *heads, "targets", title=f"{title}; loss in nats per {unit}")
+    measure = metrics[0].unit.replace("target", unit)
+    table = Table("", *heads, "targets", title=f"{title}; loss in {measure}")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, row in rows:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from seqmodels import registry
 from seqmodels.config.errors import UserError
 from seqmodels.config.files import config_names, load_config
+from seqmodels.config.serialization import from_json, to_json
+from tests.config.examples import make
 
 GOOD = '''"""A note."""
 from tests.config.examples import make
@@ -76,3 +79,33 @@ def test_a_file_that_is_no_config(good: Path, text: str, line: str) -> None:
         load_config(str(good))
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_may_define_and_register_kinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its dataclasses find their module, and a run over them can be read again."""
+    monkeypatch.setattr(registry, "TASKS", dict(registry.TASKS))
+    path = tmp_path / "own_task.py"
+    path.write_text(
+        "from __future__ import annotations\n"
+        "import dataclasses\n"
+        "from typing import ClassVar\n"
+        "from seqmodels import registry\n"
+        "from seqmodels.config.tasks import TaskConfig\n"
+        "from tests.config.examples import make\n"
+        "VARIANTS = ('default',)\n"
+        "@dataclasses.dataclass\n"
+        "class OwnConfig(TaskConfig):\n"
+        "    kind: ClassVar[str] = 'own'\n"
+        "    depth: int = 3\n"
+        "registry.TASKS['own'] = registry.Entry('', f'{__name__}:OwnConfig', '')\n"
+        "def get_config(variant):\n"
+        "    config = make()\n"
+        "    config.task = OwnConfig(depth=7)\n"
+        "    return config\n"
+    )
+    from_json(to_json(make()))  # whatever is read before it is known
+    values = to_json(load_config(str(path)))
+    assert values["task"] == {"kind": "own", "depth": 7}
+    assert to_json(from_json(values)) == values

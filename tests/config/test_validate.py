@@ -186,6 +186,23 @@ def test_a_wrong_type_in_a_config_file(
         validate(config)
 
 
+@pytest.mark.parametrize(
+    ("section", "base"),
+    [
+        ("model", "a ModelConfig"),
+        ("data", "a DataConfig"),
+        ("task", "a TaskConfig"),
+        ("optimizer", "an OptimizerConfig"),
+        ("evaluation", "an EvaluationConfig"),
+    ],
+)
+def test_a_section_of_another_class(section: str, base: str) -> None:
+    config = make()
+    setattr(config, section, config.training)
+    with pytest.raises(UserError, match=rf"config: {section} must be {base}, not TrainingConfig"):
+        validate(config)
+
+
 def test_whole_numbers_do_for_numbers() -> None:
     config = make()
     config.optimizer.peak_lr = 1

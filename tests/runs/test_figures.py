@@ -15,19 +15,20 @@ ROWS = [row(2), row(4), row(4, "validation", 1.5), row(6), row(8), row(8, "valid
 
 
 def test_curves_show_the_rows() -> None:
-    (axes,) = make_figure(ROWS, "a $ run").axes
+    (axes,) = make_figure(ROWS, "a $ run", "bits per die").axes
     curves = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
     assert curves == {
         "train": [[2, 2.0], [4, 1.0], [6, 4 / 6], [8, 0.5]],
         "validation": [[4, 1.5], [8, 1.25]],
     }
+    assert axes.get_ylabel() == "loss (bits per die)"
 
 
 def test_the_figure_is_written_to_the_returned_path(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no metrics yet"):
-        draw_loss(tmp_path)
+        draw_loss(tmp_path, "nats")
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in ROWS))
-    assert draw_loss(tmp_path) == tmp_path / "figures" / "loss.png"
+    assert draw_loss(tmp_path, "nats") == tmp_path / "figures" / "loss.png"
     assert (tmp_path / "figures" / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
