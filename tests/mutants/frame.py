@@ -59,7 +59,7 @@ FRAME_MUTANTS = {
     "an evaluation is the best if it is the lowest": Mutant(
         "training.loop:Trainer._evaluate_now",
         *("metric.cost(value) < best", "value < best"),
-        *(ANY_INTERVAL, (over_text, folder, "accuracy", max)),
+        *(ANY_INTERVAL, (over_text, folder, "accuracy", lambda _: max)),
     ),
     "the padding of targets of their own length counts": Mutant(
         *(
@@ -151,7 +151,8 @@ FRAME_MUTANTS = {
         *(CLASSES, (folder,)),
     ),
     "a run numbers the classes of other data anew": Mutant(
-        *("data.features.label:Label.open", "names = saved.class_names", "names = declared"),
+        *("data.features.label:Label.open", "names = saved.class_names"),
+        'names = tuple(sorted(set(found["train"])))',
         *(CLASSES, (folder,)),
     ),
     "classes that are numbers are sorted as text": Mutant(
