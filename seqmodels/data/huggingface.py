@@ -226,12 +226,15 @@ def find_files(folder: Path) -> tuple[Path, ...] | None:
     return None
 
 
-def open_tokenizer(path: Path, vocab_size: int | None = None) -> HuggingFaceTokenizer:
+def open_tokenizer(
+    path: Path, vocab_size: int | None = None, section: str = "data"
+) -> HuggingFaceTokenizer:
     """Opens the tokenizer of a folder, or a `tokenizer.json` or `vocab.txt` by itself.
 
     Args:
-      path: data.tokenizer_path.
-      vocab_size: data.vocab_size.
+      path: tokenizer_path of the config.
+      vocab_size: of the config.
+      section: of the config that has these fields, for messages.
 
     Raises:
       UserError: there is none, or its files are damaged.
@@ -239,14 +242,14 @@ def open_tokenizer(path: Path, vocab_size: int | None = None) -> HuggingFaceToke
     files = find_files(path) if path.is_dir() else (path,)
     if files is None:
         names = ", or ".join(" and ".join(names) for names in FILES)
-        raise UserError(f"data.tokenizer_path={path}: the folder has no tokenizer: {names}")
+        raise UserError(f"{section}.tokenizer_path={path}: the folder has no tokenizer: {names}")
     try:
         tokenizer = HuggingFaceTokenizer(_describe(files))
         if vocab_size is None or vocab_size == tokenizer.vocab_size:
             return tokenizer
         if vocab_size < tokenizer.vocab_size:
             raise UserError(
-                f"data.vocab_size={vocab_size}: must be at least {tokenizer.vocab_size}, "
+                f"{section}.vocab_size={vocab_size}: must be at least {tokenizer.vocab_size}, "
                 f"the number of tokens of {files[0]}"
             )
         return HuggingFaceTokenizer(tokenizer.description(), vocab_size)
