@@ -89,7 +89,7 @@ def choose(arguments: Arguments, step: str | int) -> int:
                 f"--config.{name}={text}: has no effect with --choices; {CHOICES_FIELD} may be set"
             )
     from seqmodels.data.choices import read_questions
-    from seqmodels.data.datasets.text_file import find_file
+    from seqmodels.files import find_file
 
     path = find_file("--choices", asked.choices)
     questions = read_questions(path, asked.num_shots)

@@ -166,7 +166,7 @@ def read_prompt(asked: Any) -> str:
         return asked.prompt
     if asked["prompt"].present:
         raise UserError("--prompt and --prompt_file: give only one of the two")
-    from seqmodels.data.datasets.text_file import find_file, read_filled
+    from seqmodels.files import find_file, read_filled
 
     file = find_file("--prompt_file", asked.prompt_file)
     return read_filled(file)

@@ -97,7 +97,7 @@ def _sample(arguments: Arguments) -> tuple[dict[str, Any], list[Any], list[str]]
     asked, workdir = arguments.flags, arguments.workdir
     config, step = read_config(workdir), parse_step(asked.step)
     if not config.data.streams():
-        raise UserError(f"--workdir={workdir}: data.kind={config.data.kind} is no text")
+        raise UserError(f"--workdir={workdir}: data.kind={config.data.kind} is not text")
     program.set_up_jax(config)
     from seqmodels.evaluation.tunes import judge_run
     from seqmodels.runs.run import load_run, open_data

@@ -118,7 +118,7 @@ Given = Iterator[tuple[str, str]]
 
 
 def encode(answerer: Answerer, given: Given) -> Iterator[tuple[str, object]]:
-    """Yields inputs with what the model reads of them; errors tell where they stand."""
+    """Yields inputs with what the model reads of them; errors say where an input came from."""
     for where, text in given:
         try:
             yield text, answerer.read(text)
@@ -133,7 +133,7 @@ def find_lines(pattern: str | None) -> Given:
       UserError: no input is named, it does not exist, or a line is empty or not UTF-8.
     """
     from seqmodels.data.datasets.parallel_text import read_lines
-    from seqmodels.data.datasets.text_file import find_files
+    from seqmodels.files import find_files
 
     if pattern is None:
         raise UserError("--input=FILE is required, or - for stdin")
@@ -175,8 +175,8 @@ def find_images(pattern: str | None) -> Given:
 
 def input_files(pattern: str) -> list[Path]:
     """The images in a folder and its subfolders, or the files of a glob; UserError if none."""
-    from seqmodels.data.datasets.text_file import find_files
     from seqmodels.data.image_file import SUFFIXES
+    from seqmodels.files import find_files
 
     folder = Path(pattern).expanduser()
     if not folder.is_dir():

@@ -20,6 +20,7 @@ from experiments.arguments import Arguments, Command, ConfigSource, override
 from experiments.train import start
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import TokenizerKind
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page, scores_by_length
@@ -100,7 +101,12 @@ def begin_after(
     Raises:
       UserError: the run does not exist, or one of the `overridden` fields names another.
     """
-    for name in ("data.tokenizer_path", "training.init_from"):
+    read = [
+        f"data.{section}.tokenizer_path".replace("..", ".")
+        for section, settings in config.data.tokenizers().items()
+        if settings.tokenizer is TokenizerKind.RUN
+    ]
+    for name in (*read, "training.init_from"):
         if name in overridden:
             raise UserError(f"--config.{name}: {goal.name} uses that of the run of {goal.after}")
     if not earlier.exists():
@@ -108,7 +114,8 @@ def begin_after(
             f"{earlier}: does not exist, but {goal.name} starts from it: "
             f"reproduce {goal.after} first"
         )
-    read = ["data.tokenizer_path"] + ["training.init_from"] * bool(config.training.init_from)
+    if config.training.init_from:
+        read.append("training.init_from")
     return override(config, [(name, str(earlier)) for name in read])
 
 

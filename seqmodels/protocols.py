@@ -26,7 +26,7 @@ class Model(Protocol):
 
     @property
     def spec(self) -> DataSpec:
-        """What the data decide."""
+        """The shape of its inputs and outputs, which the data decide."""
         ...
 
     @property
@@ -96,7 +96,7 @@ class Feature(Protocol):
 
     @property
     def input(self) -> Any:
-        """What a model reads of it, an `Input`. Raises TypeError where no model reads it."""
+        """Its shape as a model reads it, an `Input`. Raises TypeError where no model does."""
         ...
 
     def names(self) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class Feature(Protocol):
         ...
 
     def facts(self, encoded: Any) -> dict[str, Any]:
-        """What an answer says about an input beside the answer."""
+        """Facts about an input that are added to its answer."""
         ...
 
     def check(self, column: Any, split: str, field: str, locate: Callable[[int], str]) -> list[str]:
@@ -138,7 +138,7 @@ class Feature(Protocol):
         ...
 
     def description(self) -> dict[str, Any]:
-        """What a run keeps of it for a person."""
+        """Facts about it that a run records for its reader."""
         ...
 
 
@@ -189,10 +189,8 @@ class Rows(Protocol):
     context: str | None
 
     def batches(self, multiple: int) -> Iterator[tuple[Batch, bool]]:
-        """Yields batches whose rows are a multiple of `multiple`, filled up with padding.
-
-        The second of a pair: whether the rows start here or continue from the batch before.
-        """
+        """Yields batches, padded to a multiple of `multiple` rows, and whether the rows start here
+        instead of continuing from the batch before."""
         ...
 
 
@@ -202,7 +200,7 @@ class Data(Protocol):
 
     @property
     def spec(self) -> DataSpec:
-        """What the data decide about a model."""
+        """The shape of a model's inputs and outputs, which the data decide."""
         ...
 
     @property
@@ -212,7 +210,7 @@ class Data(Protocol):
 
     @property
     def features_file(self) -> str:
-        """What a run calls the file that keeps its features."""
+        """The name of the file in which a run keeps the features."""
         ...
 
     @property
@@ -227,7 +225,7 @@ class Data(Protocol):
 
     @property
     def where(self) -> str:
-        """Where what was made of them is kept."""
+        """The place where the prepared data are kept."""
         ...
 
     @property
@@ -260,7 +258,7 @@ class Data(Protocol):
         ...
 
     def description(self) -> dict[str, Any]:
-        """What a run keeps of the data: `fingerprint`, `splits` (name -> what -> how many), ..."""
+        """Facts that a run records: `fingerprint`, `splits` (name -> what -> how many), ..."""
         ...
 
 
@@ -273,8 +271,7 @@ class Trial:
     """A model that is evaluated on a split.
 
     Attributes:
-      model, params: the model.
-      features: of the run.
+      model, params, features: of the run.
       data, split: what it is evaluated on.
       config: of the experiment, an `ExperimentConfig`.
       evaluate: the figures of other models, or of another task, on the same split.
@@ -327,11 +324,11 @@ class Task(Protocol):
 
     @property
     def rate_unit(self) -> str:
-        """What training counts per second, in a word."""
+        """The unit that training counts per second, in one word."""
         ...
 
     def unit(self, features: Features) -> str:
-        """What a target is, in a word."""
+        """The unit of the targets, in one word."""
         ...
 
     def affixes(self, role: str) -> tuple[str, ...]:
@@ -339,7 +336,7 @@ class Task(Protocol):
         ...
 
     def make_spec(self, features: Features) -> DataSpec:
-        """What the model reads and puts out."""
+        """The shape of the model's inputs and outputs."""
         ...
 
     def make_batch(self, parts: Mapping[str, Part], features: Features) -> Batch:
@@ -382,7 +379,7 @@ class Task(Protocol):
         ...
 
     def evaluate_more(self, trial: Trial) -> dict[str, Any]:
-        """What the loss does not say."""
+        """Figures that the loss does not give."""
         ...
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
@@ -398,5 +395,5 @@ class Task(Protocol):
         settings: Any,
         batch_size: int,
     ) -> Answerer:
-        """What answers a user's own inputs."""
+        """An `Answerer` for a user's own inputs."""
         ...

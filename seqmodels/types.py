@@ -1,6 +1,6 @@
 """Axis glossary and the types that the rooms exchange.
 
-Axes, named alike in annotations, einsums and comments:
+Axes, with the same names in annotations, einsums and comments:
 
     B  batch                     V  vocabulary
     T  target or query time      F  feed-forward width
@@ -73,7 +73,7 @@ class ValueOutput:
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
-    """What the data decide about a model: the shape of its inputs and of its outputs.
+    """The shape of a model's inputs and outputs, which the data decide.
 
     `seqmodels.layers.embedding` builds the embedding and the head from it.
 

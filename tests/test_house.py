@@ -25,20 +25,33 @@ SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*
 SOURCES.append(ROOT / "launch.py")
 MAX_LINES, MAX_FUNCTION_LINES = 400, 50
 
-LOW = {"types", "config", "registry"}
+LOW = {"types", "protocols", "config", "registry", "files"}
+MODELS = LOW | {"ops", "layers", "models"}
+TASKS = MODELS | {"data", "decoding", "tasks"}
+RUNS = TASKS | {"distributed", "runs"}
+EVALUATION = RUNS | {"evaluation", "music"}
 MAY_IMPORT = {
     "types": set(),
     "registry": set(),
+    "protocols": {"types"},
     "config": {"registry"},
+    "files": {"config"},
+    "music": {"config", "files"},
     "ops": LOW,
     "layers": LOW | {"ops"},
-    "models": LOW | {"ops", "layers"},
-    "data": LOW,
-    "decoding": LOW | {"ops", "layers", "models"},
-    "tasks": LOW | {"ops", "data"},
+    "models": MODELS,
+    "decoding": MODELS,
+    "data": LOW | {"music"},
+    "tasks": TASKS,
+    "distributed": LOW | {"layers"},
+    "runs": RUNS,
+    "evaluation": EVALUATION,
+    "training": EVALUATION | {"training"},
+    "interop": EVALUATION | {"training"},
+    "benchmark": MODELS,
 }
-EVERY_ROOM = LOW | set(MAY_IMPORT) | {"distributed", "evaluation", "music", "runs", "training"}
-"""Rooms above the registry may use all of those, one another's included."""
+ROOM_OF_TABLE = {"MODELS": "models", "CELLS": "layers", "TASKS": "tasks"}
+"""Where the classes of a table of the registry live: looking one up is importing its room."""
 LIGHT_ROOMS = {"ops", "layers", "models", "benchmark"}
 LIGHT_LIBRARIES = {"jax", "flax", "optax", "jaxtyping", "numpy", "seqmodels"}
 
@@ -69,6 +82,13 @@ def room_of(path: Path) -> str:
     return path.relative_to(ROOT / "seqmodels").parts[0].removesuffix(".py")
 
 
+def lookups(path: Path) -> Iterator[str]:
+    """Tables of the registry that a file reads, of those in ROOM_OF_TABLE."""
+    for node in nodes(path.read_text()):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "registry":
+            yield from {node.attr} & set(ROOM_OF_TABLE)
+
+
 def wrong_imports(path: Path) -> Iterator[str]:
     """What a source imports and must not."""
     found = list(imports(path))
@@ -86,7 +106,9 @@ def wrong_imports(path: Path) -> Iterator[str]:
     if room in LIGHT_ROOMS:  # which run on bare machines
         yield from names - LIGHT_LIBRARIES - sys.stdlib_module_names
     used = {name.split(".")[1] for name in found if name.startswith("seqmodels.")}
-    yield from used - MAY_IMPORT.get(room, EVERY_ROOM) - {room}
+    if room != "config":  # which resolves the classes of configs alone
+        used |= {ROOM_OF_TABLE[table] for table in lookups(path)}
+    yield from used - MAY_IMPORT[room] - {room}
 
 
 def test_imports_point_one_way() -> None:
@@ -102,6 +124,7 @@ def test_imports_point_one_way() -> None:
         ("seqmodels/ops/new.py", "from seqmodels.layers import mlp", ["layers"]),
         ("seqmodels/models/new.py", "import pandas", ["pandas"]),
         ("seqmodels/data/new.py", "import tests.devices", ["tests"]),
+        ("seqmodels/data/new.py", "from seqmodels import registry; registry.TASKS", ["tasks"]),
         ("seqmodels/training/new.py", "import tensorflow as tf", ["tensorflow"]),
         ("experiments/new.py", "import launch", ["launch"]),
     ],
@@ -160,25 +183,30 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 
 def test_the_registry_resolves() -> None:
-    for table in SECTIONS.values():
+    for table in (*SECTIONS.values(), "CELLS", "DATASETS"):
         for name, entry in vars(registry)[table].items():
             assert isinstance(registry.resolve(entry.implementation), type), name
-            config = registry.resolve(entry.config)
-            assert dataclasses.is_dataclass(config), name
-            if table != "DATASETS":
-                assert vars(config)["kind"] == name
             assert entry.summary, name
+            if table in SECTIONS.values():
+                config = registry.resolve(entry.config)
+                assert dataclasses.is_dataclass(config), name
+                assert vars(config)["kind"] == name
 
 
 @functools.cache
 def config_classes() -> list[type]:
-    tables = (registry.MODELS, registry.TASKS, registry.DATASETS)
+    tables = (registry.MODELS, registry.TASKS, registry.DATA, registry.FEATURES)
     entries = [entry for table in tables for entry in table.values()]
     found = dict.fromkeys(registry.resolve(entry.config) for entry in entries)
     return [*found, ExperimentConfig, OptimizerConfig, TrainingConfig, EvaluationConfig]
 
 
-SECTIONS = {"model": "MODELS", "data": "DATASETS", "task": "TASKS"}
+SECTIONS = {
+    "model": "MODELS",
+    "data": "DATA",
+    "task": "TASKS",
+    "feature": "FEATURES",
+}
 
 
 @functools.cache
@@ -209,26 +237,39 @@ def owners(config: type, field: str) -> set[str]:
     return having | {config.__name__}
 
 
+def own_reads(text: str) -> Iterator[tuple[type, str]]:
+    """(class, field) of what the methods of the config classes in a file read of themselves."""
+    for node in nodes(text):
+        if isinstance(node, ast.ClassDef):
+            heirs = [c for c in config_classes() if node.name in {b.__name__ for b in c.__mro__}]
+            for part in ast.walk(node):
+                if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
+                    yield from ((heir, part.attr) for heir in heirs)
+
+
 @functools.cache
 def fields_read(text: str) -> set[tuple[type, str]]:
     """(class, field) of every attribute that a file reads of what may be a config of that class.
 
     That is: of something called like the section, as in `config.training.seed` or `training.seed`;
-    of a name that the file gives to such a section; or of `config` where the file names the class,
-    or a base of it that has the field.
+    of a name that the file gives to such a section, or annotates with the class; of `self` in the
+    class; or of `config` where the file names the class, or a base of it that has the field.
     """
     by_section = {name: set(types) for name, types in sections().items()}
     for node in nodes(text):
         if isinstance(node, ast.Assign):
             for name, value in paired(node.targets[0], node.value):
                 section = getattr(value, "attr", None)
-                if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-                    section = {"text_config": "data"}.get(value.func.id)
                 if section in sections():
                     by_section.setdefault(name, set()).update(sections()[section])
     known = {b.__name__ for c in config_classes() for b in c.__mro__}
+    for node in nodes(text):
+        if isinstance(node, ast.arg) and node.annotation is not None:
+            annotated = {ast.unparse(node.annotation)} & known
+            heirs = {c for c in config_classes() if annotated & {b.__name__ for b in c.__mro__}}
+            by_section.setdefault(node.arg, set()).update(heirs)
     words = {n.id for n in nodes(text) if isinstance(n, ast.Name)} & known
-    read = set()
+    read = set(own_reads(text))
     for node in nodes(text):
         if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
             continue
@@ -248,7 +289,7 @@ def fields_of_cells() -> set[tuple[type, str]]:
     return {(c, n) for c in config_classes() if issubclass(c, CellConfig) for n in names}
 
 
-def dead_fields(texts: list[str]) -> set[str]:
+def dead_fields(texts: list[str], *added: str) -> set[str]:
     read = {pair for text in texts for pair in fields_read(text)} | fields_of_cells()
     return {
         f"{c.__name__}.{n}"
@@ -258,15 +299,39 @@ def dead_fields(texts: list[str]) -> set[str]:
     }
 
 
+def without_checks(text: str) -> str:
+    """A config module without the functions that only check values: reading is not an effect."""
+    lines = text.splitlines()
+    for node in nodes(text):
+        if isinstance(node, ast.FunctionDef) and node.name.endswith("problems"):
+            blank = f"{' ' * node.col_offset}pass"
+            lines[node.lineno - 1 : node.end_lineno] = [blank] * (node.end_lineno - node.lineno + 1)
+    return "\n".join(lines)
+
+
+@functools.cache
 def readers() -> list[str]:
-    """The sources that give a field its effect."""
-    outside = ("tests", "configs")
-    places = [(path, path.relative_to(ROOT).parts) for path in SOURCES]
-    return [
-        path.read_text()
-        for path, place in places
-        if not set(outside) & set(place) and place[:2] != ("seqmodels", "config")
-    ]
+    """The sources that give a field its effect.
+
+    The module of a registered class counts as one that names the config of that class.
+    """
+    checks = ("validate", "overrides", "serialization", "files", "fields", "errors")
+    texts = []
+    for path in SOURCES:
+        place, text = path.relative_to(ROOT).parts, path.read_text()
+        if place[0] == "tests" or "configs" in place:
+            continue
+        if place[:2] == ("seqmodels", "config"):
+            if path.stem in checks:
+                continue
+            text = without_checks(text)
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for table in SECTIONS.values():
+            for entry in vars(registry)[table].values():
+                if entry.implementation.startswith(f"{module}:"):
+                    text += "\n" + entry.config.partition(":")[2]
+        texts.append(text)
+    return texts
 
 
 def test_every_config_field_is_read() -> None:
@@ -318,4 +383,5 @@ def test_ceilings() -> None:
 def test_rooms_are_not_deeper_than_agreed() -> None:
     for path in (ROOT / "seqmodels").rglob("*.py"):
         parts = path.relative_to(ROOT / "seqmodels").parts
-        assert len(parts) <= (3 if parts[:2] == ("data", "datasets") else 2), name_of(path)
+        deeper = parts[:2] in (("data", "datasets"), ("data", "features"))
+        assert len(parts) <= (3 if deeper else 2), name_of(path)

@@ -16,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("seqmodels", "experiments")
 PHRASES = {
-    r"\b(?<!there )(?<!There )(is|are) no (?!longer|more|less|fewer|other|different|better|worse)\w": "is not a",
+    r"\b(?<!there )(?<!There )(is|are) no "
+    r"(?!longer|more|less|fewer|other|different|better|worse)\w": "is not a",
     r"\bgoes? on\b": "continues",
     r"\bwent on\b": "continued",
     r"\bgone on with\b": "continued",

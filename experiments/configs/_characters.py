@@ -1,4 +1,4 @@
-"""Small encoder-decoders over characters: what dates and numbers share."""
+"""Small encoder-decoders over characters, shared by `dates` and `numbers`."""
 
 from __future__ import annotations
 

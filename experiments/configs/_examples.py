@@ -17,7 +17,7 @@ from seqmodels.config.features import (
 def classified_texts(
     name: str, inputs: TokensConfig | None = None, **data: Any
 ) -> ExamplesDataConfig:
-    """Texts of words with a class each; of your own files a tenth each is held out."""
+    """Texts of words with a class each; your own files give a tenth each to validation and test."""
     return ExamplesDataConfig(
         name=name,
         inputs=TokensConfig(tokenizer=TokenizerKind.WORD) if inputs is None else inputs,

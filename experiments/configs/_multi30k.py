@@ -1,17 +1,19 @@
-"""What the models on Multi30k share: data, words, optimizer, steps.
+"""Setup of the models on Multi30k: data, words, optimizer, steps.
 
-The protocol of the tutorials that published figures of these models: German to English, 29,000
-pairs to train on, words in lower case that come at least twice, a vocabulary a side, batches of
-128, Adam, ten epochs (a batch has pairs of like length, so that an epoch has some 230), the
-parameters of the best validation loss, greedy decoding, BLEU of the words as they are cut. Differs:
-words are cut by a rule, not by spaCy; the learning rate warms up and falls by a cosine, where
-theirs is constant; and each step of the decoder reads the target's word before it, where theirs,
-if recurrent, read their own in half of the steps.
+The protocol is that of the tutorials that published figures for these models: German to English,
+29,000 pairs for training, lower-case words that occur at least twice, one vocabulary per side,
+batches of 128 pairs of similar length, Adam, ten epochs (of some 230 batches), the parameters of
+the best validation loss, greedy decoding, and BLEU over words as they are tokenised. It differs in
+this: words are split by a rule, not by spaCy; the learning rate warms up and then decays by a
+cosine, where theirs is constant; and each step of the decoder reads the previous word of the
+target, where their recurrent models read their own output in half of the steps.
 
-`make_bpe_config`: figures that others have from English to German with byte pairs. 10,000 of them,
-for both sides; texts as they are written; a beam of 5; BLEU of WMT's words.
+`make_bpe_config` is for figures that others published from English to German with byte pairs:
+10,000 of them for both sides, texts as they are written, a beam of 5, and BLEU with WMT's
+tokenisation.
 
-Other directions: --config.data.source.column and --config.data.targets.column, each en, de, fr.
+For other directions set --config.data.source.column and --config.data.targets.column, each to en,
+de or fr.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
     python launch.py train --config=bert:base --workdir=runs/bert \
         --config.data.name=text_file --config.data.path='corpus/*.txt'
 
-With the 30,522 word pieces of the released models and the pooler 109,482,240 and 335,141,888
-parameters, as tests/models/test_presets.py counts them. The paper's pre-training: a million steps
-of 256 rows of 512 tokens, Adam 1e-4 with 10,000 warm-up steps, then linearly to 0, weight decay
-0.01, dropout 0.1. Differs from it: rows hold running text, there is no second sentence, and so no
-head that says whether it follows. Not run at these sizes: `launch.py import` brings the published
-weights.
+With the 30,522 word pieces of the released models and the pooler they have 109,482,240 and
+335,141,888 parameters; tests/models/test_presets.py counts them. The paper's pre-training: a
+million steps of 256 rows of 512 tokens, Adam at 1e-4 with 10,000 warm-up steps and then linear
+decay to 0, weight decay 0.01, dropout 0.1. Differs from the paper: rows hold running text without a
+second sentence, so there is no head that predicts whether one sentence follows the other. Not run
+at these sizes; `launch.py import` loads the published weights.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     python launch.py train --config=dates --workdir=runs/dates              # or dates:transformer
     python launch.py evaluate --workdir=runs/dates --split=test
 
-Goal: 99 % of the test split's 1,000 dates exact; they are in no other split. The recipe is that of
-`demo_translation`, which tells what came out under teacher forcing. Written by itself (greedy), the
-default has all 1,000 exact; copied, or word by word, none (seed 0, one run, docs/results.md).
+Goal: 99 % of the test split's 1,000 dates exactly right; they are in no other split. The recipe is
+that of `demo_translation`, which has the figures under teacher forcing. Decoded greedily, the
+default gets all 1,000 exactly right; copying the source or translating word by word gets none (seed
+0, one run, docs/results.md).
 """
 
 from __future__ import annotations

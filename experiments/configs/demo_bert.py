@@ -3,16 +3,16 @@
     python launch.py train --config=demo_bert --workdir=runs/demo_bert
     python launch.py evaluate --workdir=runs/demo_bert --split=test
 
-Measured once, seed 0, in 22 minutes on two CPU cores that other work kept busy (load 6 to 12).
+Measured once, seed 0, in 22 minutes on two CPU cores that were busy with other work (load 6 to 12).
 Windows of 32 characters, 15 % of each chosen; loss in nats per chosen character:
 
                  loss    accuracy    unigram on the same characters
     validation   1.3075    64.6 %    3.2544, 19.9 %
     test         1.3326    64.4 %    3.3525, 19.7 %
 
-The loss first stays near 2.9, where a model knows little more than how common each character is. It
-left that level before step 500; with 128 characters a row, 4 layers and peak_lr=2e-3 it had not by
-step 900.
+At first the loss stays near 2.9, where a model knows little more than how common each character is.
+It left that level before step 500; with 128 characters per row, 4 layers and peak_lr=2e-3 it had
+not left it by step 900.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     python launch.py train --config=demo_gpt --workdir=runs/demo_gpt
 
-About a minute on two CPU cores. Cached generation is compared with uncached logits on it.
+Takes about a minute on two CPU cores. Cached generation is compared with uncached logits on this
+model.
 """
 
 from __future__ import annotations

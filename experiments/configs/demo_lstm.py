@@ -2,7 +2,7 @@
 
     python launch.py train --config=demo_lstm --workdir=runs/demo_lstm
 
-About a minute on two CPU cores.
+Takes about a minute on two CPU cores.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python launch.py train --config=demo_ngram --workdir=runs/demo_ngram
 
-Fitted in seconds; `make demo` prints it first, beside the LSTM and the GPT.
+Fitted in seconds; `make demo` prints it first, and then the LSTM and the GPT.
 """
 
 from __future__ import annotations

@@ -3,14 +3,15 @@
     python launch.py train --config=gpt:gpt2_124m --workdir=runs/gpt2 \
         --config.data.name=text_file --config.data.path='corpus/*.txt'
 
-Parameters with their vocabularies of 50,257 (GPT-1: 40,478) tokens, as tests/models/test_presets.py
-counts them: gpt2_124m 124,439,808, gpt2_355m 354,823,168, gpt2_774m 774,030,080, gpt2_1558m
-1,557,611,200, gpt1 116,534,784. With the built-in characters, the default here, the table of the
-vocabulary is smaller.
+Parameters with the released vocabularies of 50,257 (GPT-1: 40,478) tokens, as
+tests/models/test_presets.py counts them: gpt2_124m 124,439,808, gpt2_355m 354,823,168, gpt2_774m
+774,030,080, gpt2_1558m 1,557,611,200, gpt1 116,534,784. With the built-in characters, the default
+here, the embedding table is smaller.
 
-Of GPT-2's training only batch and context are published; the rest follows GPT-3's description for
-the same sizes (Brown et al., 2020). gpt1 has its own: Adam 2.5e-4, 2000 warm-up steps, cosine to 0,
-batches of 64 x 512. Not run at these sizes: `launch.py import` brings the published weights.
+Of GPT-2's training only the batch and context sizes are published; the rest follows GPT-3's
+description for the same sizes (Brown et al., 2020). gpt1 has its own recipe: Adam at 2.5e-4, 2000
+warm-up steps, cosine decay to 0, batches of 64 x 512. Not run at these sizes; `launch.py import`
+loads the published weights.
 """
 
 from __future__ import annotations

@@ -4,15 +4,16 @@
     python launch.py train --config=imdb_bilstm --workdir=runs/imdb
     python launch.py evaluate --workdir=runs/imdb --split=test
 
-25,000 reviews to train on, of which the last tenth is the validation split, and 25,000 to test
-(Maas et al., 2011); half are of each class. `prepare` has TFDS download 80 MB. Published, test:
-multinomial naive Bayes of bigrams 86.59, NBSVM of bigrams 91.22 (Wang and Manning, 2012), word
-vectors learned with the unlabelled reviews 88.89 (Maas et al., 2011).
+25,000 reviews for training, of which the last tenth is the validation split, and 25,000 for testing
+(Maas et al., 2011); each class has half of them. `prepare` has TFDS download 80 MB. Published,
+test: multinomial naive Bayes of bigrams 86.59, NBSVM of bigrams 91.22 (Wang and Manning, 2012),
+word vectors learned with the unlabelled reviews 88.89 (Maas et al., 2011).
 
-Not run: the data need a network. Beside the result stand the majority class and naive Bayes.
+Not run: the data have to be downloaded. `evaluate` compares the result with the majority class and
+naive Bayes.
 
-Differs from those: reviews are cut behind 400 words; words are what stands between white space,
-the 30,000 most frequent of the training split.
+Differs from those: reviews are cut after 400 words; words are separated by white space, and only
+the 30,000 most frequent of the training split are known.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python launch.py train --config=numbers --workdir=runs/numbers          # or numbers:transformer
     python launch.py evaluate --workdir=runs/numbers --split=test
 
-0 to 999,999; the numbers of the test split are in no other. Goal: 99 % of the test split's numbers
-exact. The default has all 1,000 (greedy, seed 0, one run, docs/results.md); copied, or word by
-word, none. Shared with `dates`: `_characters.py`.
+0 to 999,999; the numbers of the test split are in no other split. Goal: 99 % of them exactly right.
+The default gets all 1,000 (greedy, seed 0, one run, docs/results.md); copying the source or
+translating word by word gets none. The setup shared with `dates` is in `_characters.py`.
 """
 
 from __future__ import annotations

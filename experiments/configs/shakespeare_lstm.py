@@ -3,10 +3,11 @@
     python launch.py train --config=shakespeare_lstm --workdir=runs/shakespeare_lstm
     python launch.py train --config=shakespeare_lstm:2x256 --workdir=runs/shakespeare_lstm_2x256
 
-Goal: validation loss <= 1.70 nats a character within 8 minutes on two CPU cores.
+Goal: validation loss <= 1.70 nats per character within 8 minutes on two CPU cores.
 Measured 2026-11-21 on two cores of a shared Intel Xeon (AVX-512), jax 0.10.2, Python 3.11: 1.6400
-with seed 0 (one seed), in 7 minutes while other work ran beside it. Kneser-Ney of order 6: 1.5226.
-Validation is nanoGPT's: TFDS validation and test joined, 111,540 characters.
+with seed 0 (one seed), in 7 minutes while other programs were running. Kneser-Ney of order 6 has
+1.5226.
+The validation split is nanoGPT's: TFDS validation and test joined, 111,540 characters.
 """
 
 from __future__ import annotations

@@ -4,13 +4,14 @@
         --config.data.name=parallel_text --config.data.path='train.{column}' \
         --config.data.source.column=en --config.data.targets.column=de
 
-With one vocabulary of 37,000 tokens for both sides, tied thrice, base has 63,082,496 parameters and
-big 214,245,376, as tests/models/test_presets.py computes them from the equations; the paper says 65
-and 213 million. The built-in dates, the default here, have 59 symbols.
+With one vocabulary of 37,000 tokens for both sides and one table for both embeddings and the
+logits, base has 63,082,496 parameters and big 214,245,376, as tests/models/test_presets.py computes
+them from the equations; the paper says 65 and 213 million. The built-in dates, the default here,
+have 59 symbols.
 
-The recipe is the paper's: Adam (0.9, 0.98, 1e-9), 4000 steps of warm-up, then 1 / sqrt(step),
-d_model^-0.5 of scale, label smoothing 0.1, dropout 0.1 (big 0.3), 100,000 steps (big 300,000),
-25,000 source and target tokens a batch, here 1024 pairs. Not run at these sizes.
+The recipe is the paper's: Adam (0.9, 0.98, 1e-9), 4000 warm-up steps, then 1 / sqrt(step), scaled
+by d_model^-0.5, label smoothing 0.1, dropout 0.1 (big 0.3), 100,000 steps (big 300,000), 25,000
+source and target tokens per batch, here 1024 pairs. Not run at these sizes.
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@
 Parameters with 1000 classes, as tests/models/test_presets.py counts them: tiny 5,717,416, small
 22,050,664, base 86,567,656, large 304,326,632 (Dosovitskiy et al., 2021, arXiv:2010.11929; tiny and
 small are those of Touvron et al., 2021, arXiv:2012.12877). The built-in shapes, the default here,
-have four.
+have four classes.
 
-The recipe follows "ViT-B/16 from scratch on ImageNet-1k" of the first: batches of 4096, Adam with
-peak 3e-3, 10,000 steps of warm-up, weight decay 0.3, clipping at 1, dropout 0.1; cosine in place of
-linear decay. Not run at these sizes: `launch.py import` brings the published weights.
+The recipe follows "ViT-B/16 from scratch on ImageNet-1k" in the first paper: batches of 4096, Adam
+with a peak learning rate of 3e-3, 10,000 warm-up steps, weight decay 0.3, clipping at 1, dropout
+0.1; but cosine decay instead of linear. Not run at these sizes; `launch.py import` loads the
+published weights.
 """
 
 from __future__ import annotations

@@ -4,15 +4,15 @@
         --config.data.name=text_file --config.data.train_path=train.txt \
         --config.data.validation_path=valid.txt --config.data.test_path=test.txt
 
-Two layers of 200, 650 or 1500 units; with the Penn Treebank's 10,000 words 4,651,600, 19,775,200
-and 66,022,000 parameters (PyTorch, with every bias twice, has 1,600, 5,200 and 12,000 more).
-Contiguous streams with carried state, 20 or 35 steps of truncated back-propagation, SGD; the
-learning rate falls with each epoch (of 929,589 words) after 4, 6 or 14 of them. Their loss is
-summed over the steps of back-propagation and ours is the mean over all targets, so that learning
-rates and clipped norms are that many times larger and smaller.
+Two layers of 200, 650 or 1500 units; with the Penn Treebank's 10,000 words they have 4,651,600,
+19,775,200 and 66,022,000 parameters (PyTorch, which has every bias twice, has 1,600, 5,200 and
+12,000 more). Contiguous streams with carried state, 20 or 35 steps of truncated back-propagation,
+SGD; the learning rate falls with each epoch (of 929,589 words) after 4, 6 or 14 of them. Their loss
+is summed over the steps of back-propagation and ours is the mean over all targets, so our learning
+rates are that many times larger and our clipping norms that many times smaller.
 
-Not run: their text is not free. `wikitext2_lstm` is the small one on a text that is. Published, on
-the Penn Treebank, validation and test: 120.7 and 114.5, 86.2 and 82.7, 82.2 and 78.4.
+Not run: their text is not free. `wikitext2_lstm` is the small model on a text that is. Published
+for the Penn Treebank, validation and test: 120.7 and 114.5, 86.2 and 82.7, 82.2 and 78.4.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from seqmodels.config.training import (
 
 VARIANTS = ("small", "medium", "large")
 
-# Units, dropout, steps of back-propagation, epochs, those at the full learning rate, decay in each
-# after them, clipped norm, largest weight at the start.
+# Units, dropout, steps of back-propagation, epochs, those of them at the full learning rate, decay
+# in each epoch after them, clipping norm, largest initial weight.
 SIZES = {
     "small": (200, 0.0, 20, 13, 4, 0.5, 5.0, 0.1),
     "medium": (650, 0.5, 35, 39, 6, 1 / 1.2, 5.0, 0.05),

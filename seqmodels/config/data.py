@@ -26,7 +26,7 @@ class Batching(enum.StrEnum):
     crops: rows start at random tokens, drawn for each step (nanoGPT).
     windows: the split is cut into windows; each epoch shuffles them.
     streams: batch_size contiguous streams; the model's carry runs on from step to step.
-    packed: whole documents packed into rows, told apart by segment ids.
+    packed: whole documents packed into rows, separated by segment ids.
     buckets: one document per row, padded to the smallest of at most 8 lengths.
     """
 
@@ -94,11 +94,11 @@ class DataConfig:
         return {}
 
     def word(self, role: str) -> str:
-        """What a model reads in a role, in the words of `DataSpec`."""
+        """The kind of input that a model reads in a role, in the words of `DataSpec`."""
         raise NotImplementedError
 
     def given(self, role: str) -> str:
-        """What `predict` is given for a role: a `line` or a `file`."""
+        """The kind of input that `predict` takes for a role: a `line` or a `file`."""
         return "line"
 
     def columns(self) -> dict[str, str]:
@@ -282,11 +282,11 @@ class ExamplesDataConfig(DataConfig):
         return {role: feature.kind for role, feature in self.features().items()}
 
     def word(self, role: str) -> str:
-        """What a model reads of the feature of a role."""
+        """The kind of input that a model reads from the feature of a role."""
         return self.features()[role].word
 
     def given(self, role: str) -> str:
-        """What `predict` is given for the feature of a role."""
+        """The kind of input that `predict` takes for the feature of a role."""
         return self.features()[role].given
 
     def columns(self) -> dict[str, str]:

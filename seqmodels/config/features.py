@@ -134,7 +134,7 @@ class TokensConfig(FeatureConfig, TokenizerSettings):
     """A text as tokens.
 
     Attributes:
-      form: the form that texts are brought into before they are tokenised.
+      form: the form that texts are converted to before they are tokenised.
       class_token: whether a row begins with a token [CLS] of its own, from which bert reads the
         class; a tokenizer that puts something before a text keeps to that.
       max_length: in tokens, with what is put before and after a text. Longer texts of the training

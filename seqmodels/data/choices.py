@@ -12,7 +12,7 @@ from seqmodels.data.datasets.parallel_text import read_lines
 
 FIELDS = ("prompt", "choices", "answer")
 SEPARATOR = "\n\n"
-"""Stands behind each demonstration."""
+"""Written after each demonstration."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Question:
 
     Attributes:
       where: file and line, for errors.
-      prompt: what stands before the answer, white space included; may be empty.
+      prompt: the text before the answer, white space included; may be empty.
       choices: two or more answers.
       answer: number of the right one, from 0.
     """
@@ -40,7 +40,8 @@ def read_questions(path: Path, num_shots: int = 0) -> list[Question]:
         before each prompt of the others, and are not asked.
 
     Raises:
-      UserError: the file cannot be read, names the line that is no question, or none is left.
+      UserError: the file cannot be read, a line, which is named, is not a question, or none is
+        left.
     """
     found = [_parse(f"{path}, line {n}", line) for n, line in enumerate(read_lines(path), 1)]
     if num_shots >= len(found):

@@ -1,4 +1,4 @@
-"""What the data of every kind have in common."""
+"""Functions that the data of every kind use."""
 
 from __future__ import annotations
 

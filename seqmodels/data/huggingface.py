@@ -39,7 +39,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
       vocab_size: of the model, where its table has more rows; such tokens have no text.
 
     Raises:
-      ValueError: it is no such thing, or the model has fewer rows than there are tokens.
+      ValueError: the description is not valid, or the model has fewer rows than there are tokens.
     """
 
     kind, unit = "huggingface", "token"
@@ -84,13 +84,13 @@ class HuggingFaceTokenizer(SavedTokenizer):
 
     @property
     def start(self) -> np.ndarray:
-        """What the tokenizer puts before a text, such as Llama's <s>; int32 [N], mostly none."""
+        """Tokens that are put before a text, such as Llama's <s>; int32 [N], mostly empty."""
         marked = self._tokenizer.encode("a", add_special_tokens=True)
         count = marked.special_tokens_mask.index(0) if 0 in marked.special_tokens_mask else 0
         return np.array(marked.ids[:count], np.int32)
 
     def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
-        """Returns tokens [N] int32, nothing put before or behind them.
+        """Returns tokens [N] int32, with nothing added before or after them.
 
         Raises:
           UnknownSymbols: for what becomes the unknown token, unless `unknown`; for halves of
@@ -113,7 +113,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
         return collections.Counter(text[a:b] for i, (a, b) in spans if i == self.unknown_id)
 
     def decode(self, ids: Any) -> str:
-        """Returns the text of tokens [N]; rows of the model's table that are no token have none."""
+        """Returns the text of tokens [N]; a row of the model's table without a token has none."""
         ids = [i for i in np.atleast_1d(np.asarray(ids)).tolist() if i in self._known]
         if self.lossless:
             return b"".join(self._pieces[i] for i in ids).decode(errors="replace")
@@ -123,12 +123,12 @@ class HuggingFaceTokenizer(SavedTokenizer):
         """Returns a decoder that holds back unfinished characters.
 
         Args:
-          after: tokens of what stands before; where they decide about a space, it is put.
+          after: the tokens before those to come; they may decide whether a space comes first.
         """
         return _PieceStream(self._pieces) if self.lossless else _WindowStream(self, after)
 
     def pieces(self, *, starts_line: bool) -> list[bytes]:
-        """Returns what each token writes: of a tokenizer that loses something, behind an `a`."""
+        """Returns the text of each token; where that is lossy, its text after an `a`."""
         if self.lossless:
             return self._pieces
         before = [] if starts_line else self.encode("a", unknown=True).tolist()
@@ -141,7 +141,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
         return {"kind": self.kind, "vocab_size": size, "tokenizer": self._description}
 
     def description(self) -> dict[str, Any]:
-        """What `tokenizer.json` of a folder holds."""
+        """The content of the `tokenizer.json` of a folder."""
         return self._description
 
 
@@ -226,12 +226,15 @@ def find_files(folder: Path) -> tuple[Path, ...] | None:
     return None
 
 
-def open_tokenizer(path: Path, vocab_size: int | None = None) -> HuggingFaceTokenizer:
+def open_tokenizer(
+    path: Path, vocab_size: int | None = None, section: str = "data"
+) -> HuggingFaceTokenizer:
     """Opens the tokenizer of a folder, or a `tokenizer.json` or `vocab.txt` by itself.
 
     Args:
-      path: data.tokenizer_path.
-      vocab_size: data.vocab_size.
+      path: tokenizer_path of the config.
+      vocab_size: of the config.
+      section: of the config that has these fields, for messages.
 
     Raises:
       UserError: there is none, or its files are damaged.
@@ -239,14 +242,14 @@ def open_tokenizer(path: Path, vocab_size: int | None = None) -> HuggingFaceToke
     files = find_files(path) if path.is_dir() else (path,)
     if files is None:
         names = ", or ".join(" and ".join(names) for names in FILES)
-        raise UserError(f"data.tokenizer_path={path}: the folder has no tokenizer: {names}")
+        raise UserError(f"{section}.tokenizer_path={path}: the folder has no tokenizer: {names}")
     try:
         tokenizer = HuggingFaceTokenizer(_describe(files))
         if vocab_size is None or vocab_size == tokenizer.vocab_size:
             return tokenizer
         if vocab_size < tokenizer.vocab_size:
             raise UserError(
-                f"data.vocab_size={vocab_size}: must be at least {tokenizer.vocab_size}, "
+                f"{section}.vocab_size={vocab_size}: must be at least {tokenizer.vocab_size}, "
                 f"the number of tokens of {files[0]}"
             )
         return HuggingFaceTokenizer(tokenizer.description(), vocab_size)

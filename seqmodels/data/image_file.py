@@ -36,8 +36,8 @@ def read_pixels(source: Path | BytesIO, channels: int) -> UInt8[np.ndarray, "h w
       channels: 1 for gray, 3 for colors.
 
     Raises:
-      UserError: it cannot be read, is no image, has more than 8 bits a channel, or no file gives
-        that many channels. The message does not name the file.
+      UserError: it cannot be read, is not an image, has more than 8 bits per channel, or no file
+        gives that many channels. The message does not name the file.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -54,7 +54,7 @@ def read_pixels(source: Path | BytesIO, channels: int) -> UInt8[np.ndarray, "h w
     except UserError:
         raise
     except UnidentifiedImageError:
-        raise UserError("is no image that Pillow knows") from None
+        raise UserError("is not an image that Pillow knows") from None
     # A damaged file raises what its reader stumbles over: SyntaxError, struct.error, EOFError ..
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -11,11 +11,11 @@ from seqmodels.data import order
 from seqmodels.protocols import BatchSource
 from seqmodels.types import Batch, Tokenizer
 
-_NUM_DRAWS = 3  # a token: whether it is chosen, what it becomes, which random token
+_NUM_DRAWS = 3  # per token: whether it is chosen, what it becomes, which random token
 
 
 def mask_token(tokenizer: Tokenizer) -> int:
-    """The tokenizer's own mask token, or else one behind its vocabulary."""
+    """The tokenizer's own mask token, or else the one after its vocabulary."""
     return tokenizer.vocab_size if tokenizer.mask_id is None else tokenizer.mask_id
 
 
@@ -79,7 +79,7 @@ class Masking:
 
 
 class Masked:
-    """The batches of another source, masked anew at each step.
+    """The batches of another source, with new masks at each step.
 
     Args:
       source: batches of next-token prediction.

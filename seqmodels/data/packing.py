@@ -1,4 +1,4 @@
-"""Whole documents in rows: packed side by side, or one a row in buckets of like length.
+"""Whole documents in rows: packed side by side, or one per row in buckets of similar length.
 
 A document of n tokens has n - 1 targets and takes n - 1 columns: its inputs are all tokens but the
 last. One with more targets than a row has columns is cut into pieces; the last token of a piece is
@@ -167,7 +167,7 @@ class _Pieces(TokenSource):
 
 
 class Packed(_Pieces):
-    """Documents packed into rows of sequence_length columns, told apart by segment ids.
+    """Documents packed into rows of sequence_length columns, separated by segment ids.
 
     Best-fit decreasing packing is planned once over the lengths. Each epoch permutes pieces of
     equal length among their places, and the rows, so the number of rows never changes. Rows that no
@@ -208,9 +208,10 @@ class Packed(_Pieces):
 
 
 class Buckets(_Pieces):
-    """One piece a row, in batches of like length: at most 8 widths, chosen from the lengths.
+    """One piece per row, in batches of similar length: at most 8 widths, chosen from the lengths.
 
-    Each epoch deals the pieces of a bucket out to ceil(n / B) batches and permutes all batches.
+    Each epoch distributes the pieces of a bucket over ceil(n / B) batches and permutes all
+    batches.
     Rows without a piece are padding: segment 0, weight 0.
     """
 

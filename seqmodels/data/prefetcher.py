@@ -17,8 +17,8 @@ class Prefetcher:
       make: makes the thing of a number.
 
     Attributes:
-      waited: seconds in which the devices had nothing to do, for what they needed was not made.
-        Making it while they are busy is no waiting.
+      waited: seconds in which the devices had nothing to do, because what they needed was not
+        made yet. Making it while they are busy does not count.
     """
 
     def __init__(self, make: Callable[[int], Any]) -> None:

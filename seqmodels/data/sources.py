@@ -13,7 +13,7 @@ from seqmodels.types import Batch
 
 
 class TokenSource:
-    """What all sources share.
+    """Base class of sources that cut batches from a stream of tokens.
 
     Args:
       split: the tokens.
@@ -62,9 +62,9 @@ class TokenSource:
 
 
 class Crops(TokenSource):
-    """Rows that start at random tokens, drawn anew for each step.
+    """Rows that start at random tokens, drawn for each step.
 
-    An epoch is as many batches as there are targets for, rounded up; crops heed no epoch.
+    An epoch is the number of targets in batches, rounded up; crops do not depend on the epoch.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Crops(TokenSource):
 
 
 class Windows(TokenSource):
-    """The split cut into windows, shuffled anew each epoch.
+    """The split cut into windows, which each epoch shuffles.
 
-    Every target comes exactly once an epoch. The first cut falls on another place each epoch (its
-    phase), so that no token always stands at a boundary. The short windows at both ends are filled
-    up with neighbours of weight 0, and the number of rows is that of the worst phase.
+    Every target comes exactly once per epoch. The first cut is at another place in each epoch (its
+    phase), so that no token is always at a boundary. The short windows at both ends are filled up
+    with neighbours of weight 0, and the number of rows is that of the worst phase.
     """
 
     def __init__(

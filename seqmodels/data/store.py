@@ -30,12 +30,12 @@ _META = "entry.json"
 _log = logging.getLogger(__name__)
 
 Content = tuple[Mapping[str, np.ndarray], dict[str, Any]]
-"""Arrays by name, and what JSON holds beside them."""
+"""Arrays by name, and metadata for JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredArrays:
-    """What the store holds under one key.
+    """The arrays and metadata that are stored under one key.
 
     Attributes:
       arrays: by name, memory-mapped.

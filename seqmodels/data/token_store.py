@@ -61,11 +61,13 @@ class TextSource:
       documents: reads them. The training split is called `train`, or `train.PART` where splits
         come in parts.
       description: what and where, for a person.
+      section: of the config that has the settings of the tokenizer, for messages.
     """
 
     fingerprint: Callable[[], str]
     documents: Callable[[], Documents]
     description: str
+    section: str = "data"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +132,7 @@ def open_tokens(
         documents = source.documents()
         if source.fingerprint() != text:
             raise UserError(f"{source.description}: changed while it was read")
-        return _tokenise_all(documents, source.description, settings, tokenizer)
+        return _tokenise_all(documents, source, settings, tokenizer)
 
     return _unpack(store.open_arrays(cache, where, make))
 
@@ -154,7 +156,7 @@ def _unpack(entry: store.StoredArrays) -> TokenStore:
 
 def _tokenise_all(
     documents: Documents,
-    description: str,
+    source: TextSource,
     settings: TokenizerSettings,
     tokenizer: Tokenizer | None,
 ) -> store.Content:
@@ -166,10 +168,11 @@ def _tokenise_all(
         bpe = settings.tokenizer is TokenizerKind.BPE
         if bpe and tokenizer.vocab_size != settings.vocab_size:
             few = f"gives only {tokenizer.vocab_size} tokens: no more pairs occur twice"
-            notes.append(f"vocab_size={settings.vocab_size}: the training split {few}")
+            field = f"{source.section}.vocab_size={settings.vocab_size}"
+            notes.append(f"{field}: the training split {few}")
     splits, arrays = {}, {}
     for name, texts in documents.items():
-        split, missing = _tokenise(texts, tokenizer, name, owner)
+        split, missing = _tokenise(texts, tokenizer, name, owner, source.section)
         if missing:
             counted = f"{len(split.tokens)} {tokenizer.unit}s"
             share = missing.total() / len(split.tokens)
@@ -178,7 +181,7 @@ def _tokenise_all(
         arrays |= {f"{name}.tokens": split.tokens, f"{name}.offsets": split.offsets}
     return arrays, {
         "fingerprint": compute_fingerprint(tokenizer, splits),
-        "source": description,
+        "source": source.description,
         "tokenizer": tokenizer.to_json(),
         "characters": {name: split.num_characters for name, split in splits.items()},
         "notes": notes,
@@ -204,7 +207,7 @@ def make_tokenizer(settings: TokenizerSettings, training: list[str]) -> Tokenize
 
 
 def _tokenise(
-    texts: Sequence[str], tokenizer: Tokenizer, name: str, owner: str
+    texts: Sequence[str], tokenizer: Tokenizer, name: str, owner: str, section: str
 ) -> tuple[TokenSplit, collections.Counter[str]]:
     """Returns the split, and how often each symbol occurs in it that the tokenizer lacks."""
     dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
@@ -218,7 +221,8 @@ def _tokenise(
                 ids = tokenizer.encode(piece, unknown=True)
             except UnknownSymbols as error:
                 symbols = [(symbol, at + characters) for symbol, at in error.symbols]
-                where = f"unknown_symbols=false: the {name} split, against {owner},"
+                field = f"{section}.unknown_symbols=false"
+                where = f"{field}: the {name} split, against {owner},"
                 raise UnknownSymbols(symbols, error.total, where) from None
             if tokenizer.unknown_id is not None and (ids == tokenizer.unknown_id).any():
                 missing.update(tokenizer.count_unknown(piece))

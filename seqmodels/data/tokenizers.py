@@ -1,4 +1,4 @@
-"""What turns text into tokens and back; bytes and characters, which do so exactly."""
+"""Tokenizers turn text into tokens and back; those of bytes and characters lose nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def name_symbol(symbol: str) -> str:
 
 
 class SavedTokenizer:
-    """What all tokenizers share: they are saved as JSON."""
+    """Base class of tokenizers that are saved as JSON."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `tokenizer_from_json` takes."""
@@ -103,7 +103,7 @@ class ByteTokenizer(_Plain):
         return collections.Counter()
 
     def decode(self, ids: Any) -> str:
-        """Returns the text of tokens [N]; bytes that are no UTF-8 become U+FFFD."""
+        """Returns the text of tokens [N]; bytes that are not UTF-8 become U+FFFD."""
         return np.asarray(ids).astype(np.uint8).tobytes().decode(errors="replace")
 
     def decode_stream(self, after: Any = ()) -> TextStream:
@@ -177,7 +177,7 @@ class CharacterTokenizer(_Plain):
           UnknownSymbols: names the symbols and where they stand.
         """
         codes = _code_points(text)
-        # The last entry of the table is no symbol's: it answers for all code points beyond.
+        # The last entry of the table belongs to no symbol: all code points beyond it share it.
         ids = self._table[np.minimum(codes, len(self._table) - 1)]
         missing = np.flatnonzero(ids < 0)
         if missing.size:

@@ -21,9 +21,9 @@ _WORD = re.compile(r"\S+")
 
 
 class WordTokenizer(SavedTokenizer):
-    """One token a word: what stands between white space. A line feed is the token <eos>.
+    """One token per word, which is text between white space. A line feed is the token <eos>.
 
-    Token 0 is <unk>, which stands for every other word, and token 1 is <eos>; a text that has them
+    Token 0 is <unk>, which replaces every other word, and token 1 is <eos>; a text that has them
     as words means the same tokens. How much white space there was is lost, and what words became
     <unk>. Source: Mikolov et al., 2010 (Penn Treebank); Merity et al., 2016, arXiv:1609.07843.
 
@@ -105,7 +105,7 @@ class WordTokenizer(SavedTokenizer):
         return _WordStream(self, np.atleast_1d(np.asarray(after)))
 
     def pieces(self, *, starts_line: bool) -> list[bytes]:
-        """Returns the words, each behind a space unless it starts a line."""
+        """Returns the words, each after a space unless it starts a line."""
         space = "" if starts_line else " "
         pieces = [f"{space}{word}".encode("utf-8", "surrogatepass") for word in self.words]
         pieces[self.eos_id] = b"\n"

@@ -42,8 +42,8 @@ class Evaluator:
       seed: of the crops, and of what the task does to rows.
 
     Attributes:
-      input_wait: share of the last evaluation's time in which the devices had nothing to do, for
-        their batch was not there; from 0 to 1.
+      input_wait: share of the last evaluation's time in which the devices had nothing to do,
+        because their batch was not there; from 0 to 1.
 
     Raises:
       UserError: context `carry`, or a window longer than its positions, for a bounded model.
@@ -206,7 +206,7 @@ def make_trial(
     config: ExperimentConfig,
     task: Task,
 ) -> Trial:
-    """What a task is given to find baselines, and what the loss does not say."""
+    """The `Trial` from which a task finds baselines and the figures that the loss does not give."""
     given = task
 
     def evaluate(

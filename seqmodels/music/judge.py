@@ -10,7 +10,7 @@ from typing import Any
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.tasks import Metric
-from seqmodels.data.datasets.text_file import read_file
+from seqmodels.files import read_file
 from seqmodels.music.abc_notation import Tune, body_of, cut_tunes
 from seqmodels.music.abc_reader import read_tune, read_tunes
 from seqmodels.music.copying import copied

@@ -67,8 +67,7 @@ class Checkpoints:
       directory: `WORKDIR/checkpoints`.
       keep_latest, best: the latest N are kept, and the best by this metric; a checkpoint saved
         without metrics is never the best.
-      writable: False for readers: they take part in nothing, so that they may read what another
-        process writes.
+      writable: False for readers, which may read while another process writes.
     """
 
     def __init__(
@@ -362,9 +361,7 @@ class Checkpoints:
             raise UserError(
                 f"no usable checkpoint in {self._directory}: all are damaged: " + "; ".join(damaged)
             )
-        raise UserError(
-            f"no checkpoint in {self._directory}: train first, or wait for the first save"
-        )
+        raise UserError(f"no checkpoint in {self._directory}: train first, or wait for a save")
 
     def _load_step(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
         if step == 0 and "train" in abstract:

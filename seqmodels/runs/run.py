@@ -53,7 +53,7 @@ class Run:
 
     @property
     def unit(self) -> str:
-        """What a target is, in a word."""
+        """The unit of the targets, in one word."""
         return self.task.rate_unit if self.features is None else self.task.unit(self.features)
 
     @property

@@ -133,7 +133,7 @@ class ClassAnswerer:
         self._classify = jax.jit(classify)
 
     def read(self, given: str) -> Any:
-        """What the model reads of a line or a file."""
+        """Encodes a line or a file for the model."""
         return self._features["inputs"].read(given)
 
     def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ class LanguageModel(Task):
     rate_unit: ClassVar[str] = "token"
 
     def unit(self, features: Features) -> str:
-        """What a token is for the tokenizer."""
+        """The tokenizer's unit."""
         return tokenizer_of(features).unit
 
     def make_spec(self, features: Features) -> DataSpec:

@@ -111,7 +111,7 @@ class TagAnswerer:
         self._label = jax.jit(label)
 
     def read(self, given: str) -> Any:
-        """What the model reads of a line."""
+        """Encodes a line for the model."""
         return self._features["inputs"].read(given)
 
     def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ class Task:
         self.config: Any = config
 
     def unit(self, features: Features) -> str:
-        """What a target is, in a word."""
+        """The unit of the targets, in one word."""
         del features
         return self.rate_unit
 
@@ -40,7 +40,7 @@ class Task:
         return ()
 
     def make_spec(self, features: Features) -> DataSpec:
-        """What the model reads, and one class for the whole of it."""
+        """The shape of the inputs, and one class for each of them as a whole."""
         outputs = ClassOutput(len(features["targets"].names()), per_step=False)
         return DataSpec(features["inputs"].input, outputs)
 
@@ -140,7 +140,7 @@ class Task:
         raise NotImplementedError
 
     def evaluate_more(self, trial: Trial) -> dict[str, Any]:
-        """What the loss does not say; merged into the result. Nothing by default."""
+        """Figures that the loss does not give; merged into the result. None by default."""
         del trial
         return {}
 
@@ -157,7 +157,7 @@ class Task:
         settings: Any,
         batch_size: int,
     ) -> Answerer:
-        """What answers a user's own inputs.
+        """An `Answerer` for a user's own inputs.
 
         Args:
           config: of the experiment.

@@ -44,7 +44,7 @@ class NonFiniteError(RunFailure):
 def prepare(
     config: ExperimentConfig, workdir: Path, task: Task, data: Data
 ) -> tuple[Setup, StartingPoint | None]:
-    """What a run computes with and what it starts from; finds mistakes and writes nothing.
+    """Prepares what a run computes with and starts from; finds mistakes and writes nothing.
 
     Raises:
       UserError: the devices do not fit the config, the config names a part that the model lacks,

@@ -114,7 +114,7 @@ class Case:
         return self._start(self.params, batch_size, capacity)
 
     def _weighted_sum(self, params, weights, ids, source_ids):
-        source = self.own[0]
+        source = None if self.own[0] is None else jnp.asarray(self.own[0])
         outputs, _ = self.call(params, jnp.asarray(self.inputs), None, ids, source, source_ids)
         return jnp.sum(weights * outputs)
 

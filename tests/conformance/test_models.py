@@ -63,7 +63,8 @@ def stream(
 
 
 def padded(values: np.ndarray, width: int) -> np.ndarray:
-    return np.pad(values, [(0, 0), (0, width - values.shape[1])])
+    """Right-padded along time to `width`."""
+    return np.pad(values, [(0, 0), (0, width - values.shape[1]), *[(0, 0)] * (values.ndim - 2)])
 
 
 def cuts(length: int) -> Iterator[tuple[int, ...]]:

@@ -194,8 +194,8 @@ QUICK = (
     "transformer, pairs",
     "vit, images",
 )
-"""The cases that differ in kind: a carry, several steps a call with sums over micro-batches, several
-shapes, packed documents, an encoder, whole examples. `make test-all` runs the others too."""
+"""The cases that differ in kind: a carry, several steps per call with sums over micro-batches,
+several shapes, packed documents, an encoder, whole examples. `make test-all` runs the others too."""
 
 
 @pytest.mark.parametrize(

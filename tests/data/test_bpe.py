@@ -10,7 +10,7 @@ import pytest
 
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import TokenizerKind
-from seqmodels.data import store
+from seqmodels.data import token_store
 from seqmodels.data.huggingface import HuggingFaceTokenizer, train_byte_pairs
 from tests.data.helpers import CHINESE, experiment
 from tests.opening import load
@@ -100,13 +100,13 @@ def test_the_size_is_in_the_store_s_key_and_too_small_a_text_is_told(
     places = {load(config).where}
     config.data.vocab_size = 5000
     # However the text is cut for training.
-    monkeypatch.setattr(store, "_TRAINING_CHUNK", 10)
+    monkeypatch.setattr(token_store, "_TRAINING_CHUNK", 10)
     data = load(config)
     places.add(data.where)
     assert len(places) == 2
     size = data.tokenizer.vocab_size
     assert 260 < size < 300
     assert data.notes == [
-        f"data.vocab_size=5000: the training split gives {size} tokens only: it has no more pairs "
-        "that come twice"
+        f"data.vocab_size=5000: the training split gives only {size} tokens: no more pairs occur "
+        "twice"
     ]

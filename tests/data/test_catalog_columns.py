@@ -204,7 +204,7 @@ def test_an_image_that_cannot_be_read_is_named(root: Path) -> None:
 
     object.__setattr__(images, "examples", Damaged())
     line = mistake(lambda: images.read(np.array([3])))
-    assert line == "data.train_split=train: signs, image 3: is no image that Pillow knows"
+    assert line == "data.train_split=train: signs, image 3: is not an image that Pillow knows"
 
 
 def test_glue_and_mnist() -> None:

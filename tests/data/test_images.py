@@ -155,7 +155,7 @@ def test_bad_folders_and_files_are_named(tmp_path: Path, animals: Path) -> None:
     images = [columns["image"] for columns in opened(animals).splits().values()]
     (place,) = [(of, of.paths.index(bad)) for of in images if bad in of.paths]
     line = mistake(lambda: place[0].read(np.array([place[1]])))
-    assert line == f"{bad}: is no image that Pillow knows"
+    assert line == f"{bad}: is not an image that Pillow knows"
     line = mistake(lambda: open_columns("folder"))
     assert line.endswith(
         "data.train_path must name a folder with one subfolder of images per class"
@@ -199,7 +199,7 @@ def test_files_that_cannot_be_read_are_told_in_a_line(tmp_path: Path) -> None:
         content = bytearray(path.read_bytes())
         for size in (0, 12, len(content) // 2):
             path.write_bytes(content[:size])
-            assert refusal().startswith(("cannot be read (", "is no image that Pillow knows"))
+            assert refusal().startswith(("cannot be read (", "is not an image that Pillow knows"))
 
 
 def test_an_image_that_its_reader_does_not_know_is_told(tmp_path: Path) -> None:

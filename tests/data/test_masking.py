@@ -11,7 +11,7 @@ from seqmodels.config.data import Batching
 from seqmodels.data import order
 from seqmodels.data.masking import Masked, Masking, mask_token
 from seqmodels.data.packing import Buckets, Packed
-from seqmodels.data.sources import Crops, Windows
+from seqmodels.data.sources import Crops, TokenSource, Windows
 from seqmodels.data.tokenizers import ByteTokenizer
 from seqmodels.protocols import BatchSource
 from seqmodels.types import Batch

@@ -33,8 +33,8 @@ def test_permutations_are_uniform() -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 17))
-def test_spread_deals_evenly_and_in_order(number: int, batch_size: int) -> None:
-    plan = order.spread(np.arange(number)[::-1], batch_size)
+def test_items_are_dealt_evenly_and_in_order(number: int, batch_size: int) -> None:
+    plan = order.deal(np.arange(number)[::-1], batch_size)
     assert plan.shape == (-(-number // batch_size), batch_size)
     real = plan >= 0
     assert plan[real].tolist() == list(range(number))[::-1]

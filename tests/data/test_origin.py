@@ -82,5 +82,5 @@ def test_files_of_a_folder(tmp_path: Path, web: Web) -> None:
     with pytest.raises(UserError, match=r"b.txt is not the published file: 3 bytes"):
         published.read(folder)
     assert published.only(["a.txt"]).read(folder) == {"a.txt": CONTENTS["a.txt"]}
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         published.find(str(tmp_path / "none"), tmp_path)

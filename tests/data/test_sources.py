@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from seqmodels.config.data import Batching
 from seqmodels.config.errors import UserError
 from seqmodels.data.packing import MAX_BUCKETS, Buckets, Packed
-from seqmodels.data.sources import Crops, Streams, Windows
+from seqmodels.data.sources import Crops, Streams, TokenSource, Windows
 from seqmodels.protocols import BatchSource
 from seqmodels.types import Batch
 from tests.data.helpers import numbered_split

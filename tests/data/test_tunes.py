@@ -96,13 +96,13 @@ def test_oddities_are_counted_and_the_first_is_named(caplog: pytest.LogCaptureFi
     assert not caplog.records
 
 
-def test_what_is_no_abc_is_refused() -> None:
+def test_what_is_not_abc_is_refused() -> None:
     with pytest.raises(UserError, match=r"mine.abc: not ABC: no line begins with X:"):
         tunes_of("All the world's a stage,\n", "mine.abc")
     text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|&")
-    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is no ABC$"):
+    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is not ABC$"):
         tunes_of(text, "mine.abc")
-    with pytest.raises(UserError, match=r"no ABC; 1 more of its tunes do not parse$"):
+    with pytest.raises(UserError, match=r"not ABC; 1 more of its tunes do not parse$"):
         tunes_of(text + tune(3, "&"), "mine.abc")
 
 
@@ -145,7 +145,7 @@ def test_own_files(tmp_path: Path) -> None:
     assert not bodies(cut)["train"] & bodies(cut)["validation"]
     (tmp_path / "b.abc").write_text(tune(1, "C8|") + tune(2, "C8|&"))
     line = mistake(open_text("abc_file", **paths).splits)
-    assert line == f"{tmp_path}/b.abc: line 13, tune 2 'A': '&' is no ABC"
+    assert line == f"{tmp_path}/b.abc: line 13, tune 2 'A': '&' is not ABC"
     line = mistake(lambda: open_text("abc_file"))
     assert "data.name=abc_file: data.path, or data.train_path must" in line
 
@@ -199,7 +199,7 @@ def test_a_damaged_copy_of_irish_abc_is_made_again(tmp_path: Path, server: Serve
     assert source.splits() == splits
     assert opened(tmp_path / "other", "irish_abc", path=str(file)).splits() == splits
     line = mistake(lambda: opened(tmp_path, "irish_abc", path=str(tmp_path / "none")))
-    assert "no such file, and no folder; " in line and " irish_abc: irish.abc" in line
+    assert "there is no such file or folder; " in line and " irish_abc: irish.abc" in line
 
 
 def test_the_published_irish_abc(

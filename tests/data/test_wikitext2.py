@@ -173,7 +173,7 @@ def test_what_is_not_the_published_text_is_refused(tmp_path: Path, server: Serve
         + ", ".join(NAMES.values())
     )
     assert mistake(lambda: prepare(tmp_path, path=str(folder))) == mistake(read)
-    assert "is no folder" in mistake(lambda: opened(tmp_path, path=str(folder / "none")))
+    assert "is not a folder" in mistake(lambda: opened(tmp_path, path=str(folder / "none")))
 
 
 def test_a_damaged_copy_is_built_again_of_the_files(tmp_path: Path) -> None:

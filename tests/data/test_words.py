@@ -168,7 +168,7 @@ def test_no_word_is_cut_where_a_long_text_is(
     assert "".join(token_store.cut_after_lines(text, size)) == text
     assert list(token_store.cut_after_lines("", size)) == []
     Path(str(config.data.train_path)).write_text(text, encoding="utf-8")
-    monkeypatch.setattr(store, "_CHUNK", size)
+    monkeypatch.setattr(token_store, "_CHUNK", size)
     data = load(config)
     assert data.tokenizer.decode(data.splits["train"].tokens) == "\n".join(
         line.strip() for line in text.split("\n")

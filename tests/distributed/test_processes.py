@@ -147,15 +147,15 @@ def test_a_signal_after_the_last_step_counts_for_all() -> None:
 class FakeData:
     """The part of a data set that a run stores."""
 
-    encoding_file = "tokenizer.json"
+    features_file = "tokenizer.json"
 
     def __init__(self, fingerprint: str) -> None:
-        self.fingerprint, self.encoding = fingerprint, self
+        self.fingerprint = fingerprint
 
     def description(self) -> dict[str, Any]:
         return {"fingerprint": self.fingerprint}
 
-    def save(self, path: Path) -> None:
+    def save_features(self, path: Path) -> None:
         path.write_text("{}")
 
 

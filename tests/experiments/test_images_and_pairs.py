@@ -181,7 +181,7 @@ def test_predict_answers_each_input(door: FrontDoor, run: Path, tmp_path: Path) 
         Image.fromarray(np.full((9, 7), 40_000, np.uint16)).save(tmp_path / "2.png")
         assert "2.png: has more than 8 bits a channel" in door(*words, f"--input={tmp_path}").line
         (tmp_path / "2.png").write_text("no image")
-        assert "2.png: is no image" in door(*words, f"--input={tmp_path}").line
+        assert "2.png: is not an image" in door(*words, f"--input={tmp_path}").line
         assert "--input=-: must be an image" in door(*words, "--input=-").line
         return
     sources = ["3 Mar 1999", "12 May 2001", "1 Jan 1980", "§ § 1999"]

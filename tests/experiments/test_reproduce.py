@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from seqmodels.config.labelled import LabelledTextDataConfig
 
 from experiments import goals, reproduce
 from seqmodels.config.errors import UserError
@@ -14,6 +13,7 @@ from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 from seqmodels.data.datasets import scales
 from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page
+from seqmodels.music.judge import METRICS
 from tests.experiments.conftest import FrontDoor, Small
 
 KEYS = ["name", "metric", "value", "published", "goal", "met", "baseline", "seconds"]
@@ -38,12 +38,12 @@ def test_every_result_belongs_to_a_goal() -> None:
         assert all(run["hardware"] and run["versions"] for run in result["runs"])
 
 
-@pytest.mark.parametrize("name", goals.GOALS)
-def test_the_config_of_every_goal_exists(name: str) -> None:
-    config = load_config(goals.GOALS[name].config)
-    validate(config)
-    pairs = config.data.kind == "pairs"
-    assert (goals.GOALS[name].metric in ("bleu", "chrf", "exact_match")) == pairs
+def test_the_config_of_every_goal_exists_and_declares_its_metric() -> None:
+    for name, goal in goals.GOALS.items():
+        config = load_config(goal.config)
+        validate(config)
+        declared = METRICS if goal.measure is Measure.TUNES else config.task.metrics
+        assert goal.metric in [metric.name for metric in declared], name
 
 
 @pytest.fixture
@@ -105,11 +105,12 @@ def test_a_goal_starts_from_an_earlier_run(tmp_path: Path, variant: str) -> None
     with pytest.raises(UserError, match="does not exist, .* reproduce wikitext2_bert first"):
         reproduce.begin_after(goal, config, earlier)
     earlier.mkdir(parents=True)
-    with pytest.raises(UserError, match="init_from: .* uses that of the run of wikitext2_bert"):
-        reproduce.begin_after(goal, config, earlier, ["training.init_from"])
+    for name in ("data.inputs.tokenizer_path", "training.init_from"):
+        with pytest.raises(UserError, match=f"{name}: .* uses that of the run of wikitext2_bert"):
+            reproduce.begin_after(goal, config, earlier, [name])
     made = reproduce.begin_after(goal, config, earlier)
-    assert isinstance(made.data, LabelledTextDataConfig)
-    assert made.data.tokenizer_path == str(earlier)
+    (inputs,) = made.data.tokenizers().values()
+    assert inputs.tokenizer_path == str(earlier)
     assert made.training.init_from == (str(earlier) if variant == "sst2" else None)
 
 

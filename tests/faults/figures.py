@@ -56,7 +56,9 @@ def _kills(figures: dict[str, Any]) -> str:
     fell = sorted(kills["fell"].items(), key=lambda item: -item[1])
     rows = [*fell, (f"all of them, in a run of {kills['steps']} steps", kills["kills"])]
     left = ((what, f"{count} times") for what, count in kills["left"].items())
-    return table(("where the kill fell", "kills"), rows) + "\n" + table(("left behind", ""), left)
+    return (
+        table(("where the kill fell", "kills"), rows) + "\n" + table(("what a kill left", ""), left)
+    )
 
 
 def _signals(figures: dict[str, Any]) -> str:
@@ -69,7 +71,7 @@ def _signals(figures: dict[str, Any]) -> str:
 
 def _disk(figures: dict[str, Any]) -> str:
     runs = ((f"{size} kB", 1, told) for size, told in figures["disk"]["runs"])
-    return table(("disk", "exit status", "what is told"), runs)
+    return table(("disk", "exit status", "message"), runs)
 
 
 def _damage(figures: dict[str, Any]) -> str:

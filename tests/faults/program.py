@@ -98,7 +98,7 @@ def watch(phases: Phases) -> None:
         phases.enter("start")
 
     program._set_up_logging = start
-    store._write_entry = phases.around("preparation", store._write_entry)
+    store._write = phases.around("preparation", store._write)
     loop.Trainer.train = phases.around("steps", loop.Trainer.train)
     Evaluator.__call__ = phases.around("evaluation", Evaluator.__call__)
     run, feed, save = Evaluator._run, loop.Feed.__call__, Checkpoints._save

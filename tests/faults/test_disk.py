@@ -83,5 +83,5 @@ def test_full_while_the_cache_is_written(
         disk.resize(ROOM)
         assert start(command, tmp_path, prefix=disk.prefix).end()[0] == 0
         (entry,) = disk.seen.glob("tokens/*/entry.json")
-        assert json.loads(entry.read_text())["fingerprint"] == fingerprint
+        assert json.loads(entry.read_text())["meta"]["fingerprint"] == fingerprint
         assert not list(disk.seen.glob("tokens/*.partial"))

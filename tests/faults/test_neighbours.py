@@ -88,7 +88,7 @@ def test_simultaneous_preparations_make_one_entry(
         status, errors = watched.end()
         assert status == 0, errors
     (name,) = entries(cache)
-    meta = json.loads((cache / "tokens" / name / "entry.json").read_text())
+    meta = json.loads((cache / "tokens" / name / "entry.json").read_text())["meta"]
     assert meta["fingerprint"] == json.loads((undisturbed / "data.json").read_text())["fingerprint"]
     wrote = [watched.told()["entered"].get("preparation", 0) for watched in processes]
     assert sum(wrote) == 1, "the others must wait for it and use it"

@@ -56,7 +56,7 @@ ATTENTION = {
     "cross attention looks at the padding of the source": Mutant(
         "layers.attention:CrossAttention.__call__",
         *("memory,\n        causal", "Positions(memory.positions),\n        causal"),
-        "golden.test_decoders:test_cross_attention_is_pytorch_s",
+        "golden.test_decoders:test_cross_attention_equals_pytorch",
     ),
     "a post norm stands before the sum": Mutant(
         *("layers.blocks:Block._add", "norm(x + drop(part(x)))", "x + norm(drop(part(x)))"),

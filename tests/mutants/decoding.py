@@ -7,8 +7,9 @@ from tests.decoding.test_scoring import RECURRENT
 from tests.mutants.mutant import Mutant
 
 SCORER, SCORING = "decoding.scoring:Scorer", "decoding.test_scoring"
-TRANSLATING, FORECASTS = "evaluation.test_translate", "decoding.test_unroll_values"
+TRANSLATING, FORECASTS = "tasks.test_translator", "decoding.test_unroll_values"
 BEAM, TEXTS = "decoding.test_beam", "decoding.test_text_ends"
+TEXT_METRICS = "tasks.test_text_metrics"
 WRITTEN = f"{TEXTS}:test_a_text_ends_where_it_contains_its_end"
 TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
 DECODING = {
@@ -53,30 +54,30 @@ DECODING = {
         *(f"{SCORING}:test_neighbours_and_padding_change_no_score", (RECURRENT,)),
     ),
     "a source's padding is looked at": Mutant(
-        "evaluation.translate:Translator.__call__",
-        *("segments[row, : len(source)]", "segments[row]"),
+        "data.features.tokens:Tokens.batch",
+        *("segments[row, : len(text)]", "segments[row]"),
         f"{TRANSLATING}:test_neighbours_and_padding_change_no_translation",
     ),
     "translations come in the order of their lengths": Mutant(
-        "evaluation.translate:translate_split",
+        "tasks.translation:translate_split",
         *("zip(chosen, best, strict=True)", "zip(range(first, len(order)), best, strict=False)"),
         f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
     ),
     "halves of a place are rounded down": Mutant(
-        "evaluation.text_metrics:WordByWord.__init__",
+        "tasks.text_metrics:WordByWord.__init__",
         *("(len(others) - 1) + last)", "(len(others) - 1))"),
-        "evaluation.test_text_metrics:test_word_by_word",
+        f"{TEXT_METRICS}:test_word_by_word",
     ),
     "words that punctuation parts are one": Mutant(
-        "evaluation.text_metrics:score_texts",
+        "tasks.text_metrics:score_texts",
         *("len(bleu.tokenizer(text).split())", "len(text.split())"),
-        "evaluation.test_text_metrics:test_without_four_words_there_is_no_bleu",
+        f"{TEXT_METRICS}:test_without_four_words_there_is_no_bleu",
         (False,),
     ),
     "BLEU forgets the case it was asked for": Mutant(
-        "evaluation.text_metrics:score_texts",
+        "tasks.text_metrics:score_texts",
         *("BLEU(lowercase=config.lowercase, ", "BLEU("),
-        "evaluation.test_text_metrics:test_scores_are_sacrebleu_s_own",
+        f"{TEXT_METRICS}:test_scores_are_sacrebleu_s_own",
         (BleuTokenizer.WMT, True),
     ),
     "an answer gets the score of another": Mutant(
@@ -132,13 +133,13 @@ DECODING = {
         "evaluation.test_goals:test_the_mean_of_the_seeds_counts",
     ),
     "the padding behind a line has a part in its class": Mutant(
-        "evaluation.predict:TextPredictor.__call__",
-        *("segments[row, : len(line)]", "segments[row]"),
-        *("evaluation.test_predict:test_neighbours_and_padding_change_no_class", ("bert",)),
+        "tasks.classification:ClassAnswerer.__call__",
+        *("jnp.asarray(part.segment_ids)", "jnp.ones_like(part.segment_ids)"),
+        *("tasks.test_answers:test_neighbours_and_padding_change_no_class", ("bert",)),
     ),
     "the baseline has seen the split that it translates": Mutant(
-        "evaluation.translate:evaluate_translations",
-        *('data.texts("train")', "data.texts(split)"),
+        "tasks.translation:Translation.evaluate_more",
+        *('trial.split), "train"', "trial.split), trial.split"),
         f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
     ),
     "a text that was found lacks its end": Mutant(

@@ -46,7 +46,8 @@ def find(name: str) -> Any:
 
 def mutated(name: str, old: str, new: str) -> tuple[FunctionType, CodeType]:
     """A function below seqmodels, and its code with its source changed in one place."""
-    function = inspect.unwrap(find(f"seqmodels.{name}"))
+    found = find(f"seqmodels.{name}")
+    function = inspect.unwrap(getattr(found, "__func__", found))  # of a class method too
     source = textwrap.dedent(inspect.getsource(function))
     assert source.count(old) == 1, f"a stale mutant: {old!r} is there {source.count(old)} times"
     tree = ast.parse(source.replace(old, new))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.mutants.mutant import Mutant
 
-SCORES, LABELLED = "tasks.test_classification", "data.test_labelled"
+SCORES, FRAME = "tasks.test_classification", "data.test_frame"
 NUMBERS, MULTI30K, TABLE = "data.test_numbers", "data.test_multi30k", "data.test_table"
 PARALLEL = "data.test_parallel_text"
 STORIES, FINETUNING = "data.test_stories", "training.test_finetuning"
@@ -52,12 +52,14 @@ TASKS = {
         "data.test_order_sentences:test_sentences_mean_what_is_not_denied",
     ),
     "the classes are not in the fingerprint": Mutant(
-        *("data.labelled:LabelledData.load", "digest.update(split.labels.tobytes())", "pass"),
-        *(f"{LABELLED}:test_another_class_of_a_text_is_other_data", (folder,)),
+        "data.example_data:_fingerprint",
+        *("digest.update(np.ascontiguousarray(array).data)", "pass"),
+        *(f"{FRAME}:test_another_class_of_a_text_is_other_data", (folder,)),
     ),
     "the last row of an evaluation is dropped": Mutant(
-        *("data.labelled:LabelledExamples.make", "(chosen >= 0).astype", "(chosen > 0).astype"),
-        *(f"{LABELLED}:test_an_evaluation_has_every_text_once", (folder, 3)),
+        "data.examples:ExampleRows.batches",
+        *("range(0, len(items), self._rows)", "range(0, len(items) - self._rows + 1, self._rows)"),
+        *(f"{FRAME}:test_every_row_of_an_evaluation_counts_once", (folder, 3)),
     ),
     "equal texts are dealt out by their place": Mutant(
         *("data.datasets.own_files:deal_rows", "hash_fraction(key)", "hash_fraction(f'{row}')"),
@@ -91,12 +93,13 @@ TASKS = {
         *("data.test_images:test_files_that_cannot_be_read_are_told_in_a_line", (folder,)),
     ),
     "coverage is asked of what aligns nothing": Mutant(
-        *("config.validate:_coverage", "not model.aligns", "False"),
+        *("config.tasks:TranslationConfig.conflicts", "not model.aligns", "False"),
         "config.test_validate_data:test_refused",
         ("multi30k_lstm", "evaluation.coverage_penalty=0.5", "gives no weights of"),
     ),
     "a run goes on by another run's tokenizer": Mutant(
-        *("runs.workdir:kept_encoding", "(imported or other_run)", "imported"),
+        "runs.workdir:kept_features",
+        *("(imported or TokenizerKind.RUN in kinds)", "imported"),
         "runs.test_workdir:test_a_run_resumes_with_its_own_copy_of_another_run_s_tokenizer",
         (folder,),
     ),
@@ -104,14 +107,10 @@ TASKS = {
         *("data.datasets.dataset:lower_words", "text.lower()", "text"),
         f"{MULTI30K}:test_lower_words",
     ),
-    "the rule of words is not in the fingerprint": Mutant(
-        *("data.datasets.pair_source:Formed.fingerprint", " {_WORD_OR_MARK.pattern}", ""),
-        f"{MULTI30K}:test_another_rule_of_words_is_another_fingerprint",
-    ),
     "the form of a text is not in the fingerprint": Mutant(
-        "data.datasets.pair_source:Formed.fingerprint",
-        *('return f"{found} {self._form} {_WORD_OR_MARK.pattern}"', "return found"),
-        f"{MULTI30K}:test_another_rule_of_words_is_another_fingerprint",
+        "data.features.tokens:_text_source",
+        *('"" if forms[role] is TextForm.WRITTEN else f" {forms[role]} 2"', '""'),
+        *(f"{FRAME}:test_the_form_of_a_text_is_a_part_of_its_key_in_the_store", (folder,)),
     ),
     "a blank line is a table's header": Mutant(
         *("data.datasets.table:_split_rows", "if row:", "if True:"),
@@ -122,8 +121,8 @@ TASKS = {
         *(f"{TABLE}:test_bad_tables_are_named_with_the_line", (folder,)),
     ),
     "a class may have all its examples left out": Mutant(
-        *("data.labelled:LabelledData.load", "if fresh:", "if False:"),
-        *(f"{LABELLED}:test_long_texts_are_left_out_refused_or_cut", (folder,)),
+        *("data.features.label:Label.check_kept", "if names and fresh:", "if False:"),
+        *(f"{FRAME}:test_a_class_whose_examples_are_all_left_out_is_refused", (folder,)),
     ),
     "what is held out may be trained on too": Mutant(
         *("data.datasets.parallel_text:ParallelText._cut", "keys[row] not in later", "True"),
@@ -151,7 +150,11 @@ TASKS = {
         f"{STORIES}:test_nobody_takes_what_is_not_there",
     ),
     "texts with classes are told nothing of other symbols": Mutant(
-        *("training.initialize_from:_notes", "encoding.tokenizer if", "encoding if"),
+        "training.initialize_from:_notes",
+        *(
+            "if not isinstance(tokens, Tokens):",
+            "if not isinstance(tokens, Tokens) or tokens.start:",
+        ),
         *(f"{FINETUNING}:test_other_symbols_are_reported_for_texts_with_classes_too", (folder,)),
     ),
     "white space around a text of the catalog is kept": Mutant(

@@ -21,6 +21,7 @@ from tests.mutants.decoding import DECODING
 from tests.mutants.faults import FAULTS
 from tests.mutants.finetuning import FINETUNING
 from tests.mutants.foundation import FOUNDATION
+from tests.mutants.frame import FRAME_MUTANTS
 from tests.mutants.interop import INTEROP
 from tests.mutants.linear_recurrent import LINEAR_RECURRENT
 from tests.mutants.mesh import MESH
@@ -38,6 +39,7 @@ FAMILIES = (
     FOUNDATION,
     FAULTS,
     FINETUNING,
+    FRAME_MUTANTS,
     ATTENTION,
     INTEROP,
     LINEAR_RECURRENT,

@@ -26,11 +26,11 @@ def byte_pairs(folder: Path) -> Any:
 
 TEXT = {
     "the words of all splits are known": Mutant(
-        *("data.store:_write_entry", OF_TRAIN, ""),
+        *("data.token_store:_tokenise_all", OF_TRAIN, ""),
         *(f"{WORDS}:test_only_the_training_split_makes_the_vocabulary", (words,)),
     ),
     "BPE learns from all splits": Mutant(
-        *("data.store:_write_entry", OF_TRAIN, ""),
+        *("data.token_store:_tokenise_all", OF_TRAIN, ""),
         *("data.test_bpe:test_only_the_training_split_teaches_tokens", (byte_pairs,)),
     ),
     "the end of a line is no token": Mutant(
@@ -50,7 +50,7 @@ TEXT = {
         f"{WORDS}:test_a_text_is_its_words_and_its_line_ends",
     ),
     "the size of a vocabulary is not in the store's key": Mutant(
-        *("data.store:open_entry", '"vocab_size": config.vocab_size,', ""),
+        *("data.token_store:open_tokens", '"vocab_size": settings.vocab_size,', ""),
         *(f"{WORDS}:test_every_setting_of_the_tokenizer_is_in_the_store_s_key", (words,)),
     ),
     "what shares a paragraph with another split is tested on": Mutant(

@@ -29,7 +29,7 @@ TRANSFORMERS = {
     ),
     "the encoder is causal": Mutant(
         *("models.transformer:Transformer.setup", '"causal": False', '"causal": True'),
-        *(f"{GOLDEN}:test_transformer_is_pytorch_s", (NormPlacement.PRE,)),
+        *(f"{GOLDEN}:test_transformer_equals_pytorch", (NormPlacement.PRE,)),
     ),
     "the source has no positions": Mutant(
         "models.transformer:Transformer.encode",

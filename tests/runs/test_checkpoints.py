@@ -17,6 +17,7 @@ import optax
 import pytest
 
 from seqmodels.config.errors import RunFailure, UserError
+from seqmodels.config.tasks import ACCURACY
 from seqmodels.runs import checkpoints
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.seals import SealState, check_seal
@@ -75,6 +76,15 @@ def test_the_latest_and_the_best_are_kept_and_all_are_sealed(saved: Path) -> Non
         assert checkpoints.steps() == [2, 4, 5]
         assert checkpoints.metrics() == {2: {"loss": 1.0}, 4: {"loss": 2.5}}
         assert [checkpoints.seal_state(s)[0] for s in (2, 4, 5)] == [SealState.SEALED] * 3
+
+
+def test_the_best_is_the_highest_where_more_is_better(tmp_path: Path) -> None:
+    with Checkpoints(tmp_path / "run", 1, ACCURACY, writable=True) as checkpoints:
+        for step, accuracy in {1: 0.5, 2: 0.75, 3: 0.25, 4: 0.5}.items():
+            checkpoints.save(step, make_state(step), {"loss": 1.0 / step, "accuracy": accuracy})
+        checkpoints.wait()
+        assert checkpoints.steps() == [2, 4]
+        assert checkpoints.restore(abstract(), "best")[0] == 2
 
 
 @pytest.mark.parametrize(("which", "step"), [("latest", 5), ("best", 2), (4, 4)])

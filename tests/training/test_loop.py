@@ -128,8 +128,13 @@ def test_a_signal_during_evaluation_saves_that_step(
         assert checkpoints.steps() == [4]
 
 
-def test_the_best_evaluation_is_kept_at_any_interval(make: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("metric", "best_of"), [("loss", min), ("accuracy", max)])
+def test_the_best_evaluation_is_kept_at_any_interval(
+    make: Make, tmp_path: Path, metric: str, best_of: Any
+) -> None:
+    """The lowest or the highest, as the metric has it."""
     config = make(
+        training__best_metric=metric,
         optimizer__schedule=Schedule.CONSTANT,
         optimizer__peak_lr=0.3,
         training__num_steps=60,
@@ -138,7 +143,7 @@ def test_the_best_evaluation_is_kept_at_any_interval(make: Make, tmp_path: Path)
     )
     train(config, tmp_path)
     rows = [r for r in read_rows(tmp_path / "metrics.jsonl") if r["split"] == "validation"]
-    best = min(rows, key=lambda row: row["loss"])
+    best = best_of(rows, key=lambda row: row[metric])
     assert best["step"] not in (50, 60)
     assert load_run(tmp_path, "best").step == best["step"]
 

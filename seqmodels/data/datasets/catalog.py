@@ -120,7 +120,8 @@ class Catalog(BuiltInDataset):
                 columns[name] = np.array(column, np.int32)
             elif not any(text.strip() for text in column):
                 raise UserError(f"{field}: {self._set.name} has no text there")
-        return columns | {name: self._open_images(field, name, examples) for name in images}
+        columns |= {name: self._open_images(field, name, examples) for name in images}
+        return {name: columns[name] for name in names}
 
     def _read_class(self, example: Any, name: str, where: str) -> int:
         number = int(example[name])

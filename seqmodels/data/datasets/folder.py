@@ -14,8 +14,8 @@ from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
-from seqmodels.data.datasets.text_file import open_or_explain
 from seqmodels.data.image_file import SUFFIXES, read_pixels
+from seqmodels.files import open_or_explain
 
 
 class Folder(BuiltInDataset):

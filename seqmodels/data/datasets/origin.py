@@ -63,8 +63,8 @@ class Published:
         """Returns the folder of the files; None where they are to be downloaded.
 
         That is data.path, else $SEQMODELS_DATA_DIR/data/NAME, else what `prepare` downloaded. A
-        file may be compressed by gzip, with .gz behind its name. Where there is only one, data.path
-        may be that file, of any name.
+        file may be compressed by gzip, with .gz added to its name. Where there is only one file,
+        data.path may be its path, whatever its name.
 
         Raises:
           UserError: data.path lacks one of them.
@@ -73,7 +73,9 @@ class Published:
             folder = Path(path).expanduser()
             missing = [name for name in self.files if self._find_file(folder, name) is None]
             if missing:
-                none = "no such file, and no folder" if len(self.files) == 1 else "is no folder"
+                none = (
+                    "there is no such file or folder" if len(self.files) == 1 else "is not a folder"
+                )
                 what = f"has no {' and no '.join(missing)}" if folder.is_dir() else none
                 raise UserError(
                     f"data.path={path}: {what}; it must hold the files of {self.name}: "
@@ -112,7 +114,7 @@ class Published:
         """Downloads the files unless they are there, and keeps them under `cache`.
 
         Raises:
-          UserError: no URL gives the published files; tells why not.
+          UserError: no URL gives the published files; says why not.
         """
         if self.find(path, cache) is not None:
             return

@@ -11,7 +11,7 @@ from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles
-from seqmodels.data.datasets.text_file import find_file, open_or_explain, read_filled
+from seqmodels.files import find_file, open_or_explain, read_filled
 
 _log = logging.getLogger(__name__)
 _MARK = "{column}"

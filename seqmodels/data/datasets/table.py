@@ -15,7 +15,7 @@ from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
-from seqmodels.data.datasets.text_file import find_file, open_or_explain, read_filled
+from seqmodels.files import find_file, open_or_explain, read_filled
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 ENDINGS = (*_DELIMITERS, ".jsonl")

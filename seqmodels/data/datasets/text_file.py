@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import glob
 import hashlib
-import io
 import itertools
 import re
 from pathlib import Path
@@ -14,9 +11,9 @@ from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Documents, Splits
 from seqmodels.data.datasets.own_files import OwnFiles
+from seqmodels.files import find_files, open_or_explain, read_file
 
 _SPACE = re.compile(r"\s")
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class TextFile(BuiltInDataset):
@@ -101,93 +98,9 @@ def _after_word(texts: list[str], bound: int) -> int:
     return bound
 
 
-def find_files(field: str, pattern: str) -> list[Path]:
-    """Returns the files that a path or a glob matches, in alphabetical order.
-
-    Raises:
-      UserError: there is none; names the field and the nearest name that exists.
-    """
-    if not pattern:
-        raise UserError(f"{field}= names no file")
-    path = Path(pattern).expanduser()
-    if path.is_dir():
-        raise UserError(f"{field}={pattern}: is a directory; name a file or a glob: {path}/*.txt")
-    if path.exists():
-        return [path]
-    if not glob.has_magic(pattern):
-        raise UserError(f"{field}={pattern}: no such file{_nearest(path)}")
-    found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-    files = [name for name in found if name.is_file()]
-    if not files:
-        raise UserError(f"{field}={pattern}: no file matches")
-    return files
-
-
-def find_file(field: str, pattern: str) -> Path:
-    """Returns the one file that a path or a glob matches; raises UserError if it is not one."""
-    files = find_files(field, pattern)
-    if len(files) > 1:
-        raise UserError(f"{field}={pattern}: matches {len(files)} files; name one")
-    return files[0]
-
-
-def _nearest(path: Path) -> str:
-    """Returns a hint: the nearest name in the same directory, or the deepest one that exists."""
-    folder = path.parent
-    if not folder.is_dir():
-        while not folder.is_dir():
-            folder = folder.parent
-        return f"; the directory {path.parent} does not exist ({folder} does)"
-    names = sorted(entry.name for entry in folder.iterdir())
-    near = difflib.get_close_matches(path.name, names, n=1)
-    return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else f" in {folder}"
-
-
-def open_or_explain(file: Path) -> io.BufferedReader:
-    """Opens a file to read bytes; raises UserError if that fails."""
-    try:
-        return open(file, "rb")
-    except OSError as error:
-        raise UserError(f"{file}: cannot read ({error.strerror})") from None
-
-
 def _read_files(field: str, files: list[Path]) -> list[str]:
     texts = [read_file(file) for file in files]
     if not any(texts):
         what = f"{files[0]}: is empty" if len(files) == 1 else f"all {len(files)} files are empty"
         raise UserError(f"data.{field}: {what}")
     return texts
-
-
-def read_file(file: Path) -> str:
-    """Reads a UTF-8 file; raises UserError if it is not one."""
-    with open_or_explain(file) as stream:
-        content = stream.read()
-    if content.startswith(_UTF16_MARKS):
-        how = _conversion("UTF-16")
-        raise UserError(f"{file}: not UTF-8 but UTF-16, by its first bytes; {how}")
-    line_of = lambda offset: content.count(b"\n", 0, offset) + 1
-    nul = content.find(b"\0")
-    if nul >= 0:
-        where = f"{file}, line {line_of(nul)}"
-        raise UserError(f"{where}: binary, not text: NUL byte at offset {nul}")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{file}, line {line_of(error.start)}: not UTF-8: byte 0x{content[error.start]:02x} at "
-            f"offset {error.start} ({error.reason}); {_conversion('LATIN1')}"
-        ) from None
-
-
-def read_filled(file: Path) -> str:
-    """Reads a UTF-8 file; raises UserError if it is not one, or empty."""
-    text = read_file(file)
-    if not text:
-        raise UserError(f"{file}: is empty")
-    return text
-
-
-def _conversion(encoding: str) -> str:
-    """Advice on converting a file of another encoding to UTF-8."""
-    return f"convert it, for example: iconv -f {encoding} -t UTF-8 FILE > NEW_FILE"

@@ -77,7 +77,7 @@ class EncodedColumn(Protocol):
         ...
 
     def sizes(self, kept: np.ndarray) -> dict[str, int]:
-        """What there is to count in the rows `kept`."""
+        """Counts over the rows `kept`, by name."""
         ...
 
 
@@ -142,7 +142,7 @@ class FeatureBase:
 
     @property
     def input(self) -> Any:
-        """What a model reads of it."""
+        """Its shape as a model reads it."""
         raise TypeError(f"no model reads a feature of kind {self.kind}")
 
     is_aligned: ClassVar[bool] = False
@@ -169,7 +169,7 @@ class FeatureBase:
         return []
 
     def facts(self, encoded: Any) -> dict[str, Any]:
-        """What an answer says about an input beside the answer."""
+        """Facts about an input that are added to its answer."""
         del encoded
         return {}
 

@@ -116,7 +116,7 @@ class Image(FeatureBase):
         return describe(self.image)
 
     def description(self) -> dict[str, Any]:
-        """What a run keeps of it for a person."""
+        """Facts about it that a run records for its reader."""
         return {"image": dataclasses.asdict(self.image)}
 
 

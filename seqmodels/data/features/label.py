@@ -107,7 +107,7 @@ class Label(FeatureBase):
         return f"{len(self.class_names)} classes"
 
     def description(self) -> dict[str, Any]:
-        """What a run keeps of it for a person."""
+        """Facts about it that a run records for its reader."""
         return {"num_classes": len(self.class_names)}
 
 

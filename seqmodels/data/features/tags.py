@@ -99,7 +99,7 @@ class Tags(FeatureBase):
         return f"{len(self.tag_names)} labels"
 
     def description(self) -> dict[str, Any]:
-        """What a run keeps of it for a person."""
+        """Facts about it that a run records for its reader."""
         return {"num_labels": len(self.tag_names)}
 
 

@@ -62,7 +62,7 @@ class Tokens(FeatureBase):
 
     @property
     def start(self) -> np.ndarray:
-        """What a row begins with, int32."""
+        """The tokens that begin a row, int32."""
         own = self.tokenizer.start if self.starts else np.zeros(0, np.int32)
         if CLASS_TOKEN not in self.reserved or not self.starts or len(own):
             return own
@@ -88,12 +88,13 @@ class Tokens(FeatureBase):
                 next(group for group in groups if group == ["targets"]).insert(0, role)
         opened = {}
         for group in groups:
-            owner = configs[group[-1]]
-            given = saved[group[-1]].tokenizer if saved else read_tokenizer(owner)
+            config = configs[group[-1]]
+            section = f"data.{group[-1]}"
+            given = saved[group[-1]].tokenizer if saved else read_tokenizer(config, section)
             named = len(configs) > 1
-            source = _text_source({role: sources[role] for role in group}, configs, named)
-            store = open_tokens(source, owner, given, sources[group[0]].cache)
-            ours = affixes.get(group[-1], ()) or ((CLASS_TOKEN,) if owner.class_token else ())
+            source = _text_source({r: sources[r] for r in group}, configs, named, section)
+            store = open_tokens(source, config, given, sources[group[0]].cache)
+            ours = affixes.get(group[-1], ()) or ((CLASS_TOKEN,) if config.class_token else ())
             for role in group:
                 feature = cls(
                     configs[role],
@@ -216,7 +217,7 @@ class Tokens(FeatureBase):
         return f"{self.tokenizer.kind} tokenizer, {self.input.vocab_size} symbols"
 
     def description(self) -> dict[str, Any]:
-        """What a run keeps of it for a person."""
+        """Facts about it that a run records for its reader."""
         return {"tokenizer": self.tokenizer.kind, "vocab_size": self.input.vocab_size}
 
 
@@ -287,12 +288,15 @@ class EncodedTokens:
 
 
 def _singular(role: str) -> str:
-    """What the store calls the texts of a role: source, target, input."""
+    """The store's name for the texts of a role: source, target, input."""
     return role.removesuffix("s")
 
 
 def _text_source(
-    sources: Mapping[str, ColumnSource], configs: Mapping[str, TokensConfig], named: bool
+    sources: Mapping[str, ColumnSource],
+    configs: Mapping[str, TokensConfig],
+    named: bool,
+    section: str,
 ) -> TextSource:
     """The texts of some roles as the token store takes them, each a document of its own."""
     forms = {role: configs[role].form for role in sources}
@@ -315,11 +319,11 @@ def _text_source(
         }
 
     first = next(iter(sources.values()))
-    return TextSource(fingerprint, documents, first.dataset.description)
+    return TextSource(fingerprint, documents, first.dataset.description, section)
 
 
-def read_tokenizer(settings: TokenizerSettings) -> Tokenizer | None:
-    """The tokenizer that the config names; None where the training split makes it.
+def read_tokenizer(settings: TokenizerSettings, section: str = "data") -> Tokenizer | None:
+    """The tokenizer that a section of the config names; None where the training split makes it.
 
     Raises:
       UserError: there is none at tokenizer_path.
@@ -328,9 +332,9 @@ def read_tokenizer(settings: TokenizerSettings) -> Tokenizer | None:
         case TokenizerKind.HUGGINGFACE, str(path):
             from seqmodels.data.huggingface import open_tokenizer
 
-            return open_tokenizer(Path(path).expanduser(), settings.vocab_size)
+            return open_tokenizer(Path(path).expanduser(), settings.vocab_size, section)
         case TokenizerKind.RUN, str(path):
             from seqmodels.data.features.saved import read_any_tokenizer
 
-            return read_any_tokenizer(Path(path).expanduser(), f"tokenizer_path={path}")
+            return read_any_tokenizer(Path(path).expanduser(), f"{section}.tokenizer_path={path}")
     return None

@@ -121,7 +121,7 @@ class Values(FeatureBase):
         return f"{len(self.mean)} channel{'s' * (len(self.mean) != 1)} of values"
 
     def description(self) -> dict[str, Any]:
-        """What a run keeps of it for a person."""
+        """Facts about it that a run records for its reader."""
         return {"num_channels": len(self.mean)}
 
 
