@@ -93,7 +93,7 @@ def make_gradients(
     """Makes the function that computes gradients.
 
     It maps params, batch, carry and key to the gradient of the summed loss, the weight of the
-    targets, the metrics, and the carry after the batch.
+    targets, the metrics that training logs, and the carry after the batch.
     """
 
     def gradients(
@@ -104,7 +104,8 @@ def make_gradients(
             total, weight, metrics, new_carry = task.forward(
                 model, params, batch, carry, train=True, key=key
             )
-            return total, (weight, metrics, new_carry)
+            logged = {name: metrics[name] for name in task.metric_names}
+            return total, (weight, logged, new_carry)
 
         grads, (weight, metrics, new_carry) = jax.grad(loss, has_aux=True)(params)
         if shardings is not None:

@@ -205,10 +205,12 @@ class Rest(Task):
         weights = batch.loss_weights
         loss, weight = 100 * total_loss(logits, batch.targets, weights), weights.sum()
         hits = 100 * (most_likely(logits) == batch.targets) * weights
-        metrics: Metrics = {"loss": (loss, weight), "hits": (hits.sum(), weight)}
-        if not train:
-            classes = jax.nn.one_hot(batch.targets, logits.shape[-1]) * weights[:, None]
-            metrics["hits_of_each"] = ((classes * hits[:, None]).sum(0), classes.sum(0))
+        classes = jax.nn.one_hot(batch.targets, logits.shape[-1]) * weights[:, None]
+        metrics: Metrics = {
+            "loss": (loss, weight),
+            "hits": (hits.sum(), weight),
+            "hits_of_each": ((classes * hits[:, None]).sum(0), classes.sum(0)),
+        }
         return loss, weight, metrics, carry
 
     def summarize(
