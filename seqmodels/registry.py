@@ -36,6 +36,7 @@ class DatasetEntry:
       columns: names of its columns; None where they are those of the user's files or of a catalog.
       options: the optional fields of `DataConfig` that it reads.
       argument: what may follow the name after a colon: NAME must, [SIZE] may.
+      least_size: the least SIZE.
     """
 
     implementation: str
@@ -43,6 +44,7 @@ class DatasetEntry:
     columns: tuple[str, ...] | None
     options: tuple[str, ...] = ()
     argument: str = ""
+    least_size: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -346,6 +348,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "built in: circles, squares, triangles and crosses on noise; shapes:SIZE",
         ("image", "label"),
         argument="[SIZE]",
+        least_size=8,
     ),
     "folder": DatasetEntry(
         "seqmodels.data.datasets.folder:Folder",

@@ -145,8 +145,13 @@ class DataConfig:
             yield from self._file_problems()
 
     def _name_problems(self, entry: registry.DatasetEntry) -> Iterator[tuple[str, str]]:
-        argument = self.name.partition(":")[2]
-        if entry.argument == "NAME" and not argument:
+        _, colon, argument = self.name.partition(":")
+        sizes = entry.argument == "[SIZE]" and colon
+        is_size = argument.isascii() and argument.isdecimal()
+        if sizes and not (is_size and int(argument) >= entry.least_size):
+            least = f"with a SIZE of {entry.least_size} or more"
+            yield "name", f"must be {self.dataset} or {self.dataset}:SIZE, {least}"
+        elif entry.argument == "NAME" and not argument:
             yield "name", f"must name a data set: {self.dataset}:NAME"
         elif not entry.argument and ":" in self.name:
             yield "name", f"must be {self.dataset}, without a colon"

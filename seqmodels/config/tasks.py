@@ -117,7 +117,10 @@ class TaskConfig:
 
     def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:
         """Yields (field with its section, allowed values) where other sections conflict with it."""
-        yield from ()
+        model = config.model
+        if config.evaluation.coverage_penalty and not model.aligns:
+            allowed = f"must be 0: this {model.kind} gives no weights of attention to the source"
+            yield "evaluation.coverage_penalty", allowed
 
     def answer_settings(self, config: ExperimentConfig, flags: dict[str, Any]) -> Any:
         """How `predict` is to answer, by the flags of `answer_flags`.
@@ -149,6 +152,7 @@ class LanguageModelConfig(TaskConfig):
 
     def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:
         """bits_per_byte as the best metric needs a tokenizer that loses nothing."""
+        yield from super().conflicts(config)
         lossless = all(settings.is_lossless for settings in config.data.tokenizers().values())
         if config.training.best_metric == "bits_per_byte" and not lossless:
             yield (
@@ -254,13 +258,6 @@ class TranslationConfig(TaskConfig):
     )
     noun: ClassVar[str] = "translations"
     label_smoothing: float = fraction(0.0)
-
-    def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:
-        """A coverage penalty needs the weights of an attention."""
-        model = config.model
-        if config.evaluation.coverage_penalty and not model.aligns:
-            allowed = f"must be 0: this {model.kind} gives no weights of attention to the source"
-            yield "evaluation.coverage_penalty", allowed
 
     def answer_settings(self, config: ExperimentConfig, flags: dict[str, Any]) -> Beam:
         """The beam search of the run; flags that are None keep its evaluation settings."""

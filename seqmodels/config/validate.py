@@ -116,16 +116,16 @@ def _roles(config: ExperimentConfig) -> Problems:
         )
         return
     read = "inputs" if "inputs" in found else "targets"
-    for word, known in (
-        (data.word(read), model.inputs),
-        (task.outputs, model.outputs),
-        *([(data.word("source"), model.source)] if model.source else []),
-    ):
-        if word not in known:
-            yield (
-                f"config: model.kind={model.kind} goes with {' or '.join(known)}, not with the "
-                f"{word} of this task and data"
-            )
+    if (word := data.word(read)) not in model.inputs:
+        yield f"config: model.kind={model.kind} reads {' or '.join(model.inputs)}, not {word}"
+    if task.outputs not in model.outputs:
+        yield (
+            f"config: model.kind={model.kind} gives {' or '.join(model.outputs)}, and "
+            f"task.kind={task.kind} needs {task.outputs}"
+        )
+    if model.source and (word := data.word("source")) not in model.source:
+        known = " or ".join(model.source)
+        yield f"config: model.kind={model.kind} reads a source of {known}, not {word}"
     if task.outputs != "vocab" and _values(config).get("model.tie_embeddings") is True:
         allowed = f"must be false: the outputs are {task.outputs}"
         yield problem("model.tie_embeddings", True, allowed)
@@ -161,7 +161,7 @@ def _carries(config: ExperimentConfig) -> Problems:
     model, context = config.model, config.evaluation.context
     if not config.data.streams():
         if context is not EvaluationContext.WINDOW:
-            allowed = f"is only for data of kind text, not {config.data.kind}; use window"
+            allowed = "is only for a stream of text, not for whole examples; use window"
             yield problem("evaluation.context", context, allowed)
         return
     if model.unbounded and model.causal:

@@ -140,4 +140,4 @@ def test_types_are_described() -> None:
     config = make(RecurrentConfig())
     cells = describe_field(config, "model.cell", str)
     assert cells.startswith("one of: rnn, rnn_relu, irnn, lstm,") and cells.endswith("lru, aaren")
-    assert kinds["data.tokenizer"] == "one of: character, byte, word, bpe, huggingface, run"
+    assert kinds["data.tokenizer"] == "one of: character, byte, word, bpe, huggingface, run, shared"

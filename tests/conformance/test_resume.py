@@ -195,7 +195,8 @@ QUICK = (
     "vit, images",
 )
 """The cases that differ in kind: a carry, several steps per call with sums over micro-batches,
-several shapes, packed documents, an encoder, whole examples. `make test-all` runs the others too."""
+several shapes, packed documents, an encoder, whole examples. `make test-all` has
+the others too."""
 
 
 @pytest.mark.parametrize(

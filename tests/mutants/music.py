@@ -42,7 +42,7 @@ MUSIC = {
     ),
     "a tune that does not parse is trained on": Mutant(
         *("data.datasets.tunes:tunes_of", "broken and not keep_broken", "False"),
-        "data.test_tunes:test_what_is_no_abc_is_refused",
+        "data.test_tunes:test_what_is_not_abc_is_refused",
     ),
     "a repeat is played once": Mutant(
         *("music.abc_repeats:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),

@@ -12,12 +12,11 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt64
 
 from seqmodels.config.data import DataConfig
-from seqmodels.config.errors import UserError
 from seqmodels.data import order
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 
 CLASS_NAMES = ("circle", "square", "triangle", "cross")
-IMAGE_SIZE, MIN_SIZE = 32, 8
+IMAGE_SIZE = 32
 SPLITS = {
     "train": (0, 50_000),
     "validation": (50_000, 52_000),
@@ -45,16 +44,8 @@ class Shapes(BuiltInDataset):
 
     @classmethod
     def open(cls, config: DataConfig) -> Shapes:
-        """Returns the data set; raises UserError where the size in data.name is not one."""
         _, colon, size = config.name.partition(":")
-        if not colon:
-            return cls()
-        if not (size.isascii() and size.isdecimal() and int(size) >= MIN_SIZE):
-            raise UserError(
-                f"data.name={config.name}: must be shapes or shapes:SIZE, with a SIZE of "
-                f"{MIN_SIZE} or more pixels"
-            )
-        return cls(int(size))
+        return cls(int(size)) if colon else cls()
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(repr((SPLITS, CLASS_NAMES, self._size)).encode())
