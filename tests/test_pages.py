@@ -189,6 +189,35 @@ def test_every_model_and_task_is_in_the_readme() -> None:
     assert len(registry.MODELS) == 12, "the README says twelve kinds of model"
 
 
+def rows_of(page: Path, heading: str) -> list[list[str]]:
+    """Cells of the rows of the table in a section, without its head."""
+    section = page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+READS = {"tokens": "text", "text": "text", "image": "image", "values": "series"}
+"""Kind of feature -> the word of the README."""
+
+
+@pytest.mark.parametrize("kind", registry.TASKS)
+def test_the_table_of_tasks_says_what_the_code_declares(kind: str) -> None:
+    (row,) = (row for row in rows_of(README, "The tasks") if row[0] == f"`{kind}`")
+    task = registry.resolve(registry.TASKS[kind].config)
+    kinds = task.roles.get("inputs", task.roles.get("source"))
+    assert re.split(", | or ", row[1]) == [READS[name] for name in kinds]
+    shown = [metric.name.replace("_", " ") for metric in task.metrics if metric.shown]
+    assert row[3].split(", ") == shown
+    assert row[4]
+
+
+def test_tasks_without_a_config_are_named_in_the_readme() -> None:
+    references = [f"{n}:{v}" for n in config_names() for v in config_summary(n)[1]]
+    there = {load_config(reference).task.kind for reference in references}
+    named = re.findall(r"No built-in config has (.*) yet", README.read_text())
+    assert {f"`{kind}`" for kind in registry.TASKS.keys() - there} == set(named)
+
+
 def test_every_room_is_in_the_design() -> None:
     page = ROOT / "docs" / "design.md"
     found = set(re.findall(r"^\| `seqmodels/(\w+)", page.read_text(), re.MULTILINE))
