@@ -10,10 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import jax
 import numpy as np
 
-from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params
-
-Column = Any
-"""Raw values of one column, one per row: a sequence, or an object with __len__ and read(rows)."""
+from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, Tokenizer
 
 
 @runtime_checkable
@@ -86,6 +83,7 @@ class Feature(Protocol):
       given: what `predict` is given for it, a `line` of text or a `file`.
       key: what an answer calls what it was given.
       is_aligned: whether it has as many steps as the inputs.
+      tokenizer: what maps between text and tokens, where it has that.
     """
 
     config: Any
@@ -93,6 +91,9 @@ class Feature(Protocol):
     given: ClassVar[str]
     key: ClassVar[str]
     is_aligned: ClassVar[bool]
+
+    @property
+    def tokenizer(self) -> Tokenizer | None: ...
 
     @property
     def input(self) -> Any:

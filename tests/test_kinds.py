@@ -73,6 +73,20 @@ def questions(source: str, classes: set[str]) -> Iterator[tuple[int, str]]:
             yield node.lineno, ast.unparse(node).splitlines()[0]
 
 
+def implementations() -> set[str]:
+    """'module.Class' of every task, feature and kind of data."""
+    tables = (registry.TASKS, registry.FEATURES, registry.DATA)
+    return {entry.implementation.replace(":", ".") for table in tables for entry in table.values()}
+
+
+def imported(source: str, wanted: set[str]) -> Iterator[tuple[int, str]]:
+    """(line, 'module.Class') of every class of `wanted` that a source imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from ((node.lineno, name) for name in names & wanted)
+
+
 def sources() -> list[Path]:
     files = [p for room in ("seqmodels", "experiments") for p in (ROOT / room).rglob("*.py")]
     names = {path: path.relative_to(ROOT).as_posix() for path in [*files, ROOT / "launch.py"]}
@@ -90,6 +104,21 @@ def test_nothing_asks_for_a_kind() -> None:
         for line, code in questions(path.read_text(), classes)
     ]
     assert not found, "\n".join(found)
+
+
+def test_nothing_names_the_class_of_a_kind() -> None:
+    """Only the registry does, which imports by name, and what makes features without a data set: a
+    stream of text, which is tokens, and an imported run."""
+    wanted, paths = implementations(), sources()
+    assert {"seqmodels.tasks.tagging.Tagging", "seqmodels.data.text.TextData"} <= wanted
+    places = {path.relative_to(ROOT).as_posix(): path.read_text() for path in paths}
+    found = {name for name, text in places.items() if list(imported(text, wanted))}
+    assert found == {"seqmodels/data/text.py", "seqmodels/interop/importing.py"}
+
+
+def test_an_import_of_a_class_is_found() -> None:
+    line = "def late():\n    from seqmodels.data.features.tokens import EOS, Tokens as T\n"
+    assert list(imported(line, implementations())) == [(2, "seqmodels.data.features.tokens.Tokens")]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.features.saved import TOKENIZER_FILE
-from seqmodels.data.features.tokens import Tokens
 from seqmodels.data.pipeline import load_data, read_features
 from seqmodels.decoding.decoder import Decoder
 from seqmodels.distributed.mesh import whole_sharding
@@ -59,8 +58,8 @@ class Run:
     @property
     def tokenizer(self) -> Tokenizer | None:
         """The tokenizer of the inputs; None where they are not text."""
-        tokens = None if self.features is None else self.features.get("inputs")
-        return tokens.tokenizer if isinstance(tokens, Tokens) else None
+        inputs = None if self.features is None else self.features.get("inputs")
+        return None if inputs is None else inputs.tokenizer
 
     @functools.cached_property
     def decoder(self) -> Decoder:

@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.text import TextData
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.models.build import build_model
-from seqmodels.protocols import FittedModel, Task
+from seqmodels.protocols import Data, FittedModel, Task
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.progress import TrainingProgress
 from seqmodels.runs.rows import METRICS, MetricsWriter
@@ -20,7 +19,7 @@ from seqmodels.runs.seals import SealState
 from seqmodels.types import TrainState
 
 
-def fit(config: ExperimentConfig, task: Task, data: TextData, workdir: Path) -> int:
+def fit(config: ExperimentConfig, task: Task, data: Data, workdir: Path) -> int:
     """Fits the model to the training split, evaluates it and saves it as step 1.
 
     Returns:

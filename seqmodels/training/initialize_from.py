@@ -13,7 +13,6 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.data.features.saved import find_tokenizer
-from seqmodels.data.features.tokens import Tokens
 from seqmodels.protocols import Features
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.paths import flat, nested
@@ -181,11 +180,9 @@ def _begun(workdir: Path | None, record: dict[str, Any] | None) -> str:
 
 def _notes(directory: Path, features: Features) -> list[str]:
     """Tables of one shape may belong to vocabularies in which a row means another symbol."""
-    tokens = features.get("inputs")
-    if not isinstance(tokens, Tokens):
-        return []
-    ours, theirs = tokens.tokenizer, find_tokenizer(directory)
-    if theirs is None:
+    inputs = features.get("inputs")
+    ours, theirs = None if inputs is None else inputs.tokenizer, find_tokenizer(directory)
+    if ours is None or theirs is None:
         return []
     if theirs.vocab_size != ours.vocab_size or theirs.to_json() == ours.to_json():
         return []

@@ -12,7 +12,6 @@ import numpy as np
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import load_data
-from seqmodels.data.text import TextData
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.distributed.processes import decide, is_main
 from seqmodels.distributed.signals import StopRequest, stop_on_signals
@@ -88,7 +87,6 @@ def train(
         prepared = prepare(config, workdir, task, data)
     with hold(workdir, config, data):
         if prepared is None:
-            assert isinstance(data, TextData)
             return fit(config, task, data, workdir)
         with (
             Trainer(config, workdir, data, *prepared, profile) as trainer,

@@ -11,6 +11,7 @@ import numpy as np
 
 from seqmodels.data.datasets.dataset import Dataset, Splits
 from seqmodels.protocols import Feature, Part
+from seqmodels.types import Tokenizer
 
 PADDING = -1
 """The number of a row without an example: weight 0."""
@@ -147,6 +148,8 @@ class FeatureBase:
 
     is_aligned: ClassVar[bool] = False
     """Whether it has as many steps as the inputs."""
+    tokenizer: Tokenizer | None = None
+    """The map from text to tokens of a feature that has one."""
 
     def check(self, column: Any, split: str, field: str, locate: Callable[[int], str]) -> list[str]:
         """Lines for the user about a column.

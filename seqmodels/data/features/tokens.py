@@ -48,7 +48,8 @@ class Tokens(FeatureBase):
         starts: bool = False,
         ends: bool = False,
     ) -> None:
-        self.config, self.tokenizer, self.reserved = config, tokenizer, reserved
+        self.config, self.reserved = config, reserved
+        self.tokenizer: Tokenizer = tokenizer
         self.starts, self.ends = starts, ends
 
     @property
