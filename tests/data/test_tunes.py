@@ -100,7 +100,7 @@ def test_what_is_no_abc_is_refused() -> None:
     with pytest.raises(UserError, match=r"mine.abc: not ABC: no line begins with X:"):
         tunes_of("All the world's a stage,\n", "mine.abc")
     text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|&")
-    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is no ABC$"):
+    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is not ABC$"):
         tunes_of(text, "mine.abc")
     with pytest.raises(UserError, match=r"no ABC; 1 more of its tunes do not parse$"):
         tunes_of(text + tune(3, "&"), "mine.abc")
