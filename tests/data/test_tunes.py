@@ -102,7 +102,7 @@ def test_what_is_no_abc_is_refused() -> None:
     text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|&")
     with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is not ABC$"):
         tunes_of(text, "mine.abc")
-    with pytest.raises(UserError, match=r"no ABC; 1 more of its tunes do not parse$"):
+    with pytest.raises(UserError, match=r"not ABC; 1 more of its tunes do not parse$"):
         tunes_of(text + tune(3, "&"), "mine.abc")
 
 
@@ -145,7 +145,7 @@ def test_own_files(tmp_path: Path) -> None:
     assert not bodies(cut)["train"] & bodies(cut)["validation"]
     (tmp_path / "b.abc").write_text(tune(1, "C8|") + tune(2, "C8|&"))
     line = mistake(open_text("abc_file", **paths).splits)
-    assert line == f"{tmp_path}/b.abc: line 13, tune 2 'A': '&' is no ABC"
+    assert line == f"{tmp_path}/b.abc: line 13, tune 2 'A': '&' is not ABC"
     line = mistake(lambda: open_text("abc_file"))
     assert "data.name=abc_file: data.path, or data.train_path must" in line
 
