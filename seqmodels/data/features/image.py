@@ -61,7 +61,7 @@ class Image(FeatureBase):
           UserError: an image cannot be read, has another size than the others, or the run was
             trained on others.
         """
-        splits = source.splits()
+        splits = source.images()
         image = _find_form(config, splits["train"])
         if saved is not None and saved.image != image:
             raise UserError(
