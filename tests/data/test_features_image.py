@@ -155,7 +155,7 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     assert load(images("folder", tmp_path / "cache", size=3, **paths)).fingerprint
     (tmp_path / "test" / "dog" / "1.jpg").write_bytes(b"no image")
     line = mistake(lambda: load(images("folder", tmp_path / "cache", size=3, **paths)))
-    assert line == f"{tmp_path}/test/dog/1.jpg: is no image that Pillow knows"
+    assert line == f"{tmp_path}/test/dog/1.jpg: is not an image that Pillow knows"
 
 
 def test_a_file_of_the_user_s(tmp_path: Path) -> None:
