@@ -210,7 +210,7 @@ def _finetuning(config: ExperimentConfig) -> Problems:
     if config.model.fitted:
         for name in ("optimizer.frozen", "optimizer.lr_scales", "training.init_from"):
             if values[name] is not None:
-                yield problem(name, values[name], f"a {config.model.kind} is fitted, not trained")
+                yield problem(name, values[name], f"{an(config.model.kind)} is fitted, not trained")
 
 
 def _steps(config: ExperimentConfig) -> Problems:

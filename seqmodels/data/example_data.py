@@ -209,6 +209,9 @@ def _keep(
     """Leaves out the examples of the training split that are too long; refuses them elsewhere."""
     notes: list[str] = []
     _refuse_misaligned(columns, name, opened, dataset)
+    for role, column in columns.items():
+        if opened[role].feature.is_aligned and "inputs" in columns:
+            column.lengths = columns["inputs"].lengths  # which may be cut
     fits = np.ones(len(next(iter(columns.values()))), bool)
     bounds = {}
     for role, config in data.features().items():

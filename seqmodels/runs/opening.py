@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.errors import UserError, an, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import parse_source
 from seqmodels.config.serialization import from_json
@@ -63,9 +63,7 @@ def open_source(init_from: str, workdir: Path | None) -> tuple[Path, str | int, 
         raise UserError(f"--init_from={init_from}: is the run in --workdir itself")
     config = read_config(directory, "--init_from")
     if config.model.fitted:
-        raise UserError(
-            f"--init_from={init_from}: a model of kind {config.model.kind} is fitted, not trained"
-        )
+        raise UserError(f"--init_from={init_from}: {an(config.model.kind)} is fitted, not trained")
     return directory, parse_step(step), config
 
 

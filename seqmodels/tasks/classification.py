@@ -47,9 +47,7 @@ class Classification(Task):
         """
         rngs = None if key is None else {"dropout": key}
         inputs, segments = batch.inputs, batch.segment_ids
-        logits, carry = read_whole(
-            model, params, inputs, segments, carry, train=train, rngs=rngs
-        )
+        logits, carry = read_whole(model, params, inputs, segments, carry, train=train, rngs=rngs)
         metrics = score(logits, batch.targets, batch.loss_weights)
         loss, weight = metrics["loss"]
         if not train:
@@ -162,7 +160,7 @@ def read_whole(
     *,
     train: bool,
     rngs: dict[str, jax.Array] | None = None,
-) -> tuple[Float[Array, "B *outputs"], Carry | None]:
+) -> tuple[Float[Array, "B ..."], Carry | None]:
     """The outputs of a model for whole examples, such as logits, and the carry after them."""
     features, carry = model.apply(
         {"params": params}, inputs, carry, segment_ids=segment_ids, train=train, rngs=rngs or {}

@@ -50,13 +50,14 @@ class Task:
         Targets count one per row, or, where they have steps, one per step: at the steps of the
         inputs, or with a length of their own, then with target_segment_ids.
         """
-        del features
         inputs, targets, source = parts["inputs"], parts["targets"], parts.get("source")
         weights, segments = targets.mask, targets.segment_ids
         own = None
         if segments is not None:
             weights = segments.astype("float32")
             aligned = inputs.segment_ids is not None and inputs.segment_ids.shape == segments.shape
+            # By the lengths alone, the form of a batch would depend on which rows are asked for.
+            aligned = aligned and features["targets"].is_aligned
             own = None if aligned and (inputs.segment_ids == segments).all() else segments
         return Batch(
             inputs.values,

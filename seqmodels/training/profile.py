@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import UserError, an
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.training import TrainingConfig
 from seqmodels.runs.clock import Clock
@@ -33,9 +33,7 @@ def refuse_profile(config: ExperimentConfig, workdir: Path | None) -> None:
       UserError: too few steps are left, or the model is fitted.
     """
     if config.model.fitted:
-        raise UserError(
-            f"--profile: a model of kind {config.model.kind} is fitted in one pass, not in steps"
-        )
+        raise UserError(f"--profile: {an(config.model.kind)} is fitted in one pass, not in steps")
     done = max(saved_steps(workdir), default=0) if workdir is not None else 0
     last = traced_steps(config.training, done).stop - 1
     if last > config.training.num_steps:

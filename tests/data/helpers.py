@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -32,11 +30,6 @@ def numbered_split(lengths: list[int]) -> TokenSplit:
     """Returns documents of these lengths in which token i of the split is the number i."""
     offsets = np.cumsum([0, *lengths], dtype=np.int64)
     return TokenSplit(np.arange(offsets[-1], dtype=np.int32), offsets)
-
-
-def digest_of(splits: dict[str, tuple[list[str], list[str]]]) -> str:
-    """A hash of who is in which split; figures on other splits would not compare."""
-    return hashlib.sha256(json.dumps(splits).encode()).hexdigest()[:16]
 
 
 def data_root() -> Path:

@@ -12,9 +12,11 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from seqmodels.config.files import load_config
 from seqmodels.data.datasets.prepared import quiet
 from tests.data.helpers import data_root
 from tests.data.sets import mistake, open_columns
+from tests.opening import load
 
 PAIRS = {
     "train": [("ein Hund", "a dog"), (" zwei Katzen\n", "two cats"), ("Öl", "oil")],
@@ -236,3 +238,40 @@ def test_glue_and_mnist() -> None:
     assert pixels.shape == (40, 28, 28, 1) and pixels.std() > 50
     line = mistake(lambda: opened(tfds_dir, {"inputs": "image"}, name="tfds:mnits"))
     assert line.endswith("did you mean tfds:mnist?")
+
+
+class ImdbReviews(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """In the form of TFDS's own, which needs a network: reviews of 1, 21, 41, .. words."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="plain_text")]  # noqa: RUF012
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        label = tfds.features.ClassLabel(names=["neg", "pos"])
+        features = tfds.features.FeaturesDict({"text": tfds.features.Text(), "label": label})
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, Any]]]:
+        del dl_manager
+        return {split: self._generate_examples() for split in ("train", "test", "unsupervised")}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in range(40):
+            label = ("neg", "pos")[index % 2]
+            yield index, {"text": " ".join([label] * (1 + 20 * index)), "label": label}
+
+
+def test_imdb_as_its_config_reads_it(tmp_path: Path) -> None:
+    """Features, splits and long reviews."""
+    with quiet():
+        ImdbReviews(data_dir=str(tmp_path)).download_and_prepare(file_format="array_record")
+    config = load_config("imdb_bilstm")
+    config.data.tfds_data_dir, config.data.cache_dir = str(tmp_path), str(tmp_path / "cache")
+    data = load(config)
+    counts = {name: sizes["examples"] for name, sizes in data.description()["splits"].items()}
+    assert counts == {"train": 36, "validation": 4, "test": 40}
+    assert data.features["targets"].names() == ("neg", "pos")
+    test = data.splits["test"]
+    np.testing.assert_array_equal(test.columns["targets"].numbers, np.arange(40) % 2)
+    assert test.lengths("inputs").tolist() == [min(1 + 20 * n, 400) for n in range(40)]
+    assert data.spec.inputs.vocab_size == 4  # <unk>, <eos> and two words

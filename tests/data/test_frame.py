@@ -21,7 +21,13 @@ from seqmodels.config.features import (
     ValuesConfig,
 )
 from seqmodels.config.recurrent import RecurrentEncoderConfig
-from seqmodels.config.tasks import ClassificationConfig, TaggingConfig, TaskConfig
+from seqmodels.config.tasks import (
+    ClassificationConfig,
+    TaggingConfig,
+    TaskConfig,
+    TranslationConfig,
+)
+from seqmodels.data.features.tokens import BOS, EOS
 from seqmodels.data.pipeline import read_features
 from seqmodels.types import Batch
 from tests.opening import load
@@ -50,6 +56,17 @@ TAGGED: dict[str, Table] = {
 }
 
 
+PAIRS: dict[str, Table] = {
+    "train": [
+        {"de": "ein hund", "en": "a dog"},
+        {"de": "hund", "en": "dog"},
+        {"de": "ein a", "en": "an a"},
+    ],
+    "validation": [{"de": "dog", "en": "an"}],
+    "test": [{"de": "a", "en": "hund"}],
+}
+
+
 def make(folder: Path, rows: dict[str, Table], **fields: Any) -> ExperimentConfig:
     """An experiment over a table a split, in batches of all its rows."""
     folder.mkdir(exist_ok=True)
@@ -61,6 +78,8 @@ def make(folder: Path, rows: dict[str, Table], **fields: Any) -> ExperimentConfi
     task: TaskConfig = TaggingConfig()
     if "label" in rows["train"][0]:
         task = ClassificationConfig()
+    elif "de" in rows["train"][0]:
+        task = TranslationConfig()
     size = len(rows["train"])
     data = ExamplesDataConfig("table", size, **{"max_shapes": 1, **paths, **fields})
     return ExperimentConfig(RecurrentEncoderConfig(), data, task)
@@ -81,6 +100,14 @@ def labelled(folder: Path, texts: list[tuple[str, str]], **fields: Any) -> Exper
     splits = {"train": rows, "validation": held_out, "test": held_out}
     words = TokensConfig(tokenizer=TokenizerKind.WORD, **fields)
     return make(folder, splits, inputs=words, targets=LabelConfig())
+
+
+def pairs(folder: Path, source: TokenizerKind, **fields: Any) -> ExperimentConfig:
+    sides = {
+        "source": TokensConfig(column="de", tokenizer=source),
+        "targets": TokensConfig(column="en", tokenizer=TokenizerKind.WORD, **fields),
+    }
+    return make(folder, PAIRS, **sides)
 
 
 def rows_of(data: Any, config: ExperimentConfig, split: str, size: int = 8) -> list[Batch]:
@@ -207,3 +234,35 @@ def test_the_form_of_a_text_is_a_part_of_its_key_in_the_store(tmp_path: Path) ->
     assert words.where != written.where and words.fingerprint != written.fingerprint
     sizes = [data.splits["train"].columns["inputs"].lengths.tolist() for data in (written, words)]
     assert sizes == [[3, 2], [5, 2]]
+
+
+@pytest.mark.parametrize("source", [TokenizerKind.WORD, TokenizerKind.SHARED])
+def test_the_decoder_reads_what_precedes_its_targets(tmp_path: Path, source: TokenizerKind) -> None:
+    """<bos> and the target go in, the target and <eos> come out, at the same steps."""
+    config = pairs(tmp_path, source)
+    data = load(config)
+    de, en = (data.features[role] for role in ("source", "targets"))
+    (batch,) = rows_of(data, config, "train")
+    assert batch.targets.shape == batch.inputs.shape == (3, 3) and batch.source.shape == (3, 2)
+    for row, given in enumerate(PAIRS["train"]):
+        words = en.tokenizer.encode(given["en"]).tolist()
+        real = len(words) + 1
+        assert batch.inputs[row, :real].tolist() == [en.id_of(BOS), *words]
+        assert batch.targets[row, :real].tolist() == [*words, en.id_of(EOS)]
+        for values in (batch.inputs, batch.targets, batch.loss_weights, batch.segment_ids):
+            assert not values[row, real:].any()
+        assert batch.loss_weights[row].sum() == batch.segment_ids[row].sum() == real
+        read = batch.source[row][batch.source_segment_ids[row] > 0]
+        assert read.tolist() == de.tokenizer.encode(given["de"]).tolist()
+        shown = data.task.show(batch, row, data.features)
+        assert shown == f"{given['de']} -> {given['en']}"
+
+
+def test_sides_share_a_vocabulary_where_they_are_asked_to(tmp_path: Path) -> None:
+    """It has the words of both sides, of the training split alone."""
+    one = load(pairs(tmp_path, TokenizerKind.SHARED)).features
+    words = [set(one[role].tokenizer.to_json()["words"]) for role in ("source", "targets")]
+    assert words == [{"ein", "hund", "a", "dog", "an"}] * 2
+    two = load(pairs(tmp_path, TokenizerKind.WORD)).features
+    words = [set(two[role].tokenizer.to_json()["words"]) for role in ("source", "targets")]
+    assert words == [{"ein", "hund", "a"}, {"a", "dog", "an"}]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from seqmodels.config.data import ExamplesDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.shapes import CLASS_NAMES, SPLITS, draw_shapes
 from seqmodels.data.image_file import read_image, resize, to_channels
@@ -64,11 +65,8 @@ def test_the_name_may_have_a_size() -> None:
     assert prints[0] == prints[1] != prints[2]
     assert prints[0].startswith("6456121b0f735ebf"), "runs of before have the same data"
     for size in ("", "7", "x", "-9", "8.5", "\u0663\u0663"):
-        line = mistake(lambda size=size: open_columns(f"shapes:{size}"))
-        assert line == (
-            f"data.name=shapes:{size}: must be shapes or shapes:SIZE, with a SIZE of 8 or more "
-            "pixels"
-        )
+        problems = list(ExamplesDataConfig(name=f"shapes:{size}").problems())
+        assert problems == [("name", "must be shapes or shapes:SIZE, with a SIZE of 8 or more")]
 
 
 def save(path: Path, color: Any, size: tuple[int, int] = (5, 4)) -> None:

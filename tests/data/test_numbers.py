@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 
+from seqmodels.config.files import load_config
 from seqmodels.data.datasets import numbers
 from seqmodels.data.datasets.numbers import split_numbers, write
 from tests.data.sets import digest_of, open_columns
@@ -79,3 +80,10 @@ def test_each_number_of_digits_is_as_frequent() -> None:
         assert sorted(lengths) == list(range(1 if split == "train" else 3, 7))
         expected = len(targets) / len(lengths)
         assert all(0.8 * expected < count < 1.2 * expected for count in lengths.values())
+
+
+def test_the_longest_fits_the_config() -> None:
+    lengths = load_config("numbers").data.lengths()
+    longest = 1 + max(len(write(n)) for n in range(1000)) + len(" thousand")
+    longest += max(len(write(n)) for n in range(1000))
+    assert longest <= lengths["source.max_length"] and lengths["targets.max_length"] > 6

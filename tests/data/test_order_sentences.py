@@ -5,10 +5,14 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+from seqmodels.config.files import load_config
 from seqmodels.data import order
 from seqmodels.data.datasets import order_sentences
 from seqmodels.data.datasets.order_sentences import split_words
+from seqmodels.tasks.classification import bags, labels_of
+from seqmodels.tasks.naive_bayes import naive_bayes
 from tests.data.sets import digest_of, open_columns
+from tests.opening import load
 
 
 def sentences() -> Any:
@@ -76,3 +80,10 @@ def test_no_pair_of_praise_and_blame_is_in_two_splits() -> None:
     for name in ("validation", "test"):
         assert not set(texts[name]) & set(texts["train"])
         assert {word for text in texts[name] for word in text.split()} <= trained
+
+
+def test_neighbours_say_nothing_of_the_class() -> None:
+    splits = load(load_config("order_lstm")).splits
+    train, test = splits["train"], splits["test"]
+    guesses = naive_bayes(bags(train), labels_of(train), bags(test), 2).argmax(axis=1)
+    assert 0.4 < (guesses == labels_of(test)).mean() < 0.55

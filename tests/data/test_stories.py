@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import collections
 import itertools
+from pathlib import Path
 
+import pytest
+
+from seqmodels.config.files import load_config
 from seqmodels.data import order
 from seqmodels.data.datasets import stories
 from seqmodels.data.datasets.stories import PLACES
+from seqmodels.tasks.classification import bags, labels_of
+from seqmodels.tasks.naive_bayes import naive_bayes
 from tests.data.sets import digest_of, open_columns
+from tests.opening import load
 
 
 def told(count: int = 1000) -> list[tuple[str, str]]:
@@ -73,3 +80,17 @@ def test_splits_and_questions() -> None:
     assert set(shares) == set(PLACES)
     assert all(0.9 < 6 * count / len(texts["train"]) < 1.1 for count in shares.values())
     assert {text.count(" .") for text in texts["train"]} == {5, 6, 7, 8, 9}
+    longest = load_config("stories").data.lengths()["inputs.max_length"]
+    assert 1 + max(len(text.split()) for text in texts["train"]) <= longest
+
+
+def test_words_without_their_order_do_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stories, "NUM_STORIES", {"train": 4000, "validation": 100, "test": 500})
+    config = load_config("stories")
+    config.data.cache_dir = str(tmp_path)
+    splits = load(config).splits
+    train, test = splits["train"], splits["test"]
+    guesses = naive_bayes(bags(train), labels_of(train), bags(test), 6).argmax(axis=1)
+    assert 0.2 < (guesses == labels_of(test)).mean() < 0.5

@@ -72,7 +72,8 @@ def test_dry_run_refuses_data_without_validation(door: FrontDoor, small: Small) 
     words = small.words("--config.data.validation_fraction=0.00001", "--dry_run")
     answer = door("train", *words)
     assert answer.status == 2
-    assert "--split=validation: the data has no such split" in answer.err.splitlines()[-1]
+    line = answer.err.splitlines()[-1]
+    assert "--split=validation: the data have no such split; one of: train, test" in line
 
 
 def test_dry_run_of_a_fitted_model(door: FrontDoor, small: Small) -> None:

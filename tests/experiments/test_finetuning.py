@@ -55,7 +55,7 @@ for words in {lines}:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "a model of kind ngram is fitted, not trained" in done.stderr.splitlines()[-1]
+    assert "an ngram is fitted, not trained" in done.stderr.splitlines()[-1]
 
 
 def test_sources_that_cannot_be_used(
@@ -86,7 +86,7 @@ def test_a_fitted_run_cannot_be_a_source(door: FrontDoor, small: Small, tmp_path
     words = ["--config=demo_ngram", *fields, "--config.evaluation.context=carry"]
     assert door("train", *words, f"--workdir={tmp_path / 'fitted'}").status == 0
     line = door("train", *small.words(), "--workdir=x", f"--init_from={tmp_path / 'fitted'}").line
-    assert "fitted: a model of kind ngram is fitted, not trained" in line
+    assert "fitted: an ngram is fitted, not trained" in line
 
 
 def test_a_run_starts_from_another(

@@ -30,7 +30,7 @@ MISTAKES = [
     ("train --config=demo_gpt --workdr=x", "no such flag; did you mean 'workdir'?"),
     ("train --config=demo_gpt --workdir", "--workdir: needs a value"),
     ("train --config=demo_gpt --dry_run=maybe", "--dry_run=maybe: must be true or false"),
-    ("train --config=demo_ngram --profile", "--profile: a model of kind ngram is fitted in one"),
+    ("train --config=demo_ngram --profile", "--profile: an ngram is fitted in one"),
     ("train --config=demo_gpt --profile=20", "--profile=20: must be true or false"),
     ("train --config=demo_gpt --distributed=on", "must be one of: off, manual, auto"),
     ("train --config=demo_gpt --coordinator=a:1", "needs --distributed=manual, but --distrib"),

@@ -107,7 +107,7 @@ def test_an_input_is_not_overwritten(door: FrontDoor, trained: Path, tmp_path: P
         ("--input=nowhere.txt", "--input=nowhere.txt: no such file"),
         (
             "--input=- --beam_size=2",
-            "--beam_size=2: is for translation only; this run has",
+            "--beam_size=2: is for translations (task.kind=translation); this run's",
         ),
         ("--input=- --output=/nowhere/x", "--output=/nowhere/x: /nowhere is not a directory"),
         ("--input=- --num_bst=2", "no such flag; did you mean 'num_best'?"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seqmodels.config.features import TokenizerKind
+from seqmodels.config.tasks import ACCURACY
 from tests.mutants.mutant import Mutant
 
 FRAME, TAGGING, TASK = "data.test_frame", "tasks.test_tagging", "tasks.test_task"
@@ -13,6 +15,8 @@ KEPT = f"{FRAME}:test_a_run_keeps_its_scaler_whatever_other_data_have"
 ONCE = f"{FRAME}:test_every_row_of_an_evaluation_counts_once"
 CLASSES = f"{FRAME}:test_classes_are_those_of_the_training_split"
 OWN_LENGTH = f"{TASK}:test_targets_may_have_a_length_of_their_own"
+BEFORE = f"{FRAME}:test_the_decoder_reads_what_precedes_its_targets"
+DIRECTION = "runs.test_direction"
 HIGHEST = "runs.test_checkpoints:test_the_best_is_the_highest_where_more_is_better"
 ANY_INTERVAL = "training.test_loop:test_the_best_evaluation_is_kept_at_any_interval"
 
@@ -60,6 +64,19 @@ FRAME_MUTANTS = {
         "training.loop:Trainer._evaluate_now",
         *("metric.cost(value) < best", "value < best"),
         *(ANY_INTERVAL, (over_text, folder, "accuracy", lambda _: max)),
+    ),
+    "patience waits for the lowest whatever the metric": Mutant(
+        *("runs.rows:costs_of", "metric.cost(row[metric.name])", "row[metric.name]"),
+        f"{DIRECTION}:test_patience_counts_evaluations_since_the_best",
+        (ACCURACY, 2),
+    ),
+    "the lowest is shown as the best whatever the metric": Mutant(
+        *("runs.inspect:_best", "metric.cost(values[s])", "values[s]"),
+        *(f"{DIRECTION}:test_the_best_step_is_shown", (ACCURACY, 4)),
+    ),
+    "the lowest is followed as the best whatever the metric": Mutant(
+        *("runs.follow_views:_best", "metric.cost(row[metric.name])", "row[metric.name]"),
+        *(f"{DIRECTION}:test_the_best_step_is_shown", (ACCURACY, 4)),
     ),
     "the padding of targets of their own length counts": Mutant(
         *(
@@ -158,5 +175,19 @@ FRAME_MUTANTS = {
     "classes that are numbers are sorted as text": Mutant(
         *("data.features.label:Label.open", ", key=order_of_name)", ")"),
         *(CLASSES, (folder,)),
+    ),
+    "the decoder reads the token that it is asked for": Mutant(
+        *("tasks.translation:Translation.make_batch", "np.roll(target.values, 1, axis=1)"),
+        *("target.values.copy()", BEFORE, (folder, TokenizerKind.WORD)),
+    ),
+    "targets have no end": Mutant(
+        *("data.features.tokens:EncodedTokens.part", "if feature.ends:", "if False:"),
+        *(BEFORE, (folder, TokenizerKind.WORD)),
+    ),
+    "a shared vocabulary is that of the targets": Mutant(
+        *("data.token_store:_tokenise_all", 'n.partition(".")[0] == "train"'),
+        'n in ("train", "train.target")',
+        f"{FRAME}:test_sides_share_a_vocabulary_where_they_are_asked_to",
+        (folder,),
     ),
 }

@@ -24,7 +24,7 @@ MUSIC = {
     ),
     "a tempo may be slower than MIDI has": Mutant(
         *("music.abc_keys:parse_tempo", "_SLOWEST <= tempo", "0 < tempo"),
-        *(f"{ABC}:test_problems", ("Q:1/4=3\nC8|", "Q: no tempo: '1/4=3': must be 4 to")),
+        *(f"{ABC}:test_problems", ("Q:1/4=3\nC8|", "Q: not a tempo: '1/4=3': must be 4 to")),
     ),
     "a tie forgets the accidental": Mutant(
         *(f"{READER}._altered", "self._tied.get(place, by_key)", "by_key"),

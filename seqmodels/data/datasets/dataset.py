@@ -52,6 +52,7 @@ class Dataset(Protocol):
         ...
 
 
+@runtime_checkable
 class ImageColumn(Protocol):
     """Images that can be read in any order.
 
@@ -127,6 +128,11 @@ def hash_fraction(text: str) -> float:
 def normalise_text(text: str, form: TextForm) -> str:
     """Returns a text in a form: "A man's hat." is "a man 's hat ." in lower_words."""
     return text if form is TextForm.WRITTEN else lower_words(text)
+
+
+def describe_form(form: TextForm) -> str:
+    """All that decides what `normalise_text` makes of a text; empty where it changes nothing."""
+    return "" if form is TextForm.WRITTEN else f" {form} {_WORD_OR_MARK.pattern}"
 
 
 def lower_words(text: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from seqmodels.data.datasets.dataset import Dataset, Splits
+from seqmodels.config.errors import UserError
+from seqmodels.data.datasets.dataset import Dataset, ImageColumn, Splits
 from seqmodels.protocols import Feature, Part
 from seqmodels.types import Tokenizer
 
@@ -47,8 +48,19 @@ class ColumnSource:
         return f"{self.dataset.fingerprint()} {self.column}"
 
     def splits(self) -> dict[str, Any]:
-        """The column of each split."""
-        return {split: columns[self.column] for split, columns in self.read().items()}
+        """The column of each split; raises UserError where it has images."""
+        return self._splits(of_images=False)
+
+    def images(self) -> dict[str, ImageColumn]:
+        """The column of each split; raises UserError where it has something else than images."""
+        return self._splits(of_images=True)
+
+    def _splits(self, *, of_images: bool) -> dict[str, Any]:
+        found = {split: columns[self.column] for split, columns in self.read().items()}
+        if any(isinstance(column, ImageColumn) is not of_images for column in found.values()):
+            what = "does not hold images" if of_images else "holds images"
+            raise UserError(f"{self.field}: is a column that {what}")
+        return found
 
 
 @runtime_checkable

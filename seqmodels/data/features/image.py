@@ -7,9 +7,10 @@ Images that take time to decode are decoded once, and kept in the store, where a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,7 +62,7 @@ class Image(FeatureBase):
           UserError: an image cannot be read, has another size than the others, or the run was
             trained on others.
         """
-        splits = source.splits()
+        splits = source.images()
         image = _find_form(config, splits["train"])
         if saved is not None and saved.image != image:
             raise UserError(
@@ -74,7 +75,10 @@ class Image(FeatureBase):
             digest = hashlib.sha256(f"{digest} {dataclasses.astuple(image)}".encode()).hexdigest()
         field = None if config.size is not None else f"data.{source.role}.size"
         lazy = {
-            split: EncodedImages(_Lazy(column, image, field)) for split, column in splits.items()
+            split: EncodedImages(
+                _Lazy(column, image, field, functools.partial(source.dataset.locate, split))
+            )
+            for split, column in splits.items()
         }
         size = math.prod(dataclasses.astuple(image)) * sum(map(len, splits.values()))
         if size > MAX_ARRAY_BYTES or all(column.is_generated for column in splits.values()):
@@ -175,11 +179,13 @@ class _Lazy:
 
     Attributes:
       resizing: the field of the config that would resize them; None where they are resized.
+      locate: says where a row comes from.
     """
 
     column: Any
     image: ImageInput
     resizing: str | None
+    locate: Callable[[int], str]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -196,8 +202,8 @@ class _Lazy:
         for row, one in zip(at.tolist(), found, strict=True):
             if self.resizing is not None and one.shape[:2] != (height, width):
                 raise UserError(
-                    f"image {row} is of {one.shape[0]} x {one.shape[1]} pixels, the first one of "
-                    f"{height} x {width}; {self.resizing}=N resizes all"
+                    f"{self.locate(row)}: {one.shape[0]} x {one.shape[1]} pixels, where the first "
+                    f"image has {height} x {width}; {self.resizing}=N resizes all"
                 )
         return np.stack([resize(to_channels(one, channels), height, width) for one in found])
 

@@ -38,9 +38,10 @@ class Label(FeatureBase):
         if saved is not None:
             names = saved.class_names
             if others := [name for name in declared or () if name not in names]:
+                count = f"{len(others)} class{'es' * (len(others) > 1)}"
                 raise UserError(
-                    f"data.name={source.name}: has {len(others)} classes that the run was not "
-                    f"trained on, such as {others[0]!r}; its classes are {', '.join(names)}"
+                    f"data.name={source.name}: has {count} that the run was not trained on, such "
+                    f"as {others[0]!r}; its classes are {', '.join(names)}"
                 )
         elif names is None:
             names = tuple(sorted(set(map(str, found["train"])), key=order_of_name))
@@ -69,6 +70,11 @@ class Label(FeatureBase):
             raise UserError(
                 f"{field}.column={self.config.column}: class {names[0]!r} has no example in the "
                 f"train split; its classes are {', '.join(there)}{why}"
+            )
+        if len(self.class_names) == 1 and fresh:
+            raise UserError(
+                f"{field}.column={self.config.column}: all examples of the train split are of "
+                f"class {self.class_names[0]!r}; there must be two classes or more"
             )
         return []
 
@@ -158,6 +164,10 @@ def _number(
     source: ColumnSource,
 ) -> np.ndarray:
     """The classes of a split as int32 numbers in the order of `names`."""
+    for row, value in enumerate(column):
+        if isinstance(value, list):
+            where = source.dataset.locate(split, row)
+            raise UserError(f"{where}: {source.column!r} is a list, not a class")
     numbers = {name: number for number, name in enumerate(names)}
     if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
         assert declared is not None

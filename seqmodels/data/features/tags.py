@@ -52,7 +52,7 @@ class Tags(FeatureBase):
         numbers = []
         for row, tags in enumerate(rows):
             try:
-                numbers.append(self.read(" ".join(tags)))
+                numbers.append(self._number(tags))
             except UserError as error:
                 raise UserError(f"{source.dataset.locate(split, row)}: {error}") from None
         offsets = np.cumsum([0, *map(len, numbers)], dtype=np.int64)
@@ -64,7 +64,9 @@ class Tags(FeatureBase):
 
     def read(self, given: str) -> np.ndarray:
         """Numbers of labels, int32; raises UserError where one is not known, or there is none."""
-        tags = split_tags(given)
+        return self._number(split_tags(given))
+
+    def _number(self, tags: list[str]) -> np.ndarray:
         for tag in tags:
             if tag not in self._numbers:
                 raise UserError(f"label {tag!r} is not known{suggest(tag, self.tag_names)}")
@@ -109,6 +111,7 @@ class EncodedTags:
     Attributes:
       flat: labels of all steps of all rows, int32 [N].
       offsets: row i has flat[offsets[i]:offsets[i + 1]].
+      lengths: those of the inputs, where these are cut.
     """
 
     unit = "label"
@@ -122,22 +125,23 @@ class EncodedTags:
         return len(self.offsets) - 1
 
     def part(self, chosen: np.ndarray, width: int | None) -> Part:
-        """Labels [b, width]; those of a row that is cut, up to there."""
+        """Labels [b, width]."""
         assert width is not None
         assert self.lengths is not None
-        lengths = np.minimum(self.lengths, width)
-        values = scatter_rows(self.flat, self.offsets, lengths, chosen, width)
+        values = scatter_rows(self.flat, self.offsets, self.lengths, chosen, width)
         mask = (chosen >= 0).astype(np.float32)
-        return Part(values, segments_of(lengths, chosen, width), mask)
+        return Part(values, segments_of(self.lengths, chosen, width), mask)
 
     def content(self, kept: np.ndarray) -> list[np.ndarray]:
         """The labels."""
-        lengths = np.diff(self.offsets)[kept]
+        assert self.lengths is not None
+        lengths = self.lengths[kept]
         return [self.flat[ranges(self.offsets[kept], lengths)], lengths]
 
     def sizes(self, kept: np.ndarray) -> dict[str, int]:
         """The number of labels."""
-        return {"labels": int(np.diff(self.offsets)[kept].sum())}
+        assert self.lengths is not None
+        return {"labels": int(self.lengths[kept].sum())}
 
 
 def split_tags(value: Any) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.features import TextForm, TokenizerKind, TokenizerSettings, TokensConfig
-from seqmodels.data.datasets.dataset import normalise_text
+from seqmodels.config.features import TokenizerKind, TokenizerSettings, TokensConfig
+from seqmodels.data.datasets.dataset import describe_form, normalise_text
 from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
 from seqmodels.data.ragged import power_of_two, ranges, segments_of
 from seqmodels.data.token_store import TextSource, TokenSplit, TokenStore, open_tokens
@@ -303,17 +303,15 @@ def _text_source(
     forms = {role: configs[role].form for role in sources}
 
     def fingerprint() -> str:
-        parts = [
-            source.fingerprint() + ("" if forms[role] is TextForm.WRITTEN else f" {forms[role]} 2")
-            for role, source in sources.items()
-        ]
+        parts = [s.fingerprint() + describe_form(forms[role]) for role, s in sources.items()]
         return hashlib.sha256(repr((parts, list(sources), named)).encode()).hexdigest()
 
     def documents() -> dict[str, list[str]]:
         columns = {role: source.splits() for role, source in sources.items()}
         return {
             f"{split}.{_singular(role)}" if named else split: [
-                normalise_text(text, forms[role]) for text in columns[role][split]
+                normalise_text(text, forms[role])
+                for text in _texts(columns[role][split], split, sources[role])
             ]
             for split in next(iter(columns.values()))
             for role in sources
@@ -321,6 +319,15 @@ def _text_source(
 
     first = next(iter(sources.values()))
     return TextSource(fingerprint, documents, first.dataset.description, section)
+
+
+def _texts(column: Any, split: str, source: ColumnSource) -> list[str]:
+    """The texts of a column; numbers, which a table may have, become what they are written as."""
+    for row, value in enumerate(column):
+        if not isinstance(value, str | int | float):
+            where = source.dataset.locate(split, row)
+            raise UserError(f"{where}: {source.column!r} is not a text")
+    return list(map(str, column))
 
 
 def read_tokenizer(settings: TokenizerSettings, section: str = "data") -> Tokenizer | None:

@@ -69,7 +69,8 @@ class Values(FeatureBase):
     def _fit(cls, config: ValuesConfig, steps: np.ndarray) -> Values:
         if config.normalisation is Normalisation.NONE:
             return cls(config, np.zeros(steps.shape[1]), np.ones(steps.shape[1]))
-        deviation = steps.std(axis=0)
+        # The deviation of equal values is seldom exactly 0: their mean is rounded.
+        deviation = np.where(np.ptp(steps, axis=0) > 0, steps.std(axis=0), 0.0)
         return cls(config, steps.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
 
     def scale(self, series: np.ndarray) -> np.ndarray:
@@ -188,7 +189,8 @@ def read_series(value: Any) -> np.ndarray:
         series = series[:, None]
     if series.ndim != 2 or not series.size:
         raise UserError("is not a series: numbers, or a list of steps, is needed")
-    if not np.isfinite(series).all():
-        step = int(np.flatnonzero(~np.isfinite(series).all(axis=1))[0])
-        raise UserError(f"has a value that is not finite at step {step}")
+    fits = np.abs(series) <= np.finfo(np.float32).max
+    if not fits.all():
+        step = int(np.flatnonzero(~fits.all(axis=1))[0])
+        raise UserError(f"has a value that is not a finite float32 at step {step}")
     return series
