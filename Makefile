@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python >= 3.11 and make; the rest goes into .venv.
 .SUFFIXES:
-.PHONY: demo test test-hard test-peers lint format help
+.PHONY: demo test test-all test-hard test-peers lint format help
 
 PYTHON = python3
 VENV = .venv
@@ -15,18 +15,19 @@ endif
 endif
 
 # The suite keeps tokenised data and compiled programs beside the code.
-SUITE = test test-hard test-peers
+SUITE = test test-all test-hard test-peers
 $(SUITE): export SEQMODELS_CACHE_DIR ?= $(CURDIR)/.cache/data
 $(SUITE): export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 $(SUITE): export JAX_PLATFORMS ?= cpu
 # Its programs run once each: optimizing them takes longer than running them. The peers are compared
 # with what a user runs.
-test test-hard: export XLA_FLAGS ?= --xla_backend_optimization_level=0
+test test-all test-hard: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 PYTEST = $(BIN)/python -m pytest -q
 
 help:
 	@echo "make demo        n-gram, LSTM and GPT on the built-in corpus, in a few minutes"
-	@echo "make test        the test suite"
+	@echo "make test        the test suite, in a few minutes"
+	@echo "make test-all    the same, with more variants, shapes and seeds of each law"
 	@echo "make test-hard   kills, damaged files, mutants"
 	@echo "make test-peers  comparisons with other libraries"
 	@echo "make lint        style and types;  make format  mends the style"
@@ -36,6 +37,9 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
+
+test-all: $(VENV)/.dev
+	@$(PYTEST) -n 2 --dist loadgroup -m "not hard and not peers" $(ARGS)
 
 test-hard: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup -m hard $(ARGS)

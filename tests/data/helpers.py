@@ -37,3 +37,11 @@ def data_root() -> Path:
     if "SEQMODELS_DATA_DIR" not in os.environ:
         pytest.skip("SEQMODELS_DATA_DIR is not set: no prepared data sets here")
     return Path(os.environ["SEQMODELS_DATA_DIR"])
+
+
+def load_fingerprint(config: ExperimentConfig) -> str:
+    """The fingerprint of data, for a process of its own, which imports only what that takes."""
+    from seqmodels.data.pipeline import load_data
+    from seqmodels.tasks.build import build_task
+
+    return load_data(config, build_task(config)).fingerprint

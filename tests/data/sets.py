@@ -50,7 +50,7 @@ def digest_of(splits: dict[str, dict[str, list[str]]]) -> str:
 def experiment(
     task: TaskConfig, batch_size: int = 4, seed: int = 0, **data: Any
 ) -> ExperimentConfig:
-    """An experiment over whole examples; its model is of no account."""
+    """An experiment over whole examples; its model does not matter."""
     settings = ExamplesDataConfig(batch_size=batch_size, **data)
     config = ExperimentConfig(RecurrentEncoderConfig(), settings, task)
     config.training.seed = seed

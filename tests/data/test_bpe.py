@@ -48,7 +48,6 @@ def test_the_same_text_gives_the_same_tokens() -> None:
     program = f"""
 from seqmodels.data.huggingface import train_byte_pairs
 import hashlib, json
-from tests.opening import load
 made = train_byte_pairs([{text!r}], 400).to_json()
 print(hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest())
 """

@@ -48,7 +48,7 @@ def test_a_class_that_the_training_split_lacks_is_named_with_its_line(tmp_path: 
     )
 
 
-def test_a_class_without_a_held_out_example_is_told(
+def test_a_class_without_a_held_out_example_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = load(labelled(tmp_path, held_out=[("a", "x"), ("b", "x")]))

@@ -105,7 +105,7 @@ def test_a_row_holds_a_pair(tmp_path: Path) -> None:
     assert target.decode(batch.targets[row]) == "xxy"
 
 
-def test_a_vocabulary_a_side(tmp_path: Path) -> None:
+def test_a_vocabulary_per_side(tmp_path: Path) -> None:
     data = load(paired(tmp_path, shared=False))
     assert data.spec.source == TokenInput(4) and data.spec.inputs == TokenInput(5)
     shared = load(paired(tmp_path))
@@ -122,7 +122,7 @@ BOTH = ["a", "rennt", "runs", "Hund", "Katze", "cat", "dog", "ein", "eine"]
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("kind", [WORD, TokenizerKind.BPE])
 def test_words_and_byte_pairs(tmp_path: Path, kind: TokenizerKind, shared: bool) -> None:
-    """Of both sides of the training split together, or of one a side."""
+    """Of both sides of the training split together, or one per side."""
     pairs = [("a dog runs", "ein Hund rennt"), ("a cat runs", "eine Katze rennt")] * 12
     config = paired(tmp_path, pairs, [("an owl", "eine Eule")], shared=shared)
     size = None if kind is WORD else 262

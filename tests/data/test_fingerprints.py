@@ -30,10 +30,6 @@ PINNED = {
         "149afa7722edf5881f4ae61fbc8b1facf388ee80b38c2aab501be76a814e30ef",
         "73e3ef643c6f04d3e81c56fcadadb6208006c4dd6c00a2913a7ff504c121069b",
     ),
-    ("numbers", None): (
-        "328f911ab71b8a53bce2fa55a798a841a10d8564679649b13168b0097bac5083",
-        "16e746817d1e28de99f31002dc556941bc041eb36109ede87cfcab443c33d35d",
-    ),
     ("order_lstm", None): (
         "852a2056420550000fe3411ba61a0f22106edd1bd5e700e3bd3eb3b8dc6748a8",
         "d976018a00d29e6cc934da1555e2945b1206da582a885aa2d5077aa41854e0a2",

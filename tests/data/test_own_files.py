@@ -67,7 +67,7 @@ TASKS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_table_has_the_same_batches_in_every_format(tmp_path: Path, name: str) -> None:
-    """A file a split, and, where the first column is not a list, one that is cut."""
+    """A file per split, and, where the first column is not a list, one that is cut."""
     task, features = TASKS[name]
     parts = {"train": ROWS[:40], "validation": ROWS[40:50], "test": ROWS[50:]}
     found: dict[str, list[Any]] = {}

@@ -27,7 +27,7 @@ from seqmodels.data.text import as_features
 from seqmodels.data.tokenizers import ByteTokenizer, CharacterTokenizer, UnknownSymbols
 from seqmodels.tasks.build import build_task
 from seqmodels.types import TokenInput, VocabOutput
-from tests.data.helpers import CHINESE, experiment
+from tests.data.helpers import CHINESE, experiment, load_fingerprint
 from tests.opening import load
 
 
@@ -234,10 +234,6 @@ def test_text_that_changes_while_it_is_read_is_not_stored(
     monkeypatch.setattr(TextFile, "splits", read_and_change)
     with pytest.raises(UserError, match="changed while it was read"):
         load(config)
-
-
-def load_fingerprint(config: ExperimentConfig) -> str:
-    return load(config).fingerprint
 
 
 def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
