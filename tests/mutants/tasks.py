@@ -154,7 +154,7 @@ TASKS = {
         "training.initialize_from:_notes",
         *(
             "if ours is None or theirs is None:",
-            'if ours is None or theirs is None or "targets" in features:',
+            "if ours is None or theirs is None or inputs.start.size:",
         ),
         *(f"{FINETUNING}:test_other_symbols_are_reported_for_texts_with_classes_too", (folder,)),
     ),
