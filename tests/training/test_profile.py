@@ -117,5 +117,5 @@ def test_too_few_steps_are_refused(config: ExperimentConfig, undisturbed: Path) 
         refuse_profile(dataclasses.replace(config, training=short), None)
     enough = dataclasses.replace(config.training, num_steps=WARM_UP + TRACED)
     refuse_profile(dataclasses.replace(config, training=enough), None)
-    with pytest.raises(UserError, match="kind ngram is fitted in one pass"):
+    with pytest.raises(UserError, match="an ngram is fitted in one pass"):
         refuse_profile(dataclasses.replace(config, model=NgramConfig()), None)
