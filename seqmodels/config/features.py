@@ -109,6 +109,7 @@ class FeatureConfig:
         empty where no model reads it.
       varies: whether rows differ in length.
       given: what `predict` is given for it, a `line` of text or a `file`.
+      cuts_if: the setting with which rows that are too long are cut; empty where there is none.
 
     Attributes:
       column: name of the column.
@@ -118,6 +119,7 @@ class FeatureConfig:
     word: ClassVar[str] = ""
     varies: ClassVar[bool] = False
     given: ClassVar[str] = "line"
+    cuts_if: ClassVar[str] = ""
     column: str = ""
 
     def lengths(self) -> dict[str, int]:
@@ -145,6 +147,7 @@ class TokensConfig(FeatureConfig, TokenizerSettings):
     kind: ClassVar[str] = "tokens"
     word: ClassVar[str] = "tokens"
     varies: ClassVar[bool] = True
+    cuts_if: ClassVar[str] = "cut_long=true"
     column: str = "text"
     form: TextForm = TextForm.WRITTEN
     class_token: bool = False

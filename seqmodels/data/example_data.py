@@ -16,6 +16,7 @@ from seqmodels import registry
 from seqmodels.config.data import ExamplesDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import FeatureConfig
 from seqmodels.data.common import check_shapes, get_split, open_dataset
 from seqmodels.data.datasets.dataset import Dataset
 from seqmodels.data.examples import ExampleRows, Examples, ExampleSource, ExampleSplit
@@ -223,7 +224,7 @@ def _keep(
             fits &= lengths <= bound
     if not fits.all():
         if name != "train" or not fits.any():
-            raise UserError(_too_long(columns, bounds, fits, name, dataset))
+            raise UserError(_too_long(columns, data.features(), bounds, fits, name, dataset))
         fields = " or ".join(f"data.{role}.max_length={bound}" for role, bound in bounds.items())
         left = f"{(~fits).sum()} of {len(fits)} examples of the train split are longer than"
         notes.append(f"{left} {fields} and left out")
@@ -232,6 +233,7 @@ def _keep(
 
 def _too_long(
     columns: Mapping[str, EncodedColumn],
+    configs: Mapping[str, FeatureConfig],
     bounds: Mapping[str, int],
     fits: np.ndarray,
     name: str,
@@ -240,10 +242,12 @@ def _too_long(
     first = int(np.flatnonzero(~fits)[0])
     found = {role: np.asarray(columns[role].lengths) for role in bounds}
     role = next(role for role, bound in bounds.items() if found[role][first] > bound)
+    setting = configs[role].cuts_if
+    hint = f"; data.{role}.{setting} keeps the first ones" if setting else ""
     return (
-        f"data.{role}.max_length={bounds[role]}: the {role} of {dataset.locate(name, first)} has "
+        f"data.{role}.max_length={bounds[role]}: {dataset.locate(name, first)} has "
         f"{int(found[role][first])} {columns[role].unit}s; the longest of the {name} split has "
-        f"{int(found[role].max())}"
+        f"{int(found[role].max())}{hint}"
     )
 
 

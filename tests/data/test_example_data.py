@@ -129,7 +129,7 @@ def test_batches_are_functions_of_the_step(kind: str, tmp_path: Path) -> None:
         for step in range(1 + epoch * count, 1 + (epoch + 1) * count):
             batch = source.batch(step)
             parts = [again.batch(step, rows) for rows in (slice(0, 1), slice(1, 4))]
-            assert same(jax.tree.map(lambda *x: np.concatenate(x), *parts), batch)
+            assert same(join(parts), batch)
             assert widths(batch) in source.shapes
             found += shown(data, batch)
         assert sorted(found) == sorted(expected["train"]), "every example once an epoch"
@@ -141,6 +141,12 @@ def test_batches_are_functions_of_the_step(kind: str, tmp_path: Path) -> None:
     assert [shown(data, other.batch(s)) for s in steps] != [
         shown(data, source.batch(s)) for s in steps
     ]
+
+
+def join(parts: list[Batch]) -> Batch:
+    """The batch of these rows."""
+    assert len({jax.tree.structure(part) for part in parts}) == 1, "all rows have one form"
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
 def widths(batch: Batch) -> tuple[int, ...]:
@@ -286,7 +292,7 @@ def test_targets_may_have_a_length_of_their_own(tmp_path: Path) -> None:
         batch = source.batch(step)
         np.testing.assert_array_equal(batch.loss_weights, batch.target_segment_ids > 0)
         parts = [source.batch(step, slice(row, row + 1)) for row in range(8)]
-        assert same(jax.tree.map(lambda *x: np.concatenate(x), *parts), batch)
+        assert same(join(parts), batch)
         alike += (batch.segment_ids == batch.target_segment_ids).all(axis=1).sum()
         found += shown(data, batch)
     assert alike == 6

@@ -11,7 +11,7 @@ import pytest
 from seqmodels.config.errors import UserError
 from seqmodels.config.features import ImageConfig, LabelConfig, TokenizerKind, TokensConfig
 from seqmodels.config.tasks import ClassificationConfig
-from seqmodels.data.features.label import Label
+from seqmodels.data.features.label import EncodedLabels, Label
 from tests.data.sets import experiment, mistake, tables
 from tests.opening import load
 
@@ -101,6 +101,21 @@ def test_names_that_a_data_set_declares_are_numbered_as_the_run_has_them() -> No
         f"data.name=shapes:8: has 1 class that the run was not trained on, such as {names[3]!r}; "
         f"its classes are {', '.join(names[:3])}"
     )
+
+
+def test_a_class_that_is_declared_may_lack_an_example() -> None:
+    """A part of a published training split need not have all of its classes."""
+    label = Label(LabelConfig(), ("a", "b", "c"), declared=True)
+    column, kept = EncodedLabels(np.array([0, 2, 0], np.int32)), np.arange(3)
+    notes = label.check_kept(column, kept, "train", "data.targets", True)
+    assert notes == ["class 'b' has no example in the train split"]
+    column.numbers[1] = 1
+    with pytest.raises(UserError, match="class 'b' has no .*; the ones that it has are too long"):
+        label.check_kept(column, np.array([0, 2]), "train", "data.targets", True)
+    found = Label(LabelConfig(), ("a", "b", "c"))
+    column.numbers[1] = 2
+    with pytest.raises(UserError, match=r"class 'b' has no example in the train split; .* a, c$"):
+        found.check_kept(column, kept, "train", "data.targets", True)
 
 
 def test_a_list_is_not_a_class(tmp_path: Path) -> None:

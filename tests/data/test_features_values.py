@@ -144,7 +144,7 @@ def test_long_series_are_left_out_of_training_and_refused_elsewhere(tmp_path: Pa
     )
     config = series(tmp_path, TRAIN, [[[1, 2]], *HELD_OUT], max_length=3)
     assert mistake(lambda: load(config)) == (
-        f"data.inputs.max_length=3: the inputs of {tmp_path}/validation.jsonl, line 2 has 4 steps; "
+        f"data.inputs.max_length=3: {tmp_path}/validation.jsonl, line 2 has 4 steps; "
         "the longest of the validation split has 4"
     )
 

@@ -96,7 +96,7 @@ def test_oddities_are_counted_and_the_first_is_named(caplog: pytest.LogCaptureFi
     assert not caplog.records
 
 
-def test_what_is_no_abc_is_refused() -> None:
+def test_what_is_not_abc_is_refused() -> None:
     with pytest.raises(UserError, match=r"mine.abc: not ABC: no line begins with X:"):
         tunes_of("All the world's a stage,\n", "mine.abc")
     text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|&")

@@ -109,8 +109,21 @@ TASKS = {
     ),
     "the form of a text is not in the fingerprint": Mutant(
         "data.features.tokens:_text_source",
-        *('"" if forms[role] is TextForm.WRITTEN else f" {forms[role]} 2"', '""'),
+        *("describe_form(forms[role])", '""'),
         *(f"{FRAME}:test_the_form_of_a_text_is_a_part_of_its_key_in_the_store", (folder,)),
+    ),
+    "the rule of words is not in the store's key": Mutant(
+        *("data.datasets.dataset:describe_form", " {_WORD_OR_MARK.pattern}", ""),
+        *("data.test_features_tokens:test_a_text_is_tokenised_in_its_form", (folder,)),
+    ),
+    "a batch has the form that its rows happen to have": Mutant(
+        *("tasks.task:Task.make_batch", 'aligned and features["targets"].is_aligned', "aligned"),
+        *("data.test_example_data:test_targets_may_have_a_length_of_their_own", (folder,)),
+    ),
+    "tags of a text that is cut are not": Mutant(
+        *("data.example_data:_keep", 'and "inputs" in columns', "and not columns"),
+        "data.test_features_tags:test_a_text_that_is_cut_keeps_the_labels_of_its_tokens",
+        (folder,),
     ),
     "a blank line is a table's header": Mutant(
         *("data.datasets.table:_split_rows", "if row:", "if True:"),
@@ -152,10 +165,7 @@ TASKS = {
     ),
     "texts with classes are told nothing of other symbols": Mutant(
         "training.initialize_from:_notes",
-        *(
-            "if ours is None or theirs is None:",
-            "if ours is None or theirs is None or inputs.start.size:",
-        ),
+        *("if ours is None or", "if ours is None or inputs.start.size or"),
         *(f"{FINETUNING}:test_other_symbols_are_reported_for_texts_with_classes_too", (folder,)),
     ),
     "white space around a text of the catalog is kept": Mutant(

@@ -19,12 +19,15 @@ class Label(FeatureBase):
     Args:
       config: the column.
       class_names: in the order that the data set has, else sorted (whole numbers by their value).
+      declared: whether the data set has them; then the training split may lack one.
     """
 
     kind: ClassVar[str] = "label"
 
-    def __init__(self, config: LabelConfig, class_names: tuple[str, ...]) -> None:
-        self.config, self.class_names = config, class_names
+    def __init__(
+        self, config: LabelConfig, class_names: tuple[str, ...], *, declared: bool = False
+    ) -> None:
+        self.config, self.class_names, self._declared = config, class_names, declared
 
     @classmethod
     def open(cls, config: LabelConfig, source: ColumnSource, saved: Label | None) -> Opened:
@@ -45,7 +48,7 @@ class Label(FeatureBase):
                 )
         elif names is None:
             names = tuple(sorted(set(map(str, found["train"])), key=order_of_name))
-        feature = cls(config, names)
+        feature = cls(config, names, declared=declared is not None)
         columns = {
             split: EncodedLabels(_number(column, names, declared, split, source))
             for split, column in found.items()
@@ -55,14 +58,16 @@ class Label(FeatureBase):
     def check_kept(
         self, column: Any, kept: np.ndarray, split: str, field: str, fresh: bool
     ) -> list[str]:
-        """Refuses classes without an example to train on; reports those of held-out splits.
+        """Reports classes without an example; refuses some that cannot be learned.
 
         Raises:
-          UserError: the feature was fitted on this training split, which lacks a class.
+          UserError: the feature was fitted on this training split, and all examples of a class are
+            too long, or there is only one class.
         """
         absent = np.setdiff1d(np.arange(len(self.class_names)), column.numbers[kept])
         names = [self.class_names[i] for i in absent]
-        if split != "train":
+        too_long = len(absent) > 0 and bool(np.isin(absent, column.numbers).any())
+        if split != "train" or (self._declared and not too_long):
             return [f"class {name!r} has no example in the {split} split" for name in names]
         if names and fresh:
             there = [name for name in self.class_names if name not in names]
