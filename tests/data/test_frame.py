@@ -167,12 +167,14 @@ def test_each_step_has_its_own_label(tmp_path: Path) -> None:
         assert found == [f"{row['tags']}\n{row['text']}" for row in TAGGED[split]]
 
 
-def test_texts_and_labels_of_other_lengths_are_refused(tmp_path: Path) -> None:
-    rows = {**TAGGED, "test": [*TAGGED["test"], {"text": "a dog runs", "tags": "det noun"}]}
+@pytest.mark.parametrize("tags", ["det noun", "det noun verb noun"], ids=["fewer", "more"])
+def test_texts_and_labels_of_other_lengths_are_refused(tmp_path: Path, tags: str) -> None:
+    rows = {**TAGGED, "test": [*TAGGED["test"], {"text": "a dog runs", "tags": tags}]}
     with pytest.raises(UserError) as raised:
         load(tagged(tmp_path, rows))
     where = f"{tmp_path / 'test.jsonl'}, line 2"
-    assert str(raised.value) == f"{where}: 3 steps of the inputs, but 2 of the targets"
+    count = len(tags.split())
+    assert str(raised.value) == f"{where}: 3 steps of the inputs, but {count} of the targets"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])

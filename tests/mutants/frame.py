@@ -132,9 +132,11 @@ FRAME_MUTANTS = {
         *("scatter_rows(np.roll(self.flat, 1),",),
         *(f"{FRAME}:test_each_step_has_its_own_label", (folder,)),
     ),
-    "labels may be more or fewer than the steps": Mutant(
-        *("data.example_data:_refuse_misaligned", "if len(odd):", "if False:"),
-        *(f"{FRAME}:test_texts_and_labels_of_other_lengths_are_refused", (folder,)),
+    "labels may be more than the steps": Mutant(
+        *("data.example_data:_refuse_misaligned", "inputs.num_steps != column.num_steps"),
+        "inputs.num_steps > column.num_steps",
+        f"{FRAME}:test_texts_and_labels_of_other_lengths_are_refused",
+        (folder, "det noun verb noun"),
     ),
     "the labels of padding are learnt": Mutant(
         *(
