@@ -19,9 +19,8 @@ SUITE = test test-all test-hard test-peers
 $(SUITE): export SEQMODELS_CACHE_DIR ?= $(CURDIR)/.cache/data
 $(SUITE): export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 $(SUITE): export JAX_PLATFORMS ?= cpu
-# Its programs run once each: optimizing them takes longer than running them. The peers are compared
-# with what a user runs.
-test test-all test-hard: export XLA_FLAGS ?= --xla_backend_optimization_level=0
+# The peers are compared with what a user runs; the others are compiled quickly (tests/conftest.py).
+test-peers: export XLA_FLAGS ?=
 PYTEST = $(BIN)/python -m pytest -q
 
 help:

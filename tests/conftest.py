@@ -5,13 +5,25 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
 
+
+def _quick_to_compile() -> str:
+    """Flags for programs that run once each: optimizing them takes longer than running them."""
+    flags = ["--xla_backend_optimization_level=0"]
+    if version("jaxlib").startswith("0.10."):  # later ones do not know it, and refuse to start
+        flags.append("--xla_cpu_use_fusion_emitters=false")
+    return " ".join(flags)
+
+
+os.environ.setdefault("XLA_FLAGS", _quick_to_compile())
 # Before anything imports them: every annotated call of these rooms is checked at run time.
 _CHECKED = [f"seqmodels.{room}" for room in ("ops", "layers", "models", "tasks")]
 _hook = install_import_hook(_CHECKED, "beartype.beartype")
@@ -24,6 +36,55 @@ _MAPPINGS, _MOST_MAPPINGS = Path("/proc/self/maps"), 15_000
 _MARKED = {"faults": "hard", "mutants": "hard", "peers": "peers"}
 # Files that take longest: they start first, so that no worker waits for another at the end.
 _SLOWEST = ("training/test_finetuning.py",)
+# How many cases of a law `make test` runs, where they differ in a variant, a shape or a seed alone;
+# `make test-all` runs them all. Conformance runs every law for every model.
+_FIRST_CASES = {
+    "decoding/test_beam.py": {"test_a_beam_of_one_is_greedy_decoding": 1},
+    "decoding/test_unroll.py": {"test_cached_logits_equal_uncached": 2},
+    "decoding/test_text_ends.py": {"test_generation_ends_there_and_not_too_early": 1},
+    "evaluation/test_evaluate.py": {"test_windows_equal_a_plain_loop": 2},
+    "experiments/test_images_and_pairs.py": {
+        "test_inspect_knows_the_next_batch": 1,
+        "test_other_data_are_refused": 1,
+    },
+    "golden/test_interop.py": {"test_decoders": 2, "test_recurrent_layers_alone": 2},
+    "golden/test_ngram_golden.py": {"test_equals_reference": 4},
+    "layers/test_alignment.py": {
+        "test_contexts_and_weights_are_the_equations_in_float64": 4,
+        "test_gradients_are_finite_and_none_reaches_padding": 2,
+    },
+    "layers/test_attention.py": {
+        "test_a_decoder_block_is_its_three_parts_in_turn": 1,
+        "test_self_attention_is_its_equations": 4,
+    },
+    "layers/test_cells.py": {"test_gates_start_orthogonal_and_as_small_as_glorot_says": 2},
+    "layers/test_embedding.py": {"test_models_fit_any_data": 3},
+    "layers/test_linear_recurrent.py": {
+        "test_cells_may_be_cut_and_documents_stand_alone": 3,
+        "test_bfloat16_keeps_a_float32_state": 1,
+        "test_a_learned_initial_state_has_a_gradient_from_every_document": 2,
+    },
+    "layers/test_recurrent.py": {"test_each_document_is_read_from_both_ends_by_itself": 1},
+    "layers/test_recurrent_block.py": {"test_a_stack_may_be_cut_inside_documents_and_padding": 1},
+    "models/test_encoders.py": {
+        "test_the_order_of_the_source_matters_where_there_are_positions": 2
+    },
+    "models/test_gpt.py": {"test_the_order_of_tokens_matters": 2},
+    "models/test_ngram.py": {"test_cutting_changes_nothing": 2, "test_tiny_shakespeare": 1},
+    "models/test_reads.py": {"test_a_model_runs_on_what_it_says": 4},
+    "ops/test_attention.py": {"test_blocks_and_checkpoints_change_nothing": 3},
+    "ops/test_convolution.py": {"test_a_causal_convolution_may_be_cut_anywhere": 2},
+    "ops/test_positions.py": {"test_advance_counts_tokens_of_each_document_over_any_cut": 3},
+    "ops/test_rnn.py": {"test_gradients_are_autodiff_s_the_restart_state_s_too": 4},
+    "ops/test_scan.py": {
+        "test_a_zero_stops_nan_wherever_it_stands": 12,
+        "test_every_form_is_the_equation_and_its_gradient": 6,
+        "test_running_softmax_is_the_masked_softmax": 4,
+        "test_gradients_of_running_softmax_are_those_of_softmax": 2,
+    },
+    "tasks/test_answers.py": {"test_neighbours_and_padding_change_no_class": 2},
+    "tasks/test_tagging.py": {"test_neighbours_and_padding_change_no_label": 2},
+}
 # Threads that live as long as the process: pools of the libraries, kept on purpose.
 _LASTING = ("pydevd", "execnet", "jax_", "Dummy", "asyncio", "ThreadPoolExecutor", "orbax")
 
@@ -41,12 +102,18 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the rooms, and puts together what runs in one process, the slowest first."""
     order: dict[str, tuple[int, int]] = {}
+    cases: Counter[tuple[Path, str]] = Counter()
     for item in items:
         path = item.path.relative_to(_ROOT / "tests")
         if path.parts[0] in _MARKED:
             item.add_marker(_MARKED[path.parts[0]])
         group = _group(item)
         item.add_marker(pytest.mark.xdist_group(group))
+        name = getattr(item, "originalname", item.name)
+        if first := _FIRST_CASES.get(path.as_posix(), {}).get(name):
+            cases[path, name] += 1
+            if cases[path, name] > first:
+                item.add_marker(pytest.mark.grid)
         rank = _SLOWEST.index(group) if group in _SLOWEST else len(_SLOWEST)
         order.setdefault(group, (rank, len(order)))
     items.sort(key=lambda item: order[_group(item)])

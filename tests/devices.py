@@ -19,7 +19,7 @@ def run_on_devices(module: str, *arguments: str) -> tuple[Any, str]:
       RuntimeError: it fails. That is no AssertionError: a mutant that only crashes is not killed.
     """
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8",
         "JAX_PLATFORMS": "cpu",
         "JAX_ENABLE_COMPILATION_CACHE": "0",  # a cached program says nothing
     }

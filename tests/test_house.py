@@ -385,3 +385,16 @@ def test_rooms_are_not_deeper_than_agreed() -> None:
         parts = path.relative_to(ROOT / "seqmodels").parts
         deeper = parts[:2] in (("data", "datasets"), ("data", "features"))
         assert len(parts) <= (3 if deeper else 2), name_of(path)
+
+
+def test_the_shortened_tests_exist() -> None:
+    """Those of which `make test` runs some cases only (conftest.py)."""
+    tree = ast.parse((ROOT / "tests" / "conftest.py").read_text())
+    (table,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_FIRST_CASES"
+    )
+    for name, tests in table.items():
+        source = (ROOT / "tests" / name).read_text()
+        assert not [test for test in tests if f"def {test}(" not in source], name

@@ -112,7 +112,7 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
     ),
     "transformer, pairs": (
         TransformerConfig(1, 1, 12, 3, 20, max_length=64, dropout_rate=0.2),
-        {"data.max_shapes": 2, "evaluation.batch_size": 500},
+        {"data.max_shapes": 1, "evaluation.batch_size": 500},
     ),
 }
 

@@ -38,6 +38,7 @@ CONFIGS: dict[str, ModelConfig] = {
     ),
 }
 WITH_SOURCE = ("seq2seq", "transformer")
+QUICK = (("ngram", 0.0), ("recurrent", 1.2), ("transformer", 1.2))
 
 
 @dataclasses.dataclass
@@ -138,8 +139,14 @@ def check_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
         np.testing.assert_allclose(*values, **TOLERANCE["decoding"])
 
 
-@pytest.mark.parametrize("penalty", [0.0, 1.2])
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize(
+    ("kind", "penalty"),
+    [
+        pytest.param(k, p, marks=() if (k, p) in QUICK else pytest.mark.grid)
+        for k in CONFIGS
+        for p in (0.0, 1.2)
+    ],
+)
 def test_a_beam_as_large_as_the_tree_finds_the_best_texts(kind: str, penalty: float) -> None:
     for seed, (least, most) in enumerate([(0, 4), (2, 3), (1, 1)]):
         it = built(kind, seed)
@@ -175,7 +182,14 @@ def greedy_text(it: Built, prompt: Any, most: int, source: Any, row: int) -> lis
     return text
 
 
-@pytest.mark.parametrize("kind", ["gpt", "recurrent", "seq2seq", "transformer"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "recurrent",
+        "transformer",
+        *(pytest.param(kind, marks=pytest.mark.grid) for kind in ("gpt", "seq2seq")),
+    ],
+)
 def test_neighbours_and_padding_change_nothing(kind: str) -> None:
     it, beam = built(kind), Beam(3, 3, length_penalty=0.7, max_tokens=7)
     prompts = [np.array([0, 1, 1][: 1 + i % 3], np.int32) for i in range(6)]

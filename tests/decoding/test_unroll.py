@@ -133,7 +133,7 @@ def test_the_smallest_bounds(max_length: int) -> None:
     assert ((made.tokens >= 0) & (made.tokens < V)).all()
 
 
-@pytest.mark.parametrize("kind", ["gpt", "recurrent"])
+@pytest.mark.parametrize("kind", [pytest.param("gpt", marks=pytest.mark.grid), "recurrent"])
 def test_a_row_does_not_depend_on_its_neighbours(kind: str) -> None:
     _, params, decoder = built(kind)
     make = functools.partial(

@@ -70,7 +70,9 @@ def drift(outputs: Any, index: Any, total: Any) -> tuple[Any, Any]:
     return values, total + values
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.grid if k == "gpt" else ()) for k in CONFIGS]
+)
 def test_a_forecast_equals_reading_everything_again(kind: str) -> None:
     for num_quantiles, choose, state in [
         (1, next_values, None),

@@ -111,6 +111,7 @@ def assert_same_rows(workdir: Path, plain: Path) -> None:
         )
 
 
+@pytest.mark.hard
 def test_two_processes_save_and_one_resumes(setting: Setting, plain: Path, tmp_path: Path) -> None:
     assert_same_rows(saved_by(setting, "two"), plain)
     assert_continues(setting, plain, "two", "one", tmp_path / "run")

@@ -29,7 +29,8 @@ MOST = 1.2
 The excess over 1 is the padding of the vocabulary, and class heads and BERT's pooler, which each
 device of `tensor` computes."""
 
-QUICK = [("lstm", "one mixed"), ("gpt", "one fsdp tensor mixed")]
+QUICK = [("lstm", "one mixed")]
+GRID = [("gpt", "one fsdp tensor mixed")]
 ALL = [(kind, "one fsdp mixed") for kind in KINDS if kind not in ("gpt", "gpt deep")]
 REST = [("lstm", "two two-mixed data one"), ("gpt", "two two-mixed data one"), *ALL]
 
@@ -41,7 +42,12 @@ def run_program(kind: str, names: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "names"), [*QUICK, *(pytest.param(*x, marks=pytest.mark.hard) for x in REST)]
+    ("kind", "names"),
+    [
+        *QUICK,
+        *(pytest.param(*x, marks=pytest.mark.grid) for x in GRID),
+        *(pytest.param(*x, marks=pytest.mark.hard) for x in REST),
+    ],
 )
 def test_losses_equal_those_of_one_device_and_the_work_is_split(kind: str, names: str) -> None:
     found = run_program(kind, names)
@@ -83,6 +89,7 @@ def check_shares(shares: dict[str, dict[str, float]], devices: int) -> None:
         assert set(large.values()) == {1 / devices}, (name, large)
 
 
+@pytest.mark.grid
 def test_layers_in_a_loop_are_gathered_one_at_a_time() -> None:
     """No device ever holds the full kernels, gradients or moments of all layers."""
     facts = run_program("gpt deep", "fsdp")["fsdp"]

@@ -227,6 +227,7 @@ def mesh_losses() -> None:
         print(json.dumps([*losses, inside]))
 
 
+@pytest.mark.grid
 def test_parameters_may_be_sharded_over_a_mesh() -> None:
     program = "from tests.evaluation.test_evaluate import mesh_losses; mesh_losses()"
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"

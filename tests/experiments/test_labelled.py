@@ -46,7 +46,9 @@ def few() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("variant", SMALL)
+@pytest.mark.parametrize(
+    "variant", ["lstm", *(pytest.param(v, marks=pytest.mark.grid) for v in ("cnn", "bert", "gpt"))]
+)
 def test_train_and_evaluate(door: FrontDoor, tmp_path: Path, variant: str) -> None:
     workdir = tmp_path / "run"
     assert launch.main(["train", *words(variant, tmp_path), f"--workdir={workdir}"]) == 0

@@ -221,6 +221,7 @@ sys.exit(launch.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.grid
 def test_on_a_mesh_of_four_devices(run: Path, door: FrontDoor) -> None:
     """Fine-tuning over fsdp 2 x tensor 2 equals one device up to rounding."""
     other = shutil.copytree(run, run.parent / "mesh")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import pytest
 from jax.sharding import PartitionSpec
 
 from seqmodels.layers.sharding import fit
@@ -15,6 +16,7 @@ WARNING = "Involuntary full rematerialization"
 PROGRAM = "tests.layers.sharding_program"
 
 
+@pytest.mark.grid
 def test_no_activation_is_copied_to_all_devices_and_gradients_are_the_same() -> None:
     gap, errors = run_on_devices(PROGRAM, "gradients")
     constrained, unconstrained = errors.split("without constraints")
@@ -24,6 +26,7 @@ def test_no_activation_is_copied_to_all_devices_and_gradients_are_the_same() -> 
     assert gap < TOLERANCE["mesh"]["atol"]
 
 
+@pytest.mark.grid
 def test_a_vocabulary_that_is_split_is_the_whole_one() -> None:
     """Losses with smoothing, gradients, vectors and choices, also where V is not divisible."""
     found, errors = run_on_devices(PROGRAM, "vocabulary")

@@ -60,7 +60,9 @@ def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list
     return setup, data, setup.create_state(config.training.seed, taken), source.lines()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "lstm" else pytest.mark.grid) for n in MODELS]
+)
 def test_with_the_same_vocabulary_the_run_starts_at_the_source_s_loss(
     folder: Path, name: str
 ) -> None:
@@ -259,7 +261,7 @@ class Stopping(loop.Feed):
         return super().__call__(step)
 
 
-@pytest.mark.parametrize("accumulation_steps", [1, 2])
+@pytest.mark.parametrize("accumulation_steps", [pytest.param(1, marks=pytest.mark.grid), 2])
 def test_frozen_parts_keep_their_bits_in_a_resumed_run_too(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulation_steps: int
 ) -> None:
@@ -366,6 +368,7 @@ def test_unknown_names_of_parts_are_one_line_and_create_no_directory(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.grid
 def test_another_mesh_reads_into_its_own_shardings(folder: Path) -> None:
     """Source on one device, this run on four; moments are sharded like their parameters."""
     environment = {

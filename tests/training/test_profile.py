@@ -78,6 +78,7 @@ def test_a_profiled_run_has_its_trace_and_the_same_bits(
     assert_same(config, undisturbed, tmp_path)
 
 
+@pytest.mark.grid
 def test_a_resumed_run_can_be_profiled(
     config: ExperimentConfig, undisturbed: Path, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def interrupt(
     return process.returncode, errors
 
 
+@pytest.mark.hard
 def test_killed_stopped_and_resumed_ends_with_the_same_bits(
     setting: Setting, undisturbed: Path
 ) -> None:
