@@ -169,16 +169,16 @@ def _number(
     source: ColumnSource,
 ) -> np.ndarray:
     """The classes of a split as int32 numbers in the order of `names`."""
-    for row, value in enumerate(column):
-        if isinstance(value, list):
-            where = source.dataset.locate(split, row)
-            raise UserError(f"{where}: {source.column!r} is a list, not a class")
     numbers = {name: number for number, name in enumerate(names)}
     if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
         assert declared is not None
         there = np.array([numbers.get(name, -1) for name in declared], np.int32)
         found, shown = there[column], lambda row: declared[column[row]]
     else:
+        for row, value in enumerate(column):
+            if isinstance(value, list):
+                where = source.dataset.locate(split, row)
+                raise UserError(f"{where}: {source.column!r} is a list, not a class")
         found = np.array([numbers.get(str(name), -1) for name in column], np.int32)
         shown = lambda row: str(column[row])
     if (found < 0).any():
