@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,15 @@ from seqmodels.config.transformers import (
     ViTConfig,
 )
 from seqmodels.config.validate import validate
+from seqmodels.data.datasets import dates, shapes
+from seqmodels.data.pipeline import load_data
 from seqmodels.registry import MODELS
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.run import load_run
+from seqmodels.tasks.build import build_task
 from seqmodels.training import loop
 from seqmodels.training.loop import train
-from tests.opening import load, set_up
+from seqmodels.types import TrainState
 from tests.training.runs import make_setting, rows_without_clock
 
 STOP, STEPS = 6, 12  # between two rows, so that the row's sums go on over the resume
@@ -103,18 +107,28 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
     ),
     "seq2seq, pairs": (
         Seq2SeqConfig(model_dim=8, hidden_dim=8, attention_dim=6, dropout_rate=0.2),
-        {"data.max_shapes": 1, "evaluation.batch_size": 500},
+        {"data.max_shapes": 1, "evaluation.batch_size": 20},
     ),
     "bert, masked, windows": (BERT, {"data.batching": Batching.WINDOWS}),
     "vit, images": (
         ViTConfig(4, 1, 12, 3, 20, dropout_rate=0.2),
-        {"training.steps_per_call": 2, "evaluation.batch_size": 500},
+        {"training.steps_per_call": 2, "evaluation.batch_size": 20},
     ),
     "transformer, pairs": (
         TransformerConfig(1, 1, 12, 3, 20, max_length=64, dropout_rate=0.2),
-        {"data.max_shapes": 1, "evaluation.batch_size": 500},
+        {"data.max_shapes": 1, "evaluation.batch_size": 20},
     ),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_examples() -> Iterator[None]:
+    """Small built-in sets: the law does not depend on how many examples there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        splits = {"train": (0, 40), "validation": (40, 60), "test": (60, 83)}
+        patch.setattr(shapes, "SPLITS", splits)
+        patch.setattr(dates, "NUM_PAIRS", {"train": 60, "validation": 20, "test": 20})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -163,12 +177,10 @@ def make_config(
     return config
 
 
-def last_state(workdir: Path, config: ExperimentConfig) -> tuple[int, dict[str, np.ndarray]]:
+def last_state(workdir: Path, abstract: TrainState) -> tuple[int, dict[str, np.ndarray]]:
     """Step of the last checkpoint and each of its arrays, by path."""
-    data = load(config)
-    setup = set_up(config, data.spec, carries_state=data.batches(config).carries_state)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        step, state = checkpoints.restore(setup.abstract, "latest")
+        step, state = checkpoints.restore(abstract, "latest")
     arrays = {}
     for path, x in jax.tree_util.tree_flatten_with_path(state)[0]:
         is_key = jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
@@ -206,16 +218,25 @@ def test_stopped_and_resumed_ends_with_the_same_bits(
     name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = make_config(folder, *CASES[name])
-    assert train(config, tmp_path / "whole") == 0
+    task = build_task(config)
+    data = load_data(config, task)
+    # One compiled program for the three: tests/training/test_resume resumes in new processes.
+    prepared = loop.prepare(config, tmp_path, task, data)
+
+    def run(name: str) -> int:
+        return train(config, tmp_path / name, task, data, prepared)
+
+    assert run("whole") == 0
     with monkeypatch.context() as patch:
         patch.setattr(loop, "Feed", Stopping)
-        assert train(config, tmp_path / "parts") == 143
-    stopped_at, halfway = last_state(tmp_path / "parts", config)
+        assert run("parts") == 143
+    abstract = prepared[0].abstract
+    stopped_at, halfway = last_state(tmp_path / "parts", abstract)
     assert stopped_at == STOP
-    assert train(config, tmp_path / "parts") == 0
+    assert run("parts") == 0
 
     (steps, whole), (steps_too, parts) = (
-        last_state(tmp_path / run, config) for run in ("whole", "parts")
+        last_state(tmp_path / run, abstract) for run in ("whole", "parts")
     )
     assert steps == steps_too == STEPS
     expected = {"params", "opt_state", "key", "log"}
