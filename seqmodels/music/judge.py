@@ -11,8 +11,9 @@ from typing import Any
 from seqmodels.config.errors import UserError
 from seqmodels.config.tasks import Metric
 from seqmodels.files import read_file
-from seqmodels.music.abc_notation import Tune, body_of, cut_tunes
+from seqmodels.music.abc_notation import Tune
 from seqmodels.music.abc_reader import read_tune, read_tunes
+from seqmodels.music.abc_text import body_of, cut_tunes
 from seqmodels.music.copying import copied
 from seqmodels.music.performance import perform
 from seqmodels.music.sound import render

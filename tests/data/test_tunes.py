@@ -18,8 +18,8 @@ from seqmodels.data.datasets import irish_abc
 from seqmodels.data.datasets.dataset import Documents, hash_documents
 from seqmodels.data.datasets.irish_abc import split_tunes
 from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
-from seqmodels.music.abc_notation import body_of
 from seqmodels.music.abc_reader import read_tunes
+from seqmodels.music.abc_text import body_of
 from tests.data.helpers import data_root
 from tests.data.sets import mistake, open_text
 from tests.data.test_wikitext2 import Server

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqmodels.music.abc_keys import parse_key, parse_metre, parse_tempo, parse_unit
-from seqmodels.music.abc_notation import body_of, cut_tunes
 from seqmodels.music.abc_reader import read_tune, read_tunes
+from seqmodels.music.abc_text import body_of, cut_tunes
 
 HEADER = "X:1\nT:Test\nM:{metre}\nL:1/8\nK:{key}\n"
 

@@ -7,8 +7,9 @@ import logging
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, Documents
-from seqmodels.music.abc_notation import Problem, body_of, cut_tunes
+from seqmodels.music.abc_notation import Problem
 from seqmodels.music.abc_reader import read_tunes
+from seqmodels.music.abc_text import body_of, cut_tunes
 
 _log = logging.getLogger(__name__)
 
