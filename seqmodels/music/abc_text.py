@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _NO_FIELD = re.compile(r"[A-Ga-gxzZ]:[|:\]]")  # music: a note or rest at a repeat sign
 _COMMENT = re.compile(r"(?<!\\)%")
-_BLANK = re.compile(r"^[ \t\r]*(?:\n|\Z)", re.MULTILINE)
+_GAP = re.compile(r"\n(?:[ \t\r]*\n)+|\n[ \t\r]*\Z")  # empty lines
 _BLOCK = re.compile(r"\s*%%begin([a-z]+)")
 _DEFAULTS = set("ABCDFGHILMNOPQRSUZmr")
 """Fields of a file header that are defaults of its tunes."""
@@ -20,10 +21,10 @@ Field = tuple[int, str, str]
 
 
 def cut_tunes(text: str) -> list[tuple[int, str]]:
-    """Cuts out the tunes of a file: each begins with a line 'X:' and ends at an empty line.
+    """Cuts out the tunes of a file: each begins with a line 'X:' and ends after an empty line.
 
     Returns:
-      Line (from 1) and text of each tune, with the empty line. Text outside tunes is left out.
+      Line (from 1) and text of each tune, with the empty lines. Text outside tunes is left out.
     """
     parts = TUNE.split(text)
     lines = 1 + parts[0].count("\n")
@@ -39,13 +40,13 @@ def cut_end(text: str) -> str:
 
     Many files have an empty line between K: and the music. It ends no tune if bar lines follow.
     """
-    for blank in _BLANK.finditer(text):
-        before, after = text[: blank.start()].split("\n"), text[blank.end() :].lstrip()
-        follows = after.partition("\n")[0]
-        last = next((line for line in reversed(before) if line.strip()), "")
-        in_header = not last or (last.startswith("K:") and "|" in follows)
-        if not in_header or (last and _FIELD.match(follows) and not _NO_FIELD.match(follows)):
-            return text[: blank.end()]
+    begin = len(text) - len(text.lstrip())
+    for number, gap in enumerate(itertools.islice(_GAP.finditer(text, begin), 2)):
+        before = text[: gap.start()].rpartition("\n")[2]
+        after = text[gap.end() :].partition("\n")[0]
+        is_music = "|" in after and (_FIELD.match(after) is None or _NO_FIELD.match(after))
+        if number or not (before.startswith("K:") and is_music):
+            return text[: gap.end()]
     return text
 
 

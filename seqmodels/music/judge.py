@@ -106,6 +106,20 @@ def judge(tunes: Sequence[Tune], training: Sequence[str] = ()) -> dict[str, Any]
     return values
 
 
+def list_unplayed(tunes: Sequence[Tune]) -> list[str]:
+    """Returns a line for each instruction, such as D.C., that is not played in some tunes."""
+    where: dict[str, list[str]] = {}
+    for tune in tunes:
+        for mark, line in tune.unplayed.items():
+            where.setdefault(mark, []).append(f"line {line}, {tune.name}")
+    return [
+        f"{mark} is not played; {len(found)} tunes have it, the first: {found[0]}"
+        if len(found) > 1
+        else f"{mark} is not played: {found[0]}"
+        for mark, found in where.items()
+    ]
+
+
 def render_tunes(tunes: Sequence[Tune], folder: Path, most: int) -> list[dict[str, Any]]:
     """Writes ABC, MIDI, WAV and a picture for each of the first `most` tunes that parse.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-READER, ABC = "music.abc_reader:_Reader", "music.test_abc"
+VOICE, ABC = "music.abc_voice:Voice", "music.test_abc"
 SHORT = ("C8|C7|C8|", "line 6, tune 1 'Test': bar 2 has 7/8 of 1")
 
 MUSIC = {
@@ -14,12 +14,12 @@ MUSIC = {
         *(f"{ABC}:test_problems", SHORT),
     ),
     "an accidental outlives its bar": Mutant(
-        f"{READER}._close",
-        *("self._opens, self._in_bar, self._sign = False, {}, sign", "self._sign = sign"),
-        f"{ABC}:test_an_accidental_lasts_a_bar_in_its_octave",
+        f"{VOICE}.close",
+        *("self._opens, self._altered, self._sign = False, {}, sign", "self._sign = sign"),
+        f"{ABC}:test_an_accidental_lasts_a_bar_in_every_octave",
     ),
     "a tune may last for ever": Mutant(
-        *(f"{READER}._add", "minutes > MOST_MINUTES", "False"),
+        *(f"{VOICE}.add", "minutes > MOST_MINUTES", "False"),
         *(f"{ABC}:test_problems", ("Z99|" * 19, "'Z99': the tune would last longer")),
     ),
     "a tempo may be slower than MIDI has": Mutant(
@@ -27,12 +27,12 @@ MUSIC = {
         *(f"{ABC}:test_problems", ("Q:1/4=3\nC8|", "Q: not a tempo: '1/4=3': must be 4 to")),
     ),
     "a tie forgets the accidental": Mutant(
-        *(f"{READER}._altered", "self._tied.get(place, by_key)", "by_key"),
+        *(f"{VOICE}._pitch", "self._tied.get(place, by_bar)", "by_bar"),
         f"{ABC}:test_a_tie_carries_an_accidental_over_the_bar_line",
     ),
     "tuplets are as long in every metre": Mutant(
-        f"{READER}._open_tuplet",
-        *("(3 if self._compound else 2)", "2"),
+        "music.abc_tokens:parse_tuplet",
+        *("3 if compound else 2", "2"),
         f"{ABC}:test_tuplets",
     ),
     "tunes of the same notes are in two splits": Mutant(
@@ -45,7 +45,7 @@ MUSIC = {
         "data.test_tunes:test_what_is_not_abc_is_refused",
     ),
     "a repeat is played once": Mutant(
-        *("music.abc_repeats:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
+        *("music.abc_repeats:_in_rounds", "at, turn = start, turn + 1", "turn = turn + 1"),
         *("music.test_judge:test_a_wav_is_as_long_as_the_tune", ("|:C8|D8:|", lambda p: p)),
     ),
     "repeats may last for ever": Mutant(
