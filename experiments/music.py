@@ -72,11 +72,8 @@ def run(arguments: Arguments) -> int:
     shown = values["wrong"][:5]
     if len(values["wrong"]) > len(shown):
         shown.append(f"... and {len(values['wrong']) - len(shown)} more in music.json")
-    lines += [
-        *shown,
-        *values["unplayed"],
-        f"{len(values['rendered'])} tunes rendered; written to {output}",
-    ]
+    lines += [*shown, *values["unplayed"]]
+    lines.append(f"{len(values['rendered'])} tunes rendered; written to {output}")
     program.answer(arguments, values, "\n".join(lines))
     return program.DONE
 
