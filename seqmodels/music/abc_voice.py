@@ -81,8 +81,10 @@ class Voice:
         """Changes the tempo from the current position on."""
         self.settings.tempo = tempo
         if not self._longest:  # an overlay is played in the tempo of the first notes of its bar
-            before = [change for change in self._bar.tempos if change[0] != self._at]
-            self._bar.tempos = [*before, (self._at, tempo)]
+            tempos = self._bar.tempos
+            if tempos[-1][0] == self._at:
+                tempos.pop()
+            tempos.append((self._at, tempo))
 
     def add(self, length: Fraction, names: Sequence[str] = (), tied: Sequence[str] = ()) -> None:
         """Adds a note, a chord or, without names, a rest.

@@ -61,7 +61,7 @@ def test_a_bar_mark_means_the_same_at_every_place(mark: str) -> None:
     between, alone = MARKS[mark]
     for music in (f"C{mark}D:|", f"C {mark} D:|", f"C{mark}\nD:|", f"C\n{mark}D:|"):
         assert played(music) == between, music
-    for music in (f"C{mark}\n{mark}D:|", f"C{mark} % words\n w:la\n {mark}\\\n D:|"):
+    for music in (f"C{mark}\n{mark}D:|", f"C{mark} % words\nw:la\n {mark}\\\n D:|"):
         assert played(music) == between, music
     assert played(f"C{mark}") == played(f"C{mark}\n{mark}") == alone
     start = played(f"{mark}C:|")  # dots on the left of the first note repeat nothing
@@ -93,7 +93,8 @@ def test_a_short_bar_within_a_part_is_reported() -> None:
         ("|:C|1D:|2E||F", "CDCEF"),
         ("|:C|[1D:|[2E|]F", "CDCEF"),
         ("|:C| [1 D:| [2 E [|F", "CDCEF"),
-        ("|:C|1D:|]2E|F:|", "CDCEFF"),
+        ("|:C|1D:|]2E|F:|", "CDCEF"),
+        ("|:C|1D:|]2E||F:|", "CDCEFF"),
         ("C|[1D:|\n[2E:|\n[3F||", "CDCECF"),
         ("|:C|[1,3D:|[2,4-5E:|", "CDCECDCECE"),
         ("|::C|D::|E", "CDCDCDE"),
@@ -136,7 +137,7 @@ def test_a_field_may_be_continued() -> None:
     (tune,) = read_tunes("X:1\nT:of\n+:two lines\nK:C\nC|\n")
     assert tune.title == "of two lines"
     (tune,) = read_tunes("X:1\nT:A\nM:3/\n+:4\nL:1/4\nK:C\nCDE|\n")
-    assert tune.bars[0].metre is None or tune.problems  # 3/ 4 is not 3/4 with a space before it
+    assert tune.bars[0].metre == Fraction(3, 4)
 
 
 FILE = """%abc-2.1
@@ -189,7 +190,9 @@ def test_clefs_transpose_and_leave_the_key() -> None:
     """Section 4.6."""
     pitches = lambda text: [s.pitch for s in perform(read_tune(text)).sounds]
     head = "X:1\nT:A\nL:1\n"
-    assert pitches(f"{head}K:D\nF|[K:treble]F|[K:clef=bass]F|K:bass\nF|[K:C]F|") == [66] * 4 + [65]
+    assert pitches(f"{head}K:D\nF|[K:treble]F|[K:clef=bass]F|\nK:bass\nF|[K:C]F|") == [66] * 4 + [
+        65
+    ]
     assert pitches(f"{head}K:clef=bass\nF|") == [65]
     assert pitches(f"{head}K:G treble-8\nF|[K:treble+8]F|[K:treble]F|") == [54, 78, 66]
     assert pitches(f"{head}K:C octave=-1\nF|[K:transpose=2]F|") == [53, 67]
@@ -277,20 +280,20 @@ def test_an_overlay_sounds_from_the_beginning_of_the_bar() -> None:
 def test_jumps_are_named() -> None:
     music = 'C|"^Fine"D!fine!|!segno!E|"Dsus4"F|"D.C. al Fine"G !D.C.!|]'
     tune = tune_of(music)
-    assert tune.unplayed == {"Fine": 5, "fine": 5, "D.C. al Fine": 5, "D.C.": 5}
+    assert tune.unplayed == {"Fine": 6, "fine": 6, "D.C. al Fine": 6, "D.C.": 6}
     assert played(music) == "CDEFG"
     assert list_unplayed([tune, tune_of("C!D.C.!|]")])[3:] == [
-        "D.C. is not played; 2 tunes have it, the first: line 5, tune 1 'A'"
+        "D.C. is not played; 2 tunes have it, the first: line 6, tune 1 'A'"
     ]
-    assert list_unplayed([tune])[0] == "Fine is not played: line 5, tune 1 'A'"
+    assert list_unplayed([tune])[0] == "Fine is not played: line 6, tune 1 'A'"
 
 
 def test_another_reader_plays_the_same() -> None:
     """symusic has the code of abc2midi; here it obeys the standard."""
     from symusic import Score
 
-    music = "|:G4|^FGAB|1 c4-:|2 c2^B2-||\nB4|[ce]2[c-e]2|c4&E2F2|(10:8:2D2E2 C|\nP:B\nD4|]\n"
-    text = HEADER.format("L:1/4\nP:AB\n") + "P:A\n" + music
-    (track,) = Score.from_abc(text).tracks
+    music = "|:G4|^FGAB|1 c4:|2 c2^B2-||\nB4|[ce]2[c-e]2|c4&E2F2|(10:8:2D5/2E5/2|\nP:B\nD4|]\n"
+    text = "X:1\nT:A\nM:4/4\nL:1/4\nP:AB\nK:C\nP:A\n" + music
+    theirs = [note.pitch for track in Score.from_abc(text).tracks for note in track.notes]
     ours = [sound.pitch for sound in perform(read_tune(text)).sounds]
-    assert sorted(ours) == sorted(note.pitch for note in track.notes)
+    assert sorted(ours) == sorted(theirs) and len(ours) > 20
