@@ -126,6 +126,8 @@ class Bar:
     @property
     def minutes(self) -> Fraction:
         """Duration when it is played once."""
+        if len(self.tempos) == 1:
+            return self.length / self.tempos[0][1]
         starts = [*self.tempos, (self.length, Fraction(1))]
         return sum(
             ((end - start) / tempo for (start, tempo), (end, _) in itertools.pairwise(starts)),

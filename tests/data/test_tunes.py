@@ -175,6 +175,8 @@ def test_own_files(tmp_path: Path) -> None:
     assert counts(open_text("abc_file", **paths).splits()) == {"train": 100, "validation": 1}
     line = mistake(open_text("abc_file", strict=True, **paths).splits)
     assert line == f"{tmp_path}/b.abc: line 13, tune 2 'A': 'k' is not ABC"
+    fields = dict(TextDataConfig(name="text_file", path="a", strict=True).problems())
+    assert fields == {"strict": "is only for data.name=abc_file, not text_file"}
     line = mistake(lambda: open_text("abc_file"))
     assert "data.name=abc_file: data.path, or data.train_path must" in line
 

@@ -87,7 +87,7 @@ def check(text: str) -> None:
 def test_damaged_tunes_are_reported_in_a_line_each(seed: int) -> None:
     source = (data_root() / "data" / "irish_abc" / "irish.abc").read_text().split("\n\nX:")
     draw = random.Random(seed)
-    for _ in range(100):
+    for _ in range(60):
         first = draw.randrange(len(source) - 3)
         text = "\n\nX:".join(source[first : first + draw.choice((1, 1, 3))])
         text = draw.choice((f"X:{text}\n", f"{FILE}\nX:{text}", FILE))
@@ -97,5 +97,5 @@ def test_damaged_tunes_are_reported_in_a_line_each(seed: int) -> None:
 @pytest.mark.parametrize("sign", SIGNS)
 def test_a_long_run_of_a_sign_is_read_in_linear_time(sign: str) -> None:
     """With backtracking this would take hours."""
-    for text in (sign * 5_000, f"C{sign}" * 5_000, f"{sign} C|" * 5_000):
+    for text in (sign * 1000, f"C{sign}" * 500, f"{sign} C|" * 500):
         check(f"X:1\nT:A\nM:4/4\nK:C\n{text}\n")

@@ -64,4 +64,41 @@ MUSIC = {
         *("music.judge:first_tune", "if not ends:", "if False:"),
         "music.test_judge:test_judging",
     ),
+    "a double bar is a bar line": Mutant(
+        *("music.abc_notation:BarLine.read", "double=len(lines) > 1", "double=len(lines) > 2"),
+        *("music.test_standard:test_a_bar_mark_means_the_same_at_every_place", ("||",)),
+    ),
+    "a bar line that is written again replaces the first": Mutant(
+        *(f"{VOICE}.close", "self._sign |= sign", "self._sign = sign"),
+        *("music.test_standard:test_a_bar_mark_means_the_same_at_every_place", (":|",)),
+    ),
+    "all repeats are played twice": Mutant(
+        "music.abc_repeats:_rounds",
+        *("1 + max(bars[start].left.starts, bars[end - 1].right.ends)", "2"),
+        *("music.test_standard:test_endings_and_repeats", ("|::C|D::|E", "CDCDCDE")),
+    ),
+    "text after a tune is music": Mutant(
+        *("music.abc_text:cut_end", "return text[: gap.end()]", "return text"),
+        "music.test_standard:test_a_tune_ends_at_an_empty_line",
+    ),
+    "an accidental holds for one octave": Mutant(
+        *(f"{VOICE}._pitch", 'letter if reach == "pitch" else place', "place"),
+        f"{ABC}:test_an_accidental_lasts_a_bar_in_every_octave",
+    ),
+    "a tie holds the whole chord": Mutant(
+        *("music.performance:_spans", "if pitch in note.tied:", "if note.tied:"),
+        "music.test_standard:test_a_tie_in_a_chord_holds_its_note_alone",
+    ),
+    "an overlay follows the bar": Mutant(
+        *("music.performance:_spans", "start = at + note.start", "start = at"),
+        "music.test_standard:test_an_overlay_sounds_from_the_beginning_of_the_bar",
+    ),
+    "a tempo counts from the next bar": Mutant(
+        *(f"{VOICE}.set_tempo", "tempos.append((self._at, tempo))", "tempos.append(tempos[-1])"),
+        "music.test_standard:test_a_tempo_counts_from_where_it_is",
+    ),
+    "a tune forgets the header of its file": Mutant(
+        *("music.abc_reader:read_tunes", "header = read_file_header(text)", "header = []"),
+        "data.test_tunes:test_defaults_of_the_file_are_in_every_tune",
+    ),
 }
