@@ -213,6 +213,9 @@ def test_a_tie_in_a_chord_holds_its_note_alone() -> None:
     spans = [(sound.start, sound.end, sound.pitch) for sound in sounds]
     half = Fraction(1, 2)
     assert spans == [(0, 1, 72), (0, half, 76), (1, 2, 72), (1, 2, 76)]
+    sounds = perform(tune_of("L:1/2\n[c-e][ce]|")).sounds
+    spans = [(sound.start, sound.end, sound.pitch) for sound in sounds]
+    assert spans == [(0, 1, 72), (0, half, 76), (half, 1, 76)]
     sounds = perform(tune_of("L:1/4\n^B A B - | B3 A|", "")).sounds
     assert [(s.end - s.start) * 4 for s in sounds] == [1, 1, 4, 1]
 

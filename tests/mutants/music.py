@@ -94,7 +94,11 @@ MUSIC = {
         "music.test_standard:test_an_overlay_sounds_from_the_beginning_of_the_bar",
     ),
     "a tempo counts from the next bar": Mutant(
-        *(f"{VOICE}.set_tempo", "tempos.append((self._at, tempo))", "tempos.append(tempos[-1])"),
+        *(
+            f"{VOICE}.set_tempo",
+            "tempos.append((self._at, tempo))",
+            "tempos.append((Fraction(0), tempo))",
+        ),
         "music.test_standard:test_a_tempo_counts_from_where_it_is",
     ),
     "a tune forgets the header of its file": Mutant(
