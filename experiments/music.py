@@ -58,20 +58,22 @@ def run(arguments: Arguments) -> int:
 
         require_symusic()
     values, tunes, lines = _read(arguments) if asked.input is not None else _sample(arguments)
-    from seqmodels.music.judge import render_tunes
+    from seqmodels.music.judge import list_unplayed, render_tunes
     from seqmodels.runs.workdir import write_json
 
     try:
         output.mkdir(parents=True, exist_ok=True)
         values["rendered"] = render_tunes(tunes, output, asked.render)
         values["wrong"] = [str(problem) for tune in tunes for problem in tune.problems]
+        values["unplayed"] = list_unplayed(tunes)
         write_json(output / "music.json", values)
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written: {error.strerror}") from None
     shown = values["wrong"][:5]
     if len(values["wrong"]) > len(shown):
         shown.append(f"... and {len(values['wrong']) - len(shown)} more in music.json")
-    lines += [*shown, f"{len(values['rendered'])} tunes rendered; written to {output}"]
+    lines += [*shown, *values["unplayed"]]
+    lines.append(f"{len(values['rendered'])} tunes rendered; written to {output}")
     program.answer(arguments, values, "\n".join(lines))
     return program.DONE
 

@@ -297,7 +297,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "seqmodels.data.datasets.abc_file:ABCFile",
         "your own ABC files, split by tune (data.path, or one path per split)",
         ("text",),
-        _OWN_FILES,
+        (*_OWN_FILES, "strict"),
     ),
     "dates": DatasetEntry(
         "seqmodels.data.datasets.dates:Dates",

@@ -16,7 +16,7 @@ MAX_SHAPES = 8
 """The most shapes that batches may have: each is compiled by itself."""
 NUM_FOLDS = 10
 _OWN_FILES = ("path", "train_path", "validation_path", "test_path")
-_OPTIONS = (*_OWN_FILES, "fold", "tfds_data_dir")
+_OPTIONS = (*_OWN_FILES, "strict", "fold", "tfds_data_dir")
 """Fields that only some data sets read; the registry says which."""
 
 
@@ -51,6 +51,8 @@ class DataConfig:
       train_path, validation_path, test_path: your own files, one path per split, instead of `path`.
         Without validation_path, validation_fraction is cut from the training files.
       validation_fraction, test_fraction: shares of your own files to hold out.
+      strict: `abc_file`: refuse a file with a tune that does not parse; otherwise such tunes are
+        left out, and named.
       fold: for a data set without a published split: the tenth to test on, 0 to 9; the next one is
         the validation split.
       tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
@@ -69,6 +71,7 @@ class DataConfig:
     test_path: str | None = None
     validation_fraction: float = fraction(0.05)
     test_fraction: float = fraction(0.05)
+    strict: bool = False
     fold: int = number(0, least=0)
     tfds_data_dir: str | None = None
     train_split: str = "train"

@@ -7,7 +7,8 @@ from typing import Any
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.text import tokenizer_of
-from seqmodels.music.abc_notation import Tune, cut_tunes
+from seqmodels.music.abc_notation import Tune
+from seqmodels.music.abc_text import cut_tunes
 from seqmodels.music.judge import first_tune, judge
 from seqmodels.protocols import Data
 from seqmodels.runs.generate import generate_text

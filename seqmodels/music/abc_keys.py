@@ -17,11 +17,20 @@ _MODES |= {"lyd": 1, "": 0, "m": -3}
 _ALTERATIONS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _KEY = re.compile(r"\s*([A-G])([#b]?)\s*([A-Za-z]*)(.*)")
 _PIPES = {"HP": {}, "Hp": {"F": 1, "C": 1}}
+_CLEF = re.compile(
+    r"""(?<!\S)(?:clef=(?:treble|alto|tenor|bass|soprano|mezzosoprano|baritone|perc|none|[GCFP])
+    |treble|alto|tenor|bass|perc)\d?([+-]8)?(?!\S)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_PROPERTY = re.compile(r"""(?<!\S)[A-Za-z]+=(?:"[^"]*"|[^\s"]+)""")
+_SHIFT = re.compile(r"(?<!\S)(octave|transpose)=([+-]?\d{1,2})(?!\S)", re.IGNORECASE)
 _EXTRA = re.compile(r"(?<!\S)(\^\^|\^|=|__|_)([A-Ga-g])(?!\S)")
-_FRACTION = re.compile(r"\s*(\d+)\s*/\s*(\d+)\s*")
-_METRE = re.compile(r"\s*\(?\s*(\d+(?:\s*\+\s*\d+)*)\s*\)?\s*/\s*(\d+)\s*")
-_TEMPO = re.compile(r"((?:\d+/\d+\s*)+)=\s*(\d+)")
+_FRACTION = re.compile(r"\s*(\d{1,4})(?:\s*/\s*(\d{1,4}))?\s*")
+_METRE = re.compile(r"\(?\s*(\d{1,4}(?:\s*\+\s*\d{1,4})*)\s*\)?\s*/\s*(\d{1,4})")
+_BEAT = r"\d{1,4}(?:/\d{1,4})?"
+_TEMPO = re.compile(rf"(?:({_BEAT}(?:\s+{_BEAT})*)\s*=|C(\d{{0,4}})\s*=)?\s*(\d{{1,6}})")
 _NO_METRE = "none"
+_LONGEST = 40  # characters of a field that a message quotes
 
 
 def alteration(signs: str) -> int:
@@ -29,33 +38,54 @@ def alteration(signs: str) -> int:
     return _ALTERATIONS[signs]
 
 
-def parse_key(text: str) -> dict[str, int]:
+def parse_shift(text: str) -> int | None:
+    """Returns the semitones by which a clef and its properties transpose; None without any.
+
+    Args:
+      text: content of K: or V:, such as 'G treble-8', 'clef=bass octave=-1' or 'D transpose=2'.
+    """
+    clef = _CLEF.search(text)
+    steps = {"octave": 12, "transpose": 1}
+    given = [steps[name.lower()] * int(number) for name, number in _SHIFT.findall(text)]
+    if clef is None and not given:
+        return None
+    octave = clef.group(1) if clef else None
+    return sum(given) + ({"+8": 12, "-8": -12}[octave] if octave else 0)
+
+
+def parse_key(text: str) -> dict[str, int] | None:
     """Returns the semitones by which a key alters letters; unaltered letters are left out.
 
     Args:
-      text: content of K:, such as 'D Mixolydian', 'F#m', 'Bb', 'D =c', 'HP' or 'none'.
+      text: content of K:, such as 'D Mixolydian', 'F#m', 'Bb', 'D =c', 'HP' or 'none', with or
+        without a clef.
+
+    Returns:
+      None if there is a clef and no key: the key stays.
 
     Raises:
       ValueError: the text is not a key.
     """
-    words = text.split("%")[0].strip()
-    pipes, _, rest = words.partition(" ")
+    if text.split()[:1] == ["none"]:  # also the name of a clef
+        return {}
+    words = _PROPERTY.sub("", _CLEF.sub("", text)).strip()
+    if not words:
+        return None if text.strip() else {}
+    pipes = words.split()[0]
     if pipes in _PIPES:
         return dict(_PIPES[pipes])
-    if words.lower().startswith("none") or not words:
-        return {}
     match = _KEY.fullmatch(words)
     if match is None:
-        raise ValueError(f"not a key: {text.strip()!r}")
+        raise ValueError(f"not a key: {_cut(text)}")
     letter, sign, mode, rest = match.groups()
-    if mode[:3].lower() in ("cle", "exp"):  # `clef=`, and accidentals that are listed explicitly
+    if mode[:3].lower() == "exp":  # accidentals that are listed explicitly
         rest, mode = f"{mode}{rest}", ""
     short = mode if mode == "m" else mode[:3].lower()
     if short not in _MODES or (mode and len(mode) == 2):
-        raise ValueError(f"not a mode: {mode!r}")
+        raise ValueError(f"not a mode: {_cut(mode)}")
     number = _FIFTHS[letter] + 7 * ({"#": 1, "b": -1}.get(sign, 0)) + _MODES[short]
     if not -7 <= number <= 7:
-        raise ValueError(f"no key signature has {abs(number)} signs: {text.strip()!r}")
+        raise ValueError(f"no key signature has {abs(number)} signs: {_cut(text)}")
     altered = {} if rest.lstrip().startswith("exp") else _signature(number)
     for signs, name in _EXTRA.findall(rest):
         altered[name.upper()] = alteration(signs)
@@ -74,17 +104,17 @@ def parse_metre(text: str) -> tuple[Fraction | None, bool]:
     Raises:
       ValueError: the text is not a metre.
     """
-    words = text.split("%")[0].strip()
+    words = text.strip()
     if words in ("C", "C|"):
         return Fraction(1), False
     if words.lower() == _NO_METRE or not words:
         return None, False
     match = _METRE.fullmatch(words)
     if match is None:
-        raise ValueError(f"not a metre: {words!r}")
+        raise ValueError(f"not a metre: {_cut(words)}")
     beats = sum(map(int, match.group(1).split("+")))
     if not beats or not int(match.group(2)):
-        raise ValueError(f"not a metre: {words!r}")
+        raise ValueError(f"not a metre: {_cut(words)}")
     return Fraction(beats, int(match.group(2))), beats % 3 == 0 and beats > 3
 
 
@@ -94,10 +124,11 @@ def parse_unit(text: str) -> Fraction:
     Raises:
       ValueError: the text is not a length.
     """
-    match = _FRACTION.fullmatch(text.split("%")[0])
-    if match is None or not int(match.group(1)) or not int(match.group(2)):
-        raise ValueError(f"not a length of a note: {text.strip()!r}")
-    return Fraction(int(match.group(1)), int(match.group(2)))
+    match = _FRACTION.fullmatch(text)
+    parts = [int(part) for part in match.groups("1")] if match else [0]
+    if not all(parts):
+        raise ValueError(f"not a length of a note: {_cut(text)}")
+    return Fraction(*parts)
 
 
 def default_unit(metre: Fraction | None) -> Fraction:
@@ -111,19 +142,23 @@ def parse_tempo(text: str, unit: Fraction) -> Fraction | None:
     Raises:
       ValueError: the text is not a tempo.
     """
-    words = re.sub(r'"[^"]*"', "", text.split("%")[0]).strip()
+    words = re.sub(r'"[^"]*"', "", text).strip()
     if not words:
         return None
     match = _TEMPO.fullmatch(words)
-    if match is None and not words.removeprefix("C=").strip().isdecimal():
-        raise ValueError(f"not a tempo: {words!r}")
-    beat, number = (unit, words.removeprefix("C=")) if match is None else match.groups()
-    if isinstance(beat, str):
-        beat = sum((parse_unit(part) for part in beat.split()), Fraction(0))
-    if not int(number):
-        raise ValueError(f"not a tempo: {words!r}")
+    if match is None or not int(match.group(3)):
+        raise ValueError(f"not a tempo: {_cut(words)}")
+    beats, units, number = match.groups()
+    beat = unit * int(units or 1)  # 'C3=40' and '120' are outdated
+    if beats:
+        beat = sum((parse_unit(part) for part in beats.split()), Fraction(0))
     tempo = beat * int(number)
     if not _SLOWEST <= tempo <= _FASTEST:
         allowed = f"{4 * _SLOWEST} to {4 * _FASTEST} crotchets per minute"
-        raise ValueError(f"not a tempo: {words!r}: must be {allowed}")
+        raise ValueError(f"not a tempo: {_cut(words)}: must be {allowed}")
     return tempo
+
+
+def _cut(text: str) -> str:
+    """A text in quotes, for messages of one line."""
+    return repr(text.strip()[:_LONGEST])

@@ -1,9 +1,10 @@
-"""ABC notation (abcnotation.com, standard 2.1) of tunes with one voice, as in folk music.
+"""ABC notation (abcnotation.com, standard 2.1): what a tune consists of, and what makes it full.
 
-The reader understands the header (X T M L K Q), notes with accidentals, octaves and lengths, key
-signatures in all modes, accidentals that last for a bar, broken rhythm, tuplets, ties, chords,
-rests, repeats, endings, and changes of key, metre, length and tempo. Grace notes take no time.
-Decorations, slurs, words and chord names are ignored. Several voices are not supported.
+The reader understands file headers, tune headers (X T M L K Q P U V), notes with accidentals,
+octaves and lengths, key signatures in all modes, clefs that transpose, accidentals that last for a
+bar, broken rhythm, tuplets, ties, chords, rests, repeats, endings, parts, several voices, overlays
+within a bar, and changes of key, metre, length and tempo. Grace notes take no time. Decorations,
+slurs, words and chord names are ignored. Da capo, dal segno and fine are reported, and not played.
 
 All times are exact fractions of a whole note.
 """
@@ -11,14 +12,11 @@ All times are exact fractions of a whole note.
 from __future__ import annotations
 
 import dataclasses
-import re
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 
-TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
-"""Pattern of the first line of a tune."""
 _LONGEST_NAME = 60  # in a file without line feeds everything would be the first tune's number
-_FIELD = re.compile(r"([A-Za-z]):(.*)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +47,52 @@ class Note:
       start: time from the beginning of the bar.
       length: duration.
       pitches: MIDI numbers (60 is middle C); empty for a rest.
-      tied: whether it is tied to the next note of the same pitch.
+      tied: those that are tied to the next note of the same pitch.
     """
 
     start: Fraction
     length: Fraction
     pitches: tuple[int, ...]
-    tied: bool = False
+    tied: frozenset[int] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class BarLine:
+    """A bar line, such as '|', '||', ':|' or '::'.
+
+    Attributes:
+      ends: dots on its left: the section that ends here is played once more than that.
+      starts: dots on its right, likewise for the section that begins here.
+      double: whether it separates sections ('||', '|]', '[|'), as both ends of a tune do.
+    """
+
+    ends: int = 0
+    starts: int = 0
+    double: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> BarLine:
+        """Reads any sequence of '|', '[', ']' and ':'; '::' is short for ':||:'."""
+        bars = text.strip(":")
+        if not bars:
+            return cls(len(text) // 2, len(text) - len(text) // 2)
+        ends, starts = len(text) - len(text.lstrip(":")), len(text) - len(text.rstrip(":"))
+        lines = bars.replace(":", "")
+        return cls(ends, starts, double=len(lines) > 1 and lines != "[|]")  # which is invisible
+
+    def __or__(self, other: BarLine) -> BarLine:
+        """Both signs in one: a bar line may be written once more, such as on the next line."""
+        ends, starts = max(self.ends, other.ends), max(self.starts, other.starts)
+        return BarLine(ends, starts, self.double or other.double)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it separates bars alone: no sections."""
+        return self == BarLine()
+
+
+TUNE_END = BarLine(double=True)
+"""Both ends of a tune."""
 
 
 @dataclasses.dataclass
@@ -65,23 +102,37 @@ class Bar:
     Attributes:
       line: line of the file.
       metre: required length; None if free.
-      tempo: whole notes per minute; None if not given.
-      notes: notes in order.
+      tempos: (time from the beginning of the bar, whole notes per minute), in order; the first
+        time is 0.
+      notes: notes in order; those of an overlay follow the others.
       length: total length of the notes.
-      left, right: bar lines on either side; '' at the ends of a tune.
+      left, right: bar lines on either side.
       endings: endings of a repeat in which it is played; empty for all.
       opens: whether an ending begins here.
+      part: name of the part (P:) to which it belongs; '' outside parts.
     """
 
     line: int
     metre: Fraction | None
-    tempo: Fraction | None
+    tempos: list[tuple[Fraction, Fraction]]
     notes: list[Note] = dataclasses.field(default_factory=list)
     length: Fraction = Fraction(0)
-    left: str = ""
-    right: str = ""
+    left: BarLine = TUNE_END
+    right: BarLine = TUNE_END
     endings: frozenset[int] = frozenset()
     opens: bool = False
+    part: str = ""
+
+    @property
+    def minutes(self) -> Fraction:
+        """Duration when it is played once."""
+        if len(self.tempos) == 1:
+            return self.length / self.tempos[0][1]
+        starts = [*self.tempos, (self.length, Fraction(1))]
+        return sum(
+            ((end - start) / tempo for (start, tempo), (end, _) in itertools.pairwise(starts)),
+            Fraction(0),
+        )
 
 
 @dataclasses.dataclass
@@ -89,11 +140,12 @@ class Tune:
     """A tune.
 
     Attributes:
-      text: its text in the file.
+      text: its text, with the fields of the file header that it does not have itself.
       line: line of the file at which it begins.
       number, title: contents of X: and of the first T:.
-      key: letter -> semitones, from the header.
-      bars: bars in the order of the text.
+      voices: name (V:) -> its bars in the order of the text; a tune without V: has one voice ''.
+      order: names of the parts in the order in which P: has them played; empty: as written.
+      unplayed: instruction that is understood and not played -> its line.
       problems: all problems; empty if the tune parses and its bars are full.
     """
 
@@ -101,9 +153,15 @@ class Tune:
     line: int
     number: str = ""
     title: str = ""
-    key: dict[str, int] = dataclasses.field(default_factory=dict)
-    bars: list[Bar] = dataclasses.field(default_factory=list)
+    voices: dict[str, list[Bar]] = dataclasses.field(default_factory=dict)
+    order: str = ""
+    unplayed: dict[str, int] = dataclasses.field(default_factory=dict)
     problems: list[Problem] = dataclasses.field(default_factory=list)
+
+    @property
+    def bars(self) -> list[Bar]:
+        """The bars of the first voice."""
+        return next(iter(self.voices.values()), [])
 
     @property
     def name(self) -> str:
@@ -126,64 +184,24 @@ class Tune:
         self.problems.append(Problem(kind, line, self.name, text))
 
 
-def cut_tunes(text: str) -> list[tuple[int, str]]:
-    """Cuts a file before each line that begins with 'X:'.
-
-    Returns:
-      Line (from 1) and text of each tune; text before the first tune is left out. A tune includes
-      the blank lines that follow it.
-    """
-    parts = TUNE.split(text)
-    lines = 1 + parts[0].count("\n")
-    found = []
-    for part in parts[1:]:
-        found.append((lines, part))
-        lines += part.count("\n")
-    return found
-
-
-def body_of(text: str) -> str:
-    """Returns the notes of a tune without fields, comments, white space and '!' at line ends.
-
-    Tunes that differ only in title, number or layout have the same body.
-    """
-    kept = []
-    for line in text.split("\n"):
-        line = line.partition("%")[0]
-        if not _FIELD.match(line):
-            kept.append("".join(line.split()).removesuffix("!"))
-    return "".join(kept)
-
-
-def split_fields(text: str, first_line: int) -> Iterator[tuple[int, str, str]]:
-    """Yields (line, field, content) for each line of a tune; music has the field ''."""
-    for number, line in enumerate(text.split("\n"), first_line):
-        content = line.partition("%")[0].rstrip()
-        match = _FIELD.match(content)
-        if match is not None:
-            yield number, match.group(1), match.group(2).strip()
-        elif content:
-            yield number, "", content
-
-
-def check_bars(tune: Tune) -> Iterator[tuple[int, str]]:
+def check_bars(bars: list[Bar]) -> Iterator[tuple[int, str]]:
     """Yields (line, description) for each bar whose length differs from its metre.
 
     A bar may be short where music begins or ends: a pick-up, and the bar that completes it. So next
     to it must be an end of the tune, a double bar line, a repeat sign or an ending.
     """
-    for number, bar in enumerate(tune.bars, 1):
+    for number, bar in enumerate(bars, 1):
         if bar.metre is None or bar.length == bar.metre:
             continue
-        followed = number < len(tune.bars) and tune.bars[number].opens
-        at_edge = bar.left != "|" or bar.right != "|" or bar.opens or followed
+        followed = number < len(bars) and bars[number].opens
+        at_edge = not (bar.left.is_plain and bar.right.is_plain) or bar.opens or followed
         if bar.length > bar.metre or not at_edge:
             yield bar.line, f"bar {number} has {bar.length} of {bar.metre}"
 
 
-def check_repeats(tune: Tune) -> Iterator[tuple[int, str]]:
+def check_repeats(bars: list[Bar]) -> Iterator[tuple[int, str]]:
     """Yields (line, description) for each later ending that does not follow a repeat sign."""
-    for before, bar in zip([None, *tune.bars], tune.bars, strict=False):
-        if bar.opens and 1 not in bar.endings and (before is None or before.right[:1] != ":"):
+    for before, bar in zip([None, *bars], bars, strict=False):
+        if bar.opens and 1 not in bar.endings and (before is None or not before.right.ends):
             numbers = ",".join(map(str, sorted(bar.endings)))
             yield bar.line, f"ending {numbers} without a repeat sign before it"

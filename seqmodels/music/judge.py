@@ -11,8 +11,9 @@ from typing import Any
 from seqmodels.config.errors import UserError
 from seqmodels.config.tasks import Metric
 from seqmodels.files import read_file
-from seqmodels.music.abc_notation import Tune, body_of, cut_tunes
+from seqmodels.music.abc_notation import Tune
 from seqmodels.music.abc_reader import read_tune, read_tunes
+from seqmodels.music.abc_text import body_of, cut_tunes
 from seqmodels.music.copying import copied
 from seqmodels.music.performance import perform
 from seqmodels.music.sound import render
@@ -103,6 +104,20 @@ def judge(tunes: Sequence[Tune], training: Sequence[str] = ()) -> dict[str, Any]
             "longest_copy": max(one["longest"] for one in found),
         }
     return values
+
+
+def list_unplayed(tunes: Sequence[Tune]) -> list[str]:
+    """Returns a line for each instruction, such as D.C., that is not played in some tunes."""
+    where: dict[str, list[str]] = {}
+    for tune in tunes:
+        for mark, line in tune.unplayed.items():
+            where.setdefault(mark, []).append(f"line {line}, {tune.name}")
+    return [
+        f"{mark} is not played; {len(found)} tunes have it, the first: {found[0]}"
+        if len(found) > 1
+        else f"{mark} is not played: {found[0]}"
+        for mark, found in where.items()
+    ]
 
 
 def render_tunes(tunes: Sequence[Tune], folder: Path, most: int) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ from seqmodels.data.datasets import irish_abc
 from seqmodels.data.datasets.dataset import Documents, hash_documents
 from seqmodels.data.datasets.irish_abc import split_tunes
 from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
-from seqmodels.music.abc_notation import body_of
 from seqmodels.music.abc_reader import read_tunes
+from seqmodels.music.abc_text import body_of
 from tests.data.helpers import data_root
 from tests.data.sets import mistake, open_text
 from tests.data.test_wikitext2 import Server
@@ -82,10 +82,10 @@ def test_tunes_with_rare_characters_are_trained_on() -> None:
 
 
 def test_oddities_are_counted_and_the_first_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    text = tune(1, "C8|") + tune(2, "C8|C7|C8|") + tune(3, "C8|&")
+    text = tune(1, "C8|") + tune(2, "C8|C7|C8|") + tune(3, "C8|k")
     with caplog.at_level(logging.WARNING):
         kept = tunes_of(text, "mine.abc", keep_broken=True)
-    assert kept == [tune(1, "C8|"), tune(2, "C8|C7|C8|"), tune(3, "C8|&")]
+    assert kept == [tune(1, "C8|"), tune(2, "C8|C7|C8|"), tune(3, "C8|k")]
     (record,) = caplog.records
     assert record.getMessage() == (
         "mine.abc: 2 of 3 tunes have oddities and stay as they are; the first: line 13, "
@@ -99,11 +99,39 @@ def test_oddities_are_counted_and_the_first_is_named(caplog: pytest.LogCaptureFi
 def test_what_is_not_abc_is_refused() -> None:
     with pytest.raises(UserError, match=r"mine.abc: not ABC: no line begins with X:"):
         tunes_of("All the world's a stage,\n", "mine.abc")
-    text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|&")
-    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': '&' is not ABC$"):
-        tunes_of(text, "mine.abc")
+    text = tune(1, "C8|C7|C8|") + tune(2, "C8|C7|C8|k")
+    with pytest.raises(UserError, match=r"^mine.abc: line 13, tune 2 'A': 'k' is not ABC$"):
+        tunes_of(text, "mine.abc", strict=True)
     with pytest.raises(UserError, match=r"not ABC; 1 more of its tunes do not parse$"):
-        tunes_of(text + tune(3, "&"), "mine.abc")
+        tunes_of(text + tune(3, "k"), "mine.abc", strict=True)
+    with pytest.raises(UserError, match=r"^mine.abc: line 6, tune 1 'A': 'k' is not ABC; 1 more"):
+        tunes_of(tune(1, "k") + tune(2, "k"), "mine.abc")
+
+
+def test_a_tune_that_does_not_parse_is_left_out_and_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = "".join(tune(i, "C8|k" if i % 2 else "C8|") for i in range(1, 45))
+    with caplog.at_level(logging.WARNING):
+        kept = tunes_of(text, "mine.abc")
+    assert kept == [tune(i, "C8|") for i in range(2, 45, 2)]
+    (record,) = caplog.records
+    line = record.getMessage()
+    assert line.startswith(
+        "mine.abc: 22 of 44 tunes do not parse and are left out: line 6, tune 1 'A': 'k' is not "
+        "ABC; line 20, tune 3 'A': 'k' is not ABC; "
+    )
+    assert line.endswith("; and 2 more")
+
+
+def test_defaults_of_the_file_are_in_every_tune() -> None:
+    """Section 2.2.2: who extracts tunes inserts the fields of the file header."""
+    text = "%abc-2.1\nM:3/4\nL:1/4\n+: % continued\nO:Here\n\nwords\n\nX:1\nT:A\nT:B\nK:D\nCDE|\n\n"
+    text += "Abba | egg\n\nX:2\nT:C\nL:1/8\nK:D\nCDEFGA|\n"
+    assert tunes_of(text, "mine.abc") == [
+        "X:1\nT:A\nT:B\nM:3/4\nL:1/4\nO:Here\nK:D\nCDE|\n\n",
+        "X:2\nT:C\nM:3/4\nO:Here\nL:1/8\nK:D\nCDEFGA|\n\n",
+    ]
 
 
 def test_scales_are_full_and_differ() -> None:
@@ -143,9 +171,12 @@ def test_own_files(tmp_path: Path) -> None:
         "test": 96,
     }
     assert not bodies(cut)["train"] & bodies(cut)["validation"]
-    (tmp_path / "b.abc").write_text(tune(1, "C8|") + tune(2, "C8|&"))
-    line = mistake(open_text("abc_file", **paths).splits)
-    assert line == f"{tmp_path}/b.abc: line 13, tune 2 'A': '&' is not ABC"
+    (tmp_path / "b.abc").write_text(tune(1, "C8|") + tune(2, "C8|k"))
+    assert counts(open_text("abc_file", **paths).splits()) == {"train": 100, "validation": 1}
+    line = mistake(open_text("abc_file", strict=True, **paths).splits)
+    assert line == f"{tmp_path}/b.abc: line 13, tune 2 'A': 'k' is not ABC"
+    fields = dict(TextDataConfig(name="text_file", path="a", strict=True).problems())
+    assert fields == {"strict": "is only for data.name=abc_file, not text_file"}
     line = mistake(lambda: open_text("abc_file"))
     assert "data.name=abc_file: data.path, or data.train_path must" in line
 
@@ -205,11 +236,11 @@ def test_a_damaged_copy_of_irish_abc_is_made_again(tmp_path: Path, server: Serve
 def test_the_published_irish_abc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A real collection: of 804 tunes 13 have slips, as wrong bars and fields that hold music."""
+    """A real collection: of 804 tunes 12 have slips, as wrong bars and fields that hold music."""
     monkeypatch.setenv("SEQMODELS_DATA_DIR", str(data_root()))
     with caplog.at_level(logging.WARNING):
         splits = opened(tmp_path, "irish_abc").splits()
-    assert "13 of 804 tunes have oddities" in caplog.text
+    assert "12 of 804 tunes have oddities" in caplog.text
     assert counts(splits) == {"train": 724, "validation": 40, "test": 40}
     symbols = {split: set("".join(tunes)) for split, tunes in texts_of(splits).items()}
     assert len(symbols["train"]) == 83

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqmodels.music.abc_keys import parse_key, parse_metre, parse_tempo, parse_unit
-from seqmodels.music.abc_notation import body_of, cut_tunes
 from seqmodels.music.abc_reader import read_tune, read_tunes
+from seqmodels.music.abc_text import body_of, cut_tunes
 
 HEADER = "X:1\nT:Test\nM:{metre}\nL:1/8\nK:{key}\n"
 
@@ -35,19 +35,38 @@ def problems(music: str, metre: str = "4/4") -> list[str]:
     return [str(problem) for problem in read_tune(make(music, metre=metre)).problems]
 
 
+def line_of(text: str) -> str:
+    """The first problem of a tune."""
+    return str(read_tune(text).problems[0])
+
+
 def test_octaves_and_accidentals() -> None:
     assert pitches("C,CcC' c'") == [(48,), (60,), (72,), (72,), (84,)]
     assert pitches("^C_E=F^^G__A") == [(61,), (63,), (65,), (69,), (67,)]
     assert pitches("[CEG]2 [ce^g]") == [(60, 64, 67), (72, 76, 80)]
 
 
-def test_an_accidental_lasts_a_bar_in_its_octave() -> None:
-    assert pitches("^FFf=FF|F", key="C") == [(66,), (66,), (77,), (65,), (65,), (65,)]
+def test_an_accidental_lasts_a_bar_in_every_octave() -> None:
+    """Section 11.3: what %%propagate-accidentals says, and without it `pitch`."""
+    assert pitches("^FFf=Ff|F", key="C") == [(66,), (66,), (78,), (65,), (77,), (65,)]
+    music = "^FFf|F"
+    for how, wanted in (
+        ("pitch", [66, 66, 78, 65]),
+        ("octave", [66, 66, 77, 65]),
+        ("not", [66, 65, 77, 65]),
+    ):
+        assert pitches(f"[I:propagate-accidentals {how}]{music}") == [(p,) for p in wanted]
+        assert pitches(f"%%propagate-accidentals {how}\n{music}") == [(p,) for p in wanted]
+    (line,) = problems("[I:propagate-accidentals ever]C8|")
+    assert line.endswith("I: 'propagate-accidentals ever': must be not, octave or pitch")
     assert pitches("FF|=FF|F", key="G") == [(66,), (66,), (65,), (65,), (66,)]
 
 
 def test_a_tie_carries_an_accidental_over_the_bar_line() -> None:
     assert pitches("^F-|FF|F") == [(66,), (66,), (65,), (65,)]
+    assert pitches("^F-|ff|F") == [(66,), (77,), (77,), (65,)]  # another note
+    assert pitches("^B A B - | B3 B") == [(72,), (69,), (72,), (72,), (71,)]
+    assert pitches("[c^e-]|[ce]e") == [(72, 77), (72, 77), (76,)]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +92,10 @@ def test_a_tie_carries_an_accidental_over_the_bar_line() -> None:
         ("Hp", "F^ C^"),
         ("none", ""),
         ("G clef=treble", "F^"),
+        ("G treble-8", "F^"),
+        ("D minor clef=bass middle=d stafflines=5", "B_"),
+        ("none clef=perc", ""),
+        ("Bb bass", "B_ E_"),
     ],
 )
 def test_keys(text: str, signs: str) -> None:
@@ -96,9 +119,12 @@ def test_metres_units_and_tempos() -> None:
     assert parse_metre("(2+2+3)/8") == (Fraction(7, 8), False)
     assert parse_metre("none") == (None, False)
     assert parse_unit("1/16") == Fraction(1, 16)
+    assert parse_unit("1") == 1
     assert parse_tempo("1/4=120", Fraction(1, 8)) == 30
     assert parse_tempo('"Fast" 3/8=100', Fraction(1, 8)) == Fraction(300, 8)
-    assert parse_tempo("200", Fraction(1, 8)) == 25
+    assert parse_tempo("200", Fraction(1, 8)) == parse_tempo("C=200", Fraction(1, 8)) == 25
+    assert parse_tempo("1/4 3/8 1/4 3/8=40", Fraction(1, 8)) == 50
+    assert parse_tempo("C3=40", Fraction(1, 8)) == 15
     assert parse_tempo('"Slowly"', Fraction(1, 8)) is None
     for read in (parse_metre, parse_unit, lambda text: parse_tempo(text, Fraction(1, 8))):
         with pytest.raises(ValueError, match="not a |no key signature"):
@@ -128,6 +154,9 @@ def test_tuplets() -> None:
     assert lengths("(5ABcde", metre="5/4")[0] == Fraction(2, 5)
     assert lengths("(3:2:2 A2B d") == [2 * third, third, 1]
     assert lengths("(3::4ABcd e") == [third] * 4 + [1]
+    assert lengths("(1:2A B") == [2, 1]
+    assert lengths("(10:8ABcdefgabc' d") == [Fraction(4, 5)] * 10 + [1]
+    assert lengths("(12:8:2AB d") == [third, third, 1]
 
 
 def test_silent_symbols_are_ignored() -> None:
@@ -155,7 +184,14 @@ def test_full_bars() -> None:
         ("C8|C7|C8|", "line 6, tune 1 'Test': bar 2 has 7/8 of 1"),
         ("C9|C8|", "line 6, tune 1 'Test': bar 1 has 9/8 of 1"),
         ("C8|\nC8|C10:|", "line 7, tune 1 'Test': bar 3 has 5/4 of 1"),
-        ("C8|C8&|", "line 6, tune 1 'Test': '&' is not ABC"),
+        ("C8|C8k|", "line 6, tune 1 'Test': 'k' is not ABC"),
+        ("C8|&C8|", "line 6, tune 1 'Test': '&': no notes in this bar before it"),
+        ("C8(&C8&)|", "'(&': an overlay of several bars is not supported"),
+        ("(10CDEFGABcde|", "'(10': a tuplet of 10 must say its time, as in (10:8"),
+        ("(0CDEFGABcde|", "'(0': numbers of a tuplet must be 1 to 999"),
+        ("C8|[U:A=!trill!]C8|", "U: not a symbol of H to W, h to w or ~: 'A=!trill!'"),
+        ("C8|\n+:more", "line 7, tune 1 'Test': +: continues no field"),
+        ("Q:1/4=" + "9" * 5000 + "\nC8|", "Q: not a tempo: '1/4=9999"),
         ("C8|Qw!|C8|", "line 6, tune 1 'Test': 'Qw' is not ABC"),
         ("C8|C8|2 C8|", "line 6, tune 1 'Test': ending 2 without a repeat sign before it"),
         ("(3CD|C8|", "line 6, tune 1 'Test': a tuplet or a '>' crosses the bar line"),
@@ -181,7 +217,8 @@ def test_full_bars() -> None:
             "line 6, tune 1 'Test': Q: not a tempo: '1/4=3': must be 4 to 4000 crotch",
         ),
         ("Q:1/4=4001\nC8|", "line 6, tune 1 'Test': Q: not a tempo: '1/4=4001': must be 4 to 4000"),
-        ("C8|[V:2]C8|", "line 6, tune 1 'Test': V: several voices (V:) are not supported"),
+        ("[V:1]C8|[V:2]C8|C7|C8|", "line 6, tune 1 'Test': voice '2': bar 2 has 7/8 of 1"),
+        ("[V:]C8|", "line 6, tune 1 'Test': V: has no name"),
     ],
 )
 def test_problems(music: str, wanted: str) -> None:
@@ -197,7 +234,8 @@ def test_an_unclosed_chord_is_parsed_in_linear_time() -> None:
 
 def test_headers() -> None:
     lines = lambda text: [str(problem) for problem in read_tune(text).problems]
-    assert lines("X:1\nT:A\nK:C\nC8|\n") == ["line 1, tune 1 'A': has no M: (metre)"]
+    assert lines("X:1\nT:A\nK:C\nC8|C9|C7|\n") == []  # without M: the metre is free
+    assert lines("X:1\nM:4/4\nK:C\nC8|\n") == ["line 1, tune 1: has no T: (title)"]
     assert "line 1, tune ?: has no X: (number) and T: (title)" in lines("M:4/4\nK:C\nC8|\n")
     assert lines("X:1\nT:A\nM:4/4\nC8|\n") == ["line 4, tune 1 'A': music before K: ('C8|')"]
     found = lines(f"X:1\r{'K:C' * 400}")

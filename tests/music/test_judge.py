@@ -128,7 +128,7 @@ def test_copies() -> None:
 
 def test_judging() -> None:
     header = "X:1\nT:A\nM:4/4\nL:1/8\nK:C\n"
-    texts = ["C8|C8|\n\nX:2\n", "C8|C7|C8|\n\nX:", "C8|&|\n\n", "C8|C8"]
+    texts = ["C8|C8|\n\nX:2\n", "C8|C7|C8|\n\nX:", "C8|k|\n\n", "C8|C8"]
     tunes = [first_tune(header + text) for text in texts]
     values = judge(tunes, [f"{header}D8|C8|C8|\n\n"])
     assert values["num_tunes"] == 4

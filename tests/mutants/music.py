@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-READER, ABC = "music.abc_reader:_Reader", "music.test_abc"
+VOICE, ABC = "music.abc_voice:Voice", "music.test_abc"
 SHORT = ("C8|C7|C8|", "line 6, tune 1 'Test': bar 2 has 7/8 of 1")
 
 MUSIC = {
@@ -14,12 +14,12 @@ MUSIC = {
         *(f"{ABC}:test_problems", SHORT),
     ),
     "an accidental outlives its bar": Mutant(
-        f"{READER}._close",
-        *("self._opens, self._in_bar, self._sign = False, {}, sign", "self._sign = sign"),
-        f"{ABC}:test_an_accidental_lasts_a_bar_in_its_octave",
+        f"{VOICE}.close",
+        *("self._opens, self._altered, self._sign = False, {}, sign", "self._sign = sign"),
+        f"{ABC}:test_an_accidental_lasts_a_bar_in_every_octave",
     ),
     "a tune may last for ever": Mutant(
-        *(f"{READER}._add", "minutes > MOST_MINUTES", "False"),
+        *(f"{VOICE}.add", "minutes > MOST_MINUTES", "False"),
         *(f"{ABC}:test_problems", ("Z99|" * 19, "'Z99': the tune would last longer")),
     ),
     "a tempo may be slower than MIDI has": Mutant(
@@ -27,12 +27,12 @@ MUSIC = {
         *(f"{ABC}:test_problems", ("Q:1/4=3\nC8|", "Q: not a tempo: '1/4=3': must be 4 to")),
     ),
     "a tie forgets the accidental": Mutant(
-        *(f"{READER}._altered", "self._tied.get(place, by_key)", "by_key"),
+        *(f"{VOICE}._pitch", "self._tied.get(place, by_bar)", "by_bar"),
         f"{ABC}:test_a_tie_carries_an_accidental_over_the_bar_line",
     ),
     "tuplets are as long in every metre": Mutant(
-        f"{READER}._open_tuplet",
-        *("(3 if self._compound else 2)", "2"),
+        "music.abc_tokens:parse_tuplet",
+        *("3 if compound else 2", "2"),
         f"{ABC}:test_tuplets",
     ),
     "tunes of the same notes are in two splits": Mutant(
@@ -45,7 +45,7 @@ MUSIC = {
         "data.test_tunes:test_what_is_not_abc_is_refused",
     ),
     "a repeat is played once": Mutant(
-        *("music.abc_repeats:unfold", "at, turn = start, turn + 1", "turn = turn + 1"),
+        *("music.abc_repeats:_in_rounds", "at, turn = start, turn + 1", "turn = turn + 1"),
         *("music.test_judge:test_a_wav_is_as_long_as_the_tune", ("|:C8|D8:|", lambda p: p)),
     ),
     "repeats may last for ever": Mutant(
@@ -63,5 +63,46 @@ MUSIC = {
     "an unfinished tune counts as whole": Mutant(
         *("music.judge:first_tune", "if not ends:", "if False:"),
         "music.test_judge:test_judging",
+    ),
+    "a double bar is a bar line": Mutant(
+        *("music.abc_notation:BarLine.read", "double=len(lines) > 1", "double=len(lines) > 2"),
+        *("music.test_standard:test_a_bar_mark_means_the_same_at_every_place", ("||",)),
+    ),
+    "a bar line that is written again replaces the first": Mutant(
+        *(f"{VOICE}.close", "self._sign |= sign", "self._sign = sign"),
+        *("music.test_standard:test_a_bar_mark_means_the_same_at_every_place", (":|",)),
+    ),
+    "all repeats are played twice": Mutant(
+        "music.abc_repeats:_rounds",
+        *("1 + max(bars[start].left.starts, bars[end - 1].right.ends)", "2"),
+        *("music.test_standard:test_endings_and_repeats", ("|::C|D::|E", "CDCDCDE")),
+    ),
+    "text after a tune is music": Mutant(
+        *("music.abc_text:cut_end", "return text[: gap.end()]", "return text"),
+        "music.test_standard:test_a_tune_ends_at_an_empty_line",
+    ),
+    "an accidental holds for one octave": Mutant(
+        *(f"{VOICE}._pitch", 'letter if reach == "pitch" else place', "place"),
+        f"{ABC}:test_an_accidental_lasts_a_bar_in_every_octave",
+    ),
+    "a tie holds the whole chord": Mutant(
+        *("music.performance:_spans", "if pitch in note.tied:", "if note.tied:"),
+        "music.test_standard:test_a_tie_in_a_chord_holds_its_note_alone",
+    ),
+    "an overlay follows the bar": Mutant(
+        *("music.performance:_spans", "start = at + note.start", "start = at"),
+        "music.test_standard:test_an_overlay_sounds_from_the_beginning_of_the_bar",
+    ),
+    "a tempo counts from the next bar": Mutant(
+        *(
+            f"{VOICE}.set_tempo",
+            "tempos.append((self._at, tempo))",
+            "tempos.append((Fraction(0), tempo))",
+        ),
+        "music.test_standard:test_a_tempo_counts_from_where_it_is",
+    ),
+    "a tune forgets the header of its file": Mutant(
+        *("music.abc_reader:read_tunes", "header = read_file_header(text)", "header = []"),
+        "data.test_tunes:test_defaults_of_the_file_are_in_every_tune",
     ),
 }

@@ -19,7 +19,7 @@ from seqmodels.data.datasets.dataset import Documents, hash_documents
 from seqmodels.data.datasets.origin import Published
 from seqmodels.data.datasets.tunes import deal_tunes, tunes_of
 from seqmodels.data.store import cache_directory
-from seqmodels.music.abc_notation import body_of
+from seqmodels.music.abc_text import body_of
 
 _FILE = "irish.abc"
 _PLACE = "introtodeeplearning/master/mitdeeplearning/data"

@@ -7,10 +7,12 @@ import logging
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, Documents
-from seqmodels.music.abc_notation import Problem, body_of, cut_tunes
+from seqmodels.music.abc_notation import Problem, Tune
 from seqmodels.music.abc_reader import read_tunes
+from seqmodels.music.abc_text import body_of
 
 _log = logging.getLogger(__name__)
+_MOST_SHOWN = 20  # tunes that a warning names
 
 
 def deal_tunes(tunes: list[str], validation: float, test: float) -> Documents:
@@ -42,36 +44,53 @@ def deal_tunes(tunes: list[str], validation: float, test: float) -> Documents:
     return {split: found for split, found in splits.items() if found}
 
 
-def tunes_of(text: str, where: str, *, keep_broken: bool = False) -> list[str]:
+def tunes_of(
+    text: str, where: str, *, strict: bool = False, keep_broken: bool = False
+) -> list[str]:
     """Cuts the text of a file into tunes, each followed by one blank line.
 
-    A warning reports how many tunes have bars that their metre does not fill (or do not parse), and
-    the first of them; all stay as they are.
+    A tune has the fields of the file header that its own header lacks. Tunes that do not parse are
+    left out; a warning names them. Another reports how many tunes have bars that their metre does
+    not fill, and the first of them; they stay as they are.
 
     Args:
       text: of the file.
       where: its path, for messages.
+      strict: whether a tune that does not parse is an error.
       keep_broken: whether tunes that do not parse stay.
 
     Raises:
-      UserError: there is no tune, or one does not parse; names file, line and tune.
+      UserError: there is no tune, or none that parses, or with `strict` one does not; names file,
+        line and tune.
     """
     tunes = read_tunes(text)
     if not tunes:
         raise UserError(f"{where}: not ABC: no line begins with X:, as each tune must")
-    odd = [tune for tune in tunes if not tune.is_full]
-    broken = [tune for tune in odd if not tune.parses]
+    broken = [tune for tune in tunes if not tune.parses]
     if broken and not keep_broken:
-        first = next(problem for problem in broken[0].problems if problem.kind != "bar")
-        more = f"; {len(broken) - 1} more of its tunes do not parse" if len(broken) > 1 else ""
-        raise UserError(f"{where}: {first}{more}")
+        if strict or len(broken) == len(tunes):
+            raise UserError(f"{where}: {_why(broken[0])}{_others(broken)}")
+        shown = [str(_why(tune)) for tune in broken[:_MOST_SHOWN]]
+        if len(broken) > len(shown):
+            shown.append(f"and {len(broken) - len(shown)} more")
+        _log.warning(
+            "%s: %d of %d tunes do not parse and are left out: %s",
+            *(where, len(broken), len(tunes), "; ".join(shown)),
+        )
+    kept = tunes if keep_broken else [tune for tune in tunes if tune.parses]
+    odd = [tune for tune in kept if not tune.is_full]
     if odd:
-        _warn([tune.problems[0] for tune in odd], len(tunes), where)
-    return [part.strip("\r\n") + "\n\n" for _, part in cut_tunes(text)]
+        _log.warning(
+            "%s: %d of %d tunes have oddities and stay as they are; the first: %s",
+            *(where, len(odd), len(kept), odd[0].problems[0]),
+        )
+    return [tune.text.strip("\r\n") + "\n\n" for tune in kept]
 
 
-def _warn(problems: list[Problem], total: int, where: str) -> None:
-    _log.warning(
-        "%s: %d of %d tunes have oddities and stay as they are; the first: %s",
-        *(where, len(problems), total, problems[0]),
-    )
+def _why(tune: Tune) -> Problem:
+    """The first problem for which a tune does not parse."""
+    return next(problem for problem in tune.problems if problem.kind != "bar")
+
+
+def _others(broken: list[Tune]) -> str:
+    return f"; {len(broken) - 1} more of its tunes do not parse" if len(broken) > 1 else ""
