@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import collections
 import functools
 import json
@@ -23,6 +22,7 @@ from seqmodels.data.special_tokens import (
     read_special_tokens,
     require,
 )
+from seqmodels.data.token_streams import PieceStream, WindowStream
 from seqmodels.data.tokenizers import ByteTokenizer, SavedTokenizer, raise_unknown
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
         Args:
           after: the tokens before those to come; they may decide whether a space comes first.
         """
-        return _PieceStream(self._pieces) if self.lossless else _WindowStream(self, after)
+        return PieceStream(self._pieces) if self.lossless else WindowStream(self, after)
 
     def pieces(self, *, starts_line: bool) -> list[bytes]:
         """Returns the text of each token; where that is lossy, its text after an `a`."""
@@ -185,46 +185,6 @@ class HuggingFaceTokenizer(SavedTokenizer):
     def vocabulary(self) -> dict[str, int]:
         """Token -> its number."""
         return self._tokenizer.get_vocab(with_added_tokens=True)
-
-
-class _PieceStream:
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = pieces
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def feed(self, ids: Any) -> str:
-        ids = np.atleast_1d(np.asarray(ids)).tolist()
-        return self._decoder.decode(b"".join(self._pieces[i] for i in ids))
-
-    def flush(self) -> str:
-        text = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return text
-
-
-class _WindowStream:
-    """Decodes the last pieces with and without the new ones; the difference is the new text."""
-
-    def __init__(self, tokenizer: HuggingFaceTokenizer, after: Any) -> None:
-        self._tokenizer = tokenizer
-        self._before: list[int] = np.atleast_1d(np.asarray(after, np.int32)).tolist()[-16:]
-        self._new: list[int] = []
-
-    def feed(self, ids: Any) -> str:
-        self._new += np.atleast_1d(np.asarray(ids)).tolist()
-        text = self._difference()
-        return "" if not text or text.endswith("\N{REPLACEMENT CHARACTER}") else self._tell(text)
-
-    def flush(self) -> str:
-        return self._tell(self._difference())
-
-    def _difference(self) -> str:
-        before = self._tokenizer.decode(self._before)
-        return self._tokenizer.decode(self._before + self._new)[len(before) :]
-
-    def _tell(self, text: str) -> str:
-        self._before, self._new = (self._new or self._before)[-16:], []
-        return text
 
 
 def _byte_alphabet() -> dict[str, bytes]:

@@ -61,8 +61,16 @@ class SpecialTokens:
         return () if found is None else tuple(found) if isinstance(found, list) else (found,)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields."""
+        """Returns what `from_json` takes."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Any) -> SpecialTokens:
+        """Builds what `to_json` wrote; raises ValueError on anything else."""
+        try:
+            return cls(**values)
+        except TypeError:
+            raise ValueError("no special tokens") from None
 
 
 def read_special_tokens(
@@ -95,7 +103,6 @@ def _read_ids(values: Mapping[str, Any], path: Path) -> Ids:
     ids = {name: values[name] for name in _IDS if name in values}
     for name, value in ids.items():
         numbers = value if isinstance(value, list) else [] if value is None else [value]
-        # transformers writes -1 for none in some files
         if not all(type(number) is int for number in numbers):
             raise UserError(
                 f"{path}: {name}={value} is not supported; allowed: a number of a token"
@@ -175,3 +182,30 @@ def require(settings: Mapping[str, Any], folder: Path, **allowed: tuple[Any, ...
             raise UserError(
                 f"{folder / SETTINGS}: {name}={settings[name]} is not supported; allowed: {shown}"
             )
+
+
+def add_affixes(
+    tokenizer: Any, settings: Mapping[str, Any], before: str | None, after: str | None = None
+) -> None:
+    """Puts special tokens before and after a text, where the vocabulary has them.
+
+    Args:
+      before, after: their roles.
+    """
+    from tokenizers import processors
+
+    ids, parts = {}, {before: "", after: ""}
+    for role in parts:
+        if role is not None:
+            token = content_of(settings.get(role)) or _KNOWN[role][0]
+            ids[token], parts[role] = tokenizer.token_to_id(token), token
+    if not ids or None in ids.values():
+        return
+    single, second = [parts[before], "$A:0"], ["$B:1"]
+    if after is not None:
+        single, second = [*single, f"{parts[after]}:0"], [*second, f"{parts[after]}:1"]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=" ".join(filter(None, single)),
+        pair=" ".join(filter(None, [*single, *second])),
+        special_tokens=list(ids.items()),
+    )

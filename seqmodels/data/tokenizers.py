@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from seqmodels.types import TextStream, Tokenizer
 
 
+TOKENIZER_FILE = "tokenizer.json"
+"""Of a work directory over a stream of text."""
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _NUM_NAMED, _LONGEST_NAMED = 5, 40
 
@@ -252,7 +254,7 @@ def tokenizer_from_json(saved: Any) -> Tokenizer:
             from seqmodels.data.huggingface import HuggingFaceTokenizer
             from seqmodels.data.special_tokens import SpecialTokens
 
-            special = SpecialTokens(**saved.get("special", {}))
+            special = SpecialTokens.from_json(saved.get("special", {}))
             return HuggingFaceTokenizer(description, size, special)
     raise ValueError("no tokenizer of a kind that is known")
 

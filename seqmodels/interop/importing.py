@@ -14,10 +14,10 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.features import TokenizerKind
 from seqmodels.data.features.image import Image
 from seqmodels.data.features.label import Label
-from seqmodels.data.features.saved import FEATURES_FILE, TOKENIZER_FILE, save_features
+from seqmodels.data.features.saved import FEATURES_FILE, save_features
 from seqmodels.data.pipeline import load_data
 from seqmodels.data.text import as_features, tokenizer_of
-from seqmodels.data.tokenizers import ByteTokenizer
+from seqmodels.data.tokenizers import TOKENIZER_FILE, ByteTokenizer
 from seqmodels.interop.directories import new_directory
 from seqmodels.interop.plan import Plan
 from seqmodels.interop.tables import Matched, flatten, nest
