@@ -28,6 +28,7 @@ model's own end-of-text token, which is not written. With --beam_size it searche
 probable texts up to --end, or to that token; the best appears as far as it is certain, the others
 once found.
 """
+_OF_TEXTS = ("num_samples", "max_tokens", "min_tokens", "ignore_eos", "strict_length")
 _OF_DRAWS = ("temperature", "top_k", "top_p", "seed")
 
 
@@ -97,11 +98,7 @@ def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
     from seqmodels.runs.generate import generate_text
 
     asked = arguments.flags
-    settings: dict[str, Any] = {
-        name: getattr(asked, name)
-        for name in ("num_samples", "max_tokens", "min_tokens", "ignore_eos", "strict_length")
-        + _OF_DRAWS
-    }
+    settings: dict[str, Any] = {name: getattr(asked, name) for name in (*_OF_TEXTS, *_OF_DRAWS)}
     settings["end"] = end
     printer = None if asked.json else Printer(prompt, asked.num_samples)
     made = generate_text(opened, [prompt], **settings, on_text=printer, on_notice=program.say)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seqmodels.config.tasks import MaskedLanguageModelConfig
+from seqmodels.config.errors import UserError
+from seqmodels.config.tasks import ClassificationConfig, MaskedLanguageModelConfig
 from seqmodels.config.transformers import BERTConfig
 from seqmodels.interop.attention import separate_bias, separate_kernel
-from seqmodels.interop.settings import ACTIVATIONS, Settings
+from seqmodels.interop.settings import ACTIVATIONS, Settings, class_names
 from seqmodels.interop.tables import Conversion, Rule, Shape, dense, norm, same, text_spec
 
 _HARMLESS = (
@@ -32,7 +33,7 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
         tie_word_embeddings=True,
     )
     classifies = architecture == "BertForSequenceClassification"
-    if classifies:
+    if classifies and settings.values.get("problem_type") is not None:
         settings.require(problem_type="single_label_classification")
     model = BERTConfig(
         num_layers=settings.integer("num_hidden_layers", 12),
@@ -53,15 +54,18 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
         known = len(labels) if isinstance(labels, dict) and labels else None
         head = shapes.get("classifier.weight")
         size = known or settings.integer("num_labels", head[0] if head else 2)
+        if size < 2:
+            raise UserError(f"{settings.path}: id2label has one class; 2 or more are supported")
         spec["outputs"] = {"kind": "classes", "num_classes": size, "per_step": False}
     prefix = "bert." if any(name.startswith("bert.") for name in shapes) else ""
     return Conversion(
         architecture,
         model,
-        MaskedLanguageModelConfig(),
+        ClassificationConfig() if classifies else MaskedLanguageModelConfig(),
         spec,
         lambda model: rules(model, spec, prefix),
         (*_HARMLESS, *_unused_pooler(model, spec, prefix)),
+        labels=class_names(settings, spec["outputs"]["num_classes"]) if classifies else (),
     )
 
 
