@@ -19,7 +19,7 @@ _CONFIG, _MAP, _ADDED = "config.json", "special_tokens_map.json", "added_tokens.
 _KNOWN = {
     "bos_token": ("<|endoftext|>",),
     "eos_token": ("<|endoftext|>",),
-    "unk_token": ("[UNK]",),
+    "unk_token": ("[UNK]", "<|endoftext|>"),
     "sep_token": ("[SEP]",),
     "pad_token": ("[PAD]",),
     "cls_token": ("[CLS]",),
@@ -165,8 +165,9 @@ def add_tokens(tokenizer: Any, folder: Path, settings: Mapping[str, Any]) -> Non
                 )
     except (TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: damaged: its added tokens cannot be read ({error})") from None
-    known = {token for tokens in _KNOWN.values() for token in tokens}
-    present = sorted(t for t in known if tokenizer.token_to_id(t) is not None and t not in named)
+    # A role that has no token in the files has the usual one, if that is in the vocabulary.
+    usual = dict.fromkeys(t for role, known in _KNOWN.items() if role not in settings for t in known)
+    present = [token for token in usual if tokenizer.token_to_id(token) is not None]
     tokenizer.add_special_tokens([*named, *present])
 
 

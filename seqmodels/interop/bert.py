@@ -117,9 +117,10 @@ def _heads(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[Rule, 
     """The heads of `BertForX`; `BertModel` has none of them, and may lack the pooler."""
     d, outputs = model.model_dim, spec["outputs"]
     classifies = outputs["kind"] == "classes"
+    pools = classifies and not outputs["per_step"]
     may_lack = {"optional": True}
     heads: tuple[Rule, ...] = ()
-    if classifies or model.next_sentence:
+    if pools or model.next_sentence:
         heads += dense("pooler", f"{prefix}pooler.dense", d, d, **may_lack)
     if model.next_sentence:
         heads += dense("next_sentence_head", "cls.seq_relationship", d, 2, **may_lack)
@@ -138,7 +139,8 @@ def _heads(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[Rule, 
 def architecture_of(model: BERTConfig, spec: dict[str, Any]) -> str:
     """Name of the architecture that an exported model gets."""
     if spec["outputs"]["kind"] == "classes":
-        return "BertForSequenceClassification"
+        part = "Token" if spec["outputs"]["per_step"] else "Sequence"
+        return f"BertFor{part}Classification"
     return "BertForPreTraining" if model.next_sentence else "BertForMaskedLM"
 
 
@@ -152,7 +154,7 @@ _NAMES = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
 
 def describe(model: BERTConfig, spec: dict[str, Any]) -> dict[str, Any]:
     """The `config.json` of an exported model."""
-    values = {
+    return {
         "architectures": [architecture_of(model, spec)],
         "model_type": "bert",
         "vocab_size": spec["inputs"]["vocab_size"],
@@ -170,7 +172,3 @@ def describe(model: BERTConfig, spec: dict[str, Any]) -> dict[str, Any]:
         "tie_word_embeddings": True,
         "dtype": "float32",
     }
-    if spec["outputs"]["kind"] == "classes":
-        names = {str(n): f"LABEL_{n}" for n in range(spec["outputs"]["num_classes"])}
-        values |= {"id2label": names, "label2id": {name: int(n) for n, name in names.items()}}
-    return values

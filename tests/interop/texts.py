@@ -1,0 +1,53 @@
+"""Tokenizer files written by hand, and odd texts to try them on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ODD = (
+    "Hello World",
+    "née CAFÉ",
+    "日本語 text",
+    "the cat\tsat\n on the mat",
+    "[MASK] a [SEP]",
+    " a  b ",
+    "İstanbul e\u0301",
+    "naïve—dash",
+    "don't \U0001f600 <ent> x",
+    "a\u00a0b\u200bc",
+)
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+PIECES = [
+    *SPECIAL,
+    *"hello world Hello World nee née cafe café caf ##e CAFÉ CAFE the cat sat on mat".split(),
+    *"a b c 日本語 日 本 語 text istanbul İstanbul naive naïve dash don ' t - — good bad".split(),
+]
+
+
+def bert_words(folder: Path, settings: dict[str, Any] | None = None) -> None:
+    """Writes a vocab.txt, and a tokenizer_config.json if it has settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
+    if settings is not None:
+        write(folder, "tokenizer_config", settings)
+
+
+def gpt2_bytes(folder: Path, **files: dict[str, Any]) -> dict[str, int]:
+    """Writes vocab.json with merges.txt, and further JSON files by their names."""
+    from tokenizers import pre_tokenizers
+
+    folder.mkdir(parents=True, exist_ok=True)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*alphabet, "th", "the", "Ġa", "<|endoftext|>"]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    write(folder, "vocab", vocabulary)
+    (folder / "merges.txt").write_text("#version: 0.2\nt h\nth e\nĠ a\n", encoding="utf-8")
+    for name, values in files.items():
+        write(folder, name, values)
+    return vocabulary
+
+
+def write(folder: Path, name: str, values: dict[str, Any]) -> None:
+    (folder / f"{name}.json").write_text(json.dumps(values), encoding="utf-8")
