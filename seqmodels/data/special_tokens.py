@@ -166,7 +166,9 @@ def add_tokens(tokenizer: Any, folder: Path, settings: Mapping[str, Any]) -> Non
     except (TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: damaged: its added tokens cannot be read ({error})") from None
     # A role that has no token in the files has the usual one, if that is in the vocabulary.
-    usual = dict.fromkeys(t for role, known in _KNOWN.items() if role not in settings for t in known)
+    usual = dict.fromkeys(
+        t for role, known in _KNOWN.items() if role not in settings for t in known
+    )
     present = [token for token in usual if tokenizer.token_to_id(token) is not None]
     tokenizer.add_special_tokens([*named, *present])
 

@@ -19,11 +19,11 @@ ODD = (
     "a\u00a0b\u200bc",
 )
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-PIECES = [
-    *SPECIAL,
-    *"hello world Hello World nee née cafe café caf ##e CAFÉ CAFE the cat sat on mat".split(),
-    *"a b c 日本語 日 本 語 text istanbul İstanbul naive naïve dash don ' t - — good bad".split(),
-]
+_WORDS = """
+hello world Hello World nee née cafe café caf ##e CAFÉ CAFE the cat sat on mat a b c 日本語 日 本 語
+text istanbul İstanbul naive naïve dash don ' t - — good bad
+"""
+PIECES = [*SPECIAL, *_WORDS.split()]
 
 
 def bert_words(folder: Path, settings: dict[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Tokenizers, preprocessing and ends of texts that come next to weights, as transformers reads them.
+"""Tokenizers, preprocessing and ends of texts that come with weights, as transformers reads them.
 
 Folders of transformers are imported and exported; transformers must find the same model in both.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,7 @@ def test_a_masked_language_model_fills_masks(tmp_path: Path, door: FrontDoor) ->
 
 
 def test_a_classifier_predicts_and_comes_back(tmp_path: Path, door: FrontDoor) -> None:
-    """Probabilities of `predict` are those of the pipeline, [SEP] included; it is trained on too."""
+    """Probabilities of `predict` are those of the pipeline, [SEP] included; training continues."""
     folder = tmp_path / "folder"
     bert_words(folder, {"tokenizer_class": "BertTokenizer"})
     names = {int(n): name for n, name in LABELS.items()}
@@ -153,10 +152,10 @@ def test_a_classifier_predicts_and_comes_back(tmp_path: Path, door: FrontDoor) -
     said = door("predict", f"--workdir={run}", f"--input={tmp_path / 'lines.txt'}")
     assert said.status == 0, said.err
     for answer, wanted in zip(map(json.loads, said.out.splitlines()), found, strict=True):
-        probabilities = {one["label"]: one["score"] for one in wanted}
-        assert answer["probabilities"].keys() == probabilities.keys()
-        for label, score in probabilities.items():
-            np.testing.assert_allclose(answer["probabilities"][label], score, **TOLERANCE["float32"])
+        scores = {one["label"]: one["score"] for one in wanted}
+        assert answer["probabilities"].keys() == scores.keys()
+        found = [answer["probabilities"][label] for label in scores]
+        np.testing.assert_allclose(found, list(scores.values()), **TOLERANCE["reference"])
     rows = "\n".join(f"{text},{label}" for text in texts for label in LABELS.values())
     (tmp_path / "table.csv").write_text(f"text,label\n{rows}\n", encoding="utf-8")
     fields = {
@@ -185,27 +184,78 @@ def test_a_classifier_predicts_and_comes_back(tmp_path: Path, door: FrontDoor) -
 ENDS = {"eos_token_id": [259, 260], "pad_token_id": 261}
 
 
-@pytest.mark.parametrize("sampled", [False, True])
-def test_a_decoder_stops_where_transformers_does(
-    sampled: bool, tmp_path: Path, door: FrontDoor
-) -> None:
-    folder = tmp_path / "folder"
-    module = spread(gpt2(vocab_size=262))
+def _write_an_end(module: Any, folder: Path, prompts: list[str]) -> None:
+    """Exchanges an end of text with a token that the model writes after some others."""
+    tokenizer = transformers.GPT2Tokenizer.from_pretrained(folder)
+    read = {i for prompt in prompts for i in tokenizer(prompt)["input_ids"]}
+    start = tokenizer(prompts[0], return_tensors="pt")["input_ids"]
+    settings = {"do_sample": False, "max_new_tokens": 12, "pad_token_id": 0}
+    made = module.generate(start, **settings)[0, start.shape[1] + 3 :].tolist()
+    token = next(token for token in made if token not in read)
     with torch.no_grad():
-        # The end becomes likely after some tokens.
-        module.transformer.wte.weight[260] = 0.9 * module.transformer.wte.weight[65]
+        table = module.transformer.wte.weight
+        table[[token, 259]] = table[[259, token]]
+
+
+def test_a_decoder_stops_where_transformers_does(tmp_path: Path, door: FrontDoor) -> None:
+    folder = tmp_path / "folder"
+    module = spread(gpt2(vocab_size=262), seed=3)
+    gpt2_bytes(folder, **BYTES["added and special"])
+    prompts = ["the cat", "a", "Hello"]
+    _write_an_end(module, folder, prompts)
     module.generation_config.eos_token_id = ENDS["eos_token_id"]
     module.generation_config.pad_token_id = ENDS["pad_token_id"]
-    gpt2_bytes(folder, **BYTES["added and special"])
     to = round_trip(module, folder, door)
     written = json.loads((to / "generation_config.json").read_text())
     assert {name: written[name] for name in ENDS} == ENDS
     settings = {"do_sample": False, "max_new_tokens": 40}
-    prompts = ["the cat", "a", "Hello"]
     found = pipelines("text-generation", folder, to, *prompts, **settings)
     words = ["generate", f"--workdir={tmp_path / 'run'}", "--max_tokens=40", "--temperature=0"]
-    lengths = []
+    ended = set()
     for prompt, (wanted,) in zip(prompts, found, strict=True):
         (text,) = door(*words, f"--prompt={prompt}", "--json").json["texts"]
         assert text == wanted["generated_text"]
-        lengths.append(len(text))
+        (longer,) = door(*words, f"--prompt={prompt}", "--ignore_eos", "--json").json["texts"]
+        assert longer.startswith(text)
+        ended.add(text != longer)
+    assert True in ended
+
+
+def test_a_vit_sees_what_its_processor_makes(tmp_path: Path, door: FrontDoor) -> None:
+    """Images are resized, rescaled and normalized as the files say; classes have their names."""
+    folder, run = tmp_path / "folder", tmp_path / "run"
+    names = {int(n): name for n, name in LABELS.items()}
+    module = spread(
+        transformers.ViTForImageClassification(
+            transformers.ViTConfig(
+                image_size=8,
+                patch_size=4,
+                id2label=names,
+                label2id={name: n for n, name in names.items()},
+                **ENCODER,
+            )
+        )
+    )
+    module.save_pretrained(folder)
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    processor = ViTImageProcessorPil(
+        size={"height": 8, "width": 8},
+        resample=3,
+        rescale_factor=1 / 127.5,
+        image_mean=[0.4, 0.5, 0.6],
+        image_std=[0.3, 0.2, 0.25],
+    )
+    processor.save_pretrained(folder)
+    pixels = np.random.default_rng(0).integers(0, 256, (13, 20, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    said = door("import", f"--from={folder}", f"--workdir={run}")
+    assert said.status == 0, said.err
+    said = door("predict", f"--workdir={run}", f"--input={tmp_path / 'image.png'}")
+    assert said.status == 0, said.err
+    read = ViTImageProcessorPil.from_pretrained(folder)
+    values = read(Image.fromarray(pixels), return_tensors="pt")["pixel_values"]
+    wanted = torch.softmax(module(values).logits[0], -1).detach().numpy()
+    found = json.loads(said.out)["probabilities"]
+    assert list(found) == list(LABELS.values())
+    np.testing.assert_allclose(list(found.values()), wanted, **TOLERANCE["reference"])
