@@ -26,6 +26,34 @@ text istanbul İstanbul naive naïve dash don ' t - — good bad
 PIECES = [*SPECIAL, *_WORDS.split()]
 
 
+ENT = {"content": "<ent>", "lstrip": True, "rstrip": False, "normalized": False}
+LOOSE = {**ENT, "single_word": False, "special": False}
+
+WORDS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "cased": {"do_lower_case": False},
+    "cased without accents": {"do_lower_case": False, "strip_accents": True},
+    "lower with accents": {"strip_accents": False},
+    "chinese words": {"tokenize_chinese_chars": False, "tokenizer_class": "BertTokenizer"},
+    "added": {"added_tokens_decoder": {str(len(PIECES)): LOOSE}},
+    "another mask": {"mask_token": "good", "sep_token": "bad"},
+}
+"""Settings of a folder with vocab.txt."""
+BYTES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "added": {"added_tokens": {"<ent>": 260}},
+    "added and special": {
+        "added_tokens": {"<ent>": 260, "<pad>": 261},
+        "tokenizer_config": {"pad_token": "<pad>"},
+    },
+    "an older map": {"added_tokens": {"<ent>": 260}, "special_tokens_map": {"eos_token": "<ent>"}},
+    "spaces before": {"tokenizer_config": {"add_prefix_space": True}},
+    "a beginning": {"tokenizer_config": {"add_bos_token": True}},
+    "extra": {"tokenizer_config": {"additional_special_tokens": ["<ent>"]}},
+}
+"""Further files of a folder with vocab.json and merges.txt."""
+
+
 def bert_words(folder: Path, settings: dict[str, Any] | None = None) -> None:
     """Writes a vocab.txt, and a tokenizer_config.json if it has settings."""
     folder.mkdir(parents=True, exist_ok=True)

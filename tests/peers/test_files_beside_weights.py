@@ -16,7 +16,7 @@ from PIL import Image
 
 from seqmodels.data.huggingface import open_tokenizer
 from tests.experiments.conftest import FrontDoor, door, logging_as_it_was
-from tests.interop.texts import ODD, PIECES, bert_words, gpt2_bytes, write
+from tests.interop.texts import BYTES, ODD, PIECES, WORDS, bert_words, gpt2_bytes, write
 from tests.peers.test_hugging_face import ENCODER, gpt2, spread
 from tests.tolerances import TOLERANCE
 
@@ -29,30 +29,6 @@ __all__ = ["door", "logging_as_it_was"]
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 LABELS = {"0": "bad", "1": "good", "2": "so-so"}
-ENT = {"content": "<ent>", "lstrip": True, "rstrip": False, "normalized": False}
-LOOSE = {**ENT, "single_word": False, "special": False}
-
-WORDS: dict[str, dict[str, Any]] = {
-    "none": {},
-    "cased": {"do_lower_case": False},
-    "cased without accents": {"do_lower_case": False, "strip_accents": True},
-    "lower with accents": {"strip_accents": False},
-    "chinese words": {"tokenize_chinese_chars": False, "tokenizer_class": "BertTokenizer"},
-    "added": {"added_tokens_decoder": {str(len(PIECES)): LOOSE}},
-    "another mask": {"mask_token": "good", "sep_token": "bad"},
-}
-BYTES: dict[str, dict[str, Any]] = {
-    "none": {},
-    "added": {"added_tokens": {"<ent>": 260}},
-    "added and special": {
-        "added_tokens": {"<ent>": 260, "<pad>": 261},
-        "tokenizer_config": {"pad_token": "<pad>"},
-    },
-    "an older map": {"added_tokens": {"<ent>": 260}, "special_tokens_map": {"eos_token": "<ent>"}},
-    "spaces before": {"tokenizer_config": {"add_prefix_space": True}},
-    "a beginning": {"tokenizer_config": {"add_bos_token": True}},
-    "extra": {"tokenizer_config": {"additional_special_tokens": ["<ent>"]}},
-}
 
 
 def assert_same_encoding(folder: Path, other: Path | None = None) -> None:
