@@ -21,6 +21,7 @@ from seqmodels.config.training import EvaluationConfig, OptimizerConfig
 from seqmodels.data.huggingface import FILES, find_files
 from seqmodels.interop.architectures import convert
 from seqmodels.interop.files import Tensors, open_tensors
+from seqmodels.interop.generation import generation_notes
 from seqmodels.interop.preprocessing import read_preprocessing
 from seqmodels.interop.tables import Conversion, Matched, match, text_spec
 
@@ -80,6 +81,8 @@ def plan_import(source: Path) -> Iterator[Plan]:
     """
     with open_tensors(source) as tensors:
         conversion = convert(source, tensors)
+        notes = (*conversion.notes, *generation_notes(source))
+        conversion = dataclasses.replace(conversion, notes=notes)
         yield Plan(source, tensors, conversion, _config(conversion, source))
 
 

@@ -33,6 +33,7 @@ from seqmodels.data.text import as_features
 from seqmodels.data.tokenizers import ByteTokenizer, load_tokenizer, tokenizer_from_json
 from seqmodels.interop.exporting import export_run
 from seqmodels.interop.formats import find_format
+from seqmodels.interop.generation import generation_notes
 from seqmodels.interop.preprocessing import read_preprocessing
 from seqmodels.models.build import build_model
 from seqmodels.runs.run import Run, abstract_params
@@ -106,6 +107,18 @@ def test_the_ends_of_texts(tmp_path: Path) -> None:
     assert again.to_json() == found.to_json()
     with pytest.raises(ValueError, match="no special tokens"):
         tokenizer_from_json({**found.to_json(), "special": {"what": 1}})
+
+
+def test_other_settings_of_generation_are_named(tmp_path: Path) -> None:
+    assert generation_notes(tmp_path) == []
+    values = {"eos_token_id": 3, "do_sample": True, "num_beams": 1, "top_k": None}
+    write(tmp_path, "generation_config", values)
+    assert generation_notes(tmp_path) == []
+    write(tmp_path, "generation_config", {**values, "top_p": 0.9, "repetition_penalty": 1.1})
+    assert generation_notes(tmp_path) == [
+        "generation_config.json: generate samples so with --top_p=0.9",
+        "generation_config.json: not used by generate: repetition_penalty=1.1",
+    ]
 
 
 IMAGE = {"height": 8, "width": 8, "channels": 3}
