@@ -76,7 +76,7 @@ class SpecialTokens:
 def read_special_tokens(
     folder: Path, settings: Mapping[str, Any], vocabulary: Mapping[str, int]
 ) -> SpecialTokens:
-    """What the files of a folder say; a token that is not in the vocabulary is left out.
+    """Special tokens by the files of a folder, without those that the vocabulary lacks.
 
     Args:
       settings: see `read_settings`.

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from seqmodels.data.features.tokens import CLASS_TOKEN, Tokens
+from seqmodels.data.features.tokens import CLASS_TOKEN
 from seqmodels.data.huggingface import HuggingFaceTokenizer
 from seqmodels.data.special_tokens import GENERATION, SETTINGS, SpecialTokens
 from seqmodels.runs.run import Run
@@ -59,8 +59,8 @@ def exported_tokenizer(run: Run) -> ExportedTokenizer | None:
     tokenizer, inputs = run.tokenizer, run.spec.inputs
     if not isinstance(tokenizer, HuggingFaceTokenizer) or not isinstance(inputs, TokenInput):
         return None
-    feature = None if run.features is None else run.features.get("inputs")
-    own = list(feature.reserved) if isinstance(feature, Tokens) else []
+    assert run.features is not None
+    own = run.features["inputs"].to_json()["reserved"]
     tokens = dict(tokenizer.special.tokens)
     if not own and inputs.vocab_size > tokenizer.vocab_size:
         own = ["[MASK]"]  # of a masked language model whose tokenizer lacks one

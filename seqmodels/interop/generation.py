@@ -1,4 +1,4 @@
-"""What a `generation_config.json` asks for beyond the ends of texts. Imports no jax."""
+"""Settings of a `generation_config.json` other than the ends of texts. Imports no jax."""
 
 from __future__ import annotations
 
