@@ -26,10 +26,11 @@ from seqmodels.config.tasks import (
 )
 from seqmodels.config.transformers import BERTConfig, GPTConfig
 from seqmodels.data.features.label import Label
-from seqmodels.data.features.tokens import CLASS_TOKEN, Tokens
+from seqmodels.data.features.tokens import CLASS_TOKEN, EncodedTokens, Tokens
 from seqmodels.data.huggingface import open_tokenizer
 from seqmodels.data.special_tokens import SpecialTokens
 from seqmodels.data.text import as_features
+from seqmodels.data.token_store import TokenSplit
 from seqmodels.data.tokenizers import ByteTokenizer, load_tokenizer, tokenizer_from_json
 from seqmodels.interop.exporting import export_run
 from seqmodels.interop.formats import find_format
@@ -60,6 +61,23 @@ def test_tokenizers_have_the_ids_of_transformers(tmp_path: Path) -> None:
         for text, ids in zip(ODD, wanted[name], strict=True):
             found = [*ours.start, *ours.encode(text, unknown=True), *ours.end]
             assert found == ids, (name, text)
+
+
+def test_a_text_of_a_classifier_has_both_ends(tmp_path: Path) -> None:
+    """In `predict` and in batches; the ends count towards max_length, and a cut text keeps them."""
+    bert_words(tmp_path)
+    tokenizer = open_tokenizer(tmp_path)
+    config = TokensConfig(max_length=5, cut_long=True)
+    feature = Tokens(config, tokenizer, starts=True)
+    ids = [PIECES.index(token) for token in ("[CLS]", "the", "cat", "sat", "[SEP]")]
+    assert feature.read("The cat sat on the mat").tolist() == ids
+    texts = [tokenizer.encode(text) for text in ("the cat sat on", "a")]
+    offsets = np.cumsum([0, *map(len, texts)])
+    split = TokenSplit(np.concatenate(texts), offsets)
+    part = EncodedTokens(split, feature).part(np.array([1, 0]), 5)
+    short = [ids[0], PIECES.index("a"), ids[-1], 0, 0]
+    assert part.values.tolist() == [short, ids]
+    assert part.segment_ids.tolist() == [[1, 1, 1, 0, 0], [1] * 5]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
