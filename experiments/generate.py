@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 DOC = """Continues a prompt or a file; needs only the work directory.
 
 The text appears on stdout while it is generated, everything else on stderr. It is also written,
-with its settings, to samples/ in the work directory. With --beam_size it searches for the most
-probable texts up to --end; the best appears as far as it is certain, the others once found.
+with its settings, to samples/ in the work directory. A text of an imported model ends at the
+model's own end-of-text token, which is not written. With --beam_size it searches for the most
+probable texts up to --end, or to that token; the best appears as far as it is certain, the others
+once found.
 """
+_OF_TEXTS = ("num_samples", "max_tokens", "min_tokens", "ignore_eos", "strict_length")
 _OF_DRAWS = ("temperature", "top_k", "top_p", "seed")
 
 
@@ -40,8 +43,10 @@ def define(values: flags.FlagValues) -> None:
     zero = {"lower_bound": 0, "flag_values": values}
     integer("num_samples", 1, "number of texts", **one)
     integer("max_tokens", 500, "maximum number of new tokens per text", **one)
-    integer("min_tokens", 0, "minimum number of new tokens per text, with --end", **zero)
+    integer("min_tokens", 0, "minimum number of new tokens of a text that has an end", **zero)
     string("end", "", r"a text ends once it contains this; \n is a line feed", flag_values=values)
+    past = "continue past the end-of-text token of an imported model, and write it"
+    switch("ignore_eos", False, past, flag_values=values)
     number("temperature", 1.0, "divides the logits; 0 is greedy", **zero)
     integer("top_k", None, "sample only from the k most probable tokens", **one)
     nucleus = "sample only from the fewest tokens with at least this total probability"
@@ -63,9 +68,10 @@ def run(arguments: Arguments) -> int:
             f"--workdir={workdir}: model.kind={config.model.kind} with task.kind="
             f"{config.task.kind} cannot generate text; generate needs task.kind=language_model"
         )
-    if asked.min_tokens and not asked.end:
+    eos_ids = () if asked.ignore_eos else read_eos_ids(workdir)
+    if asked.min_tokens and not asked.end and not eos_ids:
         raise UserError(f"--min_tokens={asked.min_tokens}: needs --end=TEXT")
-    beam, prompt = read_beam(asked), read_prompt(asked)
+    beam, prompt = read_beam(asked, eos_ids), read_prompt(asked)
     program.set_up_jax(config)
     from seqmodels.runs.run import load_run
 
@@ -92,10 +98,7 @@ def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
     from seqmodels.runs.generate import generate_text
 
     asked = arguments.flags
-    settings: dict[str, Any] = {
-        name: getattr(asked, name)
-        for name in (*("num_samples", "max_tokens", "min_tokens", "strict_length"), *_OF_DRAWS)
-    }
+    settings: dict[str, Any] = {name: getattr(asked, name) for name in (*_OF_TEXTS, *_OF_DRAWS)}
     settings["end"] = end
     printer = None if asked.json else Printer(prompt, asked.num_samples)
     made = generate_text(opened, [prompt], **settings, on_text=printer, on_notice=program.say)
@@ -128,8 +131,19 @@ def search(beam: Beam, arguments: Arguments, opened: Run, prompt: str, end: str)
     return {"end": end, "beam": dataclasses.asdict(beam)}, made
 
 
-def read_beam(asked: Any) -> Beam | None:
+def read_eos_ids(workdir: Path) -> tuple[int, ...]:
+    """The tokens at which the texts of a run end, if it was imported; imports no jax."""
+    from seqmodels.data.tokenizers import TOKENIZER_FILE, load_tokenizer
+
+    path = workdir / TOKENIZER_FILE
+    return load_tokenizer(path).eos_ids if path.is_file() else ()
+
+
+def read_beam(asked: Any, eos_ids: tuple[int, ...] = ()) -> Beam | None:
     """Reads the settings of a search; None if texts are sampled.
+
+    Args:
+      eos_ids: tokens that end a text without --end.
 
     Raises:
       UserError: flags contradict each other.
@@ -141,8 +155,11 @@ def read_beam(asked: Any) -> Beam | None:
     for name in (*_OF_DRAWS, "strict_length"):
         if asked[name].present:
             raise UserError(f"--{name}={asked[name].value}: has no effect with --beam_size")
-    if not asked.end:
-        raise UserError(f"--beam_size={asked.beam_size}: needs --end=TEXT, the end of a text")
+    if not asked.end and len(eos_ids) != 1:
+        several = f"; the model has {len(eos_ids)} tokens that end one" if eos_ids else ""
+        raise UserError(
+            f"--beam_size={asked.beam_size}: needs --end=TEXT, the end of a text{several}"
+        )
     if asked.num_samples > asked.beam_size:
         raise UserError(
             f"--num_samples={asked.num_samples}: must be at most --beam_size, {asked.beam_size}"

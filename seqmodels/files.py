@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import glob
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 from seqmodels.config.errors import UserError
 
@@ -94,3 +96,20 @@ def read_filled(file: Path) -> str:
 def _conversion(encoding: str) -> str:
     """Advice on converting a file of another encoding to UTF-8."""
     return f"convert it, for example: iconv -f {encoding} -t UTF-8 FILE > NEW_FILE"
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+      UserError: the file is missing, is not JSON or does not hold an object.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{file}: damaged: not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: damaged: must hold an object, not {values!r:.40}")
+    return values

@@ -112,6 +112,8 @@ class Tokenizer(Protocol):
       byte_lengths: UTF-8 bytes that each token represents, [V]; 0 for the unknown symbol.
       lossless: whether the byte_lengths add up to the bytes of a text without unknown symbols.
       start: tokens that precede a text that a model is to continue, [N] int32; mostly none.
+      end: tokens that follow a whole text, such as [SEP], [N] int32; mostly none.
+      eos_ids: tokens at which a generated text ends, of a model that came with them.
       unknown_id: token for symbols outside the vocabulary, or None.
       mask_id: token that replaces a hidden one, or None.
     """
@@ -124,8 +126,13 @@ class Tokenizer(Protocol):
     unknown_id: int | None
     mask_id: int | None
 
+    eos_ids: tuple[int, ...]
+
     @property
     def start(self) -> np.ndarray: ...
+
+    @property
+    def end(self) -> np.ndarray: ...
 
     def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
         """Returns tokens [N] int32.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -42,6 +43,17 @@ class Normalisation(enum.StrEnum):
 
     STANDARD = "standard"
     NONE = "none"
+
+
+class Resampling(enum.StrEnum):
+    """The filters of Pillow by which an image is resized."""
+
+    NEAREST = "nearest"
+    BOX = "box"
+    BILINEAR = "bilinear"
+    HAMMING = "hamming"
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
 
 
 _READ = (TokenizerKind.HUGGINGFACE, TokenizerKind.RUN)
@@ -184,11 +196,13 @@ class TagsConfig(FeatureConfig):
 
 @dataclasses.dataclass
 class ImageConfig(FeatureConfig):
-    """An image. Pixels become (x / 255 - 0.5) / 0.5, ViT's own preprocessing.
+    """An image. Pixels become (x / 255 - mean) / deviation; the defaults are ViT's own.
 
     Attributes:
       size: height and width that images are resized to; none = as they are stored, all of one size.
       channels: 1 (grey) or 3 (colour); none = as they are stored.
+      mean, deviation: one number for all channels, or one per channel separated by commas.
+      resampling: how images are resized.
     """
 
     kind: ClassVar[str] = "image"
@@ -197,10 +211,28 @@ class ImageConfig(FeatureConfig):
     column: str = "image"
     size: int | None = None
     channels: int | None = None
+    mean: str = "0.5"
+    deviation: str = "0.5"
+    resampling: Resampling = Resampling.BILINEAR
+
+    def scaling(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation: one number, or one per channel."""
+        mean, deviation = (text.split(",") for text in (self.mean, self.deviation))
+        return tuple(map(float, mean)), tuple(map(float, deviation))
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.channels not in (None, 1, 3):
             yield "channels", "must be 1 or 3, or none"
+        sizes = (1, 3) if self.channels is None else (1, self.channels)
+        for field, least in (("mean", -math.inf), ("deviation", 0.0)):
+            text: str = getattr(self, field)
+            try:
+                numbers = [float(part) for part in text.split(",")]
+            except ValueError:
+                numbers = []
+            if len(numbers) not in sizes or not all(least < x < math.inf for x in numbers):
+                above = " above 0" if field == "deviation" else ""
+                yield field, f"must be a number{above}, or one per channel, as in 0.5,0.4,0.3"
 
 
 @dataclasses.dataclass

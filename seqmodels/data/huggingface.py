@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import collections
+import functools
 import json
 import re
 from collections.abc import Iterable
@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqmodels.config.errors import UserError
+from seqmodels.data.special_tokens import (
+    SpecialTokens,
+    add_affixes,
+    add_tokens,
+    content_of,
+    read_settings,
+    read_special_tokens,
+    require,
+)
+from seqmodels.data.token_streams import PieceStream, WindowStream
 from seqmodels.data.tokenizers import ByteTokenizer, SavedTokenizer, raise_unknown
 
 if TYPE_CHECKING:
@@ -23,7 +33,13 @@ FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("vocab.txt",))
 """What a folder may hold, the first one counts: any tokenizer; byte-level BPE; WordPiece."""
 
 _MASKS = ("[MASK]", "<mask>")
-_SPECIAL = ("<|endoftext|>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_BERT = tuple(
+    f"{name}Tokenizer{end}"
+    for name in ("Bert", "DistilBert", "Electra", "MobileBert")
+    for end in ("", "Fast")
+)
+_GPT2 = ("GPT2Tokenizer", "GPT2TokenizerFast")
+"""Classes of transformers that read vocab.txt, or vocab.json and merges.txt, in the same way."""
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -37,6 +53,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
     Args:
       description: what `tokenizer.json` holds.
       vocab_size: of the model, where its table has more rows; such tokens have no text.
+      special: what other files say of its tokens.
 
     Raises:
       ValueError: the description is not valid, or the model has fewer rows than there are tokens.
@@ -44,7 +61,12 @@ class HuggingFaceTokenizer(SavedTokenizer):
 
     kind, unit = "huggingface", "token"
 
-    def __init__(self, description: dict[str, Any], vocab_size: int | None = None) -> None:
+    def __init__(
+        self,
+        description: dict[str, Any],
+        vocab_size: int | None = None,
+        special: SpecialTokens | None = None,
+    ) -> None:
         import tokenizers
 
         # What else than text decides about tokens has no place in a function of the text.
@@ -71,7 +93,10 @@ class HuggingFaceTokenizer(SavedTokenizer):
         self.byte_lengths = np.array([len(piece) for piece in pieces], np.int64)
         unknown = description["model"].get("unk_token")
         self.unknown_id: int | None = vocabulary.get(unknown)
-        self.mask_id: int | None = next((vocabulary[m] for m in _MASKS if m in vocabulary), None)
+        self.special = SpecialTokens() if special is None else special
+        masks = (self.special.tokens.get("mask_token"), *_MASKS)
+        self.mask_id: int | None = next((vocabulary[m] for m in masks if m in vocabulary), None)
+        self.eos_ids = tuple(i for i in self.special.ends if 0 <= i < self.vocab_size)
         if self.unknown_id is not None:
             self.byte_lengths[self.unknown_id] = 0
 
@@ -85,9 +110,20 @@ class HuggingFaceTokenizer(SavedTokenizer):
     @property
     def start(self) -> np.ndarray:
         """Tokens that are put before a text, such as Llama's <s>; int32 [N], mostly empty."""
+        return self._affixes[0]
+
+    @property
+    def end(self) -> np.ndarray:
+        """Tokens that are put after a whole text, such as BERT's [SEP]; int32 [N]."""
+        return self._affixes[1]
+
+    @functools.cached_property
+    def _affixes(self) -> tuple[np.ndarray, np.ndarray]:
         marked = self._tokenizer.encode("a", add_special_tokens=True)
-        count = marked.special_tokens_mask.index(0) if 0 in marked.special_tokens_mask else 0
-        return np.array(marked.ids[:count], np.int32)
+        ids, own = np.array(marked.ids, np.int32), np.array(marked.special_tokens_mask) == 0
+        if not own.any():
+            return ids[:0], ids[:0]
+        return ids[: int(own.argmax())], ids[len(own) - int(own[::-1].argmax()) :]
 
     def encode(self, text: str, *, unknown: bool = False) -> np.ndarray:
         """Returns tokens [N] int32, with nothing added before or after them.
@@ -125,7 +161,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
         Args:
           after: the tokens before those to come; they may decide whether a space comes first.
         """
-        return _PieceStream(self._pieces) if self.lossless else _WindowStream(self, after)
+        return PieceStream(self._pieces) if self.lossless else WindowStream(self, after)
 
     def pieces(self, *, starts_line: bool) -> list[bytes]:
         """Returns the text of each token; where that is lossy, its text after an `a`."""
@@ -137,52 +173,18 @@ class HuggingFaceTokenizer(SavedTokenizer):
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `tokenizer_from_json` takes."""
-        size = self.vocab_size
-        return {"kind": self.kind, "vocab_size": size, "tokenizer": self._description}
+        own = {"kind": self.kind, "vocab_size": self.vocab_size, "tokenizer": self._description}
+        # A tokenizer that was learned here has none.
+        named = self.special != SpecialTokens()
+        return {**own, "special": self.special.to_json()} if named else own
 
     def description(self) -> dict[str, Any]:
         """The content of the `tokenizer.json` of a folder."""
         return self._description
 
-
-class _PieceStream:
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = pieces
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def feed(self, ids: Any) -> str:
-        ids = np.atleast_1d(np.asarray(ids)).tolist()
-        return self._decoder.decode(b"".join(self._pieces[i] for i in ids))
-
-    def flush(self) -> str:
-        text = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return text
-
-
-class _WindowStream:
-    """Decodes the last pieces with and without the new ones; the difference is the new text."""
-
-    def __init__(self, tokenizer: HuggingFaceTokenizer, after: Any) -> None:
-        self._tokenizer = tokenizer
-        self._before: list[int] = np.atleast_1d(np.asarray(after, np.int32)).tolist()[-16:]
-        self._new: list[int] = []
-
-    def feed(self, ids: Any) -> str:
-        self._new += np.atleast_1d(np.asarray(ids)).tolist()
-        text = self._difference()
-        return "" if not text or text.endswith("\N{REPLACEMENT CHARACTER}") else self._tell(text)
-
-    def flush(self) -> str:
-        return self._tell(self._difference())
-
-    def _difference(self) -> str:
-        before = self._tokenizer.decode(self._before)
-        return self._tokenizer.decode(self._before + self._new)[len(before) :]
-
-    def _tell(self, text: str) -> str:
-        self._before, self._new = (self._new or self._before)[-16:], []
-        return text
+    def vocabulary(self) -> dict[str, int]:
+        """Token -> its number."""
+        return self._tokenizer.get_vocab(with_added_tokens=True)
 
 
 def _byte_alphabet() -> dict[str, bytes]:
@@ -244,42 +246,63 @@ def open_tokenizer(
         names = ", or ".join(" and ".join(names) for names in FILES)
         raise UserError(f"{section}.tokenizer_path={path}: the folder has no tokenizer: {names}")
     try:
-        tokenizer = HuggingFaceTokenizer(_describe(files))
-        if vocab_size is None or vocab_size == tokenizer.vocab_size:
-            return tokenizer
-        if vocab_size < tokenizer.vocab_size:
+        folder = files[0].parent
+        settings = read_settings(folder)
+        tokenizer = HuggingFaceTokenizer(_describe(files, settings))
+        special = read_special_tokens(folder, settings, tokenizer.vocabulary())
+        if vocab_size is not None and vocab_size < tokenizer.vocab_size:
             raise UserError(
                 f"{section}.vocab_size={vocab_size}: must be at least {tokenizer.vocab_size}, "
                 f"the number of tokens of {files[0]}"
             )
-        return HuggingFaceTokenizer(tokenizer.description(), vocab_size)
+        return HuggingFaceTokenizer(tokenizer.description(), vocab_size, special)
     except OSError as error:
         raise UserError(f"{files[0]}: cannot read the tokenizer ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{files[0]}: not a tokenizer file ({error})") from None
 
 
-def _describe(files: tuple[Path, ...]) -> dict[str, Any]:
+def _describe(files: tuple[Path, ...], settings: dict[str, Any]) -> dict[str, Any]:
     first = files[0]
     if len(files) == 2:
-        return _byte_level(json.loads(_read(first)), _read(files[1]).splitlines())
+        require(settings, first.parent, tokenizer_class=_GPT2)
+        tokenizer = _byte_level(json.loads(_read(first)), _read(files[1]).splitlines(), settings)
+        add_tokens(tokenizer, first.parent, settings)
+        add_affixes(tokenizer, settings, "bos_token" if settings.get("add_bos_token") else None)
+        return json.loads(tokenizer.to_str())
     if first.suffix == ".txt":
-        settings = first.with_name("tokenizer_config.json")
-        lowercase = True
-        if settings.is_file():
-            lowercase = json.loads(_read(settings)).get("do_lower_case", True)
-        return _word_pieces(_read(first).splitlines(), bool(lowercase))
+        require(settings, first.parent, tokenizer_class=_BERT, do_basic_tokenize=(True,))
+        require(settings, first.parent, never_split=(None, []))
+        tokenizer = _word_pieces(_read(first).splitlines(), settings)
+        add_tokens(tokenizer, first.parent, settings)
+        add_affixes(tokenizer, settings, "cls_token", "sep_token")
+        return json.loads(tokenizer.to_str())
     description = json.loads(_read(first))
     if not isinstance(description, dict) or not isinstance(description.get("model"), dict):
         raise ValueError("it has no model")
+    _normalise_as(settings, description)
     return description
+
+
+def _normalise_as(settings: dict[str, Any], description: dict[str, Any]) -> None:
+    """Lets tokenizer_config.json decide about case and accents, as BERT's own class does."""
+    if settings.get("tokenizer_class", _BERT[0]) not in _BERT:
+        return
+    fields = {
+        "do_lower_case": "lowercase",
+        "strip_accents": "strip_accents",
+        "tokenize_chinese_chars": "handle_chinese_chars",
+    }
+    for part in _parts(description.get("normalizer"), "normalizers"):
+        if part.get("type") == "BertNormalizer":
+            part |= {ours: settings[name] for name, ours in fields.items() if name in settings}
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _byte_level(vocabulary: dict[str, int], lines: Iterable[str]) -> dict[str, Any]:
+def _byte_level(vocabulary: dict[str, int], lines: Iterable[str], settings: dict[str, Any]) -> Any:
     """GPT-2's tokenizer of its two files (Radford et al., 2019)."""
     from tokenizers import Tokenizer, models
 
@@ -288,9 +311,8 @@ def _byte_level(vocabulary: dict[str, int], lines: Iterable[str]) -> dict[str, A
         tokenizer = Tokenizer(models.BPE(vocabulary, merges))  # type: ignore[arg-type]
     except Exception as error:
         raise ValueError(f"vocab.json and merges.txt do not go together: {error}") from None
-    _read_bytes(tokenizer)
-    tokenizer.add_special_tokens([token for token in _SPECIAL if token in vocabulary])
-    return json.loads(tokenizer.to_str())
+    _read_bytes(tokenizer, bool(settings.get("add_prefix_space")))
+    return tokenizer
 
 
 def train_byte_pairs(texts: Iterable[str], vocab_size: int) -> HuggingFaceTokenizer:
@@ -314,24 +336,28 @@ def train_byte_pairs(texts: Iterable[str], vocab_size: int) -> HuggingFaceTokeni
     return HuggingFaceTokenizer(json.loads(tokenizer.to_str()))
 
 
-def _read_bytes(tokenizer: Any) -> None:
+def _read_bytes(tokenizer: Any, add_prefix_space: bool = False) -> None:
     """Has a tokenizer cut a text as GPT-2's does, and see it as bytes."""
     from tokenizers import decoders, pre_tokenizers
 
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     tokenizer.decoder = decoders.ByteLevel()
 
 
-def _word_pieces(tokens: list[str], lowercase: bool) -> dict[str, Any]:
+def _word_pieces(tokens: list[str], settings: dict[str, Any]) -> Any:
     """BERT's tokenizer of its list of pieces (Devlin et al., 2019)."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-    if "[UNK]" not in tokens:
-        raise ValueError("it has no [UNK]")
+    unknown = content_of(settings.get("unk_token")) or "[UNK]"
+    if unknown not in tokens:
+        raise ValueError(f"it has no {unknown}")
     vocabulary = {token: index for index, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)  # type: ignore
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
+    tokenizer.normalizer = normalizers.BertNormalizer(  # type: ignore[assignment]
+        lowercase=settings.get("do_lower_case", True),
+        strip_accents=settings.get("strip_accents"),
+        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
     tokenizer.decoder = decoders.WordPiece()  # type: ignore[assignment]
-    tokenizer.add_special_tokens([token for token in _SPECIAL if token in vocabulary])
-    return json.loads(tokenizer.to_str())
+    return tokenizer

@@ -19,13 +19,15 @@ _MODES = {1: "L", 3: "RGB"}
 _DEEP = ("I", "F")  # I;16, I;16B and so on too
 
 
-def read_image(path: Path, image: ImageInput) -> UInt8[np.ndarray, "H W C"]:
+def read_image(
+    path: Path, image: ImageInput, resampling: str = "bilinear"
+) -> UInt8[np.ndarray, "H W C"]:
     """Reads an image, resized and with the channels asked for.
 
     Raises:
       UserError: see `read_pixels`.
     """
-    return resize(read_pixels(path, image.channels), image.height, image.width)
+    return resize(read_pixels(path, image.channels), image.height, image.width, resampling)
 
 
 def read_pixels(source: Path | BytesIO, channels: int) -> UInt8[np.ndarray, "h w C"]:
@@ -63,15 +65,19 @@ def read_pixels(source: Path | BytesIO, channels: int) -> UInt8[np.ndarray, "h w
 
 
 def resize(
-    pixels: UInt8[np.ndarray, "h w C"], height: int, width: int
+    pixels: UInt8[np.ndarray, "h w C"], height: int, width: int, resampling: str = "bilinear"
 ) -> UInt8[np.ndarray, "H W C"]:
-    """Returns an image of 1 or 3 channels at another size: bilinear, whatever its proportions."""
+    """Returns an image of 1 or 3 channels at another size, whatever its proportions.
+
+    Args:
+      resampling: a filter of Pillow; see `config.features.Resampling`.
+    """
     from PIL import Image
 
     if pixels.shape[:2] == (height, width):
         return pixels
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+    resized = picture.resize((width, height), Image.Resampling[resampling.upper()])
     return np.asarray(resized).reshape(height, width, pixels.shape[2])
 
 

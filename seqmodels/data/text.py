@@ -18,13 +18,12 @@ from seqmodels.config.features import TokensConfig
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
 from seqmodels.data.common import check_shapes, get_split, open_dataset
 from seqmodels.data.contexts import make_batches, make_plan
-from seqmodels.data.features.saved import TOKENIZER_FILE
 from seqmodels.data.features.tokens import Tokens, read_tokenizer
 from seqmodels.data.packing import Buckets, Packed
 from seqmodels.data.sources import Crops, Streams, Windows
 from seqmodels.data.store import cache_directory
 from seqmodels.data.token_store import TextSource, TokenSplit, open_tokens
-from seqmodels.data.tokenizers import load_tokenizer
+from seqmodels.data.tokenizers import TOKENIZER_FILE, load_tokenizer
 from seqmodels.protocols import BatchSource, Features, Task
 from seqmodels.types import Batch, DataSpec, Tokenizer
 

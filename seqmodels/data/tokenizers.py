@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from seqmodels.types import TextStream, Tokenizer
 
 
+TOKENIZER_FILE = "tokenizer.json"
+"""Of a work directory over a stream of text."""
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _NUM_NAMED, _LONGEST_NAMED = 5, 40
 
@@ -53,7 +55,10 @@ def name_symbol(symbol: str) -> str:
 
 
 class SavedTokenizer:
-    """Base class of tokenizers that are saved as JSON."""
+    """Base class of tokenizers that are saved as JSON, and put nothing around a text."""
+
+    start = end = np.zeros(0, np.int32)
+    eos_ids: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `tokenizer_from_json` takes."""
@@ -72,7 +77,6 @@ class SavedTokenizer:
 
 class _Plain(SavedTokenizer):
     lossless = True
-    start = np.zeros(0, np.int32)
 
 
 class ByteTokenizer(_Plain):
@@ -248,8 +252,10 @@ def tokenizer_from_json(saved: Any) -> Tokenizer:
             return WordTokenizer(words)
         case {"kind": "huggingface", "tokenizer": dict(description), "vocab_size": int(size)}:
             from seqmodels.data.huggingface import HuggingFaceTokenizer
+            from seqmodels.data.special_tokens import SpecialTokens
 
-            return HuggingFaceTokenizer(description, size)
+            special = SpecialTokens.from_json(saved.get("special", {}))
+            return HuggingFaceTokenizer(description, size, special)
     raise ValueError("no tokenizer of a kind that is known")
 
 

@@ -36,7 +36,6 @@ class WordTokenizer(SavedTokenizer):
 
     kind = unit = "word"
     lossless = False
-    start = np.zeros(0, np.int32)
     mask_id: int | None = None
 
     def __init__(self, words: list[str]) -> None:

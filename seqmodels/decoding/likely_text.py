@@ -46,7 +46,8 @@ def find_likely_texts(
       params: its arrays, unboxed.
       tokenizer: the one that the model was trained with.
       prompt: the text to continue, may be empty.
-      end: one token of the tokenizer. It does not count towards beam.max_tokens.
+      end: one token of the tokenizer. It does not count towards beam.max_tokens. Empty = the one
+        of the tokenizer's `eos_ids`, which is not part of a text.
       beam: settings of the search.
       on_text: called with pieces of the best text after its prompt, as soon as they are certain.
 
@@ -56,7 +57,7 @@ def find_likely_texts(
     Raises:
       UserError: `end` is not one token, or see `BeamSearch`.
     """
-    ends = tokenizer.encode(end)
+    ends = tokenizer.encode(end) if end else np.array(tokenizer.eos_ids, np.int32)
     if len(ends) != 1:
         raise UserError(
             f"--end={end!r}: is {len(ends)} tokens of the run's {tokenizer.kind} tokenizer; a beam "
@@ -77,7 +78,8 @@ def find_likely_texts(
     texts = []
     for one in found:
         stream = tokenizer.decode_stream(tokens)
-        text = prompt + stream.feed(np.concatenate([one.tokens, ends])) + stream.flush()
+        written_end = ends if end else ends[:0]
+        text = prompt + stream.feed(np.concatenate([one.tokens, written_end])) + stream.flush()
         texts.append(LikelyText(text, one.log_probability, one.score))
     if on_text is not None:
         on_text(texts[0].text.removeprefix(written))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
@@ -27,8 +28,17 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str) -> Int[np.ndarray, " N"]:
     return tokens if len(tokens) else np.zeros(1, np.int32)
 
 
-def check_end(tokenizer: Tokenizer, end: str, min_tokens: int, max_tokens: int) -> None:
+def check_end(
+    tokenizer: Tokenizer,
+    end: str,
+    min_tokens: int,
+    max_tokens: int,
+    eos_ids: Sequence[int] = (),
+) -> None:
     """Rejects an end that no text can have, and a minimum length that no text can reach.
+
+    Args:
+      eos_ids: tokens that end a text next to `end`.
 
     Raises:
       UserError: see above.
@@ -39,7 +49,7 @@ def check_end(tokenizer: Tokenizer, end: str, min_tokens: int, max_tokens: int) 
         _check_unicode(end)
     if min_tokens < 0:
         raise UserError(f"--min_tokens={min_tokens}: allowed are 0 and above")
-    if min_tokens and not end:
+    if min_tokens and not end and not eos_ids:
         raise UserError(f"--min_tokens={min_tokens}: needs --end=TEXT")
     if min_tokens > max_tokens:
         raise UserError(f"--min_tokens={min_tokens}: allowed are up to --max_tokens, {max_tokens}")

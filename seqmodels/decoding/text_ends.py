@@ -11,10 +11,11 @@ from seqmodels.types import Tokenizer
 
 
 class GrowingTexts:
-    """Texts that grow by tokens until they contain `end`, each by itself.
+    """Texts that grow by tokens until they contain `end` or reach one of `eos_ids`, each by itself.
 
     The end is a string, however the tokenizer splits it: it may begin in the prompt and stop within
-    a token, and the rest of that token is then not part of the text.
+    a token, and the rest of that token is then not part of the text. A token of `eos_ids` is not
+    part of the text either.
 
     Attributes:
       continuations: each text after its prompt, up to and including the end.
@@ -23,7 +24,8 @@ class GrowingTexts:
     Args:
       tokenizer: decodes the tokens.
       prompts, tokens: each text so far, and its tokens.
-      end: empty = texts have no end.
+      end: empty = no string ends a text.
+      eos_ids: tokens that end a text.
       min_tokens: fewest new tokens. Tokens that would complete the end sooner are forbidden. With a
         tokenizer that loses part of a text an end may still appear sooner; it is ignored.
       on_text: called with the number of a text and its next piece, whole characters only.
@@ -36,11 +38,13 @@ class GrowingTexts:
         tokens: Sequence[np.ndarray],
         *,
         end: str = "",
+        eos_ids: Sequence[int] = (),
         min_tokens: int = 0,
         on_text: Callable[[int, str], None] | None = None,
     ) -> None:
         self._tokenizer, self._prompts = tokenizer, prompts
         self._end, self._least, self._on_text = end, min_tokens, on_text
+        self._eos = np.array(eos_ids, np.int32)
         self._streams = [tokenizer.decode_stream(one) for one in tokens]
         self._tails = [self._tail(prompt) for prompt in prompts]
         self._made = 0
@@ -51,12 +55,18 @@ class GrowingTexts:
         """Appends the next tokens to all texts; sets those after an end to -1."""
         for row, tokens in enumerate(new):
             written, kept = "", 0
+            stops = np.flatnonzero(np.isin(tokens, self._eos))
+            last = int(stops[0]) if len(stops) else len(tokens)
             # One at a time only if it matters which of them completes the end.
-            step = 1 if self._end else len(tokens)
-            while kept < len(tokens) and not self.ended[row]:
+            step = 1 if self._end else max(last, 1)
+            while kept < last and not self.ended[row]:
                 text = self._streams[row].feed(tokens[kept : kept + step])
                 kept += step
                 written += self._cut(row, text, self._made + kept)
+            if len(stops) and not self.ended[row]:
+                kept = last + 1
+                written += self._cut(row, self._streams[row].flush(), self._made + kept)
+                self.ended[row] = True
             tokens[kept:] = -1
             self._write(row, written)
         self._made += new.shape[1]
@@ -93,11 +103,14 @@ class GrowingTexts:
 
     def forbidden(self) -> tuple[np.ndarray, np.ndarray, int]:
         """Returns `end_table`, the state of each text [B], and min_tokens."""
+        table, states = np.zeros((1, self._tokenizer.vocab_size), np.int32), self.ended * 0
         if not self._least:
-            return np.zeros((1, self._tokenizer.vocab_size), np.int32), self.ended * 0, 0
-        states = [end_state(prompt, self._end) for prompt in self._prompts]
-        table = end_table(self._tokenizer, self._end)
-        return table, np.array(states), self._least
+            return table, states, 0
+        if self._end:
+            states = np.array([end_state(prompt, self._end) for prompt in self._prompts])
+            table = end_table(self._tokenizer, self._end)
+        table[:, self._eos] = -1
+        return table, states, self._least
 
 
 def end_state(text: str, end: str) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from seqmodels.config.errors import UserError, suggest
+from seqmodels.files import read_json
 from seqmodels.interop import bert, gpt2, llama, torch_recurrent, torch_transformer, vit
-from seqmodels.interop.files import CONFIG, Tensors, name_some, read_json
+from seqmodels.interop.files import CONFIG, Tensors, name_some
 from seqmodels.interop.settings import Settings
 from seqmodels.interop.tables import Conversion, Shape
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seqmodels.config.tasks import MaskedLanguageModelConfig
+from seqmodels.config.errors import UserError
+from seqmodels.config.tasks import ClassificationConfig, MaskedLanguageModelConfig
 from seqmodels.config.transformers import BERTConfig
 from seqmodels.interop.attention import separate_bias, separate_kernel
-from seqmodels.interop.settings import ACTIVATIONS, Settings
+from seqmodels.interop.settings import ACTIVATIONS, Settings, class_names
 from seqmodels.interop.tables import Conversion, Rule, Shape, dense, norm, same, text_spec
 
 _HARMLESS = (
@@ -32,7 +33,7 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
         tie_word_embeddings=True,
     )
     classifies = architecture == "BertForSequenceClassification"
-    if classifies:
+    if classifies and settings.values.get("problem_type") is not None:
         settings.require(problem_type="single_label_classification")
     model = BERTConfig(
         num_layers=settings.integer("num_hidden_layers", 12),
@@ -53,15 +54,18 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
         known = len(labels) if isinstance(labels, dict) and labels else None
         head = shapes.get("classifier.weight")
         size = known or settings.integer("num_labels", head[0] if head else 2)
+        if size < 2:
+            raise UserError(f"{settings.path}: id2label has one class; 2 or more are supported")
         spec["outputs"] = {"kind": "classes", "num_classes": size, "per_step": False}
     prefix = "bert." if any(name.startswith("bert.") for name in shapes) else ""
     return Conversion(
         architecture,
         model,
-        MaskedLanguageModelConfig(),
+        ClassificationConfig() if classifies else MaskedLanguageModelConfig(),
         spec,
         lambda model: rules(model, spec, prefix),
         (*_HARMLESS, *_unused_pooler(model, spec, prefix)),
+        labels=class_names(settings, spec["outputs"]["num_classes"]) if classifies else (),
     )
 
 
@@ -113,9 +117,10 @@ def _heads(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[Rule, 
     """The heads of `BertForX`; `BertModel` has none of them, and may lack the pooler."""
     d, outputs = model.model_dim, spec["outputs"]
     classifies = outputs["kind"] == "classes"
+    pools = classifies and not outputs["per_step"]
     may_lack = {"optional": True}
     heads: tuple[Rule, ...] = ()
-    if classifies or model.next_sentence:
+    if pools or model.next_sentence:
         heads += dense("pooler", f"{prefix}pooler.dense", d, d, **may_lack)
     if model.next_sentence:
         heads += dense("next_sentence_head", "cls.seq_relationship", d, 2, **may_lack)
@@ -134,7 +139,8 @@ def _heads(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[Rule, 
 def architecture_of(model: BERTConfig, spec: dict[str, Any]) -> str:
     """Name of the architecture that an exported model gets."""
     if spec["outputs"]["kind"] == "classes":
-        return "BertForSequenceClassification"
+        part = "Token" if spec["outputs"]["per_step"] else "Sequence"
+        return f"BertFor{part}Classification"
     return "BertForPreTraining" if model.next_sentence else "BertForMaskedLM"
 
 
@@ -148,7 +154,7 @@ _NAMES = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
 
 def describe(model: BERTConfig, spec: dict[str, Any]) -> dict[str, Any]:
     """The `config.json` of an exported model."""
-    values = {
+    return {
         "architectures": [architecture_of(model, spec)],
         "model_type": "bert",
         "vocab_size": spec["inputs"]["vocab_size"],
@@ -166,7 +172,3 @@ def describe(model: BERTConfig, spec: dict[str, Any]) -> dict[str, Any]:
         "tie_word_embeddings": True,
         "dtype": "float32",
     }
-    if spec["outputs"]["kind"] == "classes":
-        names = {str(n): f"LABEL_{n}" for n in range(spec["outputs"]["num_classes"])}
-        values |= {"id2label": names, "label2id": {name: int(n) for n, name in names.items()}}
-    return values

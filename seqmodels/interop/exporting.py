@@ -9,14 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqmodels.data.huggingface import HuggingFaceTokenizer
 from seqmodels.interop.directories import new_directory
+from seqmodels.interop.exported_tokenizer import exported_tokenizer
 from seqmodels.interop.files import CONFIG, WEIGHTS, write_safetensors
 from seqmodels.interop.formats import Format
 from seqmodels.interop.tables import flatten
 from seqmodels.runs.run import Run
 from seqmodels.runs.specs import spec_to_json
 from seqmodels.runs.workdir import write_json
+from seqmodels.types import ClassOutput
 
 
 def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
       UserError: `to` exists already or cannot be written.
     """
     spec, model = spec_to_json(run.spec), run.config.model
+    form.check(model.kind, spec)
     arrays = to_tensors(run.params, form.rules(model, spec))
     notes = []
     with new_directory(to, "--to") as partial:
@@ -40,11 +42,12 @@ def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
             os.replace(partial.with_suffix(".file"), partial)
         else:
             write_safetensors(partial / WEIGHTS, arrays)
-            write_json(partial / CONFIG, form.describe(model, spec))
-            if isinstance(run.tokenizer, HuggingFaceTokenizer):
-                _write_tokenizer(partial, run.tokenizer)
+            config = {**form.describe(model, spec), **_classes(run)}
+            if (tokenizer := exported_tokenizer(run)) is not None:
+                config |= tokenizer.write(partial, config)
             else:
                 notes.append("no tokenizer files: the run's tokenizer is not from Hugging Face")
+            write_json(partial / CONFIG, config)
     return {
         "to": str(to),
         "architecture": form.architecture(model, spec),
@@ -52,6 +55,17 @@ def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
         "num_tensors": len(arrays),
         "notes": notes,
     }
+
+
+def _classes(run: Run) -> dict[str, Any]:
+    """The names of the classes of a model that has classes."""
+    if not isinstance(run.spec.outputs, ClassOutput):
+        return {}
+    names = tuple(f"LABEL_{n}" for n in range(run.spec.outputs.num_classes))
+    if run.features is not None:
+        names = run.features["targets"].names()
+    ids = {name: n for n, name in enumerate(names)}
+    return {"id2label": {str(n): name for name, n in ids.items()}, "label2id": ids}
 
 
 def to_tensors(params: Any, rules: tuple[Any, ...]) -> dict[str, np.ndarray]:
@@ -65,8 +79,3 @@ def to_tensors(params: Any, rules: tuple[Any, ...]) -> dict[str, np.ndarray]:
             assert rule.path.endswith("bias"), rule.path
             arrays |= {name: np.zeros(shape, np.float32) for name, shape in rule.expected()}
     return arrays
-
-
-def _write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer) -> None:
-    write_json(folder / "tokenizer.json", tokenizer.description())
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})

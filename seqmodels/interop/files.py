@@ -6,7 +6,6 @@ Imports no jax. Never unpickles anything that could run code.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from seqmodels.config.errors import UserError
+from seqmodels.files import read_json
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 
@@ -56,23 +56,6 @@ class Tensors:
             raise
         except Exception as error:  # each reading library has its own classes
             raise UserError(f"{self.source}: {name} cannot be read: {error}") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-      UserError: the file is missing, is not JSON or does not hold an object.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: damaged: not JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: damaged: must hold an object, not {values!r:.40}")
-    return values
 
 
 @contextlib.contextmanager

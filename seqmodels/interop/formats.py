@@ -24,6 +24,8 @@ class Format:
       name: value of --format: huggingface writes a folder, torch a file.
       needs: maps a model to {field: (its value, the values that the format can express)}.
       architecture: maps a model and the JSON of its spec to the name in the format.
+      outputs: the kinds of outputs, in the words of the spec, that the format has.
+      inputs: the same of the inputs.
       rules: maps the same arguments to the rules.
       describe: maps the same arguments to `config.json`; None for a format that is one file.
     """
@@ -33,6 +35,25 @@ class Format:
     architecture: Callable[[Any, Spec], str]
     rules: Callable[[Any, Spec], tuple[Rule, ...]]
     describe: Callable[[Any, Spec], dict[str, Any]] | None
+    outputs: tuple[str, ...]
+    inputs: tuple[str, ...] = ("tokens",)
+
+    def check(self, kind: str, spec: Spec) -> None:
+        """Refuses a model whose inputs or outputs the format does not have.
+
+        Args:
+          kind: of the model.
+
+        Raises:
+          UserError: names them.
+        """
+        for part, allowed in (("inputs", self.inputs), ("outputs", self.outputs)):
+            found = spec[part]["kind"]
+            if found not in allowed:
+                raise UserError(
+                    f"model.kind={kind} with {part} of {found} cannot be exported; {part} that "
+                    f"can: {', '.join(allowed)}"
+                )
 
 
 FORMATS = {
@@ -42,14 +63,20 @@ FORMATS = {
         lambda model, spec: gpt2.ARCHITECTURE,
         lambda model, spec: gpt2.rules(model, spec["inputs"]["vocab_size"]),
         lambda model, spec: gpt2.describe(model, spec["inputs"]["vocab_size"]),
+        ("vocab",),
     ),
-    "bert": Format("huggingface", bert.needs, bert.architecture_of, bert.rules, bert.describe),
+    "bert": Format(
+        *("huggingface", bert.needs, bert.architecture_of, bert.rules, bert.describe),
+        ("vocab", "classes"),
+    ),
     "recurrent": Format(
         "torch",
         torch_recurrent.needs,
         lambda model, spec: torch_recurrent.EXPORTED,
         torch_recurrent.export_rules,
         None,
+        ("vocab", "classes", "prediction"),
+        ("tokens", "values"),
     ),
 }
 """Format by kind of model."""

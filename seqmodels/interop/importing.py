@@ -14,10 +14,11 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.features import TokenizerKind
 from seqmodels.data.features.image import Image
 from seqmodels.data.features.label import Label
-from seqmodels.data.features.saved import FEATURES_FILE, TOKENIZER_FILE, save_features
+from seqmodels.data.features.saved import FEATURES_FILE, save_features
+from seqmodels.data.features.tokens import Tokens
 from seqmodels.data.pipeline import load_data
-from seqmodels.data.text import as_features, tokenizer_of
-from seqmodels.data.tokenizers import ByteTokenizer
+from seqmodels.data.text import as_features
+from seqmodels.data.tokenizers import TOKENIZER_FILE, ByteTokenizer
 from seqmodels.interop.directories import new_directory
 from seqmodels.interop.plan import Plan
 from seqmodels.interop.tables import Matched, flatten, nest
@@ -59,23 +60,28 @@ def import_run(plan: Plan, workdir: Path) -> dict[str, Any]:
     }
     with new_directory(workdir, "--workdir") as partial:
         claim(partial, plan.config)
-        if tokenizer is not None:
-            tokenizer.save(partial / TOKENIZER_FILE)
         if plan.conversion.labels:
-            assert isinstance(spec.inputs, ImageInput)
-            configs: dict[str, Any] = vars(plan.config.data)
-            features = {
-                "inputs": Image(configs["inputs"], spec.inputs),
-                "targets": Label(configs["targets"], plan.conversion.labels),
-            }
-            save_features(features, partial / FEATURES_FILE)
-        elif not plan.over_text:
+            save_features(_features(plan, tokenizer), partial / FEATURES_FILE)
+        elif tokenizer is not None:
+            tokenizer.save(partial / TOKENIZER_FILE)
+        if not plan.has_task:
             write_json(partial / SPEC, spec_to_json(spec))
         write_json(partial / IMPORTED, description)
         training = plan.config.training
         with Checkpoints(partial / "checkpoints", writable=True) as checkpoints:
             checkpoints.save_params(0, params, ema=training.ema_decay is not None)
     return description
+
+
+def _features(plan: Plan, tokenizer: Tokenizer | None) -> dict[str, Any]:
+    """The features of a model that classifies images or, with a tokenizer, texts."""
+    configs: dict[str, Any] = vars(plan.config.data)
+    inputs, targets = configs["inputs"], Label(configs["targets"], plan.conversion.labels)
+    if tokenizer is not None:
+        return {"inputs": Tokens(inputs, tokenizer, starts=True), "targets": targets}
+    image = spec_from_json(plan.conversion.spec).inputs
+    assert isinstance(image, ImageInput)
+    return {"inputs": Image(inputs, image), "targets": targets}
 
 
 def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
@@ -85,24 +91,28 @@ def open_run_tokenizer(plan: Plan) -> Tokenizer | None:
       UserError: its vocabulary differs from the model's.
     """
     config, size = plan.config, plan.conversion.vocab_size
-    data, task = config.data.tokenizers().get(""), build_task(config)
+    section, data = plan.tokenizer or ("", None)
     if data is None:
         return None
+    task = build_task(config)
     if data.tokenizer is TokenizerKind.HUGGINGFACE:
         if data.tokenizer_path is None or size is None:
             return None
         from seqmodels.data.huggingface import open_tokenizer
 
-        tokenizer = open_tokenizer(Path(data.tokenizer_path).expanduser(), data.vocab_size)
-    elif not plan.over_text:
+        path = Path(data.tokenizer_path).expanduser()
+        tokenizer = open_tokenizer(path, data.vocab_size, section)
+    elif not plan.has_task:
         return None
+    elif data.tokenizer is TokenizerKind.BYTE:
+        tokenizer = ByteTokenizer()
     else:
-        byte = data.tokenizer is TokenizerKind.BYTE
-        tokenizer = ByteTokenizer() if byte else tokenizer_of(load_data(config, task).features)
-    spec = task.make_spec(as_features(tokenizer))
-    if plan.over_text and spec != spec_from_json(plan.conversion.spec):
+        tokenizer = load_data(config, task).features["inputs"].tokenizer
+        assert tokenizer is not None
+    features = _features(plan, tokenizer) if plan.conversion.labels else as_features(tokenizer)
+    if plan.has_task and task.make_spec(features) != spec_from_json(plan.conversion.spec):
         raise UserError(
-            f"data.tokenizer={data.tokenizer}: it has {tokenizer.vocab_size} tokens, "
+            f"{section}.tokenizer={data.tokenizer}: it has {tokenizer.vocab_size} tokens, "
             f"the model of {plan.source} has {size}"
         )
     return tokenizer

@@ -11,11 +11,18 @@ from typing import Any
 from seqmodels.config.data import DataConfig, ExamplesDataConfig, TextDataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.features import ImageConfig, LabelConfig, TokenizerKind, TokensConfig
+from seqmodels.config.features import (
+    LabelConfig,
+    TokenizerKind,
+    TokenizerSettings,
+    TokensConfig,
+)
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig
 from seqmodels.data.huggingface import FILES, find_files
 from seqmodels.interop.architectures import convert
 from seqmodels.interop.files import Tensors, open_tensors
+from seqmodels.interop.generation import generation_notes
+from seqmodels.interop.preprocessing import read_preprocessing
 from seqmodels.interop.tables import Conversion, Matched, match, text_spec
 
 FINE_TUNING_LR = 5e-5
@@ -37,6 +44,14 @@ class Plan:
     tensors: Tensors
     conversion: Conversion
     config: ExperimentConfig
+
+    @property
+    def tokenizer(self) -> tuple[str, TokenizerSettings] | None:
+        """The section of the config that has the settings of the tokenizer, and these; None where
+        the model reads no tokens that one of our tasks could feed."""
+        settings = self.config.data.tokenizers()
+        name = next((name for name in ("", "inputs") if name in settings), None)
+        return None if name is None else (f"data.{name}".strip("."), settings[name])
 
     @property
     def over_text(self) -> bool:
@@ -66,22 +81,25 @@ def plan_import(source: Path) -> Iterator[Plan]:
     """
     with open_tensors(source) as tensors:
         conversion = convert(source, tensors)
-        yield Plan(source, tensors, conversion, _config(conversion))
+        notes = (*conversion.notes, *generation_notes(source))
+        conversion = dataclasses.replace(conversion, notes=notes)
+        yield Plan(source, tensors, conversion, _config(conversion, source))
 
 
-def _config(conversion: Conversion) -> ExperimentConfig:
+def _config(conversion: Conversion, folder: Path) -> ExperimentConfig:
     """The run's config before overrides, ready for fine-tuning on the built-in corpus."""
     model = conversion.model
     length = _LENGTH
+    fields: dict[str, Any] = dataclasses.asdict(model)
     if not model.unbounded:
-        fields: dict[str, Any] = dataclasses.asdict(model)
         length = min(length, fields["max_length"])
     data: DataConfig = TextDataConfig(tokenizer=TokenizerKind.HUGGINGFACE, sequence_length=length)
     if conversion.spec["inputs"]["kind"] == "image":
-        size = conversion.spec["inputs"]["height"]
-        data = ExamplesDataConfig(
-            name="shapes", inputs=ImageConfig(size=size), targets=LabelConfig()
-        )
+        inputs = read_preprocessing(folder, conversion.spec["inputs"])
+        data = ExamplesDataConfig(name="shapes", inputs=inputs, targets=LabelConfig())
+    elif conversion.labels:
+        inputs = TokensConfig(tokenizer=TokenizerKind.HUGGINGFACE, max_length=fields["max_length"])
+        data = ExamplesDataConfig(name="order_sentences", inputs=inputs, targets=LabelConfig())
     elif "source" in conversion.task.roles:
         source, target = (TokensConfig(column=name) for name in ("source", "target"))
         source.tokenizer = TokenizerKind.SHARED
@@ -101,7 +119,7 @@ def choose_tokenizer(plan: Plan) -> None:
     Raises:
       UserError: the model reads text, the folder has no tokenizer, and none was named.
     """
-    data = plan.config.data.tokenizers().get("")
+    section, data = plan.tokenizer or ("", None)
     if data is None or data.tokenizer is not TokenizerKind.HUGGINGFACE:
         return
     if data.vocab_size is None:
@@ -110,11 +128,12 @@ def choose_tokenizer(plan: Plan) -> None:
         data.tokenizer_path = str(plan.source.absolute())
     if data.tokenizer_path is not None:
         return
-    if not plan.over_text:
+    if not plan.has_task:
         data.tokenizer, data.vocab_size = TokenizerKind.BYTE, None  # the model reads no text
     else:
         files = ", or ".join(" and ".join(names) for names in FILES)
         raise UserError(
             f"--from={plan.source}: has no tokenizer ({files}): name one with "
-            "--config.data.tokenizer_path=DIR, or choose --config.data.tokenizer=byte or character"
+            f"--config.{section}.tokenizer_path=DIR, or choose --config.{section}.tokenizer=byte "
+            "or character"
         )

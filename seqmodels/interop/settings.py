@@ -40,7 +40,7 @@ class Settings:
         value = self.values.get(name)
         value = default if value is None else value
         if type(value) is not int or value < 1:
-            raise self._refused(name, "an integer of 1 or more")
+            raise self.refused(name, "an integer of 1 or more")
         return value
 
     def pair(self, name: str, default: int) -> tuple[int, int]:
@@ -50,28 +50,28 @@ class Settings:
         if isinstance(value, list) and len(value) == 2:
             numbers = value
         if not all(type(number) is int and number > 0 for number in numbers):
-            raise self._refused(name, "an integer of 1 or more, or two of them")
+            raise self.refused(name, "an integer of 1 or more, or two of them")
         return numbers[0], numbers[1]
 
     def number(self, name: str, default: float) -> float:
         """A number of 0 or more."""
         value = self.values.get(name, default)
         if type(value) not in (int, float) or not value >= 0:
-            raise self._refused(name, "a number of 0 or more")
+            raise self.refused(name, "a number of 0 or more")
         return float(value)
 
     def boolean(self, name: str, default: bool) -> bool:
         """True or false."""
         value = self.values.get(name, default)
         if not isinstance(value, bool):
-            raise self._refused(name, "true or false")
+            raise self.refused(name, "true or false")
         return value
 
     def choice(self, name: str, choices: Mapping[str, T], default: str) -> T:
         """Our value for one of the names in `choices`."""
         value = self.values.get(name, default)
         if not isinstance(value, str) or value not in choices:
-            raise self._refused(name, ", ".join(choices))
+            raise self.refused(name, ", ".join(choices))
         return choices[value]
 
     def require(self, **expected: Any) -> None:
@@ -82,9 +82,10 @@ class Settings:
         """
         for name, value in expected.items():
             if self.values.get(name, value) != value:
-                raise self._refused(name, _show(value))
+                raise self.refused(name, _show(value))
 
-    def _refused(self, name: str, allowed: str) -> UserError:
+    def refused(self, name: str, allowed: str) -> UserError:
+        """The error of a field whose value is not one of those that are allowed."""
         value = self.values.get(name)
         return UserError(f"{self.path}: {name}={_show(value)} is not supported; allowed: {allowed}")
 
@@ -93,3 +94,10 @@ def _show(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "null" if value is None else str(value)
+
+
+def class_names(settings: Settings, classes: int) -> tuple[str, ...]:
+    """Names of the classes of `id2label`; LABEL_n for one that has none."""
+    labels = settings.values.get("id2label")
+    named = labels if isinstance(labels, dict) else {}
+    return tuple(str(named.get(str(n), f"LABEL_{n}")) for n in range(classes))

@@ -120,7 +120,7 @@ class Conversion:
         parameters that the file may hold.
       harmless: patterns of names of tensors that do not belong to any parameter.
       notes: lines for the user.
-      labels: class names of an image model.
+      labels: class names of a model that classifies images or texts.
     """
 
     architecture: str

@@ -232,7 +232,30 @@ def needs(model: RecurrentConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
 
 
 def export_rules(model: RecurrentConfig, spec: dict[str, Any]) -> tuple[Rule, ...]:
-    """Rules of an exported model: embedding, lstm and head."""
-    rows = (spec["inputs"]["vocab_size"], spec["outputs"]["vocab_size"])
-    names = ("embedding.weight", "head.weight")
-    return rules(model, _Layout("lstm.", model.model_dim, True, ("",), *names, True, rows))
+    """Rules of an exported model: embedding, lstm and head.
+
+    The embedding of values is a linear layer. A forecast has a row of the head for each of its
+    numbers: horizon, channels and quantiles, the last of them fastest.
+    """
+    inputs, outputs, d = spec["inputs"], spec["outputs"], model.model_dim
+    size = outputs.get("vocab_size") or outputs.get("num_classes")
+    if size is None:
+        size = outputs["horizon"] * outputs["num_channels"] * outputs["num_quantiles"]
+    rows = (inputs.get("vocab_size", 0), size)
+    table = rules(model, _Layout("lstm.", d, True, ("",), None, None, True, rows))
+    ours = [rule for rule in table if rule.tensors]
+    weight = {"head.weight": (size, model.hidden_dim)}
+    head = (
+        Rule("head/Dense_0/kernel", weight, _one_way, lambda x: [x.reshape(len(x), -1).T]),
+        Rule("head/Dense_0/bias", {"head.bias": (size,)}, _one_way, lambda x: [x.reshape(-1)]),
+    )
+    embedding = (
+        dense("embedding/Dense_0", "embedding", inputs["num_features"], d)
+        if inputs["kind"] == "values"
+        else (same("embedding/table", "embedding.weight", rows[0], d),)
+    )
+    return (*embedding, *ours, *head)
+
+
+def _one_way(*arrays: np.ndarray) -> np.ndarray:
+    raise AssertionError(f"{len(arrays)} arrays of a rule for export alone")

@@ -11,7 +11,7 @@ from seqmodels.config.models import Activation
 from seqmodels.config.tasks import ClassificationConfig
 from seqmodels.config.transformers import ViTConfig
 from seqmodels.interop.attention import separate_bias, separate_kernel
-from seqmodels.interop.settings import ACTIVATIONS, Settings
+from seqmodels.interop.settings import ACTIVATIONS, Settings, class_names
 from seqmodels.interop.tables import Conversion, Rule, Shape, dense, norm, same
 
 # The pooler of `ViTModel`, a tanh layer over the class token that no classifier uses.
@@ -49,9 +49,7 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
     prefix = "vit." if any(name.startswith("vit.") for name in shapes) else ""
     layer = "layers.{}" if f"{prefix}layers.0.mlp.fc1.weight" in shapes else "encoder.layer.{}"
     table = lambda model: rules(model, spec, prefix, layer)
-    named = labels if isinstance(labels, dict) else {}
-    names = tuple(str(named.get(str(n), f"LABEL_{n}")) for n in range(classes))
-    task = ClassificationConfig()
+    names, task = class_names(settings, classes), ClassificationConfig()
     return Conversion(architecture, model, task, spec, table, _HARMLESS, labels=names)
 
 

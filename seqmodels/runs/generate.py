@@ -52,6 +52,7 @@ def generate_text(
     top_p: float | None = None,
     end: str = "",
     min_tokens: int = 0,
+    ignore_eos: bool = False,
     seed: int = 0,
     strict_length: bool = False,
     on_text: Callable[[int, str], None] | None = None,
@@ -69,7 +70,8 @@ def generate_text(
       temperature, top_k, top_p: see `Sampling`.
       end: a text ends where it first contains this string, which is part of it; empty = at
         max_tokens.
-      min_tokens: fewest new tokens, only with `end`; see `GrowingTexts`.
+      min_tokens: fewest new tokens, only where texts have an end; see `GrowingTexts`.
+      ignore_eos: texts continue past the `eos_ids` of the tokenizer, and contain them.
       seed: of the draws.
       strict_length: refuse a text that is longer than the model's positions.
       on_text: called with the number of a text and its next piece, whole characters only.
@@ -82,11 +84,18 @@ def generate_text(
     if num_samples < 1:
         raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
     tokenizer = writing_tokenizer(run)
-    check_end(tokenizer, end, min_tokens, max_tokens)
+    eos_ids = () if ignore_eos else tokenizer.eos_ids
+    check_end(tokenizer, end, min_tokens, max_tokens, eos_ids)
     prompts = [p for p in prompts for _ in range(num_samples)]
     encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     texts = GrowingTexts(
-        tokenizer, prompts, encoded, end=end, min_tokens=min_tokens, on_text=on_text
+        tokenizer,
+        prompts,
+        encoded,
+        end=end,
+        eos_ids=eos_ids,
+        min_tokens=min_tokens,
+        on_text=on_text,
     )
     generation = run.decoder.generate(
         run.params,

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.data.features.saved import TOKENIZER_FILE
 from seqmodels.data.pipeline import load_data, read_features
+from seqmodels.data.tokenizers import TOKENIZER_FILE
 from seqmodels.decoding.decoder import Decoder
 from seqmodels.distributed.mesh import whole_sharding
 from seqmodels.models.build import build_model

@@ -39,7 +39,8 @@ IMPORTED, SPEC = "imported.json", "spec.json"
 predicts the text of its tokenizer."""
 
 # Sections that imported parameters depend on. All else may change until the run's first step.
-_IMPORTED_KEEP = ("model.", "task.kind", "data.kind", "data.tokenizer", "data.vocab_size")
+_TOKENIZER_FIELDS = ("tokenizer", "vocab_size", "inputs.tokenizer", "inputs.vocab_size")
+_IMPORTED_KEEP = ("model.", "task.kind", "data.kind", *(f"data.{f}" for f in _TOKENIZER_FIELDS))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -53,7 +53,7 @@ def test_pixels_are_from_minus_1_to_1() -> None:
     assert batch.inputs.dtype == np.float32 and batch.targets.dtype == np.int32
     assert batch.segment_ids is None and batch.target_segment_ids is None
     assert -1 <= batch.inputs.min() < -0.5 and 0.5 < batch.inputs.max() <= 1
-    found = normalize(np.array([[[[0, 51, 255]]]], np.uint8))
+    found = normalize(np.array([[[[0, 51, 255]]]], np.uint8), ImageConfig())
     np.testing.assert_allclose(found[0, 0, 0], [-1, -0.6, 1], atol=1e-7)
     assert data.where == data.dataset.description, "what is drawn is not stored"
 
@@ -172,5 +172,5 @@ def test_a_file_of_the_user_s(tmp_path: Path) -> None:
 
 def test_an_image_as_characters() -> None:
     image = np.array([[-1.0, 1.0], [-1.0, 1.0]], np.float32)[..., None]
-    assert render(image) == " @"
-    assert len(render(np.zeros((224, 224, 3), np.float32)).splitlines()) == 24
+    assert render(image, ImageConfig()) == " @"
+    assert len(render(np.zeros((224, 224, 3), np.float32), ImageConfig()).splitlines()) == 24

@@ -196,3 +196,32 @@ def test_what_cannot_be_an_end_is_told() -> None:
         generate(run, "a", 41)
     with pytest.raises(UserError, match="--min_tokens=1: needs --end=TEXT"):
         generate(run, "", 1)
+
+
+def test_a_text_ends_at_a_token_that_is_not_written() -> None:
+    tokenizer = TOKENIZERS["byte"]()
+    new = np.array([list(b"abcde"), list(b"xyz\xc3\xa9"), list(b"c\xc3cab")], np.int32)
+    written = [""] * 3
+
+    def on_text(row: int, piece: str) -> None:
+        written[row] += piece
+
+    make = lambda **how: GrowingTexts(tokenizer, [""] * 3, [np.zeros(0)] * 3, **how)
+    texts = make(eos_ids=(99, 3), on_text=on_text)  # 99 is c
+    for block in np.split(new.copy(), [2, 4], axis=1):
+        texts.take(block)
+    texts.finish()
+    assert texts.continuations == written == ["ab", "xyzé", ""]
+    assert texts.ended.tolist() == [True, False, True]
+    both = make(eos_ids=(99,), end="b")
+    kept = new.copy()
+    both.take(kept)
+    assert both.continuations == ["ab", "xyzé", ""]
+    assert kept.tolist() == [[97, 98, -1, -1, -1], new[1].tolist(), [99, -1, -1, -1, -1]]
+    table, states, least = make(eos_ids=(99,), min_tokens=4).forbidden()
+    assert (least, states.tolist(), np.flatnonzero(table[0] < 0).tolist()) == (4, [0] * 3, [99])
+    table, states, _ = make(eos_ids=(99,), end="b", min_tokens=4).forbidden()
+    assert [np.flatnonzero(row < 0).tolist() for row in table[states]] == [[98, 99]] * 3
+    check_end(tokenizer, "", 3, 4, (99,))
+    with pytest.raises(UserError, match="--min_tokens=3: needs --end=TEXT"):
+        check_end(tokenizer, "", 3, 4)

@@ -144,7 +144,7 @@ DECODING = {
     ),
     "a text that was found lacks its end": Mutant(
         "decoding.likely_text:find_likely_texts",
-        *("np.concatenate([one.tokens, ends])", "np.asarray(one.tokens)"),
+        *("np.concatenate([one.tokens, written_end])", "np.asarray(one.tokens)"),
         "decoding.test_likely_text:test_a_text_is_as_probable_as_it_says",
     ),
     "a choice does not know its index": Mutant(

@@ -183,7 +183,7 @@ FRAME_MUTANTS = {
         *("target.values.copy()", BEFORE, (folder, TokenizerKind.WORD)),
     ),
     "targets have no end": Mutant(
-        *("data.features.tokens:EncodedTokens.part", "if feature.ends:", "if False:"),
+        *("data.features.tokens:EncodedTokens.part", "feature.end.tolist()", "[]"),
         *(BEFORE, (folder, TokenizerKind.WORD)),
     ),
     "a shared vocabulary is that of the targets": Mutant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 GOLDEN = "golden.test_interop"
+BESIDE = "interop.test_files_beside_weights"
 INTEROP = {
     "queries and keys of GPT-2 change places": Mutant(
         "interop.attention:joint_kernel",
@@ -23,5 +24,23 @@ INTEROP = {
         "interop.torch_recurrent:_layer_rules",
         *("lambda hh: hh[2 * size :]", "lambda hh: 0 * hh[2 * size :]"),
         *(f"{GOLDEN}:test_recurrent_layers_alone", ("gru", lambda folder: folder)),
+    ),
+    "a text goes on after its end": Mutant(
+        *("decoding.text_ends:GrowingTexts.take", "np.isin(tokens, self._eos)", "tokens < 0"),
+        "decoding.test_text_ends:test_a_text_ends_at_a_token_that_is_not_written",
+    ),
+    "nothing follows the text of a classifier": Mutant(
+        *("data.features.tokens:EncodedTokens.part", "feature.end.tolist()", "[]"),
+        *(f"{BESIDE}:test_a_text_of_a_classifier_has_both_ends", (lambda folder: folder,)),
+    ),
+    "accents are kept without being asked": Mutant(
+        "data.huggingface:_word_pieces",
+        *('strip_accents=settings.get("strip_accents")', "strip_accents=False"),
+        *(f"{BESIDE}:test_tokenizers_have_the_ids_of_transformers", (lambda folder: folder,)),
+    ),
+    "a mean is not rescaled": Mutant(
+        "interop.preprocessing:read_preprocessing",
+        *("_show(x / unit) for x in mean", "_show(x) for x in mean"),
+        *(f"{BESIDE}:test_preprocessing_of_images", (lambda folder: folder,)),
     ),
 }

@@ -1,4 +1,4 @@
-"""`image`: images of one size, with pixels from -1 to 1.
+"""`image`: images of one size, with scaled pixels.
 
 Images that take time to decode are decoded once, and kept in the store, where all of them fit into
 4 GiB; of larger sets each batch decodes its own.
@@ -18,15 +18,13 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.features import ImageConfig
+from seqmodels.config.features import ImageConfig, Resampling
 from seqmodels.data import store
 from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
 from seqmodels.data.image_file import read_image, resize, to_channels
 from seqmodels.protocols import Part
 from seqmodels.types import ImageInput
 
-MEAN, DEVIATION = 0.5, 0.5
-"""With these ViT was published: pixels in [-1, 1]."""
 MAX_ARRAY_BYTES = 4 << 30
 """Of all splits together; more is decoded batch by batch."""
 _CHUNK = 256  # images decoded at once
@@ -48,6 +46,12 @@ class Image(FeatureBase):
 
     def __init__(self, config: ImageConfig, image: ImageInput) -> None:
         self.config, self.image = config, image
+        for field, numbers in zip(("mean", "deviation"), config.scaling(), strict=True):
+            if len(numbers) not in (1, image.channels):
+                raise UserError(
+                    f"{field}={getattr(config, field)}: has {len(numbers)} numbers for "
+                    f"{describe(image)}"
+                )
 
     @property
     def input(self) -> ImageInput:
@@ -72,11 +76,18 @@ class Image(FeatureBase):
         as_stored = all(column.shape == dataclasses.astuple(image) for column in splits.values())
         digest = source.dataset.fingerprint()
         if not as_stored:
-            digest = hashlib.sha256(f"{digest} {dataclasses.astuple(image)}".encode()).hexdigest()
+            how = config.resampling
+            other = "" if how is Resampling.BILINEAR else f" {how}"
+            form = f"{digest} {dataclasses.astuple(image)}{other}"
+            digest = hashlib.sha256(form.encode()).hexdigest()
         field = None if config.size is not None else f"data.{source.role}.size"
         lazy = {
             split: EncodedImages(
-                _Lazy(column, image, field, functools.partial(source.dataset.locate, split))
+                _Lazy(
+                    *(column, image, field, functools.partial(source.dataset.locate, split)),
+                    config.resampling,
+                ),
+                config,
             )
             for split, column in splits.items()
         }
@@ -87,24 +98,24 @@ class Image(FeatureBase):
         entry = store.open_arrays(
             source.cache, where, lambda: ({n: _read_all(c.images) for n, c in lazy.items()}, {})
         )
-        columns = {split: EncodedImages(_Stored(entry.arrays[split])) for split in splits}
+        columns = {split: EncodedImages(_Stored(entry.arrays[split]), config) for split in splits}
         return Opened(feature, columns, digest, where=str(where), is_whole=True)
 
     def read(self, given: str) -> UInt8[np.ndarray, "H W C"]:
         """Pixels of a file, resized; raises UserError where it is not an image."""
-        return read_image(Path(given), self.image)
+        return read_image(Path(given), self.image, self.config.resampling)
 
     def batch(self, encoded: Sequence[np.ndarray], rows: int) -> Part:
         """Rows of pixels."""
         pixels = np.zeros((rows, *encoded[0].shape), np.uint8)
         pixels[: len(encoded)] = encoded
         mask = (np.arange(rows) < len(encoded)).astype(np.float32)
-        return Part(normalize(pixels), None, mask)
+        return Part(normalize(pixels, self.config), None, mask)
 
     def show(self, values: np.ndarray, segment_ids: np.ndarray | None) -> str:
         """The image, drawn with characters."""
         del segment_ids
-        return render(values)
+        return render(values, self.config)
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `from_json` takes."""
@@ -131,8 +142,8 @@ class EncodedImages:
     num_steps: np.ndarray | None = None
     unit = "image"
 
-    def __init__(self, images: _Lazy | _Stored) -> None:
-        self.images = images
+    def __init__(self, images: _Lazy | _Stored, config: ImageConfig) -> None:
+        self.images, self._config = images, config
 
     def __len__(self) -> int:
         return len(self.images)
@@ -142,7 +153,7 @@ class EncodedImages:
         del width
         real = chosen >= 0
         images = np.zeros((len(chosen), *self.images.shape), np.float32)
-        images[real] = normalize(self.images.read(chosen[real]))
+        images[real] = normalize(self.images.read(chosen[real]), self._config)
         return Part(images, None, real.astype(np.float32))
 
     def content(self, kept: np.ndarray) -> list[np.ndarray]:
@@ -180,12 +191,14 @@ class _Lazy:
     Attributes:
       resizing: the field of the config that would resize them; None where they are resized.
       locate: says where a row comes from.
+      resampling: how they are resized.
     """
 
     column: Any
     image: ImageInput
     resizing: str | None
     locate: Callable[[int], str]
+    resampling: Resampling
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -205,7 +218,8 @@ class _Lazy:
                     f"{self.locate(row)}: {one.shape[0]} x {one.shape[1]} pixels, where the first "
                     f"image has {height} x {width}; {self.resizing}=N resizes all"
                 )
-        return np.stack([resize(to_channels(one, channels), height, width) for one in found])
+        how = (height, width, self.resampling)
+        return np.stack([resize(to_channels(one, channels), *how) for one in found])
 
 
 def _find_form(config: ImageConfig, column: Any) -> ImageInput:
@@ -231,14 +245,18 @@ def describe(image: ImageInput) -> str:
     return f"images of {image.height} x {image.width} x {image.channels}"
 
 
-def normalize(pixels: UInt8[np.ndarray, "b H W C"]) -> Float[np.ndarray, "b H W C"]:
+def normalize(
+    pixels: UInt8[np.ndarray, "b H W C"], config: ImageConfig
+) -> Float[np.ndarray, "b H W C"]:
     """Bytes as float32: (x / 255 - mean) / deviation."""
-    return ((pixels.astype(np.float32) / 255.0) - MEAN) / DEVIATION
+    mean, deviation = (np.array(numbers, np.float32) for numbers in config.scaling())
+    return ((pixels.astype(np.float32) / np.float32(255)) - mean) / deviation
 
 
-def render(image: Float[np.ndarray, "H W C"]) -> str:
+def render(image: Float[np.ndarray, "H W C"], config: ImageConfig) -> str:
     """An image of normalized values as characters, dark to bright; small enough for a terminal."""
-    gray = np.clip(image.mean(axis=-1) * DEVIATION + MEAN, 0.0, 1.0)
+    mean, deviation = map(np.array, config.scaling())
+    gray = np.clip((image * deviation + mean).mean(axis=-1), 0.0, 1.0)
     height, width = gray.shape
     columns = min(width, _MOST_COLUMNS)
     rows = max(1, round(columns * height / width / 2))  # a character is twice as high as wide

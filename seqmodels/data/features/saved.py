@@ -10,12 +10,12 @@ from typing import Any
 from seqmodels import registry
 from seqmodels.config.errors import UserError
 from seqmodels.config.features import FeatureConfig
-from seqmodels.data.tokenizers import load_tokenizer, tokenizer_from_json
+from seqmodels.data.tokenizers import TOKENIZER_FILE, load_tokenizer, tokenizer_from_json
 from seqmodels.protocols import Features
 from seqmodels.types import Tokenizer
 
-FEATURES_FILE, TOKENIZER_FILE = "features.json", "tokenizer.json"
-"""Of runs over examples, and of runs over a stream of text."""
+FEATURES_FILE = "features.json"
+"""Of runs over examples; those over a stream of text have a `TOKENIZER_FILE`."""
 
 
 def save_features(features: Features, path: Path) -> None:

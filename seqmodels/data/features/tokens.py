@@ -26,14 +26,15 @@ class Tokens(FeatureBase):
     """A tokenizer, and tokens of our own after its vocabulary of V.
 
     A text is what the tokenizer puts before it, or [CLS] where there is one, its tokens, and <eos>
-    where there is one. Inputs of a masked language model keep their mask at V too, so that the
-    tables of both are of one size.
+    where there is one, else what the tokenizer puts after it, such as [SEP]. Inputs of a masked
+    language model keep their mask at V too, so that the tables of both are of one size.
 
     Args:
       config: form and lengths.
       tokenizer: of the texts.
       reserved: names of the tokens V, V + 1, ..
-      starts: whether a row begins with what the tokenizer puts before a text, or else [CLS].
+      starts: whether a row has what the tokenizer puts before and after a text, or else begins
+        with [CLS].
       ends: whether a text ends with <eos>.
     """
 
@@ -70,9 +71,16 @@ class Tokens(FeatureBase):
         return np.array([self.id_of(CLASS_TOKEN)], np.int32)
 
     @property
+    def end(self) -> np.ndarray:
+        """The tokens that end a row, int32."""
+        if self.ends:
+            return np.array([self.id_of(EOS)], np.int32)
+        return self.tokenizer.end if self.starts else np.zeros(0, np.int32)
+
+    @property
     def num_added(self) -> int:
         """Tokens that a row has beside those of its text."""
-        return len(self.start) + self.ends
+        return len(self.start) + len(self.end)
 
     @classmethod
     def open_all(
@@ -144,8 +152,7 @@ class Tokens(FeatureBase):
         return self._complete(tokens[:most])
 
     def _complete(self, tokens: np.ndarray) -> np.ndarray:
-        end = [self.id_of(EOS)] if self.ends else []
-        return np.concatenate([self.start, tokens, np.array(end, np.int32)]).astype(np.int32)
+        return np.concatenate([self.start, tokens, self.end]).astype(np.int32)
 
     def batch(self, encoded: Sequence[np.ndarray], rows: int, limit: int | None = None) -> Part:
         """Rows of tokens, padded to a power of two of at most `limit` (none = max_length).
@@ -261,8 +268,8 @@ class EncodedTokens:
             ranges(self.split.offsets[at], self.text_lengths[at])
         ]
         rows[real, :before] = start
-        if feature.ends:
-            rows[real, before + self.text_lengths[at]] = feature.id_of(EOS)
+        for place, token in enumerate(feature.end.tolist(), before):
+            rows[real, place + self.text_lengths[at]] = token
         segments = segments_of(self.lengths, chosen, width)
         return Part(rows, segments, (chosen >= 0).astype(np.float32))
 
