@@ -24,4 +24,8 @@ INTEROP = {
         *("lambda hh: hh[2 * size :]", "lambda hh: 0 * hh[2 * size :]"),
         *(f"{GOLDEN}:test_recurrent_layers_alone", ("gru", lambda folder: folder)),
     ),
+    "the variance is a difference of large numbers": Mutant(
+        *("layers.norms:make_norm", "use_fast_variance=False", "use_fast_variance=True"),
+        "golden.test_offsets:test_a_layer_norm_of_a_large_mean",
+    ),
 }
