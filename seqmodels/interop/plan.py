@@ -52,9 +52,9 @@ class Plan:
         """Matches the file with the parameters of the model of `config`; reads no tensors.
 
         Raises:
-          UserError: tensors are missing, or have the wrong shape.
+          UserError: see `tables.match`.
         """
-        return match(self.conversion, self.config.model, self.tensors.shapes, self.tensors.source)
+        return match(self.conversion, self.config.model, self.tensors)
 
 
 @contextlib.contextmanager

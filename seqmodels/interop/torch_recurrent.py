@@ -35,6 +35,7 @@ from seqmodels.interop.tables import (
     same,
     text_spec,
     transposed,
+    zeros,
 )
 
 EXPORTED = "torch.nn.LSTM"
@@ -174,8 +175,9 @@ def rules(model: CellConfig, layout: _Layout) -> tuple[Rule, ...]:
     size, dim, table = model.hidden_dim, layout.input_size, list[Rule]()
     if layout.embedding is None:
         # Values enter the layers unchanged.
-        table.append(constant("embedding/Dense_0/kernel", np.eye(dim, dtype=np.float32)))
-        table.append(constant("embedding/Dense_0/bias", np.zeros(dim, np.float32)))
+        identity = lambda: np.eye(dim, dtype=np.float32)
+        table.append(constant("embedding/Dense_0/kernel", identity))
+        table.append(zeros("embedding/Dense_0/bias", dim))
     else:
         table.append(same("embedding/table", layout.embedding, layout.rows[0], dim))
     for layer in range(model.num_layers):
@@ -185,8 +187,8 @@ def rules(model: CellConfig, layout: _Layout) -> tuple[Rule, ...]:
     if layout.head is not None:
         there, width = layout.head.removesuffix(".weight"), size * len(layout.directions)
         weight, bias = dense("head/Dense_0", there, width, layout.rows[1])
-        zeros = constant("head/Dense_0/bias", np.zeros(layout.rows[1], np.float32))
-        table += [weight, bias if layout.head_has_bias else zeros]
+        none = zeros("head/Dense_0/bias", layout.rows[1])
+        table += [weight, bias if layout.head_has_bias else none]
     return tuple(table)
 
 
@@ -205,8 +207,8 @@ def _layer_rules(
     ]
     gru = model.cell == "gru"
     if not layout.has_bias:
-        apart = [constant(f"{path}/recurrent_bias", np.zeros(size, np.float32))] if gru else []
-        return [*kernels, constant(f"{path}/bias", np.zeros(wide, np.float32)), *apart]
+        apart = [zeros(f"{path}/recurrent_bias", size)] if gru else []
+        return [*kernels, zeros(f"{path}/bias", wide), *apart]
     biases = {name("bias_ih"): (wide,), name("bias_hh"): (wide,)}
     if not gru:
         split = lambda bias: [bias, np.zeros_like(bias)]

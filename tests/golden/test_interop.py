@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from seqmodels.interop.tables import flatten
+from tests.golden.relatives import RELATIVES
 from tests.golden.torch_recurrent import GOLDEN, LENGTHS
 from tests.interop.loading import cross_entropy, golden, load, write_folder, write_state
 from tests.peers.compare import assert_gradients_match, assert_outputs_match
@@ -173,3 +174,13 @@ def test_transformer_between_embeddings_and_generator(placement: str, tmp_path: 
     logits = loaded.model.apply({"params": loaded.params}, method=run)
     there = values["real"] > 0
     assert_outputs_match(logits[there], values["logits"][there])
+
+
+@pytest.mark.parametrize("name", RELATIVES)
+def test_relatives_of_llama(name: str, tmp_path: Path) -> None:
+    tokens = golden("hf_relatives.npz")[2]["tokens"]
+    params, _, values = golden("hf_relatives.npz", f"{name}/")
+    loaded = load(write_folder(tmp_path / "folder", RELATIVES[name], params))
+    assert loaded.fresh == []
+    assert loaded.plan.match().unused == ()
+    assert_outputs_match(loaded(jnp.asarray(tokens)), values["logits"])
