@@ -65,8 +65,13 @@ def plan_import(source: Path) -> Iterator[Plan]:
       UserError: it is damaged, of an unknown architecture, or not what its config describes.
     """
     with open_tensors(source) as tensors:
-        conversion = convert(source, tensors)
-        yield Plan(source, tensors, conversion, _config(conversion))
+        yield plan_tensors(source, tensors)
+
+
+def plan_tensors(source: Path, tensors: Tensors) -> Plan:
+    """The plan for tensors that are open; errors as in `plan_import`."""
+    conversion = convert(source, tensors)
+    return Plan(source, tensors, conversion, _config(conversion))
 
 
 def _config(conversion: Conversion) -> ExperimentConfig:

@@ -40,7 +40,8 @@ class Settings:
     def integer(self, name: str, default: int | None = None) -> int:
         """An integer from 1 to 2^31 - 1; `default` where the field is missing or null."""
         value = self.values.get(name)
-        value = default if value is None else value
+        if value is None and default is not None:
+            return default
         if type(value) is not int or not 1 <= value <= _LARGEST:
             raise self._refused(name, f"an integer from 1 to {_LARGEST}")
         return value

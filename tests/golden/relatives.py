@@ -1,4 +1,4 @@
-"""Configs of small relatives of Llama, as their `config.json` has them."""
+"""Configs of small models: relatives of Llama as in `config.json`, a nanoGPT as its model_args."""
 
 from __future__ import annotations
 
@@ -44,3 +44,12 @@ RELATIVES: dict[str, dict[str, Any]] = {
     },
 }
 """Config by name in hf_relatives.npz."""
+NANOGPT: dict[str, Any] = {
+    "n_layer": 2,
+    "n_head": 3,
+    "n_embd": 12,
+    "block_size": 9,
+    "bias": False,
+    "vocab_size": 11,
+    "dropout": 0.2,
+}

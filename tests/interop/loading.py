@@ -66,10 +66,15 @@ class Loaded:
 def load(path: Path, *overrides: tuple[str, str]) -> Loaded:
     """Imports a file or folder into memory."""
     with plan_import(path) as plan:
-        apply_overrides(plan.config, overrides, ())
-        spec = spec_from_json(plan.conversion.spec)
-        model = build_model(plan.config.model, spec, jnp.float32)
-        params, fresh = read_params(plan, plan.match(), model)
+        return load_plan(plan, *overrides)
+
+
+def load_plan(plan: Plan, *overrides: tuple[str, str]) -> Loaded:
+    """Carries out a plan in memory."""
+    apply_overrides(plan.config, overrides, ())
+    spec = spec_from_json(plan.conversion.spec)
+    model = build_model(plan.config.model, spec, jnp.float32)
+    params, fresh = read_params(plan, plan.match(), model)
     return Loaded(plan, model, jax.tree.map(jnp.asarray, params), fresh)
 
 

@@ -107,7 +107,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         config(n_layer=10**9),
         "model.num_layers=1000000000: the file has only 28 tensors",
     ),
-    "a vast width": (config(n_embd=2**31 - 12), "has shape [288, 12], expected [288, 2147483636]"),
+    "a vast width": (config(n_embd=21 * 10**8), "has shape [288, 12], expected [288, 2100000000]"),
     "an odd vast width": (config(n_embd=2**31 - 1), "model.num_heads=3: must divide model_dim"),
     "more than an int32": (
         config(n_positions=2**31),
