@@ -89,10 +89,11 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     prefix = prefixes[0]
     own = {name.removeprefix(prefix) for name in shapes if name.startswith(prefix)}
     matches = [m for m in map(_OWN.fullmatch, own) if m]
-    if any(match[2] == "hr" for match in matches):
-        raise UserError(f"{source}: {prefix}weight_hr_l0: proj_size is not supported")
     first, hidden = shapes[f"{prefix}weight_ih_l0"], shapes.get(f"{prefix}weight_hh_l0", ())
-    size = hidden[-1] if len(hidden) == 2 else 0
+    output = size = hidden[-1] if len(hidden) == 2 else 0
+    projected = any(match[2] == "hr" for match in matches)
+    if projected and len(first) == 2:  # only nn.LSTM has proj_size
+        size = first[0] // 4
     if len(first) != 2 or not size or first[0] % size or first[0] // size not in _MODULES:
         raise UserError(
             f"{source}: {prefix}weight_ih_l0 has shape {list(first)} and {prefix}weight_hh_l0 "
@@ -101,7 +102,7 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     module, cell = _MODULES[first[0] // size]
     directions = ("", "_reverse") if "weight_ih_l0_reverse" in own else ("",)
     around = {n: s for n, s in shapes.items() if not _OWN.fullmatch(n.removeprefix(prefix))}
-    embedding, head = _around(around, first[1], size * len(directions), source)
+    embedding, head = _around(around, first[1], output * len(directions), source)
     layout = _Layout(
         prefix,
         first[1],
@@ -114,7 +115,13 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     )
     kind = RecurrentConfig if len(directions) == 1 else RecurrentEncoderConfig
     layers = 1 + max(int(match[3]) for match in matches)
-    model = kind(cell=cell, num_layers=layers, model_dim=first[1], hidden_dim=size)
+    model = kind(
+        cell=cell,
+        num_layers=layers,
+        model_dim=first[1],
+        hidden_dim=size,
+        projection_dim=output if projected else None,
+    )
     notes = []
     if cell == "rnn":
         notes.append("nn.RNN: assumed tanh; for relu, set --config.model.cell=rnn_relu")
@@ -172,7 +179,7 @@ def _spec(layout: _Layout) -> dict[str, Any]:
 
 def rules(model: CellConfig, layout: _Layout) -> tuple[Rule, ...]:
     """Rules from tensors of the file to parameters of the model."""
-    size, dim, table = model.hidden_dim, layout.input_size, list[Rule]()
+    size, dim, table = model.output_dim, layout.input_size, list[Rule]()
     if layout.embedding is None:
         # Values enter the layers unchanged.
         identity = lambda: np.eye(dim, dtype=np.float32)
@@ -203,8 +210,12 @@ def _layer_rules(
     wide = gates * size
     kernels = [
         transposed(f"{path}/kernel", name("weight_ih"), wide, inputs),
-        transposed(f"{path}/recurrent_kernel", name("weight_hh"), wide, size),
+        transposed(f"{path}/recurrent_kernel", name("weight_hh"), wide, model.output_dim),
     ]
+    if model.projection_dim is not None:
+        kernels.append(
+            transposed(f"{path}/projection", name("weight_hr"), model.projection_dim, size)
+        )
     gru = model.cell == "gru"
     if not layout.has_bias:
         apart = [zeros(f"{path}/recurrent_bias", size)] if gru else []

@@ -207,8 +207,8 @@ def test_unsupported_settings_of_bert(copy_of_folder: Path, door: FrontDoor) -> 
             "x.weight [2, 9]: recurrent layers may come with one embedding [.., 3]",
         ),
         (
-            {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4), "weight_hr_l0": (2, 4)},
-            "weight_hr_l0: proj_size is not supported",
+            {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 2), "weight_hr_l0": (2, 5)},
+            "weight_hr_l0 has shape [2, 5], expected [2, 4]",
         ),
     ],
 )

@@ -168,7 +168,7 @@ def test_decoders(name: str, tmp_path: Path) -> None:
     compare(loaded, module, module(torch.tensor(tokens), use_cache=False).logits, tokens)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral", "llama, llama3", "gemma"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral", "llama, llama3", "qwen2"])
 def test_greedy_generation_token_for_token(name: str, tmp_path: Path) -> None:
     module = spread(DECODERS[name](), seed=5)
     loaded = saved(module, tmp_path / "folder")
@@ -230,10 +230,10 @@ def test_nanogpt(bias: bool, prefix: str, tmp_path: Path, door: FrontDoor) -> No
 
 def test_quantised_tensors_of_torch_are_refused(tmp_path: Path, door: FrontDoor) -> None:
     state = torch.nn.LSTM(D, 5).state_dict()
-    state["weight_hh_l0"] = torch.quantize_per_tensor(state["weight_hh_l0"], 0.1, 0, torch.qint8)
+    state["weight_hh_l0"] = (100 * state["weight_hh_l0"]).to(torch.int8)
     torch.save(state, tmp_path / "state.pt")
     line = door("import", f"--from={tmp_path / 'state.pt'}", f"--workdir={tmp_path / 'run'}").line
-    assert "tensor weight_hh_l0 of torch.qint8: quantised weights are not supported" in line
+    assert "tensor weight_hh_l0 of torch.int8: quantised weights are not supported" in line
 
 
 def test_bert_from_tensorflow(tmp_path: Path) -> None:
@@ -321,6 +321,16 @@ def test_recurrent(module: str, num_layers: int, bidirectional: bool, tmp_path: 
     loaded = load(tmp_path / "state.pt")
     assert loaded.fresh == []
     tokens = tokens_of()
+    compare(loaded, peer, peer(torch.tensor(tokens)), tokens)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_lstm_with_a_projection(bidirectional: bool, tmp_path: Path) -> None:
+    keywords = {"batch_first": True, "bidirectional": bidirectional, "proj_size": 4}
+    peer = spread(Around(torch.nn.LSTM(D, 5, 2, **keywords), 4 * (1 + bidirectional)))
+    torch.save(peer.state_dict(), tmp_path / "state.pt")
+    loaded, tokens = load(tmp_path / "state.pt"), tokens_of()
+    assert loaded.fresh == []
     compare(loaded, peer, peer(torch.tensor(tokens)), tokens)
 
 
