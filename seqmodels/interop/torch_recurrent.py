@@ -89,16 +89,9 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     prefix = prefixes[0]
     own = {name.removeprefix(prefix) for name in shapes if name.startswith(prefix)}
     matches = [m for m in map(_OWN.fullmatch, own) if m]
-    first, hidden = shapes[f"{prefix}weight_ih_l0"], shapes.get(f"{prefix}weight_hh_l0", ())
-    output = size = hidden[-1] if len(hidden) == 2 else 0
+    first = shapes[f"{prefix}weight_ih_l0"]
     projected = any(match[2] == "hr" for match in matches)
-    if projected and len(first) == 2:  # only nn.LSTM has proj_size
-        size = first[0] // 4
-    if len(first) != 2 or not size or first[0] % size or first[0] // size not in _MODULES:
-        raise UserError(
-            f"{source}: {prefix}weight_ih_l0 has shape {list(first)} and {prefix}weight_hh_l0 "
-            f"{list(hidden)}: not a layer of nn.RNN, nn.LSTM or nn.GRU"
-        )
+    size, output = _widths(shapes, prefix, projected, source)
     module, cell = _MODULES[first[0] // size]
     directions = ("", "_reverse") if "weight_ih_l0_reverse" in own else ("",)
     around = {n: s for n, s in shapes.items() if not _OWN.fullmatch(n.removeprefix(prefix))}
@@ -133,6 +126,22 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
         lambda model: rules(model, layout),
         notes=tuple(notes),
     )
+
+
+def _widths(
+    shapes: Mapping[str, Shape], prefix: str, projected: bool, source: str
+) -> tuple[int, int]:
+    """Width of the state and of the output, which differ with `proj_size`."""
+    first, hidden = shapes[f"{prefix}weight_ih_l0"], shapes.get(f"{prefix}weight_hh_l0", ())
+    output = hidden[-1] if len(hidden) == 2 else 0
+    # Only nn.LSTM has proj_size.
+    size = first[0] // 4 if projected and len(first) == 2 else output
+    if len(first) != 2 or not size * output or first[0] % size or first[0] // size not in _MODULES:
+        raise UserError(
+            f"{source}: {prefix}weight_ih_l0 has shape {list(first)} and {prefix}weight_hh_l0 "
+            f"{list(hidden)}: not a layer of nn.RNN, nn.LSTM or nn.GRU"
+        )
+    return size, output
 
 
 def _bias_of(weight: str) -> str:
