@@ -18,12 +18,13 @@ from seqmodels.config.validate import validate
 DOC = """Makes a work directory from weights of Hugging Face or PyTorch.
 
 --from names a Hugging Face folder (config.json with model.safetensors or its shards and index;
-GPT-2, Llama, Mistral, BERT or ViT), or a PyTorch state dict of nn.RNN, nn.LSTM, nn.GRU or
-nn.Transformer, alone or in a module with embeddings and a linear head. A state dict is a
-.safetensors file or a file of torch.save, which is loaded with weights_only. The tokenizer of a
-folder is imported too. evaluate, generate, train and inspect work on the result, which is written
-completely or not at all. Parameters that the file lacks are initialised and listed, as are tensors
-that are not used. Until the first step, train --config.FIELD=VALUE may still change the config.
+GPT-2, Llama, Mistral, Qwen2, Gemma, BERT or ViT), nanoGPT's ckpt.pt, or a PyTorch state dict of
+nn.RNN, nn.LSTM, nn.GRU or nn.Transformer, alone or in a module with embeddings and a linear head. A
+state dict is a .safetensors file or a file of torch.save, which is loaded with weights_only. The
+tokenizer of a folder is imported too. evaluate, generate, train and inspect work on the result,
+which is written completely or not at all. Parameters that the file lacks are initialised and
+listed, as are tensors that are not used. Until the first step, train --config.FIELD=VALUE may still
+change the config.
 """
 
 

@@ -108,7 +108,7 @@ def read_json(file: Path) -> dict[str, Any]:
         values = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: damaged: not JSON: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{file}: damaged: must hold an object, not {values!r:.40}")

@@ -148,7 +148,7 @@ CELLS: dict[str, CellEntry] = {
     "lstm": CellEntry(
         "seqmodels.layers.cells:LSTMCell",
         "long short-term memory",
-        reads=("forget_bias", "chrono_length", "uniform_init"),
+        reads=("projection_dim", "forget_bias", "chrono_length", "uniform_init"),
     ),
     "layer_norm_lstm": CellEntry(
         "seqmodels.layers.cells:LayerNormLSTMCell",

@@ -17,12 +17,19 @@ MAX_ORDER = 64
 
 
 class Activation(enum.StrEnum):
-    """gelu is the tanh form (GPT-2), gelu_exact the form with erf (BERT, ViT)."""
+    """gelu is the tanh form (GPT-2), gelu_exact the form with erf (BERT, ViT); swiglu (Llama) and
+    geglu (Gemma) are gated by SiLU and by gelu."""
 
     GELU = "gelu"
     GELU_EXACT = "gelu_exact"
     RELU = "relu"
     SWIGLU = "swiglu"
+    GEGLU = "geglu"
+
+    @property
+    def gated(self) -> bool:
+        """Whether it is the product of a gate and a linear map."""
+        return self in (Activation.SWIGLU, Activation.GEGLU)
 
 
 class Pooling(enum.StrEnum):
@@ -120,7 +127,7 @@ class MLPConfig(ModelConfig):
     dropout_rate: float = fraction(0.0)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        if self.activation is Activation.SWIGLU:
+        if self.activation.gated:
             yield "activation", "must be relu, gelu or gelu_exact, because an mlp has no gate"
 
 

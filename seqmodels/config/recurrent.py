@@ -37,6 +37,8 @@ class CellConfig(ModelConfig):
       num_layers: L.
       model_dim: D, width of the embedding.
       hidden_dim: N, width of each layer's state.
+      projection_dim: width that each layer's output is projected to, before it is fed back too
+        (lstm; Sak et al., 2014); none = hidden_dim, without a projection.
       dropout_rate: share of each layer's outputs set to 0 in training.
       input_encoding: tokens as learned vectors, or one-hot (model_dim is then not used).
       learned_initial_state: whether the state before a document is learned; zero otherwise.
@@ -53,6 +55,7 @@ class CellConfig(ModelConfig):
     num_layers: int = 1
     model_dim: int = 256
     hidden_dim: int = 256
+    projection_dim: int | None = None
     dropout_rate: float = fraction(0.0)
     input_encoding: InputEncoding = InputEncoding.EMBEDDED
     learned_initial_state: bool = False
@@ -62,6 +65,16 @@ class CellConfig(ModelConfig):
     num_heads: int = 1
     min_radius: float = fraction(0.9)
     max_radius: float = number(0.999, above=0, most=1)
+
+    @property
+    def output_dim(self) -> int:
+        """Width of each layer's output."""
+        return self.projection_dim or self.hidden_dim
+
+    @property
+    def _width(self) -> str:
+        name = "hidden_dim" if self.projection_dim is None else "projection_dim"
+        return f"{name}, {self.output_dim}"
 
     @property
     def initial_bound(self) -> float | None:
@@ -111,8 +124,8 @@ class RecurrentConfig(CellConfig):
                 "tie_embeddings",
                 "needs model.input_encoding=embedded: one-hot has no table",
             )
-        elif self.tie_embeddings and plain and self.model_dim != self.hidden_dim:
-            yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
+        elif self.tie_embeddings and plain and self.model_dim != self.output_dim:
+            yield "model_dim", f"with tie_embeddings it must equal {self._width}"
         if plain:
             for field, value in (
                 ("convolution_width", self.convolution_width),
@@ -215,8 +228,8 @@ class Seq2SeqConfig(CellConfig):
                 "tie_embeddings",
                 "needs model.input_encoding=embedded: one-hot has no table",
             )
-        elif self.tie_embeddings and self.model_dim != self.hidden_dim:
-            yield "model_dim", f"with tie_embeddings it must equal hidden_dim, {self.hidden_dim}"
+        elif self.tie_embeddings and self.model_dim != self.output_dim:
+            yield "model_dim", f"with tie_embeddings it must equal {self._width}"
         if self.scope is AlignmentScope.LOCAL_P and not self.aligns:
             yield "scope", "local_p needs model.context=bahdanau or luong"
         products = (AlignmentScore.DOT, AlignmentScore.SCALED_DOT)

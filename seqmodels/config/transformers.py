@@ -48,11 +48,16 @@ class ImagePosition(enum.StrEnum):
     SINUSOIDAL_2D = "sinusoidal_2d"
 
 
+_NEAR = 1000  # divisors are looked for this far away, however large model_dim is
+
+
 def _head_problems(
     model_dim: int, num_heads: int, head_dim: int | None = None
 ) -> Iterator[tuple[str, str]]:
     if head_dim is None and model_dim % num_heads:
-        divisors = [n for n in range(1, model_dim + 1) if model_dim % n == 0]
+        centre = min(num_heads, model_dim)
+        about = range(max(1, centre - _NEAR), min(model_dim, centre + _NEAR) + 1)
+        divisors = [n for n in about if model_dim % n == 0] or [1, model_dim]
         near = sorted(divisors, key=lambda n: abs(n - num_heads))[:3]
         names = ", ".join(map(str, sorted(near)))
         yield "num_heads", f"must divide model_dim, {model_dim}; the nearest are {names}"
@@ -75,6 +80,11 @@ class GPTConfig(ModelConfig):
       norm: layer or rms; norm_epsilon: added to the variance.
       norm_placement: pre or post.
       position: encoding of positions; rotary_base: of rotary angles.
+      rotary_factor: by which rotary angles are slowed down; 1 = not.
+      rotary_original_length: with a rotary_factor: pairs that turn rotary_high_frequency times or
+        more within this length are not slowed down, those that turn rotary_low_frequency times or
+        less are (Llama 3.1); none = all pairs are.
+      scale_embeddings: whether token vectors are multiplied by sqrt(D).
       activation: of the feed-forward part.
       use_bias: whether linear maps and layer norms have biases.
       tie_embeddings: whether the embedding table computes the logits.
@@ -99,6 +109,11 @@ class GPTConfig(ModelConfig):
     norm_placement: NormPlacement = NormPlacement.PRE
     position: Position = Position.LEARNED
     rotary_base: float = number(10000.0, above=0)
+    rotary_factor: float = number(1.0, above=0)
+    rotary_original_length: int | None = None
+    rotary_low_frequency: float = number(1.0, above=0)
+    rotary_high_frequency: float = number(4.0, above=0)
+    scale_embeddings: bool = False
     activation: Activation = Activation.GELU
     use_bias: bool = False
     tie_embeddings: bool = True
@@ -111,6 +126,17 @@ class GPTConfig(ModelConfig):
             yield "position", f"needs heads of an even width, not {size}"
         if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
             yield "num_kv_heads", f"must divide num_heads, {self.num_heads}"
+        if self.rotary_factor != 1 and self.position is not Position.ROTARY:
+            yield "rotary_factor", "is only for model.position=rotary"
+        if self.rotary_original_length is not None and self.rotary_factor == 1:
+            yield "rotary_original_length", "is only for a model.rotary_factor other than 1"
+        if self.rotary_low_frequency >= self.rotary_high_frequency:
+            yield (
+                "rotary_low_frequency",
+                f"must be less than model.rotary_high_frequency, {self.rotary_high_frequency}",
+            )
+        if self.scale_embeddings and self.position is Position.SINUSOIDAL:
+            yield "scale_embeddings", "must be false with sinusoidal positions, which scale anyway"
 
 
 @dataclasses.dataclass

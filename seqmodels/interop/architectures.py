@@ -7,7 +7,15 @@ from pathlib import Path
 
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.files import read_json
-from seqmodels.interop import bert, gpt2, llama, torch_recurrent, torch_transformer, vit
+from seqmodels.interop import (
+    bert,
+    gpt2,
+    llama,
+    nanogpt,
+    torch_recurrent,
+    torch_transformer,
+    vit,
+)
 from seqmodels.interop.files import CONFIG, Tensors, name_some
 from seqmodels.interop.settings import Settings
 from seqmodels.interop.tables import Conversion, Shape
@@ -21,6 +29,10 @@ ARCHITECTURES: dict[str, Convert] = {
     "LlamaModel": llama.convert,
     "MistralForCausalLM": llama.convert,
     "MistralModel": llama.convert,
+    "Qwen2ForCausalLM": llama.convert,
+    "Qwen2Model": llama.convert,
+    "GemmaForCausalLM": llama.convert,
+    "GemmaModel": llama.convert,
     "BertForMaskedLM": bert.convert,
     "BertForPreTraining": bert.convert,
     "BertForSequenceClassification": bert.convert,
@@ -39,6 +51,8 @@ def convert(source: Path, tensors: Tensors) -> Conversion:
     """
     if source.is_dir():
         return _convert_folder(source, tensors)
+    if tensors.settings is not None:
+        return nanogpt.convert(Settings(source, tensors.settings), tensors.shapes)
     if torch_transformer.is_transformer(tensors.shapes):
         return torch_transformer.convert(tensors.shapes, tensors.source)
     if torch_recurrent.is_recurrent(tensors.shapes):
@@ -67,4 +81,10 @@ def _convert_folder(folder: Path, tensors: Tensors) -> Conversion:
         near = suggest(name, ARCHITECTURES)
         known = f"; known: {', '.join(ARCHITECTURES)}" if "did you mean" in near else ""
         raise UserError(f"{path}: unknown architecture {name}{near}{known}")
+    for field in ("quantization_config", "compression_config"):
+        if values.get(field):
+            raise UserError(
+                f"{path}: {field}={values[field]!s:.60}: quantised weights are not supported; "
+                "allowed: null"
+            )
     return ARCHITECTURES[name](Settings(path, values), tensors.shapes, name)

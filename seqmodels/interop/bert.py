@@ -12,6 +12,10 @@ from seqmodels.interop.attention import separate_bias, separate_kernel
 from seqmodels.interop.settings import ACTIVATIONS, Settings, class_names
 from seqmodels.interop.tables import Conversion, Rule, Shape, dense, norm, same, text_spec
 
+_NORM, _OLD_NORM = ("weight", "bias"), ("gamma", "beta")
+"""Names of the parts of a layer norm, the second in files that came from TensorFlow, such as
+bert-base-uncased."""
+
 _HARMLESS = (
     r"(bert\.)?embeddings\.position_ids",
     r"(bert\.)?embeddings\.token_type_ids",
@@ -35,6 +39,10 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
     classifies = architecture == "BertForSequenceClassification"
     if classifies and settings.values.get("problem_type") is not None:
         settings.require(problem_type="single_label_classification")
+    others = ["attention_probs_dropout_prob"]
+    if classifies and settings.values.get("classifier_dropout") is not None:
+        others.append("classifier_dropout")
+    rate, notes = settings.dropout("hidden_dropout_prob", *others, default=0.1)
     model = BERTConfig(
         num_layers=settings.integer("num_hidden_layers", 12),
         model_dim=settings.integer("hidden_size", 768),
@@ -43,7 +51,7 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
         max_length=settings.integer("max_position_embeddings", 512),
         num_token_types=settings.integer("type_vocab_size", 2),
         next_sentence=architecture == "BertForPreTraining",
-        dropout_rate=settings.number("hidden_dropout_prob", 0.1),
+        dropout_rate=rate,
         norm_epsilon=settings.number("layer_norm_eps", 1e-12),
         activation=settings.choice("hidden_act", ACTIVATIONS, "gelu"),
     )
@@ -58,13 +66,17 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
             raise UserError(f"{settings.path}: id2label has one class; 2 or more are supported")
         spec["outputs"] = {"kind": "classes", "num_classes": size, "per_step": False}
     prefix = "bert." if any(name.startswith("bert.") for name in shapes) else ""
+    parts = _NORM
+    if any(name.endswith("LayerNorm.gamma") for name in shapes):
+        parts = _OLD_NORM
     return Conversion(
         architecture,
         model,
         ClassificationConfig() if classifies else MaskedLanguageModelConfig(),
         spec,
-        lambda model: rules(model, spec, prefix),
+        lambda model: rules(model, spec, prefix, parts),
         (*_HARMLESS, *_unused_pooler(model, spec, prefix)),
+        notes,
         labels=class_names(settings, spec["outputs"]["num_classes"]) if classifies else (),
     )
 
@@ -75,8 +87,13 @@ def _unused_pooler(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tupl
     return () if uses else (rf"{prefix}pooler\.dense\.(weight|bias)",)
 
 
-def rules(model: BERTConfig, spec: dict[str, Any], prefix: str = "bert.") -> tuple[Rule, ...]:
-    """Rules from tensors of the file to parameters of the model."""
+def rules(
+    model: BERTConfig,
+    spec: dict[str, Any],
+    prefix: str = "bert.",
+    parts: tuple[str, str] = _NORM,
+) -> tuple[Rule, ...]:
+    """Rules from tensors of the file to parameters of the model; `parts` are those of its norms."""
     d, vocab_size = model.model_dim, spec["inputs"]["vocab_size"]
     there = f"{prefix}embeddings"
     return (
@@ -87,13 +104,13 @@ def rules(model: BERTConfig, spec: dict[str, Any], prefix: str = "bert.") -> tup
             f"{there}.token_type_embeddings.weight",
             *(model.num_token_types, d),
         ),
-        *norm("embedding_norm", f"{there}.LayerNorm", d),
-        *_blocks(model, prefix),
-        *_heads(model, spec, prefix),
+        *norm("embedding_norm", f"{there}.LayerNorm", d, parts),
+        *_blocks(model, prefix, parts),
+        *_heads(model, spec, prefix, parts),
     )
 
 
-def _blocks(model: BERTConfig, prefix: str) -> tuple[Rule, ...]:
+def _blocks(model: BERTConfig, prefix: str, parts: tuple[str, str]) -> tuple[Rule, ...]:
     d, f, h = model.model_dim, model.mlp_dim, model.num_heads
     layers: dict[str, Any] = {"layers": model.num_layers}
     block, there = "stack/blocks", f"{prefix}encoder.layer.{{}}"
@@ -106,14 +123,16 @@ def _blocks(model: BERTConfig, prefix: str) -> tuple[Rule, ...]:
         ),
         separate_bias(f"{qkv}/bias", (f"{q}.bias", f"{k}.bias", f"{v}.bias"), sizes, **layers),
         *dense(f"{block}/attention/out", f"{there}.attention.output.dense", d, d, **layers),
-        *norm(f"{block}/attention_norm", f"{there}.attention.output.LayerNorm", d, **layers),
+        *norm(f"{block}/attention_norm", f"{there}.attention.output.LayerNorm", d, parts, **layers),
         *dense(f"{block}/feedforward/wide", f"{there}.intermediate.dense", d, f, **layers),
         *dense(f"{block}/feedforward/out", f"{there}.output.dense", f, d, **layers),
-        *norm(f"{block}/feedforward_norm", f"{there}.output.LayerNorm", d, **layers),
+        *norm(f"{block}/feedforward_norm", f"{there}.output.LayerNorm", d, parts, **layers),
     )
 
 
-def _heads(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[Rule, ...]:
+def _heads(
+    model: BERTConfig, spec: dict[str, Any], prefix: str, parts: tuple[str, str]
+) -> tuple[Rule, ...]:
     """The heads of `BertForX`; `BertModel` has none of them, and may lack the pooler."""
     d, outputs = model.model_dim, spec["outputs"]
     classifies = outputs["kind"] == "classes"
@@ -131,7 +150,7 @@ def _heads(model: BERTConfig, spec: dict[str, Any], prefix: str) -> tuple[Rule, 
     return (
         *heads,
         *dense("head_dense", f"{there}.transform.dense", d, d, **may_lack),
-        *norm("head_norm", f"{there}.transform.LayerNorm", d, **may_lack),
+        *norm("head_norm", f"{there}.transform.LayerNorm", d, parts, **may_lack),
         same("head_bias", f"{there}.bias", outputs["vocab_size"], **may_lack),
     )
 

@@ -17,6 +17,11 @@ from seqmodels.config.errors import UserError
 from seqmodels.files import read_json
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
+_FLOATS = {
+    *("F64", "F32", "F16", "BF16"),
+    *("torch.float64", "torch.float32", "torch.float16", "torch.bfloat16"),
+}
+_COMPILED = "_orig_mod."  # torch.compile puts it before the names of a module's parameters
 
 
 class Tensors:
@@ -25,6 +30,9 @@ class Tensors:
     Attributes:
       source: name of their origin, for messages.
       shapes: shape of every tensor by name.
+      packed: dtype by name of the tensors that do not hold floats of 16 bits or more, such as
+        integers, in which quantised weights are stored.
+      settings: hyper-parameters that the file itself holds; None if it holds none.
     """
 
     def __init__(
@@ -32,9 +40,13 @@ class Tensors:
         source: str,
         shapes: Mapping[str, tuple[int, ...]],
         read: Callable[[str], np.ndarray],
+        dtypes: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.source = source
         self.shapes = dict(shapes)
+        self.packed = {n: kind for n, kind in (dtypes or {}).items() if kind not in _FLOATS}
+        self.settings = settings
         self._read = read
 
     @classmethod
@@ -104,20 +116,26 @@ def _open_safetensors(paths: list[Path], source: str, stack: contextlib.ExitStac
     from safetensors import safe_open
 
     files: dict[str, Any] = {}
+    keys: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
+    dtypes: dict[str, str] = {}
     for path in paths:
         try:
             file: Any = stack.enter_context(safe_open(path, "np"))
-            for name in file.keys():  # noqa: SIM118  # no mapping
-                files[name] = file
-                shapes[name] = tuple(file.get_slice(name).get_shape())
+            for key in file.keys():  # noqa: SIM118  # no mapping
+                name, there = key.replace(_COMPILED, ""), file.get_slice(key)
+                files[name], keys[name] = file, key
+                shapes[name], dtypes[name] = tuple(there.get_shape()), there.get_dtype()
         except Exception as error:
             raise UserError(f"{path}: damaged, or not a safetensors file: {error}") from None
-    return Tensors(source, shapes, lambda name: files[name].get_tensor(name))
+    return Tensors(source, shapes, lambda name: files[name].get_tensor(keys[name]), dtypes)
 
 
 def _open_state_dict(path: Path) -> Tensors:
-    """Opens a state dict written by `torch.save`, at the top level or under the key state_dict."""
+    """Opens a file of `torch.save`: a state dict, alone or under the key state_dict or model.
+
+    A checkpoint of nanoGPT has its hyper-parameters under model_args.
+    """
     try:
         import torch  # pyright: ignore[reportMissingImports]  # one of the peers
     except ImportError:
@@ -133,16 +151,23 @@ def _open_state_dict(path: Path) -> Tensors:
             f"--from={path}: damaged, or holds more than tensors: it does not load with "
             f"weights_only=True ({type(error).__name__}: {''.join(first)[:60]})"
         ) from None
+    settings = None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
+    elif isinstance(state, dict) and isinstance(state.get("model"), dict):
+        arguments, state = state.get("model_args"), state["model"]
+        settings = arguments if isinstance(arguments, dict) else None
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise UserError(f"--from={path}: must hold a state dict, not a {type(state).__name__}")
-    tensors = {name: x for name, x in state.items() if isinstance(x, torch.Tensor)}
+    tensors = {
+        name.replace(_COMPILED, ""): x for name, x in state.items() if isinstance(x, torch.Tensor)
+    }
     if not tensors:
         raise UserError(f"--from={path}: the state dict has no tensors")
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    dtypes = {name: str(tensor.dtype) for name, tensor in tensors.items()}
     read = lambda name: tensors[name].detach().to(torch.float32).numpy()
-    return Tensors(str(path), shapes, read)
+    return Tensors(str(path), shapes, read, dtypes, settings)
 
 
 def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:

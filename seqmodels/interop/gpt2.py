@@ -14,11 +14,11 @@ from seqmodels.config.transformers import GPTConfig, NormPlacement, Position
 from seqmodels.config.transformers import Norm as NormKind
 from seqmodels.interop.attention import joint_bias, joint_kernel
 from seqmodels.interop.settings import ACTIVATIONS, Settings
-from seqmodels.interop.tables import Conversion, Rule, Shape, same, text_spec
+from seqmodels.interop.tables import Conversion, Rule, Shape, same, text_spec, transposed
 
 ARCHITECTURE = "GPT2LMHeadModel"
 # Old files hold the causal mask as a buffer; the tied head is an alias of the table.
-_HARMLESS = (r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)", r"lm_head\.weight")
+HARMLESS = (r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)", r"lm_head\.weight")
 
 
 def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) -> Conversion:
@@ -34,8 +34,7 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
         tie_word_embeddings=True,
     )
     width = settings.integer("n_embd", 768)
-    rates = {name: settings.number(name, 0.1) for name in ("embd_pdrop", "attn_pdrop")}
-    rate = settings.number("resid_pdrop", 0.1)
+    rate, notes = settings.dropout("resid_pdrop", "embd_pdrop", "attn_pdrop", default=0.1)
     model = GPTConfig(
         num_layers=settings.integer("n_layer", 12),
         model_dim=width,
@@ -49,22 +48,37 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
     )
     vocab_size = settings.integer("vocab_size", 50257)
     prefix = "transformer." if any(name.startswith("transformer.") for name in shapes) else ""
-    notes = [f"{n}={r}: dropout_rate={rate} of resid_pdrop" for n, r in rates.items() if r != rate]
     return Conversion(
         architecture,
         model,
         LanguageModelConfig(),
         text_spec(vocab_size),
         lambda model: rules(model, vocab_size, prefix),
-        _HARMLESS,
-        tuple(notes),
+        HARMLESS,
+        notes,
     )
 
 
-def rules(model: GPTConfig, vocab_size: int, prefix: str = "transformer.") -> tuple[Rule, ...]:
-    """Rules from tensors of the file to parameters of the model."""
+def rules(
+    model: GPTConfig,
+    vocab_size: int,
+    prefix: str = "transformer.",
+    *,
+    outputs_first: bool = False,
+) -> tuple[Rule, ...]:
+    """Rules from tensors of the file to parameters of the model.
+
+    Args:
+      outputs_first: kernels are stored [out, in], as in a linear layer of PyTorch.
+    """
     d, f = model.model_dim, model.mlp_dim
     layers: dict[str, Any] = {"layers": model.num_layers}
+
+    def kernel(path: str, name: str, inputs: int, outputs: int) -> Rule:
+        if outputs_first:
+            return transposed(path, name, outputs, inputs, **layers)
+        return same(path, name, inputs, outputs, **layers)
+
     block, there, sizes = "stack/blocks", f"{prefix}h.{{}}", (d, model.num_heads)
     return (
         same("embedding/table", f"{prefix}wte.weight", vocab_size, d),
@@ -73,17 +87,17 @@ def rules(model: GPTConfig, vocab_size: int, prefix: str = "transformer.") -> tu
         same(f"{block}/attention_norm/bias", f"{there}.ln_1.bias", d, **layers),
         joint_kernel(
             *(f"{block}/attention/qkv/kernel", f"{there}.attn.c_attn.weight", sizes),
-            outputs_first=False,
+            outputs_first=outputs_first,
             **layers,
         ),
         joint_bias(f"{block}/attention/qkv/bias", f"{there}.attn.c_attn.bias", sizes, **layers),
-        same(f"{block}/attention/out/kernel", f"{there}.attn.c_proj.weight", d, d, **layers),
+        kernel(f"{block}/attention/out/kernel", f"{there}.attn.c_proj.weight", d, d),
         same(f"{block}/attention/out/bias", f"{there}.attn.c_proj.bias", d, **layers),
         same(f"{block}/feedforward_norm/scale", f"{there}.ln_2.weight", d, **layers),
         same(f"{block}/feedforward_norm/bias", f"{there}.ln_2.bias", d, **layers),
-        same(f"{block}/feedforward/wide/kernel", f"{there}.mlp.c_fc.weight", d, f, **layers),
+        kernel(f"{block}/feedforward/wide/kernel", f"{there}.mlp.c_fc.weight", d, f),
         same(f"{block}/feedforward/wide/bias", f"{there}.mlp.c_fc.bias", f, **layers),
-        same(f"{block}/feedforward/out/kernel", f"{there}.mlp.c_proj.weight", f, d, **layers),
+        kernel(f"{block}/feedforward/out/kernel", f"{there}.mlp.c_proj.weight", f, d),
         same(f"{block}/feedforward/out/bias", f"{there}.mlp.c_proj.bias", d, **layers),
         same("stack/final_norm/scale", f"{prefix}ln_f.weight", d),
         same("stack/final_norm/bias", f"{prefix}ln_f.bias", d),
@@ -107,6 +121,7 @@ def needs(model: GPTConfig) -> dict[str, tuple[Any, tuple[Any, ...]]]:
         "num_kv_heads": (model.num_kv_heads, (None, model.num_heads)),
         "head_dim": (model.head_dim, (None, model.model_dim // model.num_heads)),
         "window": (model.window, (None,)),
+        "scale_embeddings": (model.scale_embeddings, (False,)),
         "tie_embeddings": (model.tie_embeddings, (True,)),
     }
 

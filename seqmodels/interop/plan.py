@@ -67,9 +67,9 @@ class Plan:
         """Matches the file with the parameters of the model of `config`; reads no tensors.
 
         Raises:
-          UserError: tensors are missing, or have the wrong shape.
+          UserError: see `tables.match`.
         """
-        return match(self.conversion, self.config.model, self.tensors.shapes, self.tensors.source)
+        return match(self.conversion, self.config.model, self.tensors)
 
 
 @contextlib.contextmanager
@@ -80,10 +80,15 @@ def plan_import(source: Path) -> Iterator[Plan]:
       UserError: it is damaged, of an unknown architecture, or not what its config describes.
     """
     with open_tensors(source) as tensors:
-        conversion = convert(source, tensors)
-        notes = (*conversion.notes, *generation_notes(source))
-        conversion = dataclasses.replace(conversion, notes=notes)
-        yield Plan(source, tensors, conversion, _config(conversion, source))
+        yield plan_tensors(source, tensors)
+
+
+def plan_tensors(source: Path, tensors: Tensors) -> Plan:
+    """The plan for tensors that are open; errors as in `plan_import`."""
+    conversion = convert(source, tensors)
+    notes = (*conversion.notes, *generation_notes(source))
+    conversion = dataclasses.replace(conversion, notes=notes)
+    return Plan(source, tensors, conversion, _config(conversion, source))
 
 
 def _config(conversion: Conversion, folder: Path) -> ExperimentConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.models import Activation
 
 T = TypeVar("T")
+_LARGEST = 2**31 - 1  # positions, tokens and shapes are int32
 
 ACTIVATIONS = {
     "gelu_new": Activation.GELU,
@@ -36,29 +38,41 @@ class Settings:
     values: Mapping[str, Any]
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """An integer of 1 or more; `default` where the field is missing or null."""
+        """An integer from 1 to 2^31 - 1; `default` where the field is missing or null."""
         value = self.values.get(name)
         value = default if value is None else value
-        if type(value) is not int or value < 1:
-            raise self.refused(name, "an integer of 1 or more")
+        if type(value) is not int or not 1 <= value <= _LARGEST:
+            raise self.refused(name, f"an integer from 1 to {_LARGEST}")
         return value
 
     def pair(self, name: str, default: int) -> tuple[int, int]:
-        """Two integers of 1 or more; the file may give one for both."""
+        """Two integers from 1 to 2^31 - 1; the file may give one for both."""
         value = self.values.get(name, default)
         numbers: list[Any] = [value, value]
         if isinstance(value, list) and len(value) == 2:
             numbers = value
-        if not all(type(number) is int and number > 0 for number in numbers):
-            raise self.refused(name, "an integer of 1 or more, or two of them")
+        if not all(type(number) is int and 1 <= number <= _LARGEST for number in numbers):
+            raise self.refused(name, f"an integer from 1 to {_LARGEST}, or two of them")
         return numbers[0], numbers[1]
 
     def number(self, name: str, default: float) -> float:
-        """A number of 0 or more."""
+        """A finite number of 0 or more."""
         value = self.values.get(name, default)
-        if type(value) not in (int, float) or not value >= 0:
+        if type(value) not in (int, float) or not 0 <= value <= sys.float_info.max:
             raise self.refused(name, "a number of 0 or more")
         return float(value)
+
+    def dropout(self, name: str, *others: str, default: float) -> tuple[float, tuple[str, ...]]:
+        """The one rate of our models, that of field `name`, and a note for each field that differs.
+
+        A null or missing field of `others` is the same as `name`, or the default.
+        """
+        rate, notes = self.number(name, default), list[str]()
+        for other in others:
+            there = self.number(other, default) if self.values.get(other, 0) is not None else rate
+            if there != rate:
+                notes.append(f"{other}={there} is not used: dropout_rate={rate}, from {name}, is")
+        return rate, tuple(notes)
 
     def boolean(self, name: str, default: bool) -> bool:
         """True or false."""

@@ -6,6 +6,7 @@ Imports no jax.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -87,11 +88,13 @@ def transposed(path: str, name: str, *shape: int, **more: Any) -> Rule:
     return Rule(path, {name: shape}, lambda x: x.T, lambda x: [x.T], **more)
 
 
-def norm(path: str, name: str, size: int, **more: Any) -> tuple[Rule, Rule]:
-    """Scale and bias of a layer norm."""
+def norm(
+    path: str, name: str, size: int, parts: tuple[str, str] = ("weight", "bias"), **more: Any
+) -> tuple[Rule, Rule]:
+    """Scale and bias of a layer norm, which the file calls `parts`."""
     return (
-        same(f"{path}/scale", f"{name}.weight", size, **more),
-        same(f"{path}/bias", f"{name}.bias", size, **more),
+        same(f"{path}/scale", f"{name}.{parts[0]}", size, **more),
+        same(f"{path}/bias", f"{name}.{parts[1]}", size, **more),
     )
 
 
@@ -103,9 +106,14 @@ def dense(path: str, name: str, inputs: int, outputs: int, **more: Any) -> tuple
     )
 
 
-def constant(path: str, value: np.ndarray) -> Rule:
-    """A parameter that the file does not have and that equals `value`."""
-    return Rule(path, {}, lambda: value, lambda _: [])
+def constant(path: str, make: Callable[[], np.ndarray], **more: Any) -> Rule:
+    """A parameter that the file does not have and that equals what `make` returns."""
+    return Rule(path, {}, make, lambda _: [], **more)
+
+
+def zeros(path: str, *shape: int, **more: Any) -> Rule:
+    """A parameter that the file does not have and that is 0."""
+    return constant(path, lambda: np.zeros(shape, np.float32), **more)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,22 +167,27 @@ class Matched:
     unused: tuple[str, ...]
 
 
-def match(
-    conversion: Conversion, model: ModelConfig, shapes: Mapping[str, Shape], source: str
-) -> Matched:
-    """Compares the names and shapes in a file with the rules of a model; reads no tensors.
+def match(conversion: Conversion, model: ModelConfig, tensors: Tensors) -> Matched:
+    """Compares the names, shapes and dtypes in a file with the rules of a model.
+
+    Reads no tensors, and takes memory for those in the file alone, whatever the config says.
 
     Raises:
-      UserError: tensors are missing (names up to 5 of them), or have the wrong shape.
+      UserError: tensors are missing (names up to 5 of them), have the wrong shape, or are
+        quantised; or the config asks for far more than the file holds.
     """
+    shapes, source = tensors.shapes, tensors.source
+    _refuse_more_layers(model, tensors)
     filled, fresh, missing, wrong = [], [], [], []
     used: set[str] = set()
+    size = 0
     for rule in conversion.make_rules(model):
         expected = dict(rule.expected())
         used |= set(expected)
         absent = [name for name in expected if name not in shapes]
         if rule.optional and expected and len(absent) == len(expected):
             fresh.append(rule.path)
+            size += sum(math.prod(shape) for _, shape in rule.expected())
             continue
         filled.append(rule)
         missing += [name for name in absent if name not in missing]
@@ -183,6 +196,13 @@ def match(
             for name, shape in expected.items()
             if name in shapes and tuple(shapes[name]) != shape
         ]
+    packed = {n: kind for n, kind in tensors.packed.items() if n in used or missing}
+    if packed:
+        kinds = ", ".join(sorted(set(packed.values())))
+        raise UserError(
+            f"{source}: {name_some(packed, 'tensor')} of {kinds}: quantised weights are not "
+            "supported; allowed: float32, float64, float16, bfloat16"
+        )
     if missing:
         raise UserError(
             f"{source}: the tensors are not those of the {conversion.architecture} in its config: "
@@ -191,9 +211,25 @@ def match(
     if wrong:
         more = f" ({len(wrong)} tensors differ)" if len(wrong) > 1 else ""
         raise UserError(f"{source}: {wrong[0]}{more}")
+    held = sum(math.prod(shape) for shape in shapes.values())
+    if size > held:
+        raise UserError(
+            f"{source}: the config asks for {size:,} more parameters ({', '.join(fresh)}) than the "
+            f"{held:,} of the file"
+        )
     harmless = re.compile("|".join(conversion.harmless) or r"(?!)")
     unused = [name for name in shapes if name not in used and not harmless.fullmatch(name)]
     return Matched(tuple(filled), tuple(fresh), tuple(sorted(unused)))
+
+
+def _refuse_more_layers(model: ModelConfig, tensors: Tensors) -> None:
+    """Refuses a number of layers that exceeds the number of tensors, before naming them all."""
+    for field, value in vars(model).items():
+        if field.startswith("num_") and field.endswith("layers") and value > len(tensors.shapes):
+            raise UserError(
+                f"{tensors.source}: model.{field}={value}: the file has only "
+                f"{len(tensors.shapes)} tensors"
+            )
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from seqmodels.interop.tables import (
     same,
     text_spec,
     transposed,
+    zeros,
 )
 
 EXPORTED = "torch.nn.LSTM"
@@ -88,19 +89,13 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     prefix = prefixes[0]
     own = {name.removeprefix(prefix) for name in shapes if name.startswith(prefix)}
     matches = [m for m in map(_OWN.fullmatch, own) if m]
-    if any(match[2] == "hr" for match in matches):
-        raise UserError(f"{source}: {prefix}weight_hr_l0: proj_size is not supported")
-    first, hidden = shapes[f"{prefix}weight_ih_l0"], shapes.get(f"{prefix}weight_hh_l0", ())
-    size = hidden[-1] if len(hidden) == 2 else 0
-    if len(first) != 2 or not size or first[0] % size or first[0] // size not in _MODULES:
-        raise UserError(
-            f"{source}: {prefix}weight_ih_l0 has shape {list(first)} and {prefix}weight_hh_l0 "
-            f"{list(hidden)}: not a layer of nn.RNN, nn.LSTM or nn.GRU"
-        )
+    first = shapes[f"{prefix}weight_ih_l0"]
+    projected = any(match[2] == "hr" for match in matches)
+    size, output = _widths(shapes, prefix, projected, source)
     module, cell = _MODULES[first[0] // size]
     directions = ("", "_reverse") if "weight_ih_l0_reverse" in own else ("",)
     around = {n: s for n, s in shapes.items() if not _OWN.fullmatch(n.removeprefix(prefix))}
-    embedding, head = _around(around, first[1], size * len(directions), source)
+    embedding, head = _around(around, first[1], output * len(directions), source)
     layout = _Layout(
         prefix,
         first[1],
@@ -113,7 +108,13 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     )
     kind = RecurrentConfig if len(directions) == 1 else RecurrentEncoderConfig
     layers = 1 + max(int(match[3]) for match in matches)
-    model = kind(cell=cell, num_layers=layers, model_dim=first[1], hidden_dim=size)
+    model = kind(
+        cell=cell,
+        num_layers=layers,
+        model_dim=first[1],
+        hidden_dim=size,
+        projection_dim=output if projected else None,
+    )
     notes = []
     if cell == "rnn":
         notes.append("nn.RNN: assumed tanh; for relu, set --config.model.cell=rnn_relu")
@@ -125,6 +126,22 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
         lambda model: rules(model, layout),
         notes=tuple(notes),
     )
+
+
+def _widths(
+    shapes: Mapping[str, Shape], prefix: str, projected: bool, source: str
+) -> tuple[int, int]:
+    """Width of the state and of the output, which differ with `proj_size`."""
+    first, hidden = shapes[f"{prefix}weight_ih_l0"], shapes.get(f"{prefix}weight_hh_l0", ())
+    output = hidden[-1] if len(hidden) == 2 else 0
+    # Only nn.LSTM has proj_size.
+    size = first[0] // 4 if projected and len(first) == 2 else output
+    if len(first) != 2 or not size * output or first[0] % size or first[0] // size not in _MODULES:
+        raise UserError(
+            f"{source}: {prefix}weight_ih_l0 has shape {list(first)} and {prefix}weight_hh_l0 "
+            f"{list(hidden)}: not a layer of nn.RNN, nn.LSTM or nn.GRU"
+        )
+    return size, output
 
 
 def _bias_of(weight: str) -> str:
@@ -171,11 +188,12 @@ def _spec(layout: _Layout) -> dict[str, Any]:
 
 def rules(model: CellConfig, layout: _Layout) -> tuple[Rule, ...]:
     """Rules from tensors of the file to parameters of the model."""
-    size, dim, table = model.hidden_dim, layout.input_size, list[Rule]()
+    size, dim, table = model.output_dim, layout.input_size, list[Rule]()
     if layout.embedding is None:
         # Values enter the layers unchanged.
-        table.append(constant("embedding/Dense_0/kernel", np.eye(dim, dtype=np.float32)))
-        table.append(constant("embedding/Dense_0/bias", np.zeros(dim, np.float32)))
+        identity = lambda: np.eye(dim, dtype=np.float32)
+        table.append(constant("embedding/Dense_0/kernel", identity))
+        table.append(zeros("embedding/Dense_0/bias", dim))
     else:
         table.append(same("embedding/table", layout.embedding, layout.rows[0], dim))
     for layer in range(model.num_layers):
@@ -185,8 +203,8 @@ def rules(model: CellConfig, layout: _Layout) -> tuple[Rule, ...]:
     if layout.head is not None:
         there, width = layout.head.removesuffix(".weight"), size * len(layout.directions)
         weight, bias = dense("head/Dense_0", there, width, layout.rows[1])
-        zeros = constant("head/Dense_0/bias", np.zeros(layout.rows[1], np.float32))
-        table += [weight, bias if layout.head_has_bias else zeros]
+        none = zeros("head/Dense_0/bias", layout.rows[1])
+        table += [weight, bias if layout.head_has_bias else none]
     return tuple(table)
 
 
@@ -201,12 +219,16 @@ def _layer_rules(
     wide = gates * size
     kernels = [
         transposed(f"{path}/kernel", name("weight_ih"), wide, inputs),
-        transposed(f"{path}/recurrent_kernel", name("weight_hh"), wide, size),
+        transposed(f"{path}/recurrent_kernel", name("weight_hh"), wide, model.output_dim),
     ]
+    if model.projection_dim is not None:
+        kernels.append(
+            transposed(f"{path}/projection", name("weight_hr"), model.projection_dim, size)
+        )
     gru = model.cell == "gru"
     if not layout.has_bias:
-        apart = [constant(f"{path}/recurrent_bias", np.zeros(size, np.float32))] if gru else []
-        return [*kernels, constant(f"{path}/bias", np.zeros(wide, np.float32)), *apart]
+        apart = [zeros(f"{path}/recurrent_bias", size)] if gru else []
+        return [*kernels, zeros(f"{path}/bias", wide), *apart]
     biases = {name("bias_ih"): (wide,), name("bias_hh"): (wide,)}
     if not gru:
         split = lambda bias: [bias, np.zeros_like(bias)]

@@ -24,7 +24,7 @@ from seqmodels.config.transformers import (
     TransformerConfig,
 )
 from seqmodels.interop.attention import joint_bias, joint_kernel
-from seqmodels.interop.tables import Conversion, Rule, Shape, constant, dense, norm, same
+from seqmodels.interop.tables import Conversion, Rule, Shape, constant, dense, norm, same, zeros
 
 _FIRST = "encoder.layers.0.self_attn.in_proj_weight"
 _LAYER = re.compile(r"(encoder|decoder)\.layers\.(\d+)\..*")
@@ -73,7 +73,8 @@ def convert(shapes: Mapping[str, Shape], source: str) -> Conversion:
     spec = _spec(around, shapes, width)
     notes = (
         f"not in a state dict, so assumed: model.num_heads={heads}, activation=relu, "
-        f"norm_placement=post, position=none, max_length={_MAX_LENGTH}",
+        f"norm_placement=post, position=none, max_length={_MAX_LENGTH}, "
+        f"dropout_rate={model.dropout_rate}",
     )
     return Conversion(
         "torch.nn.Transformer",
@@ -142,8 +143,9 @@ def rules(
             table.append(same(f"{path}/table", around[part], size, d))
         else:
             # Values enter the layers unchanged.
-            table.append(constant(f"{path}/Dense_0/kernel", np.eye(d, dtype=np.float32)))
-            table.append(constant(f"{path}/Dense_0/bias", np.zeros(d, np.float32)))
+            identity = lambda: np.eye(d, dtype=np.float32)
+            table.append(constant(f"{path}/Dense_0/kernel", identity))
+            table.append(zeros(f"{path}/Dense_0/bias", d))
     table += _stack(model, "encoder", f"{prefix}encoder", model.num_encoder_layers)
     table += _stack(model, "decoder", f"{prefix}decoder", model.num_decoder_layers)
     table += _cross(model, f"{prefix}decoder.layers.{{}}")

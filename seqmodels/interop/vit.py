@@ -27,13 +27,16 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
     settings.require(qkv_bias=True)
     exact = {theirs: x for theirs, x in ACTIVATIONS.items() if x is Activation.GELU_EXACT}
     settings.choice("hidden_act", exact, "gelu")
+    rate, notes = settings.dropout(
+        "hidden_dropout_prob", "attention_probs_dropout_prob", default=0.0
+    )
     model = ViTConfig(
         patch_size=settings.integer("patch_size", 16),
         num_layers=settings.integer("num_hidden_layers", 12),
         model_dim=settings.integer("hidden_size", 768),
         num_heads=settings.integer("num_attention_heads", 12),
         mlp_dim=settings.integer("intermediate_size", 3072),
-        dropout_rate=settings.number("hidden_dropout_prob", 0.0),
+        dropout_rate=rate,
         norm_epsilon=settings.number("layer_norm_eps", 1e-12),
     )
     height, width = settings.pair("image_size", 224)
@@ -50,7 +53,7 @@ def convert(settings: Settings, shapes: Mapping[str, Shape], architecture: str) 
     layer = "layers.{}" if f"{prefix}layers.0.mlp.fc1.weight" in shapes else "encoder.layer.{}"
     table = lambda model: rules(model, spec, prefix, layer)
     names, task = class_names(settings, classes), ClassificationConfig()
-    return Conversion(architecture, model, task, spec, table, _HARMLESS, labels=names)
+    return Conversion(architecture, model, task, spec, table, _HARMLESS, notes, labels=names)
 
 
 # Names of the parts of a layer: in files, and in memory since transformers 5.

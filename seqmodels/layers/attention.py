@@ -14,7 +14,7 @@ from seqmodels.layers.dense import Dense, Initializer
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
 from seqmodels.ops.attention import attention
 from seqmodels.ops.masks import Positions
-from seqmodels.ops.positions import alibi_slopes, rotary
+from seqmodels.ops.positions import RotaryScaling, alibi_slopes, rotary
 
 HEADS = ("batch", "heads", "time", None)
 """Logical names of the axes of [B, H, T, K]. Heads whose number the mesh axis does not divide are
@@ -80,7 +80,7 @@ class SelfAttention(nn.Module):
       causal: whether later tokens are hidden.
       window: number of visible tokens, the query's own included; None = all.
       position: only rotary and alibi act here.
-      rotary_base: of rotary angles.
+      rotary_base, rotary_scaling: of rotary angles.
       use_bias: whether b and c are there.
       dropout_rate: share of the attention weights set to 0.
       kernel_init: initializer of W.
@@ -96,6 +96,7 @@ class SelfAttention(nn.Module):
     window: int | None = None
     position: Position = Position.NONE
     rotary_base: float = 10000.0
+    rotary_scaling: RotaryScaling | None = None
     use_bias: bool = False
     dropout_rate: float = 0.0
     kernel_init: Initializer = nn.initializers.normal(0.02)
@@ -112,8 +113,8 @@ class SelfAttention(nn.Module):
     ) -> tuple[Float[Array, "B T D"], Cache | None]:
         q, k, v = self._project(constrain(x, ACTIVATIONS))
         if self.position == Position.ROTARY:
-            turn = lambda x: rotary(x, context.queries.positions, self.rotary_base)
-            q, k = turn(q), turn(k)
+            angles = (context.queries.positions, self.rotary_base, self.rotary_scaling)
+            q, k = rotary(q, *angles), rotary(k, *angles)
         if cache is not None:
             cache, k, v = _extend(cache, layer, context, k, v)
         alibi = self.position == Position.ALIBI

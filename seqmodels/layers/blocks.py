@@ -23,6 +23,7 @@ from seqmodels.layers.dense import Initializer
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
+from seqmodels.ops.positions import RotaryScaling
 
 UNROLL_UP_TO = 12
 """Up to this number of layers the scan over them is unrolled: faster steps, longer compilation."""
@@ -52,7 +53,7 @@ class Block(nn.Module):
       norm_placement: pre or post.
       activation: of the feed-forward part.
       position: only rotary and alibi act here, in the attention.
-      rotary_base: of rotary angles.
+      rotary_base, rotary_scaling: of rotary angles.
       use_bias: whether linear maps and layer norms have biases.
       dropout_rate: of all dropouts.
       kernel_init: initializer of the kernels that read x.
@@ -75,6 +76,7 @@ class Block(nn.Module):
     activation: Activation = Activation.GELU
     position: Position = Position.NONE
     rotary_base: float = 10000.0
+    rotary_scaling: RotaryScaling | None = None
     use_bias: bool = False
     dropout_rate: float = 0.0
     kernel_init: Initializer = nn.initializers.normal(0.02)
@@ -123,6 +125,7 @@ class Block(nn.Module):
             window=self.window,
             position=self.position,
             rotary_base=self.rotary_base,
+            rotary_scaling=self.rotary_scaling,
             name="attention",
             **looking,
         )

@@ -35,6 +35,7 @@ from seqmodels.ops.recurrent import (
     LSTMState,
     layer_norm_lstm,
     lstm,
+    projected_lstm,
 )
 from seqmodels.ops.rnn import gru, gru_reset_before, rnn
 
@@ -73,7 +74,7 @@ class RecurrentCell(nn.Module):
     """Base of all cells.
 
     Attributes:
-      hidden_dim: N, width of the output.
+      hidden_dim: N, width of the state.
       learned_initial_state: whether the state before a document is learned, starting from zeros;
         otherwise it is zero.
       dtype: dtype of the products; the state is float32.
@@ -82,6 +83,11 @@ class RecurrentCell(nn.Module):
     hidden_dim: int
     learned_initial_state: bool = False
     dtype: Any = jnp.float32
+
+    @property
+    def output_dim(self) -> int:
+        """Width of the output, N unless the cell projects it."""
+        return self.hidden_dim
 
     @abc.abstractmethod
     def initial_state(self, batch_size: int) -> Any:
@@ -117,30 +123,37 @@ class RecurrentCell(nn.Module):
 
 
 class DenseCell(RecurrentCell):
-    """Cells with one kernel for the input, one for the state, and state arrays of [B, N]."""
+    """Cells with one kernel for the input and one for the state, whose arrays are [B, width]."""
 
     num_gates: ClassVar[int] = 1
     state_names: ClassVar[tuple[str, ...]] = ("state",)
 
     def setup(self) -> None:
         if self.learned_initial_state:
-            names = [f"initial_{name}" for name in self.state_names]
-            self.learned = [self._param(n, ZEROS, ("hidden",), self.hidden_dim) for n in names]
+            sizes = zip(self.state_names, self.state_sizes, strict=True)
+            self.learned = [
+                self._param(f"initial_{name}", ZEROS, ("hidden",), size) for name, size in sizes
+            ]
 
-    def pack(self, *leaves: Float[Array, "B N"]) -> Any:
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Width of each array of the state."""
+        return (self.hidden_dim,) * len(self.state_names)
+
+    def pack(self, *leaves: Float[Array, "B _"]) -> Any:
         """Builds the state from its leaves."""
         return leaves[0]
 
     def initial_state(self, batch_size: int) -> Any:
-        """The state before a document, [B, N] each."""
-        shape = (batch_size, self.hidden_dim)
+        """The state before a document, [B, width] each."""
         if self.learned_initial_state:
-            return self.pack(*(jnp.broadcast_to(first[None], shape) for first in self.learned))
+            shapes = ((first, (batch_size, *first.shape)) for first in self.learned)
+            return self.pack(*(jnp.broadcast_to(first[None], shape) for first, shape in shapes))
         # Separate arrays, because a donated carry must not hold the same buffer twice.
-        return self.pack(*(jnp.zeros(shape) for _ in self.state_names))
+        return self.pack(*(jnp.zeros((batch_size, size)) for size in self.state_sizes))
 
     def restart_state(self) -> Any:
-        """The state before a document, [1, N] each; None = zeros."""
+        """The state before a document, [1, width] each; None = zeros."""
         return self.initial_state(1) if self.learned_initial_state else None
 
     def bias_init(self, key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
@@ -156,10 +169,10 @@ class DenseCell(RecurrentCell):
         kernel_init: Initializer | None = None,
         recurrent_kernel_init: Initializer | None = None,
     ) -> tuple[Array, Array, Array]:
-        """W [D, gates * N], U [N, gates * N] and b [gates * N]; Glorot and orthogonal gates."""
+        """W [D, gates * N], U [P, gates * N] and b [gates * N]; Glorot and orthogonal gates."""
         spread = kernel_init or gate_init(nn.initializers.glorot_uniform(), self.num_gates)
         square = recurrent_kernel_init or gate_init(nn.initializers.orthogonal(), self.num_gates)
-        size, width = self.hidden_dim, self.num_gates * self.hidden_dim
+        size, width = self.output_dim, self.num_gates * self.hidden_dim
         kernel = self._param("kernel", spread, ("embed", "gates"), input_dim, width)
         recurrent_kernel = self._param("recurrent_kernel", square, ("hidden", "gates"), size, width)
         return kernel, recurrent_kernel, self._param("bias", self.bias_init, ("gates",), width)
@@ -192,8 +205,8 @@ class RNNCell(DenseCell):
         return rnn(x.astype(self.dtype), state, *weights, *moments, relu=self.relu)
 
 
-class LSTMCell(DenseCell):
-    """Long short-term memory; equations, gate order and dtypes in `ops.recurrent.lstm`.
+class _LSTMBase(DenseCell):
+    """Base of the cells whose state is an `LSTMState`.
 
     Attributes:
       forget_bias: initial bias of the forget gate (1: Jozefowicz et al., 2015); other biases are 0.
@@ -207,11 +220,11 @@ class LSTMCell(DenseCell):
     num_gates: ClassVar[int] = 4
     state_names: ClassVar[tuple[str, ...]] = ("hidden", "cell")
 
-    def pack(self, *leaves: Float[Array, "B N"]) -> LSTMState:
+    def pack(self, *leaves: Float[Array, "B _"]) -> LSTMState:
         return LSTMState(*leaves)
 
     @classmethod
-    def output_of(cls, state: LSTMState) -> Float[Array, "B N"]:
+    def output_of(cls, state: LSTMState) -> Float[Array, "B P"]:
         return state.hidden
 
     def bias_init(self, key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
@@ -221,6 +234,26 @@ class LSTMCell(DenseCell):
         times = chrono_times(key, size, self.chrono_length)
         return bias.at[size : 2 * size].set(times).at[:size].set(-times)
 
+
+class LSTMCell(_LSTMBase):
+    """Long short-term memory; equations, gate order and dtypes in `ops.recurrent.lstm`.
+
+    With a projection the equations are those of `ops.recurrent.projected_lstm`.
+
+    Attributes:
+      projection_dim: P, width of the output and of what is fed back; None = no projection.
+    """
+
+    projection_dim: int | None = None
+
+    @property
+    def output_dim(self) -> int:
+        return self.projection_dim or self.hidden_dim
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return self.output_dim, self.hidden_dim
+
     @nn.compact
     def __call__(
         self,
@@ -228,12 +261,17 @@ class LSTMCell(DenseCell):
         state: LSTMState,
         starts: Bool[Array, "B T"] | None = None,
         valid: Bool[Array, "B T"] | None = None,
-    ) -> tuple[Float[Array, "B T N"], LSTMState]:
+    ) -> tuple[Float[Array, "B T P"], LSTMState]:
         weights = self._weights(x.shape[-1])
-        return lstm(x.astype(self.dtype), state, *weights, starts, valid, self.restart_state())
+        marks = (starts, valid, self.restart_state())
+        if self.projection_dim is None:
+            return lstm(x.astype(self.dtype), state, *weights, *marks)
+        shape, init = (self.hidden_dim, self.projection_dim), nn.initializers.glorot_uniform()
+        projection = self._param("projection", init, ("gates", "hidden"), *shape)
+        return projected_lstm(x.astype(self.dtype), state, *weights, projection, *marks)
 
 
-class LayerNormLSTMCell(LSTMCell):
+class LayerNormLSTMCell(_LSTMBase):
     """LSTM with layer normalisation; equations in `ops.recurrent.layer_norm_lstm`."""
 
     @nn.compact

@@ -19,6 +19,7 @@ ACTIVATION_FUNCTIONS: dict[Activation, Callable[[Array], Array]] = {
     Activation.GELU_EXACT: functools.partial(nn.gelu, approximate=False),
     Activation.RELU: nn.relu,
     Activation.SWIGLU: nn.silu,
+    Activation.GEGLU: functools.partial(nn.gelu, approximate=True),
 }
 """The function of each activation; for a gated activation, that of the gate."""
 
@@ -28,9 +29,11 @@ class FeedForward(nn.Module):
 
         gelu, gelu_exact, relu:  y = f(x W + b) U + c
         swiglu:                  y = (silu(x W_1 + b_1) * (x W_2 + b_2)) U + c
+        geglu:                   y = (gelu(x W_1 + b_1) * (x W_2 + b_2)) U + c
 
     W_1 and W_2 are one product, [D, 2, F]; F is `mlp_dim` for both. GELU: Hendrycks and Gimpel,
-    2016, arXiv:1606.08415, in the tanh form or with erf; swiglu: Shazeer, 2020, arXiv:2002.05202.
+    2016, arXiv:1606.08415, in the tanh form or with erf; swiglu and geglu: Shazeer, 2020,
+    arXiv:2002.05202.
 
     Attributes:
       mlp_dim: F.
@@ -50,7 +53,7 @@ class FeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
-        gated = self.activation == Activation.SWIGLU
+        gated = self.activation.gated
         wide = Dense(
             (2, self.mlp_dim) if gated else self.mlp_dim,
             ("embed", None, "mlp") if gated else ("embed", "mlp"),

@@ -23,6 +23,9 @@ def make_norm(
         layer:  y = (x - mean(x)) / sqrt(var(x) + epsilon) * scale + bias
         rms:    y = x / sqrt(mean(x^2) + epsilon) * scale
 
+    The variance is the mean of (x - mean(x))^2. flax's default, mean(x^2) - mean(x)^2, loses it in
+    rounding where the mean is large: with mean 1000 and deviation 0.1, nothing of it is left.
+
     Sources: Ba et al., 2016, arXiv:1607.06450; Zhang and Sennrich, 2019, arXiv:1910.07467.
 
     Args:
@@ -39,6 +42,7 @@ def make_norm(
     return nn.LayerNorm(
         epsilon=epsilon,
         use_bias=use_bias,
+        use_fast_variance=False,
         dtype=dtype,
         scale_init=scale,
         bias_init=bias,

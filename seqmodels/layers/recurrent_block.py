@@ -76,7 +76,7 @@ class ResidualBlock(nn.Module):
         self.dropout = nn.Dropout(self.dropout_rate)
 
     def _projects(self) -> bool:
-        return self.cell.hidden_dim != self.model_dim
+        return self.cell.output_dim != self.model_dim
 
     def initial_state(self, batch_size: int) -> dict[str, Any]:
         """State of the cell, and the tokens that the convolution still needs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -13,6 +14,7 @@ from seqmodels.layers.blocks import TransformerStack
 from seqmodels.layers.decoding_cache import empty_cache, finish_chunk, start_chunk
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.positions import PositionTable, add_positions
+from seqmodels.ops.positions import RotaryScaling
 from seqmodels.types import Carry, DataSpec
 
 
@@ -28,8 +30,9 @@ class GPT(nn.Module):
     GPT-1 (Radford et al., 2018) has post-norms. Llama (Touvron et al., 2023, arXiv:2302.13971) has
     RMS norms, rotary positions, a gated feed-forward part, no biases and, from Llama 2 on, grouped
     queries. Windows are Mistral's (Jiang et al., 2023, arXiv:2310.06825): the receptive field
-    grows by window - 1 tokens per layer. With sinusoidal positions the token vectors are multiplied
-    by sqrt(D), as in Vaswani et al.
+    grows by window - 1 tokens per layer. With sinusoidal positions, and with `scale_embeddings`,
+    token vectors are multiplied by sqrt(D), as in Vaswani et al. and in Gemma (2024,
+    arXiv:2403.08295).
 
     Attributes:
       config: hyper-parameters.
@@ -61,6 +64,7 @@ class GPT(nn.Module):
             "activation": config.activation,
             "position": config.position,
             "rotary_base": config.rotary_base,
+            "rotary_scaling": self._rotary_scaling(),
             "use_bias": config.use_bias,
             "dropout_rate": config.dropout_rate,
         }
@@ -68,6 +72,18 @@ class GPT(nn.Module):
         self.stack = TransformerStack(config.num_layers, block, config.remat, final_norm, dtype)
         self.head = make_head(
             self.spec, tied=config.tie_embeddings, use_bias=config.use_bias, init=init, dtype=dtype
+        )
+
+    @nn.nowrap
+    def _rotary_scaling(self) -> RotaryScaling | None:
+        config = self.config
+        if config.rotary_factor == 1:
+            return None
+        return RotaryScaling(
+            config.rotary_factor,
+            config.rotary_original_length,
+            config.rotary_low_frequency,
+            config.rotary_high_frequency,
         )
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
@@ -99,7 +115,10 @@ class GPT(nn.Module):
             shape, carry, segment_ids, max_length=config.max_length, window=config.window
         )
         positions = chunk.context.queries.positions
-        x = add_positions(self.embedding(inputs), positions, config.position, self.position_table)
+        x = self.embedding(inputs)
+        if config.scale_embeddings:
+            x = x * math.sqrt(config.model_dim)
+        x = add_positions(x, positions, config.position, self.position_table)
         x = self.dropout(x, deterministic=not train)
         features, cache = self.stack(x, chunk.cache, chunk.context, train=train)
         return finish_chunk(chunk, features, cache)

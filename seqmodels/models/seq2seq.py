@@ -100,15 +100,15 @@ class Seq2Seq(nn.Module):
             self.alignment = Alignment(
                 config.score,
                 config.scope,
-                query_dim=config.hidden_dim,
-                memory_dim=config.hidden_dim * (2 if config.bidirectional else 1),
+                query_dim=config.output_dim,
+                memory_dim=config.output_dim * (2 if config.bidirectional else 1),
                 attention_dim=config.attention_dim,
                 local_window=config.local_window,
                 dtype=dtype,
             )
         if config.context is not Context.FIXED:
             linear = {"use_bias": False, "dtype": dtype, "gather_once": True}
-            self.mix = Dense(config.hidden_dim, ("gates", "hidden"), **linear)
+            self.mix = Dense(config.output_dim, ("gates", "hidden"), **linear)
         tied = {"tied": config.tie_embeddings, "input_name": "hidden"}
         self.head = make_head(spec, **tied, dtype=dtype)
 
@@ -179,7 +179,7 @@ class Seq2Seq(nn.Module):
         names = ("layers", "context", "query")
         carry = {name: memory[name] for name in names if name in memory}
         if self._feeds:
-            carry["fed"] = jnp.zeros((batch_size, self.config.hidden_dim), self.dtype)
+            carry["fed"] = jnp.zeros((batch_size, self.config.output_dim), self.dtype)
         if self.aligns:
             names = ("states", "keys", "segments")
             carry["memory"] = {name: memory[name] for name in names if name in memory}

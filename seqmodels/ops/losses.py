@@ -53,10 +53,11 @@ def _forward(smoothing: float, logits: Array, targets: Array) -> tuple[Array, tu
     exponentials = jnp.exp(logits - largest[..., None])
     total = jnp.sum(exponentials, axis=-1)
     picked = jnp.take_along_axis(logits, targets[..., None], axis=-1, mode="clip")[..., 0]
-    expected = (1 - smoothing) * picked
+    # Differences first: `largest + log(total)` would round away a small loss of large logits.
+    expected = (1 - smoothing) * (picked - largest)
     if smoothing:
-        expected += smoothing * jnp.mean(logits, axis=-1)
-    return largest + jnp.log(total) - expected, (exponentials, total, targets)
+        expected += smoothing * jnp.mean(logits - largest[..., None], axis=-1)
+    return jnp.log(total) - expected, (exponentials, total, targets)
 
 
 def _backward(smoothing: float, kept: tuple[Array, ...], gradient: Array) -> tuple[Array, Any]:

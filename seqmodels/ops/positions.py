@@ -60,11 +60,47 @@ def continued(last_segment: Int[Array, " B"], length: int) -> Int[Array, "B T"]:
     return jnp.tile(jnp.maximum(last_segment, 1)[:, None], (1, length))
 
 
-def _angles(
-    positions: Int[Array, "R T"], size: int, base: float = 10000.0
-) -> Float[Array, "R T half"]:
-    """position / base^(i / size) for i = 0 .. size - 1, [R, T, size] float32."""
+class RotaryScaling(NamedTuple):
+    """Slower rotary angles, for longer documents than a model was trained on at first.
+
+        rate' = rate / factor                                  # without original_length
+
+    With `original_length` (Llama 3.1), a pair keeps its rate if it turns `high_frequency` times or
+    more within that length, and is slowed down if it turns `low_frequency` times or less; between
+    them it has a mean of both:
+
+        turns = original_length rate / (2 pi)
+        share = clip((turns - low_frequency) / (high_frequency - low_frequency), 0, 1)
+        rate' = share rate + (1 - share) rate / factor
+
+    Sources: Chen et al., 2023, arXiv:2306.15595; Grattafiori et al., 2024, arXiv:2407.21783, and
+    its published code.
+    """
+
+    factor: float
+    original_length: int | None = None
+    low_frequency: float = 1.0
+    high_frequency: float = 4.0
+
+
+def _rates(
+    size: int, base: float = 10000.0, scaling: RotaryScaling | None = None
+) -> Float[Array, " half"]:
+    """base^(-i / size) for i = 0 .. size - 1, scaled; float32."""
     rates = base ** (-jnp.arange(size, dtype=jnp.float32) / size)
+    if scaling is None:
+        return rates
+    slow = rates / scaling.factor
+    if scaling.original_length is None:
+        return slow
+    low, high = scaling.low_frequency, scaling.high_frequency
+    turns = scaling.original_length / (2 * math.pi) * rates
+    share = jnp.clip((turns - low) / (high - low), 0.0, 1.0)
+    return share * rates + (1 - share) * slow
+
+
+def _angles(positions: Int[Array, "R T"], rates: Float[Array, " half"]) -> Float[Array, "R T half"]:
+    """position * rate, [R, T, size] float32."""
     return positions.astype(jnp.float32)[..., None] * rates[None, None, :]
 
 
@@ -73,13 +109,16 @@ def sinusoidal(positions: Int[Array, "R T"], model_dim: int) -> Float[Array, "R 
 
     p[2i] = sin(position / 10000^(2i / D)),   p[2i + 1] = cos(position / 10000^(2i / D))
     """
-    angles = _angles(positions, (model_dim + 1) // 2)
+    angles = _angles(positions, _rates((model_dim + 1) // 2))
     waves = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
     return waves.reshape(*positions.shape, -1)[..., :model_dim]
 
 
 def rotary(
-    x: Float[Array, "B H T K"], positions: Int[Array, "R T"], base: float = 10000.0
+    x: Float[Array, "B H T K"],
+    positions: Int[Array, "R T"],
+    base: float = 10000.0,
+    scaling: RotaryScaling | None = None,
 ) -> Float[Array, "B H T K"]:
     """Turns pairs of features by an angle proportional to the position.
 
@@ -93,8 +132,10 @@ def rotary(
       x: queries or keys [B, H, T, K], K even.
       positions: [B, T], or [1, T] where all rows are equal.
       base: the larger it is, the slower the slowest pairs turn.
+      scaling: slows pairs down; None = as above.
     """
-    angles = _angles(positions, x.shape[-1] // 2, base)[:, None]  # [R, 1, T, K/2]
+    rates = _rates(x.shape[-1] // 2, base, scaling)
+    angles = _angles(positions, rates)[:, None]  # [R, 1, T, K/2]
     sine, cosine = jnp.sin(angles), jnp.cos(angles)
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     turned = [first * cosine - second * sine, second * cosine + first * sine]

@@ -127,9 +127,9 @@ def divide(start: Any, gradient: Any, total: Any) -> tuple[Any, Any]:
 
 
 class LSTMState(NamedTuple):
-    """Output h and cell c of an LSTM layer, each [B, N] float32."""
+    """Output h and cell c of an LSTM layer, float32; P = N without a projection."""
 
-    hidden: Float[Array, "B N"]
+    hidden: Float[Array, "B P"]
     cell: Float[Array, "B N"]
 
 
@@ -278,6 +278,40 @@ def _run_backward(saved: Any, cotangents: tuple[Array, LSTMState]) -> tuple[Any,
 
 
 _run.defvjp(_run_forward, _run_backward)
+
+
+def projected_lstm(
+    x: Float[Array, "B T D"],
+    state: LSTMState,
+    kernel: Float[Array, "D G"],
+    recurrent_kernel: Float[Array, "P G"],
+    bias: Float[Array, " G"],
+    projection: Float[Array, "N P"],
+    starts: Bool[Array, "B T"] | None = None,
+    valid: Bool[Array, "B T"] | None = None,
+    restart_state: LSTMState | None = None,
+) -> tuple[Float[Array, "B T P"], LSTMState]:
+    """LSTM whose output is projected before it is fed back, over a chunk.
+
+        i, f, g, o = split(x W + h U + b, 4)                   # each [B, N]
+        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)             # [B, N]
+        h' = (sigmoid(o) * tanh(c')) V                         # [B, P]
+
+    Source: Sak et al., 2014, arXiv:1402.1128; PyTorch's `proj_size`. V is `projection`. Dtypes and
+    the other arguments as in `lstm`; the gradient is JAX's.
+    """
+    before = input_product(x, kernel, bias)
+    recurrent_kernel, projection = (w.astype(x.dtype) for w in (recurrent_kernel, projection))
+
+    def step(state: LSTMState, z: Array) -> tuple[LSTMState, Array]:
+        gates = z + state_product(state.hidden, recurrent_kernel)
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        cell = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+        hidden = state_product(jax.nn.sigmoid(o) * jnp.tanh(cell), projection)
+        return LSTMState(hidden, cell), hidden
+
+    ys, state = recur(step, state, before, restart_state, starts, valid)
+    return ys.astype(x.dtype), state
 
 
 class LayerNormLSTMParams(NamedTuple):

@@ -119,6 +119,9 @@ VARIANTS: dict[str, ModelConfig] = {
     "recurrent RNN of ReLU": recurrent(cell="rnn_relu"),
     "recurrent IRNN, learned": recurrent(cell="irnn", learned_initial_state=True),
     "recurrent LSTM, learned": recurrent(num_layers=2, learned_initial_state=True),
+    "recurrent LSTM, projected": recurrent(
+        num_layers=2, projection_dim=7, learned_initial_state=True
+    ),
     "recurrent layer-norm LSTM": recurrent(cell="layer_norm_lstm", chrono_length=5),
     "recurrent GRU, learned": recurrent(cell="gru", learned_initial_state=True),
     "recurrent GRU, reset before": recurrent(cell="gru_reset_before", chrono_length=5),

@@ -23,6 +23,8 @@ def run(shape: Shape, seed: int) -> dict[str, np.ndarray]:
     """Parameters, inputs, outputs and gradients of one module."""
     torch.manual_seed(seed)
     keywords: dict[str, Any] = {"batch_first": True, "bidirectional": shape.bidirectional}
+    if shape.projection:
+        keywords["proj_size"] = shape.projection
     if shape.module == "rnn_relu":
         keywords["nonlinearity"] = "relu"
     module = getattr(torch.nn, MODULES[shape.module])(D, N, shape.num_layers, **keywords)

@@ -10,9 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from seqmodels.interop.files import Tensors
+from seqmodels.interop.plan import plan_tensors
 from seqmodels.interop.tables import flatten
+from tests.golden.relatives import NANOGPT, RELATIVES
 from tests.golden.torch_recurrent import GOLDEN, LENGTHS
-from tests.interop.loading import cross_entropy, golden, load, write_folder, write_state
+from tests.interop.loading import (
+    cross_entropy,
+    golden,
+    load,
+    load_plan,
+    write_folder,
+    write_state,
+)
 from tests.peers.compare import assert_gradients_match, assert_outputs_match
 
 ROTATING = {
@@ -122,7 +132,7 @@ def test_lstm_between_embedding_and_head(tmp_path: Path) -> None:
     assert_gradients_match(flatten(got), loaded.gradients(grads))
 
 
-@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.parametrize("name", [*reversed(GOLDEN)])
 def test_recurrent_layers_alone(name: str, tmp_path: Path) -> None:
     stored, _, values = golden("torch_recurrent.npz", f"{name}/")
     overrides = [("model.cell", "rnn_relu")] if name == "rnn_relu" else []
@@ -173,3 +183,40 @@ def test_transformer_between_embeddings_and_generator(placement: str, tmp_path: 
     logits = loaded.model.apply({"params": loaded.params}, method=run)
     there = values["real"] > 0
     assert_outputs_match(logits[there], values["logits"][there])
+
+
+@pytest.mark.parametrize("name", RELATIVES)
+def test_relatives_of_llama(name: str, tmp_path: Path) -> None:
+    tokens = golden("hf_relatives.npz")[2]["tokens"]
+    params, _, values = golden("hf_relatives.npz", f"{name}/")
+    loaded = load(write_folder(tmp_path / "folder", RELATIVES[name], params))
+    assert loaded.fresh == []
+    assert loaded.plan.match().unused == ()
+    assert_outputs_match(loaded(jnp.asarray(tokens)), values["logits"])
+
+
+def test_nanogpt() -> None:
+    """As `torch.load` reads ckpt.pt; tests/peers writes such a file."""
+    tokens = golden("hf_relatives.npz")[2]["tokens"]
+    params, _, values = golden("hf_relatives.npz", "nanogpt/")
+    shapes = {name: x.shape for name, x in params.items()}
+    tensors = Tensors("ckpt.pt", shapes, params.__getitem__, settings=NANOGPT)
+    loaded = load_plan(plan_tensors(Path("ckpt.pt"), tensors))
+    assert loaded.fresh == []
+    assert loaded.plan.config.model.dropout_rate == 0.2
+    assert_outputs_match(loaded(jnp.asarray(tokens)), values["logits"])
+
+
+def test_bert_from_tensorflow_calls_the_parts_of_its_norms_gamma_and_beta(tmp_path: Path) -> None:
+    params, _, _ = golden("hf_bert.npz")
+    names = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    old = {}
+    for name, array in params.items():
+        end = next((end for end in names if name.endswith(end)), "")
+        old[name.removesuffix(end) + names.get(end, "")] = array
+    assert old.keys() != params.keys()
+    new = load(write_folder(tmp_path / "new", BERT, params))
+    loaded = load(write_folder(tmp_path / "old", BERT, old))
+    assert loaded.fresh == []
+    assert loaded.plan.match().unused == ()
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, new.params)

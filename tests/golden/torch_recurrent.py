@@ -29,12 +29,21 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """A module of PyTorch, and whether its rows have the lengths LENGTHS or all have T."""
+    """A module of PyTorch, and whether its rows have the lengths LENGTHS or all have T.
+
+    `projection` is its `proj_size`, 0 for none.
+    """
 
     module: str
     num_layers: int
     bidirectional: bool
     ragged: bool
+    projection: int = 0
+
+    @property
+    def output_dim(self) -> int:
+        """Width of the output of one direction."""
+        return self.projection or N
 
     @property
     def num_states(self) -> int:
@@ -53,6 +62,7 @@ GOLDEN = {
     "lstm": Shape("lstm", 1, True, True),
     "gru": Shape("gru", 1, False, False),
     "gru_bidirectional": Shape("gru", 2, True, True),
+    "lstm_projected": Shape("lstm", 2, True, True, projection=3),
 }
 """Shape by name in torch_recurrent.npz."""
 
@@ -61,9 +71,9 @@ def inputs_of(shape: Shape, seed: int) -> dict[str, np.ndarray]:
     """x, the initial states, and the weights of the loss sum(weights * (y, last states))."""
     draw = np.random.default_rng(seed)
     sides = 1 + shape.bidirectional
-    state = (shape.num_layers * sides, B, N)
-    shapes = {"x": (B, T, D), "weights_y": (B, T, sides * N)}
+    shapes = {"x": (B, T, D), "weights_y": (B, T, sides * shape.output_dim)}
     for n in range(shape.num_states):
+        state = (shape.num_layers * sides, B, N if n else shape.output_dim)
         shapes |= {f"state_{n}": state, f"weights_{n}": state}
     return {name: draw.normal(size=size).astype(np.float32) for name, size in shapes.items()}
 
@@ -79,6 +89,8 @@ def params_of(shape: Shape, p: dict[str, np.ndarray], *, gradient: bool = False)
         first, second = p[f"bias_ih_{end}"], p[f"bias_hh_{end}"]
         added = first if gradient else first + second
         params = {"kernel": p[f"weight_ih_{end}"].T, "recurrent_kernel": p[f"weight_hh_{end}"].T}
+        if shape.projection:
+            params["projection"] = p[f"weight_hr_{end}"].T
         if shape.module != "gru":
             return {**params, "bias": added}
         bias = np.concatenate([added[: 2 * N], first[2 * N :]])
@@ -118,6 +130,8 @@ def unpack(shape: Shape, state: dict[str, Any]) -> tuple[Any, ...]:
 def ours(shape: Shape, params: Any, inputs: dict[str, np.ndarray]) -> tuple[Any, Any]:
     """(y, last states) and the gradients with respect to params, x and initial states."""
     make = MAKERS[shape.module]
+    if shape.projection:
+        make = lambda: LSTMCell(N, projection_dim=shape.projection)
     make_layer = functools.partial(Bidirectional, make) if shape.bidirectional else make
     stack = RecurrentStack(make_layer, shape.num_layers)
     valid = jnp.asarray(np.arange(T)[None] < LENGTHS[:, None]) if shape.ragged else None

@@ -49,14 +49,16 @@ class Loaded:
     def gradients(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Converts gradients of another library's tensors into gradients of our parameters.
 
-        All rules are linear. Each of two biases that are added has the gradient of ours.
+        All rules are linear but for a constant. Each of two biases that are added has the gradient
+        of ours.
         """
         tensors = Tensors.of_arrays(arrays)
+        nothing = Tensors.of_arrays({name: np.zeros_like(x) for name, x in arrays.items()})
         rules = [rule for rule in self.plan.match().rules if rule.tensors]
         return {
             rule.path: arrays[next(iter(rule.tensors))]
             if len(rule.tensors) == 2 and all("bias_" in name for name in rule.tensors)
-            else rule.read(tensors)
+            else rule.read(tensors) - rule.read(nothing)
             for rule in rules
         }
 
@@ -64,10 +66,15 @@ class Loaded:
 def load(path: Path, *overrides: tuple[str, str]) -> Loaded:
     """Imports a file or folder into memory."""
     with plan_import(path) as plan:
-        apply_overrides(plan.config, overrides, ())
-        spec = spec_from_json(plan.conversion.spec)
-        model = build_model(plan.config.model, spec, jnp.float32)
-        params, fresh = read_params(plan, plan.match(), model)
+        return load_plan(plan, *overrides)
+
+
+def load_plan(plan: Plan, *overrides: tuple[str, str]) -> Loaded:
+    """Carries out a plan in memory."""
+    apply_overrides(plan.config, overrides, ())
+    spec = spec_from_json(plan.conversion.spec)
+    model = build_model(plan.config.model, spec, jnp.float32)
+    params, fresh = read_params(plan, plan.match(), model)
     return Loaded(plan, model, jax.tree.map(jnp.asarray, params), fresh)
 
 

@@ -50,6 +50,16 @@ def turn(arrays: dict[str, np.ndarray]) -> None:
     arrays[name] = np.ascontiguousarray(arrays[name].T)
 
 
+def quantise(arrays: dict[str, np.ndarray]) -> None:
+    name = "transformer.h.1.mlp.c_fc.weight"
+    arrays[name] = np.round(100 * arrays[name]).astype(np.int8)
+
+
+def pack(arrays: dict[str, np.ndarray]) -> None:
+    name = "transformer.h.1.mlp.c_fc.weight"
+    arrays[name.replace("weight", "qweight")] = arrays.pop(name).view(np.int32)
+
+
 def config(**values: Any) -> Damage:
     return lambda folder: change_config(folder, **values)
 
@@ -93,6 +103,37 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         config(vocab_size=100),
         "transformer.wte.weight has shape [288, 12], expected [100, 12]",
     ),
+    "a billion layers": (
+        config(n_layer=10**9),
+        "model.num_layers=1000000000: the file has only 28 tensors",
+    ),
+    "a vast width": (config(n_embd=21 * 10**8), "has shape [288, 12], expected [288, 2100000000]"),
+    "an odd vast width": (config(n_embd=2**31 - 1), "model.num_heads=3: must divide model_dim"),
+    "more than an int32": (
+        config(n_positions=2**31),
+        "n_positions=2147483648 is not supported; allowed: an integer from 1 to 2147483647",
+    ),
+    "an infinite rate": (
+        config(resid_pdrop=float("inf")),
+        "resid_pdrop=inf is not supported; allowed: a number of 0 or more",
+    ),
+    "a nest of lists": (
+        lambda f: (f / "config.json").write_text("[" * 10**5),
+        "config.json: damaged: not JSON",
+    ),
+    "quantised weights": (
+        config(quantization_config={"quant_method": "gptq", "bits": 4}),
+        "quantization_config={'quant_method': 'gptq', 'bits': 4}: quantised weights are not supp",
+    ),
+    "weights of 8 bits": (
+        weights(quantise),
+        "tensor transformer.h.1.mlp.c_fc.weight of I8: quantised weights are not supported; "
+        "allowed: float32, float64, float16, bfloat16",
+    ),
+    "weights that are packed": (
+        weights(pack),
+        "tensor transformer.h.1.mlp.c_fc.qweight of I32: quantised weights are not supported",
+    ),
     "a damaged tokenizer": (
         lambda f: (f / "tokenizer.json").write_text("{}"),
         "tokenizer.json: not a tokenizer file",
@@ -117,9 +158,20 @@ LLAMA: dict[str, Any] = {"architectures": ["LlamaForCausalLM"]}
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling={'type': 'linear'"),
-        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_parameters={'rope_type': 'yarn'}"),
-        ({"attention_bias": True}, "attention_bias=true is not supported; allowed: false"),
+        ({"rope_scaling": {"type": "yarn", "factor": 2.0}}, "rope_scaling={'type': 'yarn'"),
+        (
+            {"rope_parameters": {"rope_type": "yarn"}},
+            "rope_parameters={'rope_type': 'yarn'} is not supported; allowed: rope_type default, "
+            "linear, dynamic, llama3",
+        ),
+        (
+            {"architectures": ["MistralModel"], "mlp_bias": True},
+            "mlp_bias=true is not supported; allowed: false",
+        ),
+        (
+            {"architectures": ["Qwen2Model"], "layer_types": ["full_attention", "sliding"]},
+            "layer_types=['full_attention', 'sliding'] is not supported",
+        ),
         ({"hidden_act": "relu"}, "hidden_act=relu is not supported; allowed: silu"),
     ],
 )
@@ -155,8 +207,8 @@ def test_unsupported_settings_of_bert(copy_of_folder: Path, door: FrontDoor) -> 
             "x.weight [2, 9]: recurrent layers may come with one embedding [.., 3]",
         ),
         (
-            {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4), "weight_hr_l0": (2, 4)},
-            "weight_hr_l0: proj_size is not supported",
+            {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 2), "weight_hr_l0": (2, 5)},
+            "weight_hr_l0 has shape [2, 5], expected [2, 4]",
         ),
     ],
 )

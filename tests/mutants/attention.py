@@ -23,7 +23,7 @@ ATTENTION = {
     ),
     "the rotary base is ignored": Mutant(
         "layers.attention:SelfAttention.__call__",
-        *("context.queries.positions, self.rotary_base", "context.queries.positions"),
+        *("context.queries.positions, self.rotary_base,", "context.queries.positions, 10000.0,"),
         *(HUGGING_FACE, ("llama",)),
     ),
     "an RMS norm takes the mean away": Mutant(

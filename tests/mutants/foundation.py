@@ -71,8 +71,13 @@ FOUNDATION = {
         "tasks.test_language_model:test_loss_is_the_sum_over_weighted_targets",
     ),
     "smoothing adds to the mass": Mutant(
-        *("ops.losses:_forward", "(1 - smoothing) * picked", "picked"),
+        *("ops.losses:_forward", "(1 - smoothing) * (picked", "(picked"),
         *("ops.test_losses:test_loss_and_gradient_are_the_definition_s", (0.1,)),
+    ),
+    "a loss is a difference of large numbers": Mutant(
+        "ops.losses:_forward",
+        *("jnp.log(total) - expected", "largest + jnp.log(total) - largest - expected"),
+        *("ops.test_losses:test_a_small_loss_of_large_logits_is_not_rounded_away", (0.0,)),
     ),
     "biases decay": Mutant(
         *("training.optimizers:decay_mask", '"kernel"', '("kernel", "bias")'),

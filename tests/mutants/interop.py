@@ -43,4 +43,30 @@ INTEROP = {
         *("_show(x / unit) for x in mean", "_show(x) for x in mean"),
         *(f"{BESIDE}:test_preprocessing_of_images", (lambda folder: folder,)),
     ),
+    "the variance is a difference of large numbers": Mutant(
+        *("layers.norms:make_norm", "use_fast_variance=False", "use_fast_variance=True"),
+        "golden.test_offsets:test_a_layer_norm_of_a_large_mean",
+    ),
+    "the scales of Gemma's norms lack their 1": Mutant(
+        *("interop.llama:rules", "lambda x: x + offset", "lambda x: x"),
+        *(f"{GOLDEN}:test_relatives_of_llama", ("gemma", lambda folder: folder)),
+    ),
+    "Gemma's token vectors are not scaled": Mutant(
+        *("models.gpt:GPT.__call__", "x = x * math.sqrt(config.model_dim)", "x = x * 1.0"),
+        *(f"{GOLDEN}:test_relatives_of_llama", ("gemma", lambda folder: folder)),
+    ),
+    "all rotary pairs of Llama 3.1 are slowed down": Mutant(
+        *("ops.positions:_rates", "if scaling.original_length is None", "if True"),
+        *(f"{GOLDEN}:test_relatives_of_llama", ("llama", lambda folder: folder)),
+    ),
+    "biases of the gate and of the other half change places": Mutant(
+        *("interop.llama:_bias_rules", "np.stack([gate, up])", "np.stack([up, gate])"),
+        *(f"{GOLDEN}:test_relatives_of_llama", ("llama", lambda folder: folder)),
+    ),
+    "a projected LSTM has no output gate": Mutant(
+        "ops.recurrent:projected_lstm",
+        *("jax.nn.sigmoid(o) * jnp.tanh(cell), projection", "jnp.tanh(cell), projection"),
+        "golden.test_torch_recurrent:test_outputs_states_and_gradients_equal_pytorch",
+        ("lstm_projected",),
+    ),
 }

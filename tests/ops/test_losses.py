@@ -46,6 +46,16 @@ def test_large_and_bfloat16_logits_give_finite_float32() -> None:
     assert np.isfinite(loss).all()
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_small_loss_of_large_logits_is_not_rounded_away(smoothing: float) -> None:
+    """By torch too: differences come before the sum."""
+    logits = jnp.array([1000.0, 992.0, 985.0])
+    z = np.asarray(logits, np.float64) - 1000
+    right = np.log(np.exp(z).sum()) - (1 - smoothing) * z[0] - smoothing * z.mean()
+    loss = softmax_cross_entropy(logits, jnp.int32(0), smoothing)
+    np.testing.assert_allclose(loss, right, **TOLERANCE["rounding"])
+
+
 @pytest.mark.parametrize("target", [-1, V])
 def test_a_target_outside_the_vocabulary_is_loud(target: int) -> None:
     logits, targets = example()

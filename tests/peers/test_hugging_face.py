@@ -65,6 +65,22 @@ def llama(**more: Any) -> Any:
     return transformers.LlamaForCausalLM(transformers.LlamaConfig(**ROTATING, **more))
 
 
+def qwen2(**more: Any) -> Any:
+    return transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**ROTATING, **more))
+
+
+def gemma(**more: Any) -> Any:
+    return transformers.GemmaForCausalLM(transformers.GemmaConfig(**ROTATING, **more))
+
+
+def rope(kind: str, **more: Any) -> dict[str, Any]:
+    """Scaled rotary angles of a Llama."""
+    return {"rope_parameters": {"rope_type": kind, "rope_theta": 500.0, **more}}
+
+
+LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 47}
+
+
 def mistral() -> Any:
     config = transformers.MistralConfig(**ROTATING, sliding_window=3)
     return transformers.MistralForCausalLM(config)
@@ -76,6 +92,15 @@ DECODERS: dict[str, Callable[[], Any]] = {
     "llama": llama,
     "llama, tied": lambda: llama(tie_word_embeddings=True),
     "mistral": mistral,
+    "llama, biased attention": lambda: llama(attention_bias=True),
+    "llama, biased mlp": lambda: llama(mlp_bias=True, tie_word_embeddings=True),
+    "llama, linear": lambda: llama(**rope("linear", factor=4.0)),
+    "llama, dynamic": lambda: llama(**rope("dynamic", factor=4.0)),
+    "llama, llama3": lambda: llama(**rope("llama3", factor=8.0, **LLAMA3)),
+    "qwen2": qwen2,
+    "qwen2, tied": lambda: qwen2(tie_word_embeddings=True),
+    "gemma": gemma,
+    "gemma, biased": lambda: gemma(attention_bias=True),
 }
 
 
@@ -143,7 +168,7 @@ def test_decoders(name: str, tmp_path: Path) -> None:
     compare(loaded, module, module(torch.tensor(tokens), use_cache=False).logits, tokens)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "mistral", "llama, llama3", "qwen2"])
 def test_greedy_generation_token_for_token(name: str, tmp_path: Path) -> None:
     module = spread(DECODERS[name](), seed=5)
     loaded = saved(module, tmp_path / "folder")
@@ -163,6 +188,72 @@ def test_greedy_generation_token_for_token(name: str, tmp_path: Path) -> None:
     )
     np.testing.assert_array_equal(made.tokens, wanted)
     assert len(np.unique(wanted)) > 3
+
+
+@pytest.mark.parametrize("prefix", ["", "_orig_mod."])
+@pytest.mark.parametrize("bias", [False, True])
+def test_nanogpt(bias: bool, prefix: str, tmp_path: Path, door: FrontDoor) -> None:
+    """A GPT-2 with the exact GELU, written as nanoGPT's train.py writes ckpt.pt."""
+    module = spread(gpt2(activation_function="gelu"))
+    state: dict[str, Any] = {}
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if not bias and name.endswith("bias"):
+                parameter.zero_()
+            else:  # Conv1D has [in, out], a linear layer [out, in]
+                there = parameter.T if ".c_" in name and parameter.ndim == 2 else parameter
+                state[prefix + name] = there.detach().clone()
+    state[f"{prefix}lm_head.weight"] = state[f"{prefix}transformer.wte.weight"]
+    state[f"{prefix}transformer.h.0.attn.bias"] = torch.ones(1, 1, 48, 48).tril()
+    sizes = {"n_layer": L, "n_head": H, "n_embd": D, "block_size": 48, "vocab_size": V}
+    checkpoint = {
+        "model": state,
+        "optimizer": {"state": {}, "param_groups": [{"lr": 1e-3, "betas": (0.9, 0.95)}]},
+        "model_args": {**sizes, "bias": bias, "dropout": 0.0},
+        "iter_num": 3,
+        "best_val_loss": torch.tensor(2.5),
+        "config": {"out_dir": "out", "compile": True},
+    }
+    torch.save(checkpoint, tmp_path / "ckpt.pt")
+    loaded, tokens = load(tmp_path / "ckpt.pt"), tokens_of()
+    assert loaded.fresh == []
+    assert loaded.plan.match().unused == ()
+    assert loaded.plan.config.model.use_bias == bias
+    logits = module(torch.tensor(tokens)).logits.detach().numpy()
+    assert_outputs_match(loaded(jnp.asarray(tokens)), logits)
+    checkpoint["model_args"]["n_layer"] = 3
+    torch.save(checkpoint, tmp_path / "ckpt.pt")
+    words = ("import", f"--from={tmp_path / 'ckpt.pt'}", f"--workdir={tmp_path / 'run'}")
+    said = door(*words, "--config.data.tokenizer=byte").line
+    assert "missing" in said and "transformer.h.2.ln_1.weight" in said
+
+
+def test_quantised_tensors_of_torch_are_refused(tmp_path: Path, door: FrontDoor) -> None:
+    state = torch.nn.LSTM(D, 5).state_dict()
+    state["weight_hh_l0"] = (100 * state["weight_hh_l0"]).to(torch.int8)
+    torch.save(state, tmp_path / "state.pt")
+    line = door("import", f"--from={tmp_path / 'state.pt'}", f"--workdir={tmp_path / 'run'}").line
+    assert "tensor weight_hh_l0 of torch.int8: quantised weights are not supported" in line
+
+
+def test_bert_from_tensorflow(tmp_path: Path) -> None:
+    """transformers reads the old names of the parts of a norm too."""
+    config = transformers.BertConfig(vocab_size=V, max_position_embeddings=9, **ENCODER)
+    module = spread(transformers.BertForMaskedLM(config))
+    saved(module, tmp_path / "folder")
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): x
+        for name, x in arrays(module).items()
+    }
+    write_state(tmp_path / "folder" / "model.safetensors", old)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = transformers.BertForMaskedLM.from_pretrained(tmp_path / "folder").train(False)
+    tokens = 1 + tokens_of(V - 1)
+    wanted = theirs(torch.tensor(tokens)).logits.detach().numpy()
+    assert_outputs_match(load(tmp_path / "folder")(jnp.asarray(tokens)), wanted)
 
 
 BERTS = {
@@ -231,6 +322,19 @@ def test_recurrent(module: str, num_layers: int, bidirectional: bool, tmp_path: 
     assert loaded.fresh == []
     tokens = tokens_of()
     compare(loaded, peer, peer(torch.tensor(tokens)), tokens)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_lstm_with_a_projection(bidirectional: bool, tmp_path: Path) -> None:
+    keywords = {"batch_first": True, "bidirectional": bidirectional, "proj_size": 4}
+    peer = spread(Around(torch.nn.LSTM(D, 5, 2, **keywords), 4 * (1 + bidirectional)))
+    torch.save(peer.state_dict(), tmp_path / "state.pt")
+    loaded, tokens = load(tmp_path / "state.pt"), tokens_of()
+    assert loaded.fresh == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has no fast path
+        outputs = peer(torch.tensor(tokens))
+    compare(loaded, peer, outputs, tokens)
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
