@@ -17,6 +17,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import TokenizerKind
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
+from seqmodels.files import replacing
 from seqmodels.runs.opening import open_source, read_json
 
 if TYPE_CHECKING:
@@ -44,13 +45,9 @@ _IMPORTED_KEEP = ("model.", "task.kind", "data.kind", "data.tokenizer", "data.vo
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON, completely or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w") as f:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as f:
         json.dump(value, f, indent=1, ensure_ascii=False)
         f.write("\n")
-        f.flush()
-        os.fsync(f.fileno())
-    temporary.replace(path)
 
 
 @contextlib.contextmanager
