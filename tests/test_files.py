@@ -11,22 +11,14 @@ import pytest
 
 from experiments.compile_cache import trim
 from experiments.generate import write_samples
-from seqmodels.files import replacing
+from seqmodels.files import claim_number, replacing
 from seqmodels.runs.workdir import write_json
 
 
-def test_commands_at_once_lose_none_of_their_samples(tmp_path: Path) -> None:
-    def write(text: int) -> Path:
-        values = {"step": 7, "seed": text}
-        return write_samples(tmp_path, values, {"texts": [f"text {text}"]})
-
+def test_commands_at_once_take_different_numbers(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        paths = list(pool.map(write, range(64)))
-    assert {p.name for p in paths} == {f"7-{n}.txt" for n in range(1, 65)}
-    for text, path in enumerate(paths):
-        assert path.read_text() == f"text {text}\n"
-        assert json.loads(path.with_suffix(".json").read_text())["seed"] == text
-    assert len(list((tmp_path / "samples").iterdir())) == 2 * 64
+        paths = list(pool.map(lambda _: claim_number(tmp_path, "7", (".txt", ".json")), range(99)))
+    assert {p.name for p in paths} == {f"7-{n}.txt" for n in range(1, 100)}
 
 
 def test_a_number_is_taken_while_either_file_is_left(tmp_path: Path) -> None:
