@@ -132,18 +132,8 @@ class Trainer:
             workdir / METRICS, self._step, tensorboard=training.tensorboard
         )
         self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
-        for line in [] if start is None else start.lines():
-            self._progress.say(line)
-        if setup.parts.frozen:
-            self._progress.say("training {:,} of {:,} parameters".format(*setup.count_params()))
-        if self._step:
-            self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
-            for line in describe_change(before, resolved(config), self._step):
-                self._progress.say(line)
+        self._say_how_it_starts(start, before)
         rows = self._writer.rows
-        due = self._step - self._step % before.training.log_every
-        if due and not (rows and rows[-1]["step"] >= due):
-            self._progress.say(f"warning: metrics.jsonl is incomplete: no rows up to step {due}")
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, dict[str, Any]] | None = None
         profile = profile and is_main()
@@ -154,6 +144,21 @@ class Trainer:
             finish=lambda: jax.block_until_ready(self.state),
             say=self._progress.say,
         )
+
+    def _say_how_it_starts(self, start: StartingPoint | None, before: ExperimentConfig) -> None:
+        training, setup = self._training, self._setup
+        for line in [] if start is None else start.lines():
+            self._progress.say(line)
+        if setup.parts.frozen:
+            self._progress.say("training {:,} of {:,} parameters".format(*setup.count_params()))
+        if self._step:
+            self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
+            for line in describe_change(before, resolved(self._config), self._step):
+                self._progress.say(line)
+        due = self._step - self._step % before.training.log_every
+        rows = self._writer.rows
+        if due and not (rows and rows[-1]["step"] >= due):
+            self._progress.say(f"warning: metrics.jsonl is incomplete: no rows up to step {due}")
 
     def __enter__(self) -> Trainer:
         return self
