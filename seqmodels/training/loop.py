@@ -19,7 +19,7 @@ from seqmodels.distributed.signals import StopRequest, stop_on_signals
 from seqmodels.distributed.stop import make_stop_request
 from seqmodels.evaluation.evaluate import Evaluator, make_trial
 from seqmodels.protocols import Data, Task
-from seqmodels.runs.changes import change
+from seqmodels.runs.changes import change, read_changes
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.clock import Clock
 from seqmodels.runs.event_files import require_tensorboard
@@ -155,9 +155,11 @@ class Trainer:
             self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
             for line in describe_change(before, resolved(self._config), self._step):
                 self._progress.say(line)
-        due = self._step - self._step % before.training.log_every
-        rows = self._writer.rows
-        if due and not (rows and rows[-1]["step"] >= due):
+        due, rows = self._step - self._step % training.log_every, self._writer.rows
+        changes = read_changes(self._workdir, resolved(self._config))
+        changed = max((entry["after_step"] for entry in changes), default=0)
+        # Up to a change, rows may have been due at other steps.
+        if due > changed and not (rows and rows[-1]["step"] >= due):
             self._progress.say(f"warning: metrics.jsonl is incomplete: no rows up to step {due}")
 
     def __enter__(self) -> Trainer:
