@@ -33,7 +33,7 @@ def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
             peak, config.decay_every, config.decay_factor, config.decay_start, staircase=True
         ),
         # The peak itself, to the bit, as long as it lasts.
-        Schedule.WSD: lambda u: jnp.where(u <= stable, peak, fall(u)),
+        Schedule.WSD: lambda u: jnp.where(jnp.asarray(u) <= stable, peak, fall(u)),
     }
     decay = decays[config.schedule]
     whole = optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), decay], [warmup])

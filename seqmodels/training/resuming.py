@@ -1,4 +1,4 @@
-"""What a change of the config means for the learning rates of a run that resumes."""
+"""Effects of a changed config on the learning rates of a run that resumes."""
 
 from __future__ import annotations
 
