@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,18 +13,28 @@ from typing import Any
 import jax
 
 from experiments import program
+from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import load_data
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.protocols import BatchSource
+from seqmodels.runs.opening import read_config
+from seqmodels.runs.workdir import has_steps, resolved, saved_steps
 from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
 from seqmodels.training.initialize_from import find_starting_point
+from seqmodels.training.resuming import describe_change
 from seqmodels.training.setup import Setup, set_up
 
 
 def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
-    """Validates the config, counts parameters and memory, makes one batch, and stops."""
+    """Validates the config, counts parameters and memory, makes one batch, and stops.
+
+    Compiling may take minutes, so it comes last.
+
+    Raises:
+      UserError: the run does not fit into the memory of its devices.
+    """
     program.show_devices()
     task = build_task(config)
     data = load_data(config, task)
@@ -38,12 +50,42 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
     start = find_starting_point(config, workdir, setup.abstract.params, data.features)
     for line in [] if start is None else start.lines():
         program.say(line)
-    if start is None and config.training.init_from is not None:
-        program.say(f"init_from: not used, because the run in {workdir} would be resumed")
+    if workdir is not None and has_steps(workdir):
+        show_resuming(config, workdir)
     if setup.parts.frozen:
         program.say("training {:,} of {:,} parameters".format(*setup.count_params()))
-    for line in show(memory(config, setup, source), setup.mesh.size):
+    show_batch(config, source)
+    devices, limit = setup.mesh.size, device_memory()
+    batches = Feed(source, setup.mesh, config.training.steps_per_call)(1)
+    parts = kept_parts(setup, batches)
+    for line in show(parts, devices):
         program.say(line)
+    refuse_misfit(config, parts, devices, limit)
+    program.say("compiling the training step")
+    started = time.monotonic()
+    step = compile_step(setup, batches)
+    program.say(f"compiled in {time.monotonic() - started:.1f} s")
+    parts = [*parts, *([] if step is None else [step])]
+    sizes = sum(part.size for part in parts), sum(part.size_each for part in parts)
+    for line in show([*parts[-1:], Part("total", None, *sizes)], devices, heading=False):
+        program.say(line)
+    refuse_misfit(config, parts, devices, limit)
+    program.say("dry run: nothing was trained or written to the work directory")
+    return program.DONE
+
+
+def show_resuming(config: ExperimentConfig, workdir: Path) -> None:
+    """Prints where the run would be resumed, and what changes there."""
+    step = max(saved_steps(workdir))
+    program.say(f"the run in {workdir} would be resumed from step {step}")
+    if config.training.init_from is not None:
+        program.say(f"init_from: not used, because the run in {workdir} would be resumed")
+    for line in describe_change(read_config(workdir), resolved(config), step):
+        program.say(line)
+
+
+def show_batch(config: ExperimentConfig, source: BatchSource) -> None:
+    """Makes the first batch, and prints its shape."""
     batch = source.batch(1)
     shape = " x ".join(map(str, batch.inputs.shape))
     program.say(
@@ -51,8 +93,9 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
         f"{source.batches_per_epoch:,} batches per epoch, "
         f"{config.training.num_steps / source.batches_per_epoch:,.1f} epochs in all"
     )
-    program.say("dry run: nothing was trained or written to the work directory")
-    return program.DONE
+
+
+STEP = "activations, gradients"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,21 +115,19 @@ class Part:
     size_each: int
 
 
-def show(parts: list[Part], devices: int) -> Iterator[str]:
+def show(parts: list[Part], devices: int, *, heading: bool = True) -> Iterator[str]:
     """Yields lines of text, with bytes per device if there are several devices."""
-    yield "memory, over all devices:"
+    if heading:
+        yield "memory, over all devices:"
     for part in parts:
         numbers = "" if part.count is None else f"{part.count:,} numbers"
         each = f"{part.size_each / 1e6:>12,.1f} MB on each device" if devices > 1 else ""
         yield f"  {part.name:<24}{part.size / 1e6:>12,.1f} MB{numbers:>22}{each}".rstrip()
 
 
-def memory(config: ExperimentConfig, setup: Setup, source: BatchSource) -> list[Part]:
-    """Compiles the training step and returns the memory that it needs; creates no state."""
+def kept_parts(setup: Setup, batches: Any) -> list[Part]:
+    """The memory that is known without compiling; creates no state."""
     state = setup.abstract
-    batches = Feed(source, setup.mesh, config.training.steps_per_call)(1)
-    with mesh_context(setup.mesh):
-        analysis = setup.call.lower(state, batches).compile().memory_analysis()
     parts = [
         _part("parameters", state.params),
         _part("optimizer", state.opt_state),
@@ -94,12 +135,74 @@ def memory(config: ExperimentConfig, setup: Setup, source: BatchSource) -> list[
         _part("carry", state.carry),
         dataclasses.replace(_part("batches of a call", batches), count=None),
     ]
-    parts = [part for part in parts if part.size]
-    if analysis is not None:  # some backends do not report it
-        each = int(analysis.temp_size_in_bytes)
-        parts.append(Part("activations, gradients", None, each * setup.mesh.size, each))
-    total, total_each = sum(part.size for part in parts), sum(part.size_each for part in parts)
-    return [*parts, Part("total", None, total, total_each)]
+    return [part for part in parts if part.size]
+
+
+def compile_step(setup: Setup, batches: Any) -> Part | None:
+    """Compiles the training step; returns the memory that it needs while it runs, if known."""
+    with mesh_context(setup.mesh):
+        analysis = setup.call.lower(setup.abstract, batches).compile().memory_analysis()
+    if analysis is None:  # some backends do not report it
+        return None
+    each = int(analysis.temp_size_in_bytes)
+    return Part(STEP, None, each * setup.mesh.size, each)
+
+
+def device_memory() -> int | None:
+    """Bytes of each device, of a CPU its share of the machine's; None if unknown."""
+    device = jax.local_devices()[0]
+    if device.platform == "cpu":
+        pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return pages // jax.local_device_count()
+    return (device.memory_stats() or {}).get("bytes_limit")
+
+
+def refuse_misfit(
+    config: ExperimentConfig, parts: list[Part], devices: int, limit: int | None
+) -> None:
+    """Compares the memory of a run with that of its devices.
+
+    Args:
+      parts: those known so far.
+      devices: number of devices of the mesh.
+      limit: bytes of each device; None if unknown.
+
+    Raises:
+      UserError: it does not fit; names the field to change and, where one would do, a value.
+    """
+    each = {part.name: part.size_each for part in parts}
+    total, step = sum(each.values()), each.get(STEP, 0)
+    if limit is None or total <= limit:
+        return
+    sizes = f"on each device, which has {limit / 1e9:,.1f} GB"
+    training, batch_size = config.training, config.data.batch_size
+    kept = total - step
+    if kept > limit:
+        raise UserError(
+            f"--config.training.mesh_fsdp={training.mesh_fsdp}: the state and its batch need "
+            f"{kept / 1e9:,.1f} GB {sizes}; spread them over more devices, or make config.model "
+            "smaller"
+        )
+    # The gradients, and one more sum of them, are as large as the parameters for any batch.
+    gradients = 2 * each["parameters"]
+    rows = batch_size // (devices // training.mesh_tensor)
+    now = training.accumulation_steps
+    needs = {
+        n: kept + gradients + max(step - each["parameters"], 0) * now / n
+        for n in range(now + 1, rows + 1)
+        if rows % n == 0
+    }
+    fits = next((n for n, size in needs.items() if size <= limit), None)
+    advice = (
+        "use a smaller batch, shorter sequences or a smaller model"
+        if fits is None
+        else f"use a smaller batch, or training.accumulation_steps={fits}, which needs about "
+        f"{needs[fits] / 1e9:,.1f} GB"
+    )
+    raise UserError(
+        f"--config.data.batch_size={batch_size}: a step needs {total / 1e9:,.1f} GB {sizes}; "
+        + advice
+    )
 
 
 def _part(name: str, tree: Any) -> Part:

@@ -227,16 +227,20 @@ def write_samples(workdir: Path, values: dict[str, Any], made: dict[str, Any]) -
     Raises:
       UserError: they cannot be written.
     """
+    from seqmodels.files import claim_number, replacing
     from seqmodels.runs.workdir import write_json
 
     folder = workdir / "samples"
-    number = 1
     try:
         folder.mkdir(exist_ok=True)
-        while (path := folder / f"{values['step']}-{number}.txt").exists():
-            number += 1
-        path.write_text("\n\n---\n\n".join(made["texts"]) + "\n", encoding="utf-8")
-        write_json(path.with_suffix(".json"), {**values, **made})
+        path = claim_number(folder, str(values["step"]), (".txt", ".json"))
+        try:
+            write_json(path.with_suffix(".json"), {**values, **made})
+            with replacing(path) as partial:
+                partial.write_text("\n\n---\n\n".join(made["texts"]) + "\n", encoding="utf-8")
+        except OSError:
+            path.unlink()  # empty, and only to claim the number
+            raise
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
     return path

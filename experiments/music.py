@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
+from filelock import FileLock
 
 from experiments import program
 from experiments.arguments import Arguments, Command
@@ -59,14 +60,15 @@ def run(arguments: Arguments) -> int:
         require_symusic()
     values, tunes, lines = _read(arguments) if asked.input is not None else _sample(arguments)
     from seqmodels.music.judge import list_unplayed, render_tunes
-    from seqmodels.runs.workdir import write_json
+    from seqmodels.runs.workdir import LOCK, write_json
 
+    values["wrong"] = [str(problem) for tune in tunes for problem in tune.problems]
     try:
         output.mkdir(parents=True, exist_ok=True)
-        values["rendered"] = render_tunes(tunes, output, asked.render)
-        values["wrong"] = [str(problem) for tune in tunes for problem in tune.problems]
-        values["unplayed"] = list_unplayed(tunes)
-        write_json(output / "music.json", values)
+        with FileLock(output / LOCK):  # the tunes and the report are of one command
+            values["rendered"] = render_tunes(tunes, output, asked.render)
+            values["unplayed"] = list_unplayed(tunes)
+            write_json(output / "music.json", values)
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written: {error.strerror}") from None
     shown = values["wrong"][:5]

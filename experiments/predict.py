@@ -206,13 +206,10 @@ def open_output(path: Path | None) -> Iterator[IO[str]]:
     if path is None:
         yield sys.stdout
         return
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    from seqmodels.files import replacing
+
+    with replacing(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        yield file
 
 
 COMMAND = Command("predict", DOC, run, define, ConfigSource.WORKDIR, overridable=())

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from absl import flags
 
+from experiments import compile_cache
 from experiments.arguments import Arguments, Command, parse
 from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
@@ -192,13 +193,19 @@ class _CacheWarnings:
 
 
 def set_up_jax(config: ExperimentConfig) -> None:
-    """Turns on the compile cache, whose place $JAX_COMPILATION_CACHE_DIR overrides."""
+    """Turns on the compile cache, and bounds it.
+
+    $JAX_COMPILATION_CACHE_DIR names another place, which others may use too and which is therefore
+    not bounded here; $JAX_COMPILATION_CACHE_MAX_SIZE lets jax bound either.
+    """
     import jax
 
     from seqmodels.data.store import cache_directory
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         directory = cache_directory(config.data) / "xla"
+        if not os.environ.get("JAX_COMPILATION_CACHE_MAX_SIZE"):
+            compile_cache.trim(directory)
         jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

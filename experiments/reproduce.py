@@ -24,6 +24,7 @@ from seqmodels.config.features import TokenizerKind
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page, scores_by_length
+from seqmodels.files import replacing
 from seqmodels.runs.figures import make_length_figure, save_figure
 from seqmodels.runs.opening import read_config
 
@@ -300,7 +301,8 @@ def write_page() -> None:
     known, results = list(goals.GOALS.values()), read_results(RESULTS)
     page = render_page(known, results, PICTURE, read_notes())
     try:
-        PAGE.write_text(page, encoding="utf-8")
+        with replacing(PAGE) as partial:
+            partial.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{PAGE}: cannot be written: {error.strerror}") from None
     program.say(f"written to {PAGE}")

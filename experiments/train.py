@@ -55,6 +55,8 @@ def run(arguments: Arguments) -> int:
         refuse_profile(config, named)
     if arguments.flags.dry_run:
         find_start(config, named)
+        if named is not None:
+            refuse_other_run(named, config)
         program.set_up_jax(config)
         distributed.start(arguments)
         from experiments.dry_run import dry_run

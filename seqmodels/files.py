@@ -1,11 +1,15 @@
-"""The user's own files: found by path or glob, opened, and read as UTF-8 text."""
+"""Files: the user's own, found by path or glob and read as UTF-8; and those that commands write."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import io
+import itertools
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +117,38 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{file}: damaged: must hold an object, not {values!r:.40}")
     return values
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a name next to `path`, for a file that replaces `path` once it is complete and synced.
+
+    Readers see the old file or the new one. Of several processes that write the same file at once,
+    each writes its own, and the last one stays.
+    """
+    partial = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, for image writers
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def claim_number(folder: Path, stem: str, suffixes: tuple[str, ...]) -> Path:
+    """Creates `<stem>-<number><suffix>`, empty, with the first suffix and the lowest free number.
+
+    Processes that ask at once get different numbers.
+
+    Args:
+      suffixes: of all files of that number; it is free if none of them exists.
+    """
+    for number in itertools.count(1):
+        name = f"{stem}-{number}"
+        if any((folder / f"{name}{suffix}").exists() for suffix in suffixes):
+            continue
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            (folder / f"{name}{suffixes[0]}").open("x").close()
+            return folder / f"{name}{suffixes[0]}"
+    raise AssertionError  # count does not end

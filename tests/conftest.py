@@ -30,6 +30,8 @@ _hook = install_import_hook(_CHECKED, "beartype.beartype")
 
 import jax  # noqa: E402
 
+from experiments.compile_cache import trim  # noqa: E402
+
 _ROOT = Path(__file__).parents[1]
 _MAPPINGS, _MOST_MAPPINGS = Path("/proc/self/maps"), 15_000
 # Rooms whose tests run apart from the others, and under which marker.
@@ -89,9 +91,11 @@ _FIRST_CASES = {
 _LASTING = ("pydevd", "execnet", "jax_", "Dummy", "asyncio", "ThreadPoolExecutor", "orbax")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("SEQMODELS_CACHE_DIR", str(_ROOT / ".cache" / "data"))
     cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_ROOT / ".cache" / "xla"))
+    if not hasattr(config, "workerinput"):  # once, before the workers start
+        trim(Path(cache))
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -151,7 +151,7 @@ def _value(kind: Any, value: Any, path: str) -> Any:
 
 def differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
     """Returns one 'field: old -> new' for each field that differs, in the order of the fields."""
-    before, after = _flat(to_json(old)), _flat(to_json(new))
+    before, after = flat_values(old), flat_values(new)
     absent = object()
     lines = []
     for name in {**before, **after}:
@@ -170,6 +170,11 @@ def show_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value.value if isinstance(value, enum.Enum) else value)
+
+
+def flat_values(config: ExperimentConfig) -> dict[str, Any]:
+    """The JSON value of each field, by its name."""
+    return _flat(to_json(config))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 
 from seqmodels.config.fields import fraction, number
 from seqmodels.config.models import MAX_ORDER
@@ -22,7 +23,9 @@ class Schedule(enum.StrEnum):
 
     constant: peak_lr. cosine, linear: from peak_lr to final_lr at num_steps. inverse_sqrt:
     peak_lr * sqrt(warmup_steps / step). step: peak_lr until decay_start steps after the warm-up,
-    then multiplied by decay_factor every decay_every steps.
+    then multiplied by decay_factor every decay_every steps. wsd, warmup-stable-decay (Hu et al.,
+    2024, arXiv:2404.06395): peak_lr until decay_steps before the end, then linearly to final_lr at
+    num_steps, as Hägele et al., 2024, arXiv:2405.18392.
     """
 
     CONSTANT = "constant"
@@ -30,6 +33,7 @@ class Schedule(enum.StrEnum):
     LINEAR = "linear"
     INVERSE_SQRT = "inverse_sqrt"
     STEP = "step"
+    WSD = "wsd"
 
 
 class Dtype(enum.StrEnum):
@@ -75,7 +79,7 @@ class OptimizerConfig:
     """Settings for optax. Biases, norms and embeddings have no weight decay.
 
     `momentum` belongs to SGD; `beta1`, `beta2` and `epsilon` belong to Adam. `clip_norm` bounds the
-    global norm of the gradient; none does not clip. cosine and linear end at `final_lr`.
+    global norm of the gradient; none does not clip. cosine, linear and wsd end at `final_lr`.
 
     `frozen` names the parts of the model that are not trained, separated by commas (see
     `config.finetuning`): no update, no decay, no moments, and no share in the gradient's norm.
@@ -91,6 +95,7 @@ class OptimizerConfig:
     decay_start: int = number(0, least=0)
     decay_every: int = 1000
     decay_factor: float = number(0.5, above=0, most=1)
+    decay_steps: int = 200
     beta1: float = fraction(0.9)
     beta2: float = fraction(0.999)
     epsilon: float = number(1e-8, above=0)
@@ -99,6 +104,12 @@ class OptimizerConfig:
     clip_norm: float | None = number(1.0, above=0)
     frozen: str | None = None
     lr_scales: str | None = None
+
+    def last_step_at_peak(self, num_steps: int) -> float:
+        """The step up to which a run of `num_steps` has the rates of a constant schedule."""
+        if self.schedule is Schedule.WSD:
+            return num_steps - self.decay_steps
+        return math.inf if self.schedule is Schedule.CONSTANT else 0
 
 
 @dataclasses.dataclass

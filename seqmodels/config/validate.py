@@ -188,7 +188,12 @@ def _optimizer(config: ExperimentConfig) -> Problems:
             optimizer.warmup_steps,
             f"must be at most training.num_steps, {config.training.num_steps}",
         )
-    decays = optimizer.schedule in (Schedule.COSINE, Schedule.LINEAR)
+    if optimizer.schedule is Schedule.WSD:
+        longest = config.training.num_steps - optimizer.warmup_steps
+        if optimizer.decay_steps > longest:
+            allowed = f"must be at most training.num_steps - optimizer.warmup_steps, {longest}"
+            yield problem("optimizer.decay_steps", optimizer.decay_steps, allowed)
+    decays = optimizer.schedule in (Schedule.COSINE, Schedule.LINEAR, Schedule.WSD)
     if decays and optimizer.final_lr > optimizer.peak_lr:
         yield problem(
             "optimizer.final_lr",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from seqmodels.config.errors import UserError
+from seqmodels.files import replacing
 
 if TYPE_CHECKING:
     from seqmodels.types import TextStream, Tokenizer
@@ -66,13 +67,8 @@ class SavedTokenizer:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `path`, whole or not at all."""
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.partial")
-        with open(partial, "w", encoding="utf-8") as file:
+        with replacing(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:
             json.dump(self.to_json(), file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
 
 
 class _Plain(SavedTokenizer):

@@ -37,9 +37,10 @@ def export_run(run: Run, form: Format, to: Path) -> dict[str, Any]:
         if form.describe is None:
             # A single file is written inside the directory and then replaces it.
             write_safetensors(partial / "file", arrays)
-            os.replace(partial / "file", partial.with_suffix(".file"))
+            alone = partial.with_name(f"{partial.name}.file")
+            os.replace(partial / "file", alone)
             partial.rmdir()
-            os.replace(partial.with_suffix(".file"), partial)
+            os.replace(alone, partial)
         else:
             write_safetensors(partial / WEIGHTS, arrays)
             config = {**form.describe(model, spec), **_classes(run)}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqmodels.config.errors import UserError
+from seqmodels.files import replacing
 from seqmodels.music.performance import Performance
 
 RATE = 22_050
@@ -123,7 +124,8 @@ def render(performance: Performance, title: str, folder: Path, name: str) -> dic
     for ending, write in writers.items():
         path = folder / f"{name}.{ending}"
         try:
-            write(path)
+            with replacing(path) as partial:
+                write(partial)
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
     return {ending: f"{name}.{ending}" for ending in writers}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.errors import UserError
+from seqmodels.files import replacing
 from seqmodels.runs.rows import METRICS, read_rows
 
 
@@ -32,7 +33,8 @@ def save_figure(figure: Any, path: Path) -> Path:
     """
     try:
         path.parent.mkdir(exist_ok=True)
-        figure.savefig(path, dpi=150)
+        with replacing(path) as partial:
+            figure.savefig(partial, dpi=150)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
     return path

@@ -12,6 +12,7 @@ from typing import Any
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.runs.opening import read_config
 from seqmodels.runs.rows import METRICS, stops_early
 from seqmodels.runs.workdir import has_trainer, saved_steps
 
@@ -26,6 +27,7 @@ class Update:
       cut_after: the last step that was kept if a resumed run has cut rows since; otherwise None.
       saved: steps of the checkpoints.
       trains: whether a process is training in the work directory.
+      num_steps: planned by the config, which may change when the run is resumed.
       done: whether the run reached its last step (or stopped early) and everything is saved.
     """
 
@@ -34,6 +36,7 @@ class Update:
     cut_after: int | None
     saved: list[int]
     trains: bool
+    num_steps: int
     done: bool
 
 
@@ -94,12 +97,14 @@ def watch(workdir: Path, config: ExperimentConfig) -> Generator[Update]:
     Raises:
       UserError: a line of the metrics is not JSON.
     """
-    num_steps = planned_steps(config)
     file = RowFile(workdir / METRICS)
     rows: list[dict[str, Any]] = []
     try:
         while True:
             trains = has_trainer(workdir)  # first, so that no row of a process that ends is missed
+            if (workdir / "config.json").is_file():
+                config = read_config(workdir)
+            num_steps = planned_steps(config)
             new, replaced = file.read()
             cut_after = None
             if replaced:
@@ -115,7 +120,7 @@ def watch(workdir: Path, config: ExperimentConfig) -> Generator[Update]:
                 config.training.early_stopping_patience,
             )
             saved = saved_steps(workdir)
-            yield Update(rows, new, cut_after, saved, trains, ended and not trains)
+            yield Update(rows, new, cut_after, saved, trains, num_steps, ended and not trains)
     finally:
         file.close()
 

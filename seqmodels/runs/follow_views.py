@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.runs.follow import Update, planned_steps, seconds_left, watch
+from seqmodels.runs.follow import Update, seconds_left, watch
 from seqmodels.runs.progress import pace, row_line
 
 EVERY = 1.0
@@ -99,7 +99,7 @@ class LineView:
         if self._as_json:
             print(json.dumps(row), flush=True)
             return
-        num_steps = planned_steps(self._config)
+        num_steps = update.num_steps
         past = [other for other in update.rows if other["step"] <= row["step"]]
         self._say(row_line(self._config.model.kind, row, num_steps, seconds_left(past, num_steps)))
 
@@ -125,7 +125,7 @@ class LiveView:
 
 def draw(update: Update, workdir: Path, config: ExperimentConfig) -> RenderableType:
     """View of a run: its progress, losses with curves, and checkpoints."""
-    rows, num_steps = update.rows, planned_steps(config)
+    rows, num_steps = update.rows, update.num_steps
     step = rows[-1]["step"] if rows else 0
     bar, facts = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
     left = seconds_left(rows, num_steps)
@@ -153,7 +153,7 @@ def status(update: Update, workdir: Path, config: ExperimentConfig) -> str:
     """Whether the run is done, in progress or abandoned, in words."""
     if update.done:
         best = _best(update.rows, config)
-        return f"done: step {update.rows[-1]['step']} of {planned_steps(config)}; best {best}"
+        return f"done: step {update.rows[-1]['step']} of {update.num_steps}; best {best}"
     if update.trains:
         return "training" if update.rows else "training; no metrics yet"
     if not any(update.saved):

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.config.serialization import from_json, to_json
+from seqmodels.config.serialization import differences, from_json, to_json
 from seqmodels.distributed import processes
-from seqmodels.runs.workdir import claim, claim_data, fixed_differences, only_trainer
+from seqmodels.runs.workdir import claim, claim_data, only_trainer, path_fields
 
 if TYPE_CHECKING:
     from seqmodels.protocols import Data
@@ -58,7 +58,9 @@ def hold(workdir: Path, config: ExperimentConfig, data: Data) -> Iterator[None]:
 
 def _compare(workdir: Path, own: dict[str, Any], first: dict[str, Any]) -> str | None:
     """Why this process cannot take part in the run of process 0; None if it can."""
-    changed = fixed_differences(from_json(first["config"]), from_json(own["config"]))
+    configs = from_json(first["config"]), from_json(own["config"])
+    paths = path_fields(*configs)
+    changed = [line for line in differences(*configs) if line.partition(":")[0] not in paths]
     if changed:
         return f"has another config than process 0, differing in {'; '.join(changed)}"
     if own["fingerprint"] != first["fingerprint"]:

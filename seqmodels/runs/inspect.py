@@ -14,8 +14,10 @@ from rich.text import Text
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import parse_parts
+from seqmodels.config.serialization import show_value
 from seqmodels.config.tasks import Metric
 from seqmodels.protocols import BatchSource
+from seqmodels.runs.changes import read_changes
 from seqmodels.runs.opening import read_config
 from seqmodels.runs.run import open_checkpoints, open_data
 from seqmodels.runs.seals import SealState
@@ -28,6 +30,7 @@ def describe(workdir: str | Path) -> dict[str, Any]:
     Returns:
       A dict for JSON:
         workdir, model (its kind), num_steps (planned);
+        changes: of the config while the run was resumed, see `read_changes`;
         checkpoints: a list of step, seal (sealed, unsealed, damaged, or unreadable if it is
           unsealed and its metadata do not load), damaged_files, metrics, and next_batch (step,
           epoch, index, batches_per_epoch), with which a resumed run would continue;
@@ -78,6 +81,7 @@ def describe(workdir: str | Path) -> dict[str, Any]:
         "workdir": str(workdir),
         "model": config.model.kind,
         "num_steps": 1 if config.model.fitted else config.training.num_steps,
+        "changes": read_changes(workdir, config),
         "checkpoints": described,
         "best": _best(metrics, config.task.metric(config.training.best_metric)),
         "data_problem": problem,
@@ -142,6 +146,11 @@ def render(description: dict[str, Any]) -> RenderableType:
         f"{description['workdir']}: {description['model']}, saved up to step {saved} "
         f"of {description['num_steps']}"
     ]
+    for entry in description["changes"]:
+        fields = (
+            f"{n}: {show_value(a)} -> {show_value(b)}" for n, (a, b) in entry["fields"].items()
+        )
+        lines.append(f"changed after step {entry['after_step']}: {'; '.join(fields)}")
     if description["data_problem"]:
         lines.append(f"data position unknown: {description['data_problem']}")
     return Group(*(Text(line) for line in lines), steps, table)

@@ -17,6 +17,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import TokenizerKind
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
+from seqmodels.files import replacing
 from seqmodels.runs.opening import open_source, read_json
 
 if TYPE_CHECKING:
@@ -24,14 +25,24 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# On what devices a run computes, and who looks on; where it finds its data, may change too (what it
-# finds there has a fingerprint).
+# No step already taken depends on how long a run is, when it reports and saves, and on what devices
+# it computes. Where it finds its data may change too (what it finds there has a fingerprint).
 MAY_CHANGE: tuple[str, ...] = (
+    "training.num_steps",
+    "training.log_every",
+    "training.evaluate_every",
+    "training.checkpoint_every",
+    "training.keep_checkpoints",
+    "training.early_stopping_patience",
+    "training.tensorboard",
     "training.mesh_data",
     "training.mesh_fsdp",
     "training.mesh_tensor",
-    "training.tensorboard",
+    "evaluation.batch_size",
+    "evaluation.baseline_order",
 )
+# These decide only how the learning rate leaves its peak, and may change until it does.
+_END_OF_SCHEDULE = ("optimizer.schedule", "optimizer.decay_steps", "optimizer.final_lr")
 
 LOCK = ".lock"
 IMPORTED, SPEC = "imported.json", "spec.json"
@@ -45,13 +56,9 @@ _IMPORTED_KEEP = ("model.", "task.kind", "data.kind", *(f"data.{f}" for f in _TO
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON, completely or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w") as f:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as f:
         json.dump(value, f, indent=1, ensure_ascii=False)
         f.write("\n")
-        f.flush()
-        os.fsync(f.fileno())
-    temporary.replace(path)
 
 
 @contextlib.contextmanager
@@ -95,10 +102,16 @@ def has_trainer(workdir: Path) -> bool:
     return False
 
 
-def fixed_differences(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
-    """The lines of `differences` about fields that a run keeps from its first step to its last."""
-    paths = (f"data.{field}" for config in (old, new) for field in config.data.paths())
-    free = {*MAY_CHANGE, *paths}
+def path_fields(*configs: ExperimentConfig) -> set[str]:
+    """The fields that say where the data are."""
+    return {f"data.{field}" for config in configs for field in config.data.paths()}
+
+
+def fixed_differences(old: ExperimentConfig, new: ExperimentConfig, step: int) -> list[str]:
+    """The lines of `differences` about fields on which the steps up to `step` depend."""
+    free = {*MAY_CHANGE, *path_fields(old, new)}
+    if step <= min(c.optimizer.last_step_at_peak(c.training.num_steps) for c in (old, new)):
+        free.update(_END_OF_SCHEDULE)
     return [line for line in differences(old, new) if line.partition(":")[0] not in free]
 
 
@@ -114,26 +127,34 @@ def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
-    changed = fixed_differences(from_json(read_json(path)), _resolved(config))
+    step = max(saved_steps(workdir))
+    changed = fixed_differences(from_json(read_json(path)), resolved(config), step)
     if not has_steps(workdir):
         changed = [line for line in changed if line.startswith(_IMPORTED_KEEP)]
     if changed:
         raise UserError(
             f"--workdir={workdir} holds a run of another config, differing in " + "; ".join(changed)
         )
+    if not config.model.fitted and config.training.num_steps < step:
+        raise UserError(
+            f"--config.training.num_steps={config.training.num_steps}: the run in "
+            f"--workdir={workdir} has taken {step} steps"
+        )
 
 
 def claim(workdir: Path, config: ExperimentConfig) -> None:
-    """Writes the config of the run, with absolute paths so that it works from anywhere.
+    """Writes the config of the run, unless it has steps: `changes.change` does once it resumes.
 
     Raises:
       UserError: see `refuse_other_run`.
     """
     refuse_other_run(workdir, config)
-    write_json(workdir / "config.json", to_json(_resolved(config)))
+    if config.model.fitted or not has_steps(workdir):
+        write_json(workdir / "config.json", to_json(resolved(config)))
 
 
-def _resolved(config: ExperimentConfig) -> ExperimentConfig:
+def resolved(config: ExperimentConfig) -> ExperimentConfig:
+    """The same config with absolute paths, so that it works from anywhere."""
     values = to_json(config)
     for field in config.data.paths():
         *sections, name = field.split(".")

@@ -14,6 +14,7 @@ from seqmodels.config.models import NgramConfig
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationContext
 from seqmodels.data.store import cache_directory
+from seqmodels.files import replacing
 from seqmodels.models.build import build_model
 from seqmodels.protocols import Data, FittedModel, Model, Trial
 from seqmodels.tasks.scores import summarize_tokens
@@ -52,9 +53,8 @@ def kneser_ney(trial: Trial) -> dict[str, Any]:
     result = {"model": NgramConfig.kind, "order": order}
     result |= {name: figures[name] for name in names if name in figures}
     directory.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(result), encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(result), encoding="utf-8")
     return result
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
+from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.models.build import build_model
@@ -15,7 +16,6 @@ from seqmodels.protocols import Data, FittedModel, Task
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.progress import TrainingProgress
 from seqmodels.runs.rows import METRICS, MetricsWriter
-from seqmodels.runs.seals import SealState
 from seqmodels.types import TrainState
 
 
@@ -35,12 +35,14 @@ def fit(config: ExperimentConfig, task: Task, data: Data, workdir: Path) -> int:
         progress = TrainingProgress(1, 0, config.model.kind)
         try:
             if checkpoints.steps():
-                state, files = checkpoints.seal_state(1)
-                if state is not SealState.DAMAGED:
+                try:
+                    checkpoints.find("latest", "params")
+                except UserError as error:
+                    progress.say(f"fitting again: {error}")
+                    checkpoints.delete_after(0)
+                else:
                     progress.say("already fitted")
                     return 0
-                progress.say(f"the checkpoint is damaged ({files[0]}): fitting again")
-                checkpoints.delete_after(0)
             started = time.monotonic()
             params = jax.tree.map(jnp.asarray, model.fit(data.splits["train"]))
             seconds = round(time.monotonic() - started, 3)

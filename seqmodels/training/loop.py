@@ -11,6 +11,7 @@ import numpy as np
 
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.serialization import from_json, to_json
 from seqmodels.data.pipeline import load_data
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.distributed.processes import decide, is_main
@@ -18,6 +19,7 @@ from seqmodels.distributed.signals import StopRequest, stop_on_signals
 from seqmodels.distributed.stop import make_stop_request
 from seqmodels.evaluation.evaluate import Evaluator, make_trial
 from seqmodels.protocols import Data, Task
+from seqmodels.runs.changes import change, read_changes
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.clock import Clock
 from seqmodels.runs.event_files import require_tensorboard
@@ -25,13 +27,14 @@ from seqmodels.runs.hold import hold
 from seqmodels.runs.paths import flat
 from seqmodels.runs.progress import TrainingProgress
 from seqmodels.runs.rows import METRICS, MetricsWriter, costs_of, stops_early
-from seqmodels.runs.workdir import kept_features
+from seqmodels.runs.workdir import kept_features, resolved
 from seqmodels.tasks.build import build_task
 from seqmodels.training.feed import Feed
 from seqmodels.training.fit import fit
 from seqmodels.training.initialize_from import RECORD, StartingPoint, find_starting_point
 from seqmodels.training.metrics import means
 from seqmodels.training.profile import Profile, traced_steps
+from seqmodels.training.resuming import describe_change
 from seqmodels.training.setup import Setup, set_up
 from seqmodels.types import Params, TrainState
 
@@ -124,20 +127,13 @@ class Trainer:
         )
         self.state = self._resume_or_create(start)
         self._step = int(self.state.step)
+        before = self._change_config() if self._step else config
         self._writer = MetricsWriter(
             workdir / METRICS, self._step, tensorboard=training.tensorboard
         )
         self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
-        for line in [] if start is None else start.lines():
-            self._progress.say(line)
-        if setup.parts.frozen:
-            self._progress.say("training {:,} of {:,} parameters".format(*setup.count_params()))
-        if self._step:
-            self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
+        self._say_how_it_starts(start, before)
         rows = self._writer.rows
-        due = self._step - self._step % training.log_every
-        if due and not (rows and rows[-1]["step"] >= due):
-            self._progress.say(f"warning: metrics.jsonl is incomplete: no rows up to step {due}")
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, dict[str, Any]] | None = None
         profile = profile and is_main()
@@ -148,6 +144,23 @@ class Trainer:
             finish=lambda: jax.block_until_ready(self.state),
             say=self._progress.say,
         )
+
+    def _say_how_it_starts(self, start: StartingPoint | None, before: ExperimentConfig) -> None:
+        training, setup = self._training, self._setup
+        for line in [] if start is None else start.lines():
+            self._progress.say(line)
+        if setup.parts.frozen:
+            self._progress.say("training {:,} of {:,} parameters".format(*setup.count_params()))
+        if self._step:
+            self._progress.say(f"resumed from step {self._step} of {training.num_steps}")
+            for line in describe_change(before, resolved(self._config), self._step):
+                self._progress.say(line)
+        due, rows = self._step - self._step % training.log_every, self._writer.rows
+        changes = read_changes(self._workdir, resolved(self._config))
+        changed = max((entry["after_step"] for entry in changes), default=0)
+        # Up to a change, rows may have been due at other steps.
+        if due > changed and not (rows and rows[-1]["step"] >= due):
+            self._progress.say(f"warning: metrics.jsonl is incomplete: no rows up to step {due}")
 
     def __enter__(self) -> Trainer:
         return self
@@ -172,6 +185,10 @@ class Trainer:
         step, state = self._checkpoints.restore(self._setup.abstract, "latest")
         self._checkpoints.delete_after(step)
         return state
+
+    def _change_config(self) -> ExperimentConfig:
+        """Makes the config that of the run from here on; returns the one until here."""
+        return from_json(decide(lambda: to_json(change(self._workdir, self._config, self._step))))
 
     def _create(self, start: StartingPoint | None) -> TrainState:
         if start is None:
@@ -254,7 +271,7 @@ class Trainer:
         if step % every == 0 or step >= self._training.num_steps:
             steps, seconds, input_wait = self._clock.lap(step, self._feed.waited)
             # The sums of the log continue after a resume; the clock does not.
-            gathered = (step - 1) % every + 1
+            gathered = float(outputs["log"]["gradient_norm"][1])
             targets = float(outputs["log"]["loss"][1]) * steps / gathered
             row = {
                 "step": step,

@@ -22,6 +22,8 @@ def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
     """
     peak, warmup = config.peak_lr, config.warmup_steps
     remaining = max(num_steps - warmup, 1)
+    stable = remaining - config.decay_steps
+    fall = optax.linear_schedule(peak, config.final_lr, config.decay_steps, max(stable, 0))
     decays: dict[Schedule, optax.Schedule] = {
         Schedule.CONSTANT: optax.constant_schedule(peak),
         Schedule.COSINE: optax.cosine_decay_schedule(peak, remaining, alpha=config.final_lr / peak),
@@ -30,6 +32,8 @@ def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
         Schedule.STEP: optax.exponential_decay(
             peak, config.decay_every, config.decay_factor, config.decay_start, staircase=True
         ),
+        # The peak itself, to the bit, as long as it lasts.
+        Schedule.WSD: lambda u: jnp.where(jnp.asarray(u) <= stable, peak, fall(u)),
     }
     decay = decays[config.schedule]
     whole = optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), decay], [warmup])

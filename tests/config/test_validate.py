@@ -93,6 +93,7 @@ BAD = [
     (LSTM, "optimizer.peak_lr=inf", "above 0"),
     (LSTM, "optimizer.final_lr=0.1", "at most optimizer.peak_lr, 0.001"),
     (LSTM, "optimizer.warmup_steps=-1", "0 or more"),
+    (LSTM, "optimizer.schedule=wsd optimizer.decay_steps=901", "optimizer.warmup_steps, 900"),
     (LSTM, "optimizer.warmup_steps=1001", "at most training.num_steps, 1000"),
     (LSTM, "optimizer.decay_factor=0", "above 0 and at most 1"),
     (LSTM, "optimizer.decay_every=0", "1 or more"),

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqmodels.config.files import config_names
+from experiments import dry_run
+from seqmodels.config.errors import UserError
+from seqmodels.config.files import config_names, load_config
 from tests.experiments.conftest import FrontDoor, Small
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +68,32 @@ def test_dry_run_counts_and_writes_nothing(
     assert re.search(r"devices: \d+ \(cpu", answer.err)
     assert "4 x 16, 64 targets" in answer.err
     assert not workdir.exists()
+    # What needs no compilation comes before it.
+    first, _, last = answer.err.partition("compiling the training step\n")
+    assert "4 x 16, 64 targets" in first and " optimizer " in first
+    assert re.match(r"compiled in \d+\.\d s\n  activations, gradients .* MB\n  total ", last)
+
+
+def test_a_dry_run_names_the_field_that_does_not_fit(
+    door: FrontDoor, small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_run, "device_memory", lambda: 10**4)
+    answer = door("train", *small.words("--dry_run"))
+    assert answer.status == 2
+    line = "train: --config.training.mesh_fsdp=1: the state and its batch need 0.0 GB on each"
+    assert answer.err.splitlines()[-1].startswith(line)
+    assert "compiling" not in answer.err
+    small_step = [
+        dry_run.Part("parameters", None, 10, 10),
+        dry_run.Part(dry_run.STEP, None, 410, 410),
+    ]
+    config = load_config("demo_lstm")
+    with pytest.raises(UserError, match=r"accumulation_steps=8, which needs about 0.0 GB"):
+        # 10 of parameters, 20 of gradients and their sum, and 400 / 8 of activations
+        dry_run.refuse_misfit(config, small_step, 1, 80)
+    with pytest.raises(UserError, match=r"batch_size=32: .*; use a smaller batch, shorter"):
+        dry_run.refuse_misfit(config, small_step, 1, 40)
+    dry_run.refuse_misfit(config, small_step, 1, None)
 
 
 def test_dry_run_refuses_data_without_validation(door: FrontDoor, small: Small) -> None:

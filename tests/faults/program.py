@@ -1,7 +1,8 @@
 """`launch.py` under observation: reports its phases, may slow them down, and may feed a NaN.
 
 A phase is a period that a kill can interrupt: `preparation` (writing the cache), `steps`,
-`evaluation`, `saving` (writing a checkpoint in the background, until it is sealed). Environment:
+`evaluation`, `saving` (writing a checkpoint in the background, until it is sealed), `changing`
+(of the config of a run that resumes). Environment:
 
     FAULTS_PHASES   file that records the phases and outlives the process
     FAULTS_SLOW     phase=seconds,...: sleeps at every batch, or whenever a file is created, renamed
@@ -35,7 +36,7 @@ from seqmodels.training import loop
 
 WIDTH = 256  # of the file; a single write, so that a reader or a kill never sees a part of it
 # Directories in which a phase creates files.
-PLACES = {"preparation": "/tokens/", "saving": "/checkpoints/"}
+PLACES = {"preparation": "/tokens/", "saving": "/checkpoints/", "changing": "/"}
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
 
 
@@ -101,6 +102,7 @@ def watch(phases: Phases) -> None:
     store._write = phases.around("preparation", store._write)
     loop.Trainer.train = phases.around("steps", loop.Trainer.train)
     Evaluator.__call__ = phases.around("evaluation", Evaluator.__call__)
+    loop.change = phases.around("changing", loop.change)
     run, feed, save = Evaluator._run, loop.Feed.__call__, Checkpoints._save
 
     def slow_run(self: Evaluator, *arguments: Any) -> Iterator[Any]:

@@ -43,6 +43,10 @@ FAULTS = {
         *("runs.workdir:only_trainer", "lock.acquire(poll_interval=0.01)", "pass"),
         *(f"{WORKDIR}:test_processes_may_train_in_a_directory_one_after_another", (same,)),
     ),
+    "two commands take the same number": Mutant(
+        *("files:claim_number", '.open("x")', '.open("w")'),
+        *("test_files:test_commands_at_once_take_different_numbers", (same,)),
+    ),
     "a damaged row is left out": Mutant(
         *("runs.rows:_rows", "if step >= last_step:", "if True:"),
         *(f"{WORKDIR}:test_a_damaged_row_is_refused_if_a_checkpoint_covers_it", (same,)),

@@ -81,7 +81,7 @@ def steps(rows: list[dict[str, Any]]) -> list[int]:
 
 def test_rows_are_read_completely_and_once(config: ExperimentConfig, tmp_path: Path) -> None:
     with contextlib.closing(watch(tmp_path, config)) as updates:
-        assert next(updates) == Update([], [], None, [], False, False)
+        assert next(updates) == Update([], [], None, [], False, 8, False)
         line = json.dumps(row(2)) + "\n"
         write(tmp_path, line[:20])
         assert next(updates).new == []
@@ -189,7 +189,7 @@ def test_contents_of_the_live_view(config: ExperimentConfig, tmp_path: Path) -> 
     rows = [row(2), row(4, "validation"), row(6, loss=1.5), row(6, "validation", 2.5)]
     rows[2]["input_wait"] = 0.4
     paper = io.StringIO()
-    picture = draw(Update(rows, [], None, [4, 6], False, False), tmp_path, config)
+    picture = draw(Update(rows, [], None, [4, 6], False, 8, False), tmp_path, config)
     Console(width=250, file=paper).print(picture)
     text = paper.getvalue()
     for part in (

@@ -20,6 +20,7 @@ from seqmodels.data.features.saved import FEATURES_FILE, save_features
 from seqmodels.data.features.tokens import Tokens
 from seqmodels.data.words import WordTokenizer
 from seqmodels.evaluation.evaluate import to_json as to_json_of
+from seqmodels.runs.changes import change
 from seqmodels.runs.rows import MetricsWriter, read_rows
 from seqmodels.runs.workdir import (
     claim,
@@ -130,6 +131,7 @@ def test_paths_are_kept_absolute_and_may_move(
     config.data.name, config.data.path = "text_file", "texts/*.txt"
     write_json(tmp_path / "config.json", to_json(config))
     claim(tmp_path, config)
+    change(tmp_path, config, 20)
     kept = json.loads((tmp_path / "config.json").read_text())["data"]["path"]
     assert kept == str(tmp_path / "texts" / "*.txt")
     config.data.path = "elsewhere/*.txt"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -166,12 +167,20 @@ def test_an_empty_validation_split_is_reported_before_training(make: Make, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_a_damaged_fitted_model_is_fitted_again(make: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_fitted_model_that_cannot_be_read_is_fitted_again(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], sealed: bool
+) -> None:
     config = make(NgramConfig(order=2), evaluation__context=EvaluationContext.CARRY)
     train(config, tmp_path)
-    victim = next((tmp_path / "checkpoints" / "1" / "params").rglob("manifest.ocdbt"))
-    victim.write_bytes(b"")
+    checkpoint = tmp_path / "checkpoints" / "1"
+    if sealed:
+        next((checkpoint / "params").rglob("manifest.ocdbt")).write_bytes(b"")
+    else:  # its process was killed before it could be sealed, and it is not complete
+        (checkpoint / "seal.json").unlink()
+        shutil.rmtree(checkpoint / "params")
     assert train(config, tmp_path) == 0
+    assert "fitting again: no usable checkpoint" in capsys.readouterr().err
     assert load_run(tmp_path).step == 1
     assert len(read_rows(tmp_path / "metrics.jsonl")) == 1
 

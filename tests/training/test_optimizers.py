@@ -12,7 +12,7 @@ from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
 from seqmodels.training.optimizers import decay_mask, make_optimizer, make_schedule
 from tests.tolerances import TOLERANCE
 
-PEAK, WARMUP, STEPS, FINAL = 0.4, 4, 24, 0.1
+PEAK, WARMUP, STEPS, FINAL, FALL = 0.4, 4, 24, 0.1, 6
 
 
 def expected_lr(schedule: Schedule, step: int) -> float:
@@ -24,6 +24,7 @@ def expected_lr(schedule: Schedule, step: int) -> float:
         Schedule.COSINE: FINAL + (PEAK - FINAL) * 0.5 * (1 + math.cos(math.pi * u)),
         Schedule.LINEAR: PEAK + (FINAL - PEAK) * u,
         Schedule.INVERSE_SQRT: PEAK * math.sqrt(WARMUP / step),
+        Schedule.WSD: min(PEAK, PEAK + (FINAL - PEAK) * (step - STEPS + FALL) / FALL),
         Schedule.STEP: PEAK * 0.5 ** ((step - WARMUP) // 5),
     }[schedule]
 
@@ -33,6 +34,7 @@ def test_schedule_at_every_step(schedule: Schedule) -> None:
     config = OptimizerConfig(
         peak_lr=PEAK, schedule=schedule, warmup_steps=WARMUP, final_lr=FINAL, decay_every=5
     )
+    config.decay_steps = FALL
     lr = make_schedule(config, STEPS)
     got = [float(lr(step - 1)) for step in range(1, STEPS + 1)]
     want = [expected_lr(schedule, step) for step in range(1, STEPS + 1)]
@@ -56,7 +58,8 @@ def test_each_epoch_after_the_fourth_halves_the_rate() -> None:
 
 @pytest.mark.parametrize("schedule", list(Schedule))
 def test_without_warmup_the_first_step_moves(schedule: Schedule) -> None:
-    lr = make_schedule(OptimizerConfig(peak_lr=PEAK, schedule=schedule, warmup_steps=0), STEPS)
+    config = OptimizerConfig(peak_lr=PEAK, schedule=schedule, warmup_steps=0, decay_steps=FALL)
+    lr = make_schedule(config, STEPS)
     assert PEAK / 2 < float(lr(0)) <= np.float32(PEAK)
 
 

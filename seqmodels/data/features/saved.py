@@ -11,6 +11,7 @@ from seqmodels import registry
 from seqmodels.config.errors import UserError
 from seqmodels.config.features import FeatureConfig
 from seqmodels.data.tokenizers import TOKENIZER_FILE, load_tokenizer, tokenizer_from_json
+from seqmodels.files import replacing
 from seqmodels.protocols import Features
 from seqmodels.types import Tokenizer
 
@@ -20,10 +21,9 @@ FEATURES_FILE = "features.json"
 
 def save_features(features: Features, path: Path) -> None:
     """Writes `path`, whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
     values = {role: feature.to_json() for role, feature in features.items()}
-    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def read_features(path: Path, configs: Mapping[str, FeatureConfig]) -> dict[str, Any]:
