@@ -14,6 +14,7 @@ import numpy as np
 
 from seqmodels.config.errors import UserError
 from seqmodels.data.tokenizers import ByteTokenizer, SavedTokenizer, raise_unknown
+from seqmodels.files import read_file, read_lines
 
 if TYPE_CHECKING:
     from seqmodels.types import TextStream
@@ -262,21 +263,17 @@ def open_tokenizer(
 def _describe(files: tuple[Path, ...]) -> dict[str, Any]:
     first = files[0]
     if len(files) == 2:
-        return _byte_level(json.loads(_read(first)), _read(files[1]).splitlines())
+        return _byte_level(json.loads(read_file(first)), read_lines(files[1]))
     if first.suffix == ".txt":
         settings = first.with_name("tokenizer_config.json")
         lowercase = True
         if settings.is_file():
-            lowercase = json.loads(_read(settings)).get("do_lower_case", True)
-        return _word_pieces(_read(first).splitlines(), bool(lowercase))
-    description = json.loads(_read(first))
+            lowercase = json.loads(read_file(settings)).get("do_lower_case", True)
+        return _word_pieces(read_lines(first), bool(lowercase))
+    description = json.loads(read_file(first))
     if not isinstance(description, dict) or not isinstance(description.get("model"), dict):
         raise ValueError("it has no model")
     return description
-
-
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
 
 
 def _byte_level(vocabulary: dict[str, int], lines: Iterable[str]) -> dict[str, Any]:

@@ -178,8 +178,6 @@ def test_predict_answers_each_input(door: FrontDoor, run: Path, tmp_path: Path) 
             assert list(shares) == list(shapes.CLASS_NAMES)
             assert shares[answer["label"]] == max(shares.values())
             assert math.isclose(sum(shares.values()), 1.0, rel_tol=1e-5)
-        Image.fromarray(np.full((9, 7), 40_000, np.uint16)).save(tmp_path / "2.png")
-        assert "2.png: has more than 8 bits a channel" in door(*words, f"--input={tmp_path}").line
         (tmp_path / "2.png").write_text("no image")
         assert "2.png: is not an image" in door(*words, f"--input={tmp_path}").line
         assert "--input=-: must be an image" in door(*words, "--input=-").line

@@ -15,10 +15,12 @@ from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
-from seqmodels.files import find_file, open_or_explain, read_filled
+from seqmodels.files import find_file, open_or_explain, read_filled, split_lines
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 ENDINGS = (*_DELIMITERS, ".jsonl")
+_LONGEST_FIELD = 2**31 - 1
+"""In characters; the csv module's own bound of 131,072 is below the length of many a text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Table(BuiltInDataset):
         return cls(config)
 
     def fingerprint(self) -> str:
-        how = (self._own.fractions, 1, list(self._wanted.values()))
+        how = (self._own.fractions, 2, list(self._wanted.values()))
         digest = hashlib.sha256(repr(how).encode())
         for field, file in self._files.items():
             with open_or_explain(file) as stream:
@@ -165,7 +167,8 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
 def _split_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the first line of each row, from 1, and its fields; empty lines are skipped."""
     quoting = csv.QUOTE_NONE if file.suffix.lower() == ".tsv" else csv.QUOTE_MINIMAL
-    text = io.StringIO(read_filled(file).removeprefix("\ufeff"), newline="")
+    csv.field_size_limit(_LONGEST_FIELD)  # of the process; there is no other way to set it
+    text = io.StringIO(read_filled(file), newline="")
     delimiter = _DELIMITERS[file.suffix.lower()]
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
     begin = 1
@@ -180,7 +183,7 @@ def _split_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _read_objects(file: Path, wanted: Mapping[str, str]) -> Rows:
     table = Rows({name: [] for name in wanted.values()}, [])
-    for number, line in enumerate(read_filled(file).removeprefix("\ufeff").split("\n"), 1):
+    for number, line in enumerate(split_lines(read_filled(file)), 1):
         if not line.strip():
             continue
         where = f"{file}, line {number}"
