@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from seqmodels.config.errors import UserError
 from seqmodels.files import read_file, read_filled_lines, read_lines, split_lines
+from tests.test_house import SOURCES, name_of, nodes
 
 MARK = b"\xef\xbb\xbf"
 
@@ -40,3 +42,18 @@ def test_a_byte_order_mark_is_not_text(tmp_path: Path) -> None:
     path.write_bytes(MARK)
     with pytest.raises(UserError, match=r"a\.txt: is empty"):
         read_filled_lines(path)
+
+
+LINE_CUTTERS = {"splitlines", "readlines"}
+
+
+def test_lines_are_cut_in_one_place() -> None:
+    """At U+2028 or a form feed `splitlines` ends a line and other programs do not."""
+    found = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in SOURCES
+        if not name_of(path).startswith("tests/")
+        for node in nodes(path.read_text())
+        if isinstance(node, ast.Attribute) and node.attr in LINE_CUTTERS
+    ]
+    assert not found, f"use split_lines of seqmodels/files.py: {found}"

@@ -355,21 +355,6 @@ def test_a_field_that_is_read_no_longer_is_found() -> None:
     assert dead_fields(texts) == {"OptimizerConfig.warmup_steps"}
 
 
-LINE_CUTTERS = {"splitlines", "readlines"}
-
-
-def test_lines_are_cut_in_one_place() -> None:
-    """At U+2028 or a form feed `splitlines` ends a line and other programs do not."""
-    found = [
-        f"{name_of(path)}:{node.lineno}"
-        for path in SOURCES
-        if "tests" not in path.relative_to(ROOT).parts
-        for node in nodes(path.read_text())
-        if isinstance(node, ast.Attribute) and node.attr in LINE_CUTTERS
-    ]
-    assert not found, f"use split_lines of seqmodels/files.py: {found}"
-
-
 def own_lines(function: ast.FunctionDef) -> int:
     """Lines of a function without its docstring and without the functions inside it."""
     span = lambda node: set(range(node.lineno, node.end_lineno + 1))
