@@ -119,6 +119,8 @@ def choices_table(result: dict[str, Any]) -> Any:
 
     names = ("accuracy", "accuracy_per_token")
     title = f"{result['num_questions']:,} questions, step {result['step']}"
+    if result["num_cut_prompts"]:
+        title += f"; {result['num_cut_prompts']:,} prompts without their beginning"
     table = Table("", "accuracy", "accuracy by log p per token", title=title)
     for column in table.columns[1:]:
         column.justify = "right"

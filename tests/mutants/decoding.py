@@ -85,6 +85,12 @@ DECODING = {
         *("nats[chosen] = ", "nats[first : first + len(chosen)] = "),
         "evaluation.test_choices:test_the_likely_answer_is_chosen_whatever_the_batch",
     ),
+    "a choice is given a part of the prompt that another has to pay for": Mutant(
+        "decoding.scoring:Scorer._from_one_place",
+        *("min(_departure", "max(_departure"),
+        "evaluation.test_choices:"
+        "test_choices_that_share_a_token_with_the_prompt_are_scored_from_one_place",
+    ),
     "shots are shown without their answers": Mutant(
         "data.choices:read_questions",
         *("q.prompt + q.choices[q.answer]", "q.prompt"),
