@@ -49,6 +49,7 @@ def run(arguments: Arguments) -> int:
         return choose(arguments, step)
     if arguments.flags["num_shots"].present:
         raise UserError("--num_shots: needs --choices=FILE")
+    config.task.check_evaluation(config)
     program.set_up_jax(config)
     distributed.start(arguments)
     from rich.console import Group

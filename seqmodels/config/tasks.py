@@ -122,6 +122,10 @@ class TaskConfig:
             allowed = f"must be 0: this {model.kind} gives no weights of attention to the source"
             yield "evaluation.coverage_penalty", allowed
 
+    def check_evaluation(self, config: ExperimentConfig) -> None:
+        """Raises UserError where an evaluation needs a package that is not installed."""
+        del config
+
     def answer_settings(self, config: ExperimentConfig, flags: dict[str, Any]) -> Any:
         """How `predict` is to answer, by the flags of `answer_flags`.
 
@@ -258,6 +262,10 @@ class TranslationConfig(TaskConfig):
     )
     noun: ClassVar[str] = "translations"
     label_smoothing: float = fraction(0.0)
+
+    def check_evaluation(self, config: ExperimentConfig) -> None:
+        """Raises UserError where the tokenizer of BLEU needs a package that is not installed."""
+        config.evaluation.bleu_tokenizer.check()
 
     def answer_settings(self, config: ExperimentConfig, flags: dict[str, Any]) -> Beam:
         """The beam search of the run; flags that are None keep its evaluation settings."""

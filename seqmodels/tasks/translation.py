@@ -20,7 +20,12 @@ from seqmodels.decoding.prefill import position_limit
 from seqmodels.protocols import Answerer, Feature, Features, Model, Part, Trial
 from seqmodels.tasks.scores import score, summarize_tokens, total_loss
 from seqmodels.tasks.task import Task, figures_table, own_params
-from seqmodels.tasks.text_metrics import score_by_length, score_texts
+from seqmodels.tasks.text_metrics import (
+    make_bleu,
+    score_by_length,
+    score_texts,
+    warn_of_missing_spaces,
+)
 from seqmodels.tasks.translation_results import score_baselines, translation_tables
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, VocabOutput
 
@@ -162,9 +167,11 @@ class Translation(Task):
         """
         data, evaluation = trial.data, trial.config.evaluation
         assert isinstance(data, ExampleData)
+        make_bleu(evaluation)  # raises before the work of translating
         beam = make_beam(evaluation, target_tokens(trial.features).config.max_length)
-        found = translate_split(trial, beam)
         targets = written(data, "targets", trial.split)
+        warn_of_missing_spaces(targets, evaluation)
+        found = translate_split(trial, beam)
         result = {
             **score_texts(found, targets, evaluation),
             "beam_size": beam.size,

@@ -75,7 +75,7 @@ DECODING = {
         (False,),
     ),
     "BLEU forgets the case it was asked for": Mutant(
-        "tasks.text_metrics:score_texts",
+        "tasks.text_metrics:make_bleu",
         *("BLEU(lowercase=config.lowercase, ", "BLEU("),
         f"{TEXT_METRICS}:test_scores_are_sacrebleu_s_own",
         (BleuTokenizer.WMT, True),
