@@ -7,14 +7,13 @@ import hashlib
 import logging
 from pathlib import Path
 
-from seqmodels.config.data import DataConfig
+from seqmodels.config.data import COLUMN_MARK, DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles
 from seqmodels.files import find_file, open_or_explain, read_filled_lines
 
 _log = logging.getLogger(__name__)
-_MARK = "{column}"
 
 
 class ParallelText(BuiltInDataset):
@@ -28,7 +27,7 @@ class ParallelText(BuiltInDataset):
     """
 
     def __init__(self, config: DataConfig) -> None:
-        what = f"UTF-8 files by a path with {_MARK}"
+        what = f"UTF-8 files by a path with {COLUMN_MARK}"
         self._own = OwnFiles.of(config, what, needs_validation=True)
         self._names = list(dict.fromkeys(config.columns().values()))
         self._files = {
@@ -42,12 +41,12 @@ class ParallelText(BuiltInDataset):
 
     def _find(self, field: str, path: str) -> dict[str, Path]:
         """Returns the file of each column."""
-        if _MARK not in path:
+        if COLUMN_MARK not in path:
             raise UserError(
-                f"{field}={path}: must contain {_MARK}, which becomes the name of each column: "
-                f"{', '.join(self._names)}"
+                f"{field}={path}: must contain {COLUMN_MARK}, which becomes the name of each "
+                f"column: {', '.join(self._names)}"
             )
-        return {name: find_file(field, path.replace(_MARK, name)) for name in self._names}
+        return {name: find_file(field, path.replace(COLUMN_MARK, name)) for name in self._names}
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(repr((self._own.fractions, 2)).encode())

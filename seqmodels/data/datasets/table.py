@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seqmodels.config.data import DataConfig
+from seqmodels.config.data import TABLE_ENDINGS, DataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
 from seqmodels.files import find_file, open_or_explain, read_filled, split_lines
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-ENDINGS = (*_DELIMITERS, ".jsonl")
 _LONGEST_FIELD = 2**31 - 1
 """In characters; the csv module's own bound of 131,072 is below the length of many a text."""
 
@@ -46,7 +45,7 @@ class Table(BuiltInDataset):
     """
 
     def __init__(self, config: DataConfig) -> None:
-        what = f"a {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} file"
+        what = f"a {', '.join(TABLE_ENDINGS[:-1])} or {TABLE_ENDINGS[-1]} file"
         self._own = OwnFiles.of(config, what, needs_validation=True)
         self._wanted = config.columns()
         self._files = {
@@ -112,8 +111,8 @@ def _cut(whole: _Part, validation: float, test: float) -> dict[str, _Part]:
 
 def _find_table(field: str, path: str) -> Path:
     file = find_file(field, path)
-    if file.suffix.lower() not in ENDINGS:
-        raise UserError(f"{field}={path}: must end with {' or '.join(ENDINGS)}")
+    if file.suffix.lower() not in TABLE_ENDINGS:
+        raise UserError(f"{field}={path}: must end with {' or '.join(TABLE_ENDINGS)}")
     return file
 
 
@@ -126,7 +125,7 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
     numbers and lists are kept as they are.
 
     Args:
-      file: ends with one of ENDINGS.
+      file: ends with one of TABLE_ENDINGS.
       wanted: field of the config -> name of the column.
 
     Raises:

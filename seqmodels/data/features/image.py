@@ -64,7 +64,7 @@ class Image(FeatureBase):
             trained on others.
         """
         splits = source.images()
-        image = _find_form(config, splits["train"])
+        image = _find_form(config, next(iter(splits.values())))
         if saved is not None and saved.image != image:
             raise UserError(
                 f"{source.field}: {describe(image)}; the run was trained on {describe(saved.image)}"
