@@ -37,7 +37,7 @@ def score_tokens(
     *,
     train: bool,
 ) -> Metrics:
-    """What `score` returns and, in evaluation, known_loss: over the targets that are not <unk>."""
+    """Adds to `score`, in evaluation, known_loss: that of the targets other than <unk>."""
     metrics = score(logits, targets, weights)
     if train:
         return metrics

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.mutants.mutant import Mutant
 
 SCORES, FRAME = "tasks.test_classification", "data.test_frame"
@@ -99,6 +101,15 @@ TASKS = {
     "what is transparent shows what is below": Mutant(
         *("data.image_file:_to_bytes", "not image.has_transparency_data", "True"),
         *("data.test_images:test_what_is_transparent_is_white", (folder,)),
+    ),
+    "unknown words are known": Mutant(
+        *("tasks.scores:score_tokens", "targets != outputs.unknown_id", "targets >= 0"),
+        "tasks.test_language_model:test_perplexity_with_and_without_unknown_words",
+        (pytest.MonkeyPatch(),),
+    ),
+    "lines end where Unicode says": Mutant(
+        *("files:split_lines", 'text.removesuffix("\\n").split("\\n")', "text.splitlines()"),
+        *("test_files:test_a_line_ends_at_a_line_feed", ("a\u2028b\n", ["a\u2028b"])),
     ),
     "a word ends at its vowel sign": Mutant(
         *("data.datasets.dataset:_word_or_symbol", "[\\w{tail}]*", "\\w*"),
