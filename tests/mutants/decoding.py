@@ -85,11 +85,11 @@ DECODING = {
         *("nats[chosen] = ", "nats[first : first + len(chosen)] = "),
         "evaluation.test_choices:test_the_likely_answer_is_chosen_whatever_the_batch",
     ),
-    "a choice is given a part of the prompt that another has to pay for": Mutant(
+    "the beginning of a prompt that is too long is read": Mutant(
         "decoding.scoring:Scorer._from_one_place",
-        *("min(_departure", "max(_departure"),
-        "evaluation.test_choices:"
-        "test_choices_that_share_a_token_with_the_prompt_are_scored_from_one_place",
+        *("np.s_[len(start) : len(start) + cut]", "np.s_[len(tokens) - cut :]"),
+        "decoding.test_scoring:"
+        "test_a_prompt_that_is_too_long_loses_its_beginning_for_all_its_texts",
     ),
     "shots are shown without their answers": Mutant(
         "data.choices:read_questions",
