@@ -41,8 +41,8 @@ def main(argv: list[str]) -> int:
 def _help() -> str:
     lines = ["python launch.py COMMAND [flags]", ""]
     for name, module in COMMANDS.items():
-        doc = importlib.import_module(module).COMMAND.doc.strip()
-        lines.append(f"  {name:<11}{doc.splitlines()[0]}")
+        summary, _, _ = importlib.import_module(module).COMMAND.doc.strip().partition("\n")
+        lines.append(f"  {name:<11}{summary}")
     return "\n".join([*lines, "", "python launch.py COMMAND --help lists a command's flags"])
 
 

@@ -282,7 +282,7 @@ def _help(command: Command, values: flags.FlagValues, words: _Sorted) -> str:
         usage += f" [{command.positional.upper()}]"
     if command.takes_config:
         usage += " --config=NAME[:variant]"
-    lines = [f"{usage} [flags]", "", *command.doc.strip().splitlines(), "", "flags:"]
+    lines = [f"{usage} [flags]", "", *command.doc.strip().split("\n"), "", "flags:"]
     if command.takes_config:
         lines += _flag_help("--config=NAME[:variant]", None, f"one of: {', '.join(config_names())}")
     for name in values:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from experiments import distributed, program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels import registry
 from seqmodels.config.errors import UserError
+from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.runs.opening import parse_step
 
 DOC = """Evaluates a run on held-out data and compares it with a baseline.
@@ -21,11 +25,17 @@ refused. To evaluate on other data or with another context, override --config.da
 the sources, with beam search as set in the evaluation section, and are scored against the targets
 with BLEU and chrF by sacrebleu.
 
+With --input=FILE all of that file is evaluated instead of a split, for a language model a text (or
+a glob of texts), else a table (.csv, .tsv, .jsonl), files of a column each (corpus/new.{column}) or
+a folder of images with a subfolder per class. Nothing else is read, so that there is no baseline.
+
 With --choices a language model answers multiple-choice questions instead, with the choice that is
 most likely after the prompt. Each line of the file is {"prompt": text, "choices": [text, ..],
 "answer": number from 0}; --num_shots of them are shown with their answers before each of the
 others. The data are not read then, and only evaluation.batch_size may be overridden.
 """
+_PLACES = ("name", "path", "train_path", "validation_path", "test_path", "feature")
+"""Fields of the data that --input replaces."""
 CHOICES_FIELD = "evaluation.batch_size"
 """The only field of the config that applies to --choices."""
 
@@ -37,6 +47,7 @@ def define(values: flags.FlagValues) -> None:
     distributed.define(values)
     string, integer = flags.DEFINE_string, flags.DEFINE_integer
     string("split", "validation", "validation, test or train", flag_values=values)
+    string("input", None, "file to evaluate on, or a glob of texts", flag_values=values)
     string("choices", None, "file of multiple-choice questions", flag_values=values)
     integer("num_shots", 0, "number of questions shown as examples", 0, flag_values=values)
 
@@ -49,6 +60,10 @@ def run(arguments: Arguments) -> int:
         return choose(arguments, step)
     if arguments.flags["num_shots"].present:
         raise UserError("--num_shots: needs --choices=FILE")
+    given, split = arguments.flags.input, arguments.flags.split
+    if given is not None:
+        config, split = only_file(arguments), "test"
+    config.task.check_evaluation(config)
     program.set_up_jax(config)
     distributed.start(arguments)
     from rich.console import Group
@@ -58,9 +73,12 @@ def run(arguments: Arguments) -> int:
     from seqmodels.runs.run import load_run, open_data
 
     run = dataclasses.replace(load_run(workdir, step), config=config)
-    data = open_data(workdir, config, run.task, others=arguments.overrides_data)
+    others = arguments.overrides_data or given is not None
+    data = open_data(workdir, config, run.task, others=others)
     overrides = dict(arguments.overrides)
-    result = evaluate_run(run, data, arguments.flags.split)
+    result = evaluate_run(run, data, split)
+    if given is not None:
+        result |= {"split": name_input(given, data.fingerprint), "input": given}
     shown = {**result, "overrides": overrides} if overrides else result
     if not is_main():
         return program.DONE
@@ -72,6 +90,30 @@ def run(arguments: Arguments) -> int:
     return program.DONE
 
 
+def only_file(arguments: Arguments) -> ExperimentConfig:
+    """The config of a run with --input as all of its data."""
+    asked = arguments.flags
+    if not asked.input:
+        raise UserError("--input= names no file")
+    if asked["split"].present:
+        raise UserError(f"--split={asked.split}: has no effect with --input")
+    for name, text in arguments.overrides:
+        if name.removeprefix("data.") in _PLACES:
+            raise UserError(f"--config.{name}={text}: has no effect with --input")
+    data = arguments.experiment.data.of_file(asked.input)
+    try:  # before jax is imported
+        registry.resolve(registry.DATASETS[data.dataset].implementation).open(data)
+    except UserError as error:
+        raise UserError(str(error).replace("data.test_path", "--input")) from None
+    return dataclasses.replace(arguments.experiment, data=data)
+
+
+def name_input(given: str, fingerprint: str) -> str:
+    """The name of a result: of the file and its content, because files may change."""
+    stem = re.sub(r"[^\w.-]+", "_", Path(given).stem).strip("_")
+    return f"input-{stem}-{fingerprint[:8]}"
+
+
 def choose(arguments: Arguments, step: str | int) -> int:
     """Answers multiple-choice questions with a language model."""
     asked, workdir, config = arguments.flags, arguments.workdir, arguments.experiment
@@ -80,7 +122,7 @@ def choose(arguments: Arguments, step: str | int) -> int:
             f"--choices={asked.choices}: needs task.kind=language_model; this run's is "
             f"{config.task.kind}"
         )
-    for name in ("split", "distributed"):
+    for name in ("split", "input", "distributed"):
         if asked[name].present:
             raise UserError(f"--{name}={asked[name].value}: has no effect with --choices")
     for name, text in arguments.overrides:
@@ -119,6 +161,8 @@ def choices_table(result: dict[str, Any]) -> Any:
 
     names = ("accuracy", "accuracy_per_token")
     title = f"{result['num_questions']:,} questions, step {result['step']}"
+    if result["num_cut_prompts"]:
+        title += f"; {result['num_cut_prompts']:,} prompts without their beginning"
     table = Table("", "accuracy", "accuracy by log p per token", title=title)
     for column in table.columns[1:]:
         column.justify = "right"

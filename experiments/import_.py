@@ -39,13 +39,14 @@ def run(arguments: Arguments) -> int:
     if not named:
         raise UserError("--from=PATH is required: a Hugging Face folder or a state dict")
     from seqmodels.interop.directories import refuse_existing
-    from seqmodels.interop.plan import choose_tokenizer, plan_import
+    from seqmodels.interop.plan import choose_tokenizer, choose_windows, plan_import
 
     refuse_existing(workdir, "--workdir")
     signal.signal(signal.SIGTERM, _leave)
     with plan_import(Path(named).expanduser()) as plan:
         override(plan.config, arguments.overrides)
         choose_tokenizer(plan)
+        choose_windows(plan, {name for name, _ in arguments.overrides})
         if plan.has_task:
             validate(plan.config)
         plan.match()

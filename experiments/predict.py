@@ -132,14 +132,13 @@ def find_lines(pattern: str | None) -> Given:
     Raises:
       UserError: no input is named, it does not exist, or a line is empty or not UTF-8.
     """
-    from seqmodels.data.datasets.parallel_text import read_lines
-    from seqmodels.files import find_files
+    from seqmodels.files import find_files, read_filled_lines
 
     if pattern is None:
         raise UserError("--input=FILE is required, or - for stdin")
     if pattern == "-":
         return _lines_of_stdin()
-    found = [(file, read_lines(file)) for file in find_files("--input", pattern)]
+    found = [(file, read_filled_lines(file)) for file in find_files("--input", pattern)]
     return (
         (f"{file}, line {number}", line)
         for file, lines in found
@@ -148,10 +147,13 @@ def find_lines(pattern: str | None) -> Given:
 
 
 def _lines_of_stdin() -> Given:
+    from seqmodels.files import drop_mark, split_lines
+
     for number, content in enumerate(sys.stdin.buffer, 1):
         where = f"stdin, line {number}"
         try:
-            line = content.decode("utf-8").rstrip("\r\n")
+            text = content.decode("utf-8")
+            (line,) = split_lines(drop_mark(text) if number == 1 else text) or [""]
         except UnicodeDecodeError as error:
             byte = content[error.start]
             raise UserError(f"{where}: not UTF-8: byte 0x{byte:02x} ({error.reason})") from None

@@ -24,7 +24,7 @@ from seqmodels.config.features import TokenizerKind
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page, scores_by_length
-from seqmodels.files import replacing
+from seqmodels.files import replacing, split_lines
 from seqmodels.runs.figures import make_length_figure, save_figure
 from seqmodels.runs.opening import read_config
 
@@ -250,7 +250,7 @@ def usable_cores() -> str:
 def processor() -> str:
     """The name of the processor."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = split_lines(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

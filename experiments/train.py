@@ -49,6 +49,8 @@ def run(arguments: Arguments) -> int:
 
     config = arguments.experiment
     require_tensorboard(config.training)
+    if config.task.metric(config.training.best_metric).further:
+        config.task.check_evaluation(config)
     distributed.check(arguments)
     named = None if arguments.flags.workdir is None else arguments.workdir
     if arguments.flags.profile:

@@ -1,4 +1,9 @@
-"""Files: the user's own, found by path or glob and read as UTF-8; and those that commands write."""
+"""Files: the user's own, found by path or glob, read as UTF-8 text and cut into lines; those that
+commands write.
+
+All text passes through here, so that there is one answer to what a byte order mark is and where a
+line ends.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,7 @@ from typing import Any
 from seqmodels.config.errors import UserError
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def find_files(field: str, pattern: str) -> list[Path]:
@@ -69,7 +75,7 @@ def open_or_explain(file: Path) -> io.BufferedReader:
 
 
 def read_file(file: Path) -> str:
-    """Reads a UTF-8 file; raises UserError if it is not one."""
+    """Reads a UTF-8 file, without a byte order mark; raises UserError if it is not one."""
     with open_or_explain(file) as stream:
         content = stream.read()
     if content.startswith(_UTF16_MARKS):
@@ -81,7 +87,7 @@ def read_file(file: Path) -> str:
         where = f"{file}, line {line_of(nul)}"
         raise UserError(f"{where}: binary, not text: NUL byte at offset {nul}")
     try:
-        return content.decode("utf-8")
+        return drop_mark(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file}, line {line_of(error.start)}: not UTF-8: byte 0x{content[error.start]:02x} at "
@@ -95,6 +101,43 @@ def read_filled(file: Path) -> str:
     if not text:
         raise UserError(f"{file}: is empty")
     return text
+
+
+def read_lines(file: Path) -> list[str]:
+    """Reads the lines of a UTF-8 file, see `split_lines`; raises UserError if it is not one."""
+    return split_lines(read_file(file))
+
+
+def read_filled_lines(file: Path) -> list[str]:
+    """Reads the lines of a UTF-8 file, each of which holds a text.
+
+    Raises:
+      UserError: names the file and the line that is empty or not text.
+    """
+    lines = split_lines(read_filled(file))
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise UserError(f"{file}, line {number}: is empty; every line needs a text")
+    return lines
+
+
+def split_lines(text: str) -> list[str]:
+    """Returns the lines of a text, without their ends.
+
+    A line ends with a line feed, or with a carriage return and a line feed. Every other character
+    is part of its line: a carriage return by itself, a form feed, U+0085, U+2028. (`str.splitlines`
+    ends lines at all of these, so that the number of a line is not that of other programs.) After
+    the last line feed there is no further line.
+    """
+    if not text:
+        return []
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def drop_mark(text: str) -> str:
+    """Returns the beginning of a file without its byte order mark, which is not text (Unicode
+    23.8)."""
+    return text.removeprefix(_BYTE_ORDER_MARK)
 
 
 def _conversion(encoding: str) -> str:

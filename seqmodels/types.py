@@ -49,9 +49,14 @@ Input = TokenInput | ValueInput | ImageInput
 
 @dataclasses.dataclass(frozen=True)
 class VocabOutput:
-    """The next token at each step: logits [B, T, vocab_size]."""
+    """The next token at each step: logits [B, T, vocab_size].
+
+    Attributes:
+      unknown_id: the token of what the vocabulary lacks, where it has one; no model depends on it.
+    """
 
     vocab_size: int
+    unknown_id: int | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)

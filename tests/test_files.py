@@ -1,58 +1,59 @@
-"""Files that commands write: whole, and by several processes at once."""
+"""Lines and byte order marks of the user's own files, for all that reads them."""
 
 from __future__ import annotations
 
-import json
-import os
-from concurrent.futures import ThreadPoolExecutor
+import ast
 from pathlib import Path
 
 import pytest
 
-from experiments.compile_cache import trim
-from experiments.generate import write_samples
-from seqmodels.files import claim_number, replacing
-from seqmodels.runs.workdir import write_json
+from seqmodels.config.errors import UserError
+from seqmodels.files import read_file, read_filled_lines, read_lines, split_lines
+from tests.test_house import SOURCES, name_of, nodes
+
+MARK = b"\xef\xbb\xbf"
 
 
-def test_commands_at_once_take_different_numbers(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        paths = list(pool.map(lambda _: claim_number(tmp_path, "7", (".txt", ".json")), range(99)))
-    assert {p.name for p in paths} == {f"7-{n}.txt" for n in range(1, 100)}
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", []),
+        ("\n", [""]),
+        ("a", ["a"]),
+        ("a\n", ["a"]),
+        ("a\n\n", ["a", ""]),
+        ("a\r\nb\r\n", ["a", "b"]),
+        ("a\rb\n", ["a\rb"]),
+        ("\x0b\n\x0c\n\x1c\n\x85\n\u2028\n\u2029\na", list("\x0b\x0c\x1c\x85\u2028\u2029a")),
+    ],
+)
+def test_a_line_ends_at_a_line_feed(text: str, lines: list[str]) -> None:
+    assert split_lines(text) == lines
 
 
-def test_a_number_is_taken_while_either_file_is_left(tmp_path: Path) -> None:
-    first = write_samples(tmp_path, {"step": 7}, {"texts": ["kept"]})
-    first.unlink()
-    assert write_samples(tmp_path, {"step": 7}, {"texts": ["new"]}).name == "7-2.txt"
-    assert json.loads(first.with_suffix(".json").read_text())["texts"] == ["kept"]
+def test_a_byte_order_mark_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(MARK + "a\n\ufeffb\n".encode())
+    assert read_file(path) == "a\n\ufeffb\n"
+    assert read_lines(path) == read_filled_lines(path) == ["a", "\ufeffb"]
+    path.write_bytes(MARK + b"\nb\n")
+    with pytest.raises(UserError, match=r"a\.txt, line 1: is empty"):
+        read_filled_lines(path)
+    path.write_bytes(MARK)
+    with pytest.raises(UserError, match=r"a\.txt: is empty"):
+        read_filled_lines(path)
 
 
-def test_two_processes_that_write_one_file_leave_a_whole_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "x.json"
-    with replacing(path) as ours:
-        ours.write_text("half of o")
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "getpid", lambda: 1)
-            with replacing(path) as theirs:
-                theirs.write_text("theirs")
-        assert path.read_text() == "theirs"
-        ours.write_text("ours")
-    assert path.read_text() == "ours"
-    with pytest.raises(TypeError):
-        write_json(path, {"half": 1, "not JSON": object()})
-    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
-    assert path.read_text() == "ours"
+LINE_CUTTERS = {"splitlines", "readlines"}
 
 
-def test_the_programs_used_longest_ago_are_removed(tmp_path: Path) -> None:
-    for age, name in enumerate(("new-cache", "read-cache", "old-cache", "older-cache")):
-        (tmp_path / name).write_bytes(b"x" * 100)
-        os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    os.utime(tmp_path / "older-cache", (2000, 1))  # read a moment ago
-    (tmp_path / "other").write_bytes(b"x" * 1000)
-    trim(tmp_path, 250)
-    assert {p.name for p in tmp_path.iterdir()} == {"new-cache", "older-cache", "other"}
-    trim(tmp_path / "missing", 250)
+def test_lines_are_cut_in_one_place() -> None:
+    """At U+2028 or a form feed `splitlines` ends a line and other programs do not."""
+    found = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in SOURCES
+        if not name_of(path).startswith("tests/")
+        for node in nodes(path.read_text())
+        if isinstance(node, ast.Attribute) and node.attr in LINE_CUTTERS
+    ]
+    assert not found, f"use split_lines of seqmodels/files.py: {found}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from seqmodels import registry
-from seqmodels.config.errors import suggest
+from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.features import FeatureConfig, TokenizerKind, TokenizerSettings
 from seqmodels.config.fields import fraction, number
 
@@ -16,6 +16,9 @@ MAX_SHAPES = 8
 """The most shapes that batches may have: each is compiled by itself."""
 NUM_FOLDS = 10
 _OWN_FILES = ("path", "train_path", "validation_path", "test_path")
+TABLE_ENDINGS = (".csv", ".tsv", ".jsonl")
+COLUMN_MARK = "{column}"
+"""In a path to the files of `parallel_text`: becomes the name of each column."""
 _OPTIONS = (*_OWN_FILES, "strict", "fold", "tfds_data_dir")
 """Fields that only some data sets read; the registry says which."""
 
@@ -123,6 +126,23 @@ class DataConfig:
     def tokenizers(self) -> dict[str, TokenizerSettings]:
         """Section of the data config (empty for the config itself) -> settings of its tokenizer."""
         return {}
+
+    def of_file(self, path: str) -> DataConfig:
+        """The same settings for the user's own files at `path`, all of which are the test split.
+
+        Raises:
+          UserError: a path that does not say how the columns are to be read.
+        """
+        changes: dict[str, Any] = {
+            option: type(self).__dataclass_fields__[option].default for option in _OPTIONS
+        }
+        return dataclasses.replace(
+            self, **changes | {"test_path": path, "name": self._reader_of(path)}
+        )
+
+    def _reader_of(self, path: str) -> str:
+        """The data set that reads the user's own files at a path."""
+        raise NotImplementedError
 
     def paths(self) -> tuple[str, ...]:
         """Dotted names, within the config, of all fields that name files or directories."""
@@ -252,6 +272,15 @@ class TextDataConfig(DataConfig, TokenizerSettings):
         """The one tokenizer."""
         return {"": self}
 
+    def of_file(self, path: str) -> DataConfig:
+        """The same settings for the text of the user's own files; see `DataConfig.of_file`."""
+        return dataclasses.replace(super().of_file(path), feature="text")  # type: ignore[call-arg]
+
+    def _reader_of(self, path: str) -> str:
+        del path
+        own = "test_path" in registry.DATASETS[self.dataset].options
+        return self.name if own else "text_file"
+
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
         yield from TokenizerSettings.problems(self)
@@ -313,6 +342,18 @@ class ExamplesDataConfig(DataConfig):
         """Rows of different lengths make batches of several shapes."""
         varies = any(feature.varies for feature in self.features().values())
         return f"data.max_shapes={self.max_shapes}" if varies and self.max_shapes > 1 else None
+
+    def _reader_of(self, path: str) -> str:
+        if COLUMN_MARK in path:
+            return "parallel_text"
+        if path.lower().endswith(TABLE_ENDINGS):
+            return "table"
+        if all(self.given(role) == "line" for role in self.features()):
+            raise UserError(
+                f"--input={path}: must be a table ({', '.join(TABLE_ENDINGS)}), or files with a "
+                f"column each, by a path with {COLUMN_MARK}"
+            )
+        return "folder"
 
     def tokenizers(self) -> dict[str, Any]:
         """Those of all features of tokens."""

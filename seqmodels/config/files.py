@@ -27,12 +27,12 @@ def config_names(directory: Path = CONFIG_DIRECTORY) -> list[str]:
 def config_summary(name: str, directory: Path = CONFIG_DIRECTORY) -> tuple[str, tuple[str, ...]]:
     """First line of a config file's docstring, and its variants, without importing it."""
     tree = ast.parse((directory / f"{name}.py").read_text(encoding="utf-8"))
-    lines = (ast.get_docstring(tree) or "").splitlines()
+    summary, _, _ = (ast.get_docstring(tree) or "").partition("\n")
     variants: tuple[str, ...] = ()
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VARIANTS":
             variants = tuple(ast.literal_eval(node.value))
-    return lines[0] if lines else "", variants
+    return summary, variants
 
 
 def load_config(reference: str, directory: Path = CONFIG_DIRECTORY) -> ExperimentConfig:

@@ -46,7 +46,10 @@ def _apply(config: ExperimentConfig, name: str, text: str | None, variants: Iter
         return
     # ml_collections reads Field.type, which is a string with postponed annotations.
     dataclasses.fields(owner)[list(field_types(type(owner))).index(field)].type = kind
-    argv = ["config", f"{flag}={text}"]
+    choices = inner or kind
+    is_choice = issubclass(choices, enum.Enum)
+    # ml_collections knows the names of choices, where a hyphen of the value is an underscore.
+    argv = ["config", f"{flag}={text.replace('-', '_') if is_choice else text}"]
     values = flags.FlagValues()
     holder = config_flags.DEFINE_config_dataclass(
         "config", config, flag_values=values, sys_argv=argv
@@ -56,8 +59,7 @@ def _apply(config: ExperimentConfig, name: str, text: str | None, variants: Iter
         setattr(owner, field, operator.attrgetter(name)(holder.value))
     except (flags.Error, ValueError, TypeError):
         line = f"{flag}={text}: must be {describe_type(kind)}"
-        choices = inner or kind
-        if issubclass(choices, enum.Enum):
+        if is_choice:
             near = suggest(text, [member.value for member in choices])
             line += near if "did you mean" in near else ""
         raise UserError(line) from None

@@ -24,6 +24,7 @@ class Metric:
       lower_is_better: its direction.
       shown: whether tables show it.
       further: whether `Task.evaluate_more` finds it, not the loss.
+      always: whether every evaluation has it, so that it can choose the best checkpoint.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Metric:
     lower_is_better: bool = True
     shown: bool = True
     further: bool = False
+    always: bool = True
 
     def cost(self, value: float) -> float:
         """A value as something of which less is better."""
@@ -74,6 +76,9 @@ def find_metric(metrics: Sequence[Metric], name: str, owner: str) -> Metric:
 
 LOSS = Metric("loss", "nats per target")
 PERPLEXITY = Metric("perplexity", "per target")
+KNOWN_PERPLEXITY = Metric("perplexity_without_unknown", "per target", always=False)
+"""Over the targets that the vocabulary has. Where there are others, all are one token, <unk>, which
+is easy to predict: perplexities of vocabularies of different sizes cannot be compared."""
 ACCURACY = Metric("accuracy", "share of targets", lower_is_better=False)
 
 
@@ -122,6 +127,10 @@ class TaskConfig:
             allowed = f"must be 0: this {model.kind} gives no weights of attention to the source"
             yield "evaluation.coverage_penalty", allowed
 
+    def check_evaluation(self, config: ExperimentConfig) -> None:
+        """Raises UserError where an evaluation needs a package that is not installed."""
+        del config
+
     def answer_settings(self, config: ExperimentConfig, flags: dict[str, Any]) -> Any:
         """How `predict` is to answer, by the flags of `answer_flags`.
 
@@ -144,6 +153,7 @@ class LanguageModelConfig(TaskConfig):
         LOSS,
         Metric("bits_per_byte", "bits per byte of UTF-8"),
         PERPLEXITY,
+        KNOWN_PERPLEXITY,
         dataclasses.replace(ACCURACY, shown=False),
     )
     answers: ClassVar[str | None] = "inputs"
@@ -170,7 +180,12 @@ class MaskedLanguageModelConfig(TaskConfig):
     kind: ClassVar[str] = "masked_language_model"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {"inputs": ("text",)}
     causal: ClassVar[bool | None] = False
-    metrics: ClassVar[tuple[Metric, ...]] = (LOSS, ACCURACY, PERPLEXITY)
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        LOSS,
+        ACCURACY,
+        PERPLEXITY,
+        KNOWN_PERPLEXITY,
+    )
     mask_rate: float = number(0.15, above=0, below=1)
     mask_share: float = number(0.8, least=0, most=1)
     random_share: float = number(0.1, least=0, most=1)
@@ -218,6 +233,7 @@ class TranslationConfig(TaskConfig):
         ACCURACY,
         Metric("sequence_accuracy", "share of targets, teacher forced", lower_is_better=False),
         PERPLEXITY,
+        KNOWN_PERPLEXITY,
         Metric("bleu", "0 to 100", lower_is_better=False, further=True),
         Metric("chrf", "0 to 100", lower_is_better=False, further=True),
         Metric("exact_match", "share of targets", lower_is_better=False, further=True),
@@ -258,6 +274,10 @@ class TranslationConfig(TaskConfig):
     )
     noun: ClassVar[str] = "translations"
     label_smoothing: float = fraction(0.0)
+
+    def check_evaluation(self, config: ExperimentConfig) -> None:
+        """Raises UserError where the tokenizer of BLEU needs a package that is not installed."""
+        config.evaluation.bleu_tokenizer.check()
 
     def answer_settings(self, config: ExperimentConfig, flags: dict[str, Any]) -> Beam:
         """The beam search of the run; flags that are None keep its evaluation settings."""

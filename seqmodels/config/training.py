@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import importlib.util
 import math
 
+from seqmodels.config.errors import UserError
 from seqmodels.config.fields import fraction, number
 from seqmodels.config.models import MAX_ORDER
 
@@ -60,18 +62,45 @@ class BleuTokenizer(enum.StrEnum):
     """How sacrebleu splits a text into words for BLEU.
 
     wmt: as WMT does, sacrebleu's 13a. intl: by Unicode classes. char: each character. none: at
-    white space, for texts that are tokenised already.
+    white space, for texts that are tokenised already. zh: each Chinese character, the rest as wmt.
+    ja-mecab: Japanese morphemes, by MeCab. flores200: pieces of the SentencePiece model of
+    FLORES-200, for any of its languages (spBLEU); sacrebleu downloads it once.
     """
 
     WMT = "wmt"
     INTL = "intl"
     CHAR = "char"
     NONE = "none"
+    ZH = "zh"
+    JA_MECAB = "ja-mecab"
+    FLORES200 = "flores200"
 
     @property
     def sacrebleu_name(self) -> str:
         """Its name in sacrebleu and in sacrebleu's signature."""
         return "13a" if self is BleuTokenizer.WMT else self.value
+
+    @property
+    def needs_spaces(self) -> bool:
+        """Whether words without a space between them are one word to it."""
+        return self in (BleuTokenizer.WMT, BleuTokenizer.INTL, BleuTokenizer.NONE)
+
+    def check(self) -> None:
+        """Raises UserError where a package is missing that it needs."""
+        modules, install = _NEEDED.get(self, ((), ""))
+        missing = [name for name in modules if importlib.util.find_spec(name) is None]
+        if missing:
+            raise UserError(
+                f"evaluation.bleu_tokenizer={self}: needs {' and '.join(missing)}, not installed "
+                f"here: pip install {install}"
+            )
+
+
+_NEEDED = {
+    BleuTokenizer.JA_MECAB: (("MeCab", "ipadic"), "'sacrebleu[ja]'"),
+    BleuTokenizer.FLORES200: (("sentencepiece",), "sentencepiece"),
+}
+"""Modules that a tokenizer imports, and how to install them."""
 
 
 @dataclasses.dataclass

@@ -255,7 +255,7 @@ def _batch(config: ExperimentConfig) -> Problems:
 
 
 def _best_metric(config: ExperimentConfig) -> Problems:
-    name, names = config.training.best_metric, [metric.name for metric in config.task.metrics]
+    name, names = config.training.best_metric, [m.name for m in config.task.metrics if m.always]
     if name not in names:
         allowed = f"is not a metric of task.kind={config.task.kind}{suggest(name, names)}"
         yield problem("training.best_metric", name, allowed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.parallel_text import read_lines
+from seqmodels.files import read_filled_lines
 
 FIELDS = ("prompt", "choices", "answer")
 SEPARATOR = "\n\n"
@@ -43,7 +43,7 @@ def read_questions(path: Path, num_shots: int = 0) -> list[Question]:
       UserError: the file cannot be read, a line, which is named, is not a question, or none is
         left.
     """
-    found = [_parse(f"{path}, line {n}", line) for n, line in enumerate(read_lines(path), 1)]
+    found = [_parse(f"{path}, line {n}", line) for n, line in enumerate(read_filled_lines(path), 1)]
     if num_shots >= len(found):
         raise UserError(
             f"--num_shots={num_shots}: {path} has {len(found)} questions; allowed are up to "

@@ -24,6 +24,7 @@ from seqmodels.data.special_tokens import (
 )
 from seqmodels.data.token_streams import PieceStream, WindowStream
 from seqmodels.data.tokenizers import ByteTokenizer, SavedTokenizer, raise_unknown
+from seqmodels.files import read_file, read_lines
 
 if TYPE_CHECKING:
     from seqmodels.types import TextStream
@@ -266,18 +267,18 @@ def _describe(files: tuple[Path, ...], settings: dict[str, Any]) -> dict[str, An
     first = files[0]
     if len(files) == 2:
         require(settings, first.parent, tokenizer_class=_GPT2)
-        tokenizer = _byte_level(json.loads(_read(first)), _read(files[1]).splitlines(), settings)
+        tokenizer = _byte_level(json.loads(read_file(first)), read_lines(files[1]), settings)
         add_tokens(tokenizer, first.parent, settings)
         add_affixes(tokenizer, settings, "bos_token" if settings.get("add_bos_token") else None)
         return json.loads(tokenizer.to_str())
     if first.suffix == ".txt":
         require(settings, first.parent, tokenizer_class=_BERT, do_basic_tokenize=(True,))
         require(settings, first.parent, never_split=(None, []))
-        tokenizer = _word_pieces(_read(first).splitlines(), settings)
+        tokenizer = _word_pieces(read_lines(first), settings)
         add_tokens(tokenizer, first.parent, settings)
         add_affixes(tokenizer, settings, "cls_token", "sep_token")
         return json.loads(tokenizer.to_str())
-    description = json.loads(_read(first))
+    description = json.loads(read_file(first))
     if not isinstance(description, dict) or not isinstance(description.get("model"), dict):
         raise ValueError("it has no model")
     _normalise_as(settings, description)
@@ -296,10 +297,6 @@ def _normalise_as(settings: dict[str, Any], description: dict[str, Any]) -> None
     for part in _parts(description.get("normalizer"), "normalizers"):
         if part.get("type") == "BertNormalizer":
             part |= {ours: settings[name] for name, ours in fields.items() if name in settings}
-
-
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
 
 
 def _byte_level(vocabulary: dict[str, int], lines: Iterable[str], settings: dict[str, Any]) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,7 +18,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", "
 """What is taken for an image in a folder."""
 _MODES = {1: "L", 3: "RGB"}
 """Channels -> Pillow's mode."""
-_DEEP = ("I", "F")  # I;16, I;16B and so on too
+_16_BITS_AS_INTEGERS = ("PPM", "PNG")
+"""Formats that Pillow opens in mode I where they have up to 16 bits, scaled to all of these."""
+_WHITE = 255
 
 
 def read_image(
@@ -31,28 +35,32 @@ def read_image(
 
 
 def read_pixels(source: Path | BytesIO, channels: int) -> UInt8[np.ndarray, "h w C"]:
-    """Reads an image at its own size, with the channels asked for.
+    """Reads an image at its own size, upright, with the channels asked for.
+
+    The orientation that a camera noted in it (EXIF) is applied. What is transparent is laid on
+    white, as browsers show it on an empty page. Gray of 16 bits is scaled to 8: round(x / 257).
 
     Args:
       source: a file, or its content.
       channels: 1 for gray, 3 for colors.
 
     Raises:
-      UserError: it cannot be read, is not an image, has more than 8 bits per channel, or no file
-        gives that many channels. The message does not name the file.
+      UserError: it cannot be read, is not an image, has values that are neither of 8 nor of
+        16 bits, or no file gives that many channels. The message does not name the file.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if channels not in _MODES:
         raise UserError(f"the run reads {channels} channels; of a file 1 or 3 can be read")
     try:
-        # A warning about a damaged tag does not name the file; what matters is raised.
-        with warnings.catch_warnings(action="ignore"), Image.open(source) as opened:
-            if opened.mode.startswith(_DEEP):  # Pillow would clip them at 255
-                raise UserError(
-                    f"has more than 8 bits a channel (mode {opened.mode}); save it in 8"
-                )
-            picture = opened.convert(_MODES[channels])
+        with contextlib.ExitStack() as stack:
+            # A warning about a damaged tag does not name the file; what matters is raised.
+            stack.enter_context(warnings.catch_warnings(action="ignore"))
+            # Not by its path: Pillow 13 maps a TIFF into memory with its sides already exchanged.
+            content = source if isinstance(source, BytesIO) else source.open("rb")
+            opened = Image.open(stack.enter_context(content))
+            upright = ImageOps.exif_transpose(opened)
+            picture = _to_bytes(upright, opened.format).convert(_MODES[channels])
     except UserError:
         raise
     except UnidentifiedImageError:
@@ -62,6 +70,34 @@ def read_pixels(source: Path | BytesIO, channels: int) -> UInt8[np.ndarray, "h w
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UserError(f"cannot be read ({' '.join(reason.split())})") from None
     return np.asarray(picture).reshape(picture.height, picture.width, channels)
+
+
+def _to_bytes(image: Any, file_format: str | None) -> Any:
+    """An opaque image with 8 bits per channel; `convert` would clip deep and uncover transparent
+    pixels.
+
+    Raises:
+      UserError: its values have no largest one that would be white.
+    """
+    from PIL import Image
+
+    if image.mode.startswith("I;16") or (image.mode == "I" and file_format in _16_BITS_AS_INTEGERS):
+        values = np.asarray(image).astype(np.int64)
+        # PNG (third edition), 13.12: floor(input * 255 / 65535 + 1 / 2).
+        pixels = ((values * 255 + 32767) // 65535).astype(np.uint8)
+        if "transparency" in image.info:
+            pixels[values == image.info["transparency"]] = _WHITE
+        return Image.fromarray(pixels)
+    if image.mode.startswith(("I", "F")):
+        raise UserError(
+            f"has values of 32 bits (mode {image.mode}), of which none is known to be white; save "
+            "it in 8 or 16 bits"
+        )
+    if not image.has_transparency_data:
+        return image
+    opaque = Image.new("RGBA", image.size, (_WHITE,) * 4)
+    opaque.alpha_composite(image.convert("RGBA"))
+    return opaque
 
 
 def resize(

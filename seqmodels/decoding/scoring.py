@@ -17,6 +17,8 @@ from seqmodels.protocols import Model
 from seqmodels.types import Params, Tokenizer
 
 _LEAST_WIDTH = 16
+Encoded = tuple[np.ndarray, int]
+"""Tokens, and the place of the first one that is scored."""
 
 
 class Scorer:
@@ -43,44 +45,62 @@ class Scorer:
 
         self._score = jax.jit(score)
 
-    def encode(self, text: str) -> tuple[np.ndarray, int]:
+    def encode(self, text: str) -> Encoded:
         """Tokens of a text after those that every text starts with, and where its own begin.
 
         Raises:
           UserError: it is empty, has unknown symbols or is longer than the model's positions.
         """
-        return self.encode_after("", text)
+        begin = encode_prompt(self._tokenizer, "")
+        tokens = np.concatenate([begin, self._tokenizer.encode(text, unknown=True)])
+        (encoded,), _ = self._from_one_place([tokens], begin, begin)
+        return encoded
 
-    def encode_after(self, prompt: str, text: str) -> tuple[np.ndarray, int]:
-        """Tokens of a prompt and a text, and the place of the first token of the text.
+    def encode_after(self, prompt: str, texts: Sequence[str]) -> tuple[list[Encoded], int]:
+        """Tokens of a prompt and each of some texts, to be compared with each other.
 
-        Both are encoded as one string. A token that holds the end of the prompt and the beginning
-        of the text belongs to the text.
+        A prompt and a text are encoded as one string, so that a token may hold the end of the
+        prompt and the beginning of a text. All are scored from one place: the earliest at which one
+        of them departs from the prompt's own tokens. Else one would be given a part of the prompt
+        that another has to pay for.
+
+        Returns:
+          (tokens, place of the first token that is scored) of each, and how many tokens of the
+          beginning of the prompt are left out, because all that is read exceeds the positions.
 
         Raises:
-          UserError: see `encode`.
+          UserError: a text, which is named, has no token of its own, has unknown symbols or is by
+            itself longer than the model's positions.
         """
         tokenizer = self._tokenizer
-        before = encode_prompt(tokenizer, "")
-        start = tokenizer.start if prompt else before
-        if prompt:
-            before = np.concatenate([start, tokenizer.encode(prompt, unknown=True)])
-        tokens = np.concatenate([start, tokenizer.encode(prompt + text, unknown=True)])
-        shorter = min(len(before), len(tokens))
-        differs = np.flatnonzero(before[:shorter] != tokens[:shorter])
-        first = int(differs[0]) if len(differs) else shorter
-        if first == 0:  # one token holds all of the prompt: something has to precede it
-            begin = encode_prompt(tokenizer, "")
-            tokens, first = np.concatenate([begin, tokens]), len(begin)
-        if first == len(tokens):
-            raise UserError("is empty; a probability needs at least one token")
-        if self._limit is not None and len(tokens) - 1 > self._limit:
-            raise UserError(
-                f"has {len(tokens) - 1} tokens to read; the model has max_length = {self._limit}"
-            )
-        return tokens.astype(np.int32), first
+        start = tokenizer.start if prompt else encode_prompt(tokenizer, "")
+        own = np.concatenate([start, tokenizer.encode(prompt, unknown=True)])
+        joined = []
+        for text in texts:
+            try:
+                tokens = np.concatenate([start, tokenizer.encode(prompt + text, unknown=True)])
+                _departure(tokens, own)
+            except UserError as error:
+                raise UserError(f"{text!r}: {error}") from None
+            joined.append(tokens)
+        return self._from_one_place(joined, own, start)
 
-    def __call__(self, texts: Sequence[tuple[np.ndarray, int]]) -> list[float]:
+    def _from_one_place(
+        self, joined: list[np.ndarray], own: np.ndarray, start: np.ndarray
+    ) -> tuple[list[Encoded], int]:
+        """See `encode_after`; `own` are the prompt's tokens, which `start` begins."""
+        first = min(_departure(tokens, own) for tokens in joined)
+        if first == 0:  # one token holds all of the prompt: something has to precede it
+            start = encode_prompt(self._tokenizer, "")
+            joined, first = [np.concatenate([start, tokens]) for tokens in joined], len(start)
+        limit, longest = self._limit, max(map(len, joined)) - 1
+        cut = 0 if limit is None else max(0, longest - limit)
+        if first - cut < max(len(start), 1):
+            raise UserError(f"has {longest} tokens to read; the model has max_length = {limit}")
+        kept = [np.delete(tokens, np.s_[len(start) : len(start) + cut]) for tokens in joined]
+        return [(tokens.astype(np.int32), first - cut) for tokens in kept], cut
+
+    def __call__(self, texts: Sequence[Encoded]) -> list[float]:
         """Log-likelihood of each text given its prompt, in nats.
 
             sum_{t >= first} log p(tokens[t] | tokens[:t])
@@ -99,3 +119,14 @@ class Scorer:
             weights[row, first : len(tokens)] = 1
         found = self._score(self._params, jnp.asarray(rows), jnp.asarray(weights))
         return [float(x) for x in np.asarray(found)[: len(texts)]]
+
+
+def _departure(tokens: np.ndarray, own: np.ndarray) -> int:
+    """The first place where `tokens` are not those of a prompt; raises UserError if there is
+    none."""
+    shorter = min(len(own), len(tokens))
+    differs = np.flatnonzero(own[:shorter] != tokens[:shorter])
+    first = int(differs[0]) if len(differs) else shorter
+    if first == len(tokens):
+        raise UserError("is empty; a probability needs at least one token")
+    return first

@@ -178,8 +178,8 @@ def evaluate_run(
       data: opened with the run's features.
 
     Returns:
-      step, split, what `Evaluator` returns, and, in process 0, `baseline` and what else the task
-      finds (`Task.evaluate_more`); for `write_result`.
+      step, split, what `Evaluator` returns, and, in process 0, `baseline` where the data have a
+      training split, and what else the task finds (`Task.evaluate_more`); for `write_result`.
     """
     if run.features is None or to_json(data.features) != to_json(run.features):
         raise ValueError("the data must be opened with the run's features")
@@ -188,7 +188,8 @@ def evaluate_run(
     result = evaluator(run.params, split, progress)
     if is_main():
         trial = make_trial(run.model, run.params, data, split, config, run.task)
-        result["baseline"] = run.task.baseline(trial)
+        if "train" in data.splits:
+            result["baseline"] = run.task.baseline(trial)
         result |= run.task.evaluate_more(trial)
     return {"step": run.step, "split": split, **result}
 

@@ -146,10 +146,10 @@ def _open_state_dict(path: Path) -> Tensors:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        first = str(error).strip().splitlines()[0:1]
+        first, _, _ = str(error).strip().partition("\n")
         raise UserError(
             f"--from={path}: damaged, or holds more than tensors: it does not load with "
-            f"weights_only=True ({type(error).__name__}: {''.join(first)[:60]})"
+            f"weights_only=True ({type(error).__name__}: {first[:60]})"
         ) from None
     settings = None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):

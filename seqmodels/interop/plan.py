@@ -118,6 +118,22 @@ def _config(conversion: Conversion, folder: Path) -> ExperimentConfig:
     )
 
 
+def choose_windows(plan: Plan, overridden: set[str]) -> None:
+    """Evaluates a model of bounded length over windows of that length, unless overridden.
+
+    The rows at once are so many that they have as many tokens together as otherwise.
+    """
+    evaluation = plan.config.evaluation
+    limit = plan.config.data.streams() and vars(plan.config.model).get("max_length")
+    if plan.config.model.unbounded or not limit:
+        return
+    if "evaluation.sequence_length" not in overridden:
+        evaluation.sequence_length = limit
+    if "evaluation.batch_size" not in overridden:
+        tokens = EvaluationConfig().batch_size * _LENGTH
+        evaluation.batch_size = max(1, tokens // evaluation.sequence_length)
+
+
 def choose_tokenizer(plan: Plan) -> None:
     """Fills in the tokenizer of the folder unless the overrides name one.
 

@@ -70,7 +70,7 @@ class RowFile:
         lines, end, _ = self._file.read().rpartition(b"\n")
         self._offset += len(lines) + len(end)
         try:
-            return [json.loads(line) for line in lines.splitlines()], replaced
+            return [json.loads(line) for line in (lines + end).split(b"\n")[:-1]], replaced
         except ValueError as error:
             raise UserError(f"{self._path}: cannot be read: {error}") from None
 

@@ -13,7 +13,7 @@ from seqmodels.data.text import tokenizer_of
 from seqmodels.decoding.scoring import Scorer
 from seqmodels.protocols import Answerer, Features, Model, Trial
 from seqmodels.tasks.ngram_baseline import kneser_ney
-from seqmodels.tasks.scores import score, summarize_tokens, total_loss
+from seqmodels.tasks.scores import score_tokens, summarize_tokens, total_loss
 from seqmodels.tasks.task import Task
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, TokenInput, VocabOutput
 
@@ -32,8 +32,9 @@ class LanguageModel(Task):
 
     def make_spec(self, features: Features) -> DataSpec:
         """One vocabulary in and out."""
-        size = tokenizer_of(features).vocab_size
-        return DataSpec(TokenInput(size), VocabOutput(size))
+        tokenizer = tokenizer_of(features)
+        size = tokenizer.vocab_size
+        return DataSpec(TokenInput(size), VocabOutput(size, tokenizer.unknown_id))
 
     def show(self, batch: Batch, row: int, features: Features) -> str:
         """A row as text: of each document the first input, and then all targets."""
@@ -64,7 +65,7 @@ class LanguageModel(Task):
             rngs={} if key is None else {"dropout": key},
         )
         logits = model.apply({"params": params}, features, method="readout")
-        metrics = score(logits, batch.targets, batch.loss_weights)
+        metrics = score_tokens(model, logits, batch.targets, batch.loss_weights, train=train)
         loss, weight = metrics["loss"]
         if train and self.config.label_smoothing:
             smoothing = self.config.label_smoothing
@@ -77,8 +78,7 @@ class LanguageModel(Task):
         """Turns sums over a split into its figures; see `Task.summarize`.
 
         Returns:
-          loss (nats per target), perplexity (exp of it), accuracy, num_targets, and
-          bits_per_byte = total nats / ln 2 / num_bytes.
+          what `summarize_tokens` does, and bits_per_byte = total nats / ln 2 / num_bytes.
         """
         summary = summarize_tokens(sums)
         if num_bytes is not None:

@@ -14,7 +14,7 @@ from seqmodels.data.text import tokenizer_of
 from seqmodels.protocols import BatchSource, Features, Model, Trial
 from seqmodels.tasks.language_model import documents
 from seqmodels.tasks.ngram_baseline import unigram
-from seqmodels.tasks.scores import score, summarize_tokens
+from seqmodels.tasks.scores import score_tokens, summarize_tokens
 from seqmodels.tasks.task import Task
 from seqmodels.types import (
     Batch,
@@ -47,7 +47,7 @@ class MaskedLanguageModel(Task):
         """The vocabulary and the mask token."""
         tokenizer = tokenizer_of(features)
         size = max(tokenizer.vocab_size, mask_token(tokenizer) + 1)
-        return DataSpec(TokenInput(size), VocabOutput(size))
+        return DataSpec(TokenInput(size), VocabOutput(size, tokenizer.unknown_id))
 
     def _masking(self, tokenizer: Tokenizer) -> Masking:
         config = self.config
@@ -110,7 +110,7 @@ class MaskedLanguageModel(Task):
         weights, at = jax.lax.top_k(batch.loss_weights, most)
         pick = jax.vmap(lambda values, at: values[at])
         logits = model.apply({"params": params}, pick(features, at), method="readout")
-        metrics = score(logits, pick(batch.targets, at), weights)
+        metrics = score_tokens(model, logits, pick(batch.targets, at), weights, train=train)
         loss, weight = metrics["loss"]
         # More than the rule ever chooses would be left out unseen.
         loss = jnp.where(weight == batch.loss_weights.sum(), loss, jnp.nan)
@@ -126,7 +126,7 @@ class MaskedLanguageModel(Task):
           num_bytes: not used; a chosen token is not a part of the text by itself.
 
         Returns:
-          loss (nats per chosen token), perplexity, accuracy and num_targets.
+          what `summarize_tokens` does, of the chosen tokens.
         """
         del num_bytes
         return summarize_tokens(sums)

@@ -50,10 +50,9 @@ def naive_bayes(
     found = known[np.minimum(at, len(known) - 1)] == features
     at, owners = at[found], owners[found]
     priors = np.log(1.0 + np.bincount(labels, minlength=num_classes))
-    total = np.stack(
+    total = priors[:, None] + np.stack(
         [np.bincount(owners, scores[c, at], minlength=asked.count) for c in range(num_classes)]
-    )
-    total += priors[:, None]
+    )  # of nothing numpy counts in whole numbers
     total -= total.max(axis=0)
     return (total - np.log(np.exp(total).sum(axis=0))).T
 

@@ -17,12 +17,12 @@ from seqmodels.data.store import cache_directory
 from seqmodels.files import replacing
 from seqmodels.models.build import build_model
 from seqmodels.protocols import Data, FittedModel, Model, Trial
-from seqmodels.tasks.scores import summarize_tokens
+from seqmodels.tasks.scores import RATES, summarize_tokens
 from seqmodels.tasks.task import Task
-from seqmodels.types import Batch, Carry, Metrics, Params
+from seqmodels.types import Batch, Carry, Metrics, Params, VocabOutput
 
 # Part of the key of a cached baseline; to be raised where counting or smoothing changes.
-_VERSION = 1
+_VERSION = 2
 
 
 def kneser_ney(trial: Trial) -> dict[str, Any]:
@@ -32,8 +32,9 @@ def kneser_ney(trial: Trial) -> dict[str, Any]:
     the text before a target (context `carry`).
 
     Returns:
-      model, order, loss, perplexity and, where the tokenizer loses nothing, bits_per_byte. They are
-      kept as JSON in the cache, by the data's fingerprint, the order and the split.
+      model, order, loss, perplexity (also without <unk>, where there are any) and, where the
+      tokenizer loses nothing, bits_per_byte. They are kept as JSON in the cache, by the data's
+      fingerprint, the order and the split.
     """
     config, data = trial.config, trial.data
     order = 1 if config.model.kind == NgramConfig.kind else config.evaluation.baseline_order
@@ -49,9 +50,10 @@ def kneser_ney(trial: Trial) -> dict[str, Any]:
     )
     task = _Likelihood(LanguageModelConfig())
     figures = trial.evaluate(model, params, task=task, evaluation=settings)
-    names = ("loss", "perplexity", "bits_per_byte")
+    names = (*RATES, "bits_per_byte")
     result = {"model": NgramConfig.kind, "order": order}
-    result |= {name: figures[name] for name in names if name in figures}
+    # It is asked for the probability of the targets alone, so that it has no accuracy.
+    result |= {n: figures[n] for n in names if n in figures and n != "accuracy"}
     directory.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
         partial.write_text(json.dumps(result), encoding="utf-8")
@@ -62,8 +64,7 @@ def unigram(trial: Trial) -> dict[str, Any]:
     """Figures of the unigram on the very targets that the run is asked for: it needs no context."""
     model, params = count_ngram(trial.data, 1)
     found = trial.evaluate(model, params)
-    names = ("loss", "perplexity", "accuracy")
-    return {"model": NgramConfig.kind, "order": 1} | {name: found[name] for name in names}
+    return {"model": NgramConfig.kind, "order": 1} | {n: found[n] for n in RATES if n in found}
 
 
 def count_ngram(data: Data, order: int) -> tuple[Model, Params]:
@@ -94,9 +95,14 @@ class _Likelihood(Task):
             variables, batch.inputs, carry, segment_ids=segments, train=train
         )
         found = model.apply(variables, features, batch.targets, method="log_likelihood")
-        weights = batch.loss_weights
-        loss, weight = -jnp.where(weights > 0, found * weights, 0.0).sum(), weights.sum()
-        return loss, weight, {"loss": (loss, weight), "accuracy": (0 * weight, weight)}, carry
+        weights, outputs = batch.loss_weights, model.spec.outputs
+        total = lambda weights: (-jnp.where(weights > 0, found * weights, 0.0).sum(), weights.sum())
+        loss, weight = total(weights)
+        metrics = {"loss": (loss, weight), "accuracy": (0 * weight, weight)}
+        assert isinstance(outputs, VocabOutput)
+        if outputs.unknown_id is not None:
+            metrics["known_loss"] = total(weights * (batch.targets != outputs.unknown_id))
+        return loss, weight, metrics, carry
 
     def summarize(self, sums: Any, num_bytes: float | None) -> dict[str, Any]:
         summary = summarize_tokens(sums)

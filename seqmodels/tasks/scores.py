@@ -10,7 +10,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 from seqmodels.ops.losses import most_likely, softmax_cross_entropy
-from seqmodels.types import Metrics
+from seqmodels.protocols import Model
+from seqmodels.types import Metrics, VocabOutput
+
+RATES = ("loss", "perplexity", "perplexity_without_unknown", "accuracy")
+"""Figures of tokens that do not grow with their number."""
 
 
 def score(
@@ -23,6 +27,26 @@ def score(
     hits = (most_likely(logits) == targets) * weights
     loss = total_loss(logits, targets, weights)
     return {"loss": (loss, weight), "accuracy": (hits.sum(), weight)}
+
+
+def score_tokens(
+    model: Model,
+    logits: Float[Array, "*rows V"],
+    targets: Integer[Array, "*rows"],
+    weights: Float[Array, "*rows"],
+    *,
+    train: bool,
+) -> Metrics:
+    """Adds to `score`, in evaluation, known_loss: that of the targets other than <unk>."""
+    metrics = score(logits, targets, weights)
+    if train:
+        return metrics
+    outputs = model.spec.outputs
+    assert isinstance(outputs, VocabOutput)
+    if outputs.unknown_id is not None:
+        known = weights * (targets != outputs.unknown_id)
+        metrics["known_loss"] = (total_loss(logits, targets, known), known.sum())
+    return metrics
 
 
 def total_loss(
@@ -38,11 +62,26 @@ def total_loss(
 
 
 def summarize_tokens(sums: Mapping[str, tuple[Any, Any]]) -> dict[str, float]:
-    """loss (nats per target), perplexity, accuracy and num_targets of the sums of `score`."""
+    """Figures of the sums of `score_tokens`.
+
+    Returns:
+      loss (nats per target), perplexity, accuracy and num_targets; where some of the targets, but
+      not all, are <unk>, num_unknown and perplexity_without_unknown, that of the others.
+    """
     nats, targets = sums["loss"]
-    return {
+    figures = {
         "loss": nats / targets,
-        "perplexity": math.exp(min(nats / targets, 700.0)),
+        "perplexity": perplexity(nats / targets),
         "accuracy": sums["accuracy"][0] / targets,
         "num_targets": int(targets),
     }
+    nats, known = sums.get("known_loss", (0.0, targets))
+    if 0 < known < targets:
+        figures["num_unknown"] = int(targets - known)
+        figures["perplexity_without_unknown"] = perplexity(nats / known)
+    return figures
+
+
+def perplexity(loss: float) -> float:
+    """exp of a loss in nats, within the range of float64."""
+    return math.exp(min(loss, 700.0))

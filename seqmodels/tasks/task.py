@@ -179,10 +179,12 @@ def figures_table(result: dict[str, Any], metrics: tuple[Metric, ...], unit: str
     title = f"{result['split']}, step {result['step']}"
     if "context" in result:
         title += f", context {result['context']}"
-    base = result["baseline"]
-    order = f" of order {base['order']}" if "order" in base else ""
-    rows = [(other["model"], other) for other in base.get("beside", ())]
-    rows += [(f"{base['model']}{order}", base), ("this run", result)]
+    rows = []
+    if (base := result.get("baseline")) is not None:
+        order = f" of order {base['order']}" if "order" in base else ""
+        rows = [(other["model"], other) for other in base.get("beside", ())]
+        rows.append((f"{base['model']}{order}", base))
+    rows.append(("this run", result))
     names = [
         m.name
         for m in metrics

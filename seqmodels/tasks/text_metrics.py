@@ -3,13 +3,58 @@
 from __future__ import annotations
 
 import collections
+import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Integer
 
+from seqmodels.config.errors import UserError
 from seqmodels.config.training import EvaluationConfig
+
+_log = logging.getLogger(__name__)
+_WITHOUT_SPACES = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff]"
+)
+"""Thai, Lao, Tibetan, Burmese, Khmer; kana and Chinese characters."""
+_LONGEST_MEAN = 8
+"""Characters of such a script between two spaces, in the mean: words apart have fewer."""
+
+
+def make_bleu(config: EvaluationConfig) -> Any:
+    """sacrebleu's BLEU with the tokenizer and the case of `config`.
+
+    Raises:
+      UserError: the tokenizer cannot be had: a package is missing, or its model.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    config.bleu_tokenizer.check()
+    tokenize = config.bleu_tokenizer.sacrebleu_name
+    try:
+        # force=True because sacrebleu warns, on its own logger, about texts that look tokenised.
+        return BLEU(lowercase=config.lowercase, tokenize=tokenize, force=True)
+    except (Exception, SystemExit) as error:  # of MeCab, of SentencePiece or of a download
+        reason = " ".join(str(error).split())
+        raise UserError(f"evaluation.bleu_tokenizer={config.bleu_tokenizer}: {reason}") from None
+
+
+def warn_of_missing_spaces(wanted: Sequence[str], config: EvaluationConfig) -> None:
+    """Says where BLEU would take whole sentences for words, because their script has no spaces."""
+    if not config.bleu_tokenizer.needs_spaces:
+        return
+    text = " ".join(wanted)
+    count, words = len(_WITHOUT_SPACES.findall(text)), len(text.split())
+    letters = sum(map(str.isalpha, text))
+    if 2 * count > letters and count > _LONGEST_MEAN * words:
+        _log.warning(
+            "evaluation.bleu_tokenizer=%s: looks for words between spaces, which the targets do "
+            "not have; zh, ja-mecab, flores200 or char split them",
+            config.bleu_tokenizer,
+        )
 
 
 def score_texts(
@@ -22,12 +67,9 @@ def score_texts(
       (share of equal texts), and sacrebleu's signatures of the first two. bleu is None if no
       reference has at least four words: without 4-grams it would always be 0.
     """
-    from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    # force=True because sacrebleu warns, on its own logger, about texts that look tokenised.
-    tokenize = config.bleu_tokenizer.sacrebleu_name
-    bleu = BLEU(lowercase=config.lowercase, tokenize=tokenize, force=True)
+    bleu = make_bleu(config)
     chrf = CHRF(lowercase=config.lowercase)
     score = bleu.corpus_score(found, [wanted]).score
     alike = str.lower if config.lowercase else str

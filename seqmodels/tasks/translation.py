@@ -18,9 +18,14 @@ from seqmodels.data.features.tokens import BOS, EOS, EncodedTokens, Tokens
 from seqmodels.decoding.beam import BeamSearch, check_beam
 from seqmodels.decoding.prefill import position_limit
 from seqmodels.protocols import Answerer, Feature, Features, Model, Part, Trial
-from seqmodels.tasks.scores import score, summarize_tokens, total_loss
+from seqmodels.tasks.scores import RATES, score_tokens, summarize_tokens, total_loss
 from seqmodels.tasks.task import Task, figures_table, own_params
-from seqmodels.tasks.text_metrics import score_by_length, score_texts
+from seqmodels.tasks.text_metrics import (
+    make_bleu,
+    score_by_length,
+    score_texts,
+    warn_of_missing_spaces,
+)
 from seqmodels.tasks.translation_results import score_baselines, translation_tables
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, VocabOutput
 
@@ -47,8 +52,9 @@ class Translation(Task):
 
     def make_spec(self, features: Features) -> DataSpec:
         """The target's vocabulary in and out; the source is what an encoder reads."""
-        target = features["targets"].input
-        return DataSpec(target, VocabOutput(target.vocab_size), source=features["source"].input)
+        target = target_tokens(features)
+        outputs = VocabOutput(target.input.vocab_size, target.tokenizer.unknown_id)
+        return DataSpec(target.input, outputs, source=features["source"].input)
 
     def make_batch(self, parts: Mapping[str, Part], features: Features) -> Batch:
         """Inputs are <bos> and the target, targets are the target and <eos>."""
@@ -109,7 +115,7 @@ class Translation(Task):
         )
         logits = model.apply(variables, features, method="readout")
         weights = batch.loss_weights
-        metrics = score(logits, batch.targets, weights)
+        metrics = score_tokens(model, logits, batch.targets, weights, train=train)
         loss, weight = metrics["loss"]
         if train and self.config.label_smoothing:
             loss = total_loss(logits, batch.targets, weights, self.config.label_smoothing)
@@ -124,8 +130,8 @@ class Translation(Task):
         """Turns sums over a split into its figures.
 
         Returns:
-          loss (nats per target token), perplexity, accuracy (of tokens), the share of targets
-          without a wrong token, num_targets (tokens) and num_sequences.
+          what `summarize_tokens` does (a target is a token), the share of targets without a wrong
+          token, and num_sequences.
         """
         del num_bytes
         right, sequences = sums[WHOLE]
@@ -145,26 +151,33 @@ class Translation(Task):
             count_targets(trial.data.splits[name], target) for name in ("train", trial.split)
         )
         counts = trained + 1
-        loss = float((found * -np.log(counts / counts.sum())).sum() / found.sum())
-        return {
-            "model": "unigram",
-            "loss": loss,
-            "perplexity": float(np.exp(loss)),
-            "accuracy": float(found[counts.argmax()] / found.sum()),
+        nats, known, total = found * -np.log(counts / counts.sum()), found.copy(), found.sum()
+        if target.tokenizer.unknown_id is not None:
+            known[target.tokenizer.unknown_id] = 0
+        sums = {
+            "loss": (nats.sum(), total),
+            "accuracy": (found[counts.argmax()], total),
+            "known_loss": (nats[known > 0].sum(), known.sum()),
         }
+        figures = summarize_tokens(sums)
+        rates = {name: float(figures[name]) for name in RATES if name in figures}
+        return {"model": "unigram", **rates}
 
     def evaluate_more(self, trial: Trial) -> dict[str, Any]:
         """Translates the split and compares with its targets, in the form of the data.
 
         Returns:
           What `score_texts` does, beam_size, length_penalty, coverage_penalty and, where sources
-          are texts, by_source_length (tokens; see `score_by_length`) and translation_baselines.
+          are texts, by_source_length (tokens; see `score_by_length`) and, where there is a training
+          split, translation_baselines.
         """
         data, evaluation = trial.data, trial.config.evaluation
         assert isinstance(data, ExampleData)
+        make_bleu(evaluation)  # raises before the work of translating
         beam = make_beam(evaluation, target_tokens(trial.features).config.max_length)
-        found = translate_split(trial, beam)
         targets = written(data, "targets", trial.split)
+        warn_of_missing_spaces(targets, evaluation)
+        found = translate_split(trial, beam)
         result = {
             **score_texts(found, targets, evaluation),
             "beam_size": beam.size,
@@ -174,10 +187,12 @@ class Translation(Task):
         if isinstance(trial.features["source"], Tokens):
             lengths = data.splits[trial.split].lengths("source")
             assert lengths is not None
-            sources, train = written(data, "source", trial.split), "train"
-            trained = (written(data, "source", train), written(data, "targets", train))
             result["by_source_length"] = score_by_length(found, targets, lengths, evaluation)
-            result["translation_baselines"] = score_baselines(trained, sources, targets, evaluation)
+            if "train" in data.splits:
+                sources, train = written(data, "source", trial.split), "train"
+                trained = (written(data, "source", train), written(data, "targets", train))
+                scores = score_baselines(trained, sources, targets, evaluation)
+                result["translation_baselines"] = scores
         return result
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:

@@ -53,7 +53,9 @@ def test_every_field_takes_its_own_value_back(model: object) -> None:
         assert differences(make(model), config) == []  # type: ignore[arg-type]
         if isinstance(value, enum.Enum):
             for member in kind:
-                assert member.value == member.name.lower()
+                assert member.value.replace("-", "_") == member.name.lower()
+                apply_overrides(config, [(name, member.value)], VARIANTS)
+                assert {n: v for n, _, v in leaves(config)}[name] is member
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ def test_a_text_is_tokenised_in_its_form(tmp_path: Path) -> None:
     assert before[1].features["inputs"].read("THE Hat.").tolist() == [0, 3, 5]
     assert len({data.where for data in before}) == len({data.fingerprint for data in before}) == 2
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "_WORD_OR_MARK", re.compile(r"\S+"))
+        patch.setattr(dataset, "_word_or_symbol", lambda: re.compile(r"\S+"))
         after = load(written), load(lower)
     assert [a.where == b.where for a, b in zip(before, after, strict=True)] == [True, False]
     assert decoded(after[1], "train") == ["a man's hat.", "a hat"]

@@ -94,3 +94,14 @@ def test_what_is_no_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(UserError, match="tokenizer.json: not a tokenizer file"):
         open_tokenizer(tmp_path)
+
+
+def test_a_line_end_of_unicode_s_is_a_token(tmp_path: Path) -> None:
+    """transformers 5.23 gives `a` the number 2 too; so does its reader for lines that end in CR LF,
+    and leaves a carriage return by itself where it is."""
+    for end in ("\n", "\r\n"):
+        (tmp_path / "vocab.txt").write_bytes(end.join(["\ufeff[UNK]", "\u2028", "a", ""]).encode())
+        assert open_tokenizer(tmp_path).encode("a").tolist() == [2]
+        assert open_tokenizer(tmp_path).vocab_size == 3
+    (tmp_path / "vocab.txt").write_text("[UNK]\na\rb\nc\n", newline="")
+    assert open_tokenizer(tmp_path).encode("c").tolist() == [2]

@@ -132,6 +132,17 @@ def test_every_language_has_the_published_captions(tmp_path: Path) -> None:
 
 
 FORMS = {
+    # Vowel signs, viramas and joiners of Indic scripts, vowels of Arabic, tones of Thai.
+    "हिन्दी में लिखा है।": "हिन्दी में लिखा है ।",
+    "తెలుగు, বাংলা": "తెలుగు , বাংলা",
+    "كَتَبَ الْوَلَدُ.": "كَتَبَ الْوَلَدُ .",
+    "ภาษาไทย ง่าย": "ภาษาไทย ง่าย",
+    "می\u200cخواهم کتاب": "می\u200cخواهم کتاب",
+    "ന\u0d4d\u200d!": "ന\u0d4d\u200d !",
+    "Cafe\u0301s \u0130stanbul": "cafe\u0301s i\u0307stanbul",
+    "man's's\u0301 Haus\u00adtür": "man 's ' s\u0301 haus\u00adtür",
+    "\u1781\u17d2\u1789\u17bb\u17c6\u200b\u179f": "\u1781\u17d2\u1789\u17bb\u17c6 \u179f",
+    "👍🏽❤\ufe0f👨\u200d👩\u200d👧!": "👍🏽 ❤\ufe0f 👨\u200d👩\u200d👧 !",
     "A man's hat.": "a man 's hat .",
     "Un groupe d'hommes, au-dessus": "un groupe d ' hommes , au - dessus",
     "Männer\u00a0 (2)  „Hut“": "männer ( 2 ) „ hut “",

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import io
 import tarfile
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,7 @@ def test_downloaded_once_and_verified(tmp_path: Path, web: Web) -> None:
     web.answers = {"http://x/set.tar.gz": archive({**CONTENTS, "b.txt": b"other"})}
     with pytest.raises(UserError) as raised:
         published.prepare(None, tmp_path)
-    assert "set.tar.gz: b.txt is not the published file: 5 bytes" in str(raised.value)
+    assert "set.tar.gz: b.txt is not the published file: more than 4 bytes" in str(raised.value)
     assert "http://y/files: HTTP Error 404" in str(raised.value)
     assert published.find(None, tmp_path) is None
     web.answers |= {f"http://y/files/{n}.gz": gzip.compress(x) for n, x in CONTENTS.items()}
@@ -84,3 +86,34 @@ def test_files_of_a_folder(tmp_path: Path, web: Web) -> None:
     assert published.only(["a.txt"]).read(folder) == {"a.txt": CONTENTS["a.txt"]}
     with pytest.raises(UserError, match="is not a folder"):
         published.find(str(tmp_path / "none"), tmp_path)
+
+
+def test_a_small_download_that_unpacks_to_much_is_read_in_part(
+    tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bomb: 64 MB of zeros in 64 kB; of each kind of download no more is unpacked than needed."""
+    bomb = bytes(1 << 26)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in CONTENTS:
+            file.writestr(name, bomb)
+    web.answers = {
+        "http://x/set.zip": packed.getvalue(),
+        "http://x/set.tar.gz": archive({"z.txt": bomb, **CONTENTS}),
+        **{f"http://x/{name}.gz": gzip.compress(bomb) for name in CONTENTS},
+    }
+    monkeypatch.setattr(origin, "_MAX_UNPACKED", 1 << 20)
+    published = Published(
+        "set", FILES, ("http://x/set.zip", "http://x/set.tar.gz", "http://x"), ".gz"
+    )
+    tracemalloc.start()
+    with pytest.raises(UserError) as raised:
+        published.prepare(None, tmp_path)
+    (tmp_path / "a.txt.gz").write_bytes(web.answers["http://x/a.txt.gz"])
+    one = published.only(["a.txt"])
+    with pytest.raises(UserError, match="more than 4 bytes"):
+        one.read(one.find(str(tmp_path), tmp_path))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+    assert str(raised.value).count("a.txt is not the published file: more than 4 bytes") == 2
+    assert "http://x/set.tar.gz: " in str(raised.value)

@@ -162,5 +162,5 @@ def test_windows_line_ends_are_not_text(tmp_path: Path) -> None:
     before = open_lines(path=path).splits()
     for name in COLUMNS.values():
         file = tmp_path / f"all.{name}"
-        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert open_lines(path=path).splits() == before

@@ -133,7 +133,7 @@ BAD = {
     "a quote that does not end": (b'text,label\na,x\n"b,y\n', "line 3: unexpected end of data"),
     "no rows": (b"text,label\n", "has no line after the names of its columns"),
     "blank lines": (b"\n\n", "has no line with the names of its columns"),
-    "a mark alone": (b"\xef\xbb\xbf", "has no line with the names of its columns"),
+    "a mark alone": (b"\xef\xbb\xbf", "is empty"),
     "nothing": (b"", "is empty"),
     "binary": (b"text,label\na,\0\n", "line 2: binary, not text"),
 }
@@ -195,6 +195,14 @@ def test_a_field_may_have_line_feeds_and_quotes(tmp_path: Path) -> None:
     assert "quoted.csv, line 6: column 'text' is empty" in mistake(open_table(**paths).splits)
     file.write_bytes(content.replace(b"\n,z", b"\ne,z"))
     assert open_table(**paths).splits()["train"]["text"] == ['a "b"\nc', "d", "e"]
+
+
+def test_a_field_may_be_longer_than_the_csv_module_expects(tmp_path: Path) -> None:
+    long = "word " * 40_000 + "end"  # the module's default bound is 131,072 characters
+    for ending in ("csv", "tsv", "jsonl"):
+        path = write(tmp_path, f"long.{ending}", [(long, "a"), ("short", "b")])
+        found = open_table(train_path=path, validation_path=path).splits()
+        assert found["train"] == {"text": [long, "short"], "label": ["a", "b"]}
 
 
 def test_bad_paths(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_a_text_is_as_probable_as_it_says() -> None:
     assert len({one.text for one in found}) == 3
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     scorer = make_scorer(run, 3)
-    scores = scorer([scorer.encode_after("ab", one.text[2:]) for one in found])
+    scores = scorer(scorer.encode_after("ab", [one.text[2:] for one in found])[0])
     np.testing.assert_allclose(
         [one.log_probability for one in found], scores, **TOLERANCE["decoding"]
     )

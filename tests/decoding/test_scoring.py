@@ -24,7 +24,7 @@ GPT = GPTConfig(num_layers=1, model_dim=12, num_heads=3, mlp_dim=10, max_length=
 def test_the_probabilities_of_all_texts_of_a_length_sum_to_one(prompt: str) -> None:
     scorer = make_scorer(make_run(RECURRENT, "abc"), 27)
     texts = ["".join(t) for t in itertools.product("abc", repeat=3)]
-    scores = scorer([scorer.encode_after(prompt, text) for text in texts])
+    scores = scorer(scorer.encode_after(prompt, texts)[0])
     total = sum(math.exp(score) for score in scores)
     np.testing.assert_allclose(total, 1.0, **TOLERANCE["chunking"])
 
@@ -49,10 +49,27 @@ def test_a_prompt_and_its_text_are_the_whole() -> None:
     np.testing.assert_allclose(first_two + rest, whole, **TOLERANCE["chunking"])
 
 
+def test_a_prompt_that_is_too_long_loses_its_beginning_for_all_its_texts() -> None:
+    run = make_run(GPT, "abc")
+    assert run.tokenizer is not None
+    scorer = make_scorer(run, 3)
+    prompt, texts = "abcc" * 6, ["a", "bca"]
+    encoded, cut = scorer.encode_after(prompt, texts)
+    assert cut == len(prompt) + 3 - 1 - 20  # 20 tokens are read, and the last is not
+    for (tokens, first), text in zip(encoded, texts, strict=True):
+        assert tokens.tolist() == run.tokenizer.encode(prompt[cut:] + text).tolist()
+        assert first == len(prompt) - cut
+    assert scorer.encode_after(prompt[:17], texts)[1] == 0
+    with pytest.raises(UserError, match=r"has 21 tokens to read; the model has max_length = 20"):
+        scorer.encode_after("", ["a" * 21, "b"])
+    with pytest.raises(UserError, match=r"tokens to read; the model has max_length = 20"):
+        scorer.encode_after("ab", ["a" * 21, "b"])
+
+
 def test_what_has_no_probability_is_told() -> None:
     scorer = make_scorer(make_run(GPT, "abc"), 3)
     with pytest.raises(UserError, match="is empty; a probability needs at least one token"):
-        scorer.encode_after("ab", "")
+        scorer.encode_after("ab", [""])
     with pytest.raises(UserError, match=r"has 21 tokens to read; the model has max_length = 20"):
         scorer.encode("a" * 21)
     bert = BERTConfig(num_layers=1, model_dim=12, num_heads=3, mlp_dim=10, max_length=20)

@@ -102,6 +102,15 @@ def test_perplexity_is_a_word_with_the_state_carried_through(run: Run, data: Tex
     np.testing.assert_allclose(result["loss"], np.mean(nats), **TOLERANCE["chunking"])
     np.testing.assert_allclose(result["perplexity"], np.exp(np.mean(nats)), **TOLERANCE["chunking"])
     assert result["num_targets"] == len(tokens) - 1 and result["context"] == "carry"
+    known = [x for x, token in zip(nats, tokens[1:], strict=True) if token != 0]  # <unk>
+    without = {"perplexity_without_unknown": np.exp(np.mean(known))}
+    assert result["num_unknown"] == len(nats) - len(known) == 30
+    found = {name: result[name] for name in without}
+    np.testing.assert_allclose([*found.values()], [*without.values()], **TOLERANCE["chunking"])
+    baseline = result["baseline"]
+    assert baseline["perplexity_without_unknown"] != baseline["perplexity"] > 1
+    (table,) = run.task.tables({"split": "validation", "step": 1, **result}, run.unit)
+    assert "perplexity without unknown" in [column.header for column in table.columns]
     assert "bits_per_byte" not in result and "bits_per_byte" not in result["baseline"]
     assert run.unit == "word"
     assert result["perplexity"] < len(WORDS) and result["baseline"]["order"] == 2

@@ -15,6 +15,7 @@ from PIL import Image
 
 import launch
 from seqmodels.data.datasets import dates, shapes
+from seqmodels.runs.opening import read_config
 from seqmodels.runs.rows import read_rows
 from tests.experiments.conftest import Answer, FrontDoor
 from tests.tolerances import TOLERANCE
@@ -86,6 +87,42 @@ def test_evaluate_counts_every_example_once(door: FrontDoor, run: Path) -> None:
     assert again["baseline"] == found["baseline"]
     assert sum(row["num_pairs"] for row in found["by_source_length"]) == 23
     assert found["bleu_signature"] in told and "word by word" in told
+
+
+def test_files_of_ones_own_are_evaluated_without_the_run_s_data(
+    door: FrontDoor, run: Path, tmp_path: Path
+) -> None:
+    """As the test split is, whose examples they are."""
+    before = door("evaluate", f"--workdir={run}", "--split=test", "--json").json
+    if "images" in run.name:
+        data = shapes.Shapes.open(read_config(run).data).splits()["test"]
+        for row, label in enumerate(data["label"]):
+            path = tmp_path / "files" / shapes.CLASS_NAMES[label] / f"{row}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(data["image"].read(np.array([row]))[0]).save(path)
+        inputs = ["files"]
+    else:
+        columns = dates.Dates().splits()["test"]
+        rows = list(zip(columns["target"], columns["source"], strict=True))
+        lines = ["target\tsource", *map("\t".join, rows)]
+        (tmp_path / "pairs.tsv").write_text("\n".join(lines) + "\n")
+        for name, column in columns.items():
+            (tmp_path / f"new.{name}").write_text("\n".join(column) + "\n")
+        inputs = ["pairs.tsv", "new.{column}"]
+    for given in inputs:
+        words = ("evaluate", f"--workdir={run}", f"--input={tmp_path}/{given}")
+        found = door(*words, "--json").json
+        assert "baseline" not in found and "translation_baselines" not in found
+        assert found["num_targets"] == before["num_targets"]
+        for name in {"loss", "accuracy", "bleu", "exact_match", "by_source_length"} & set(before):
+            if isinstance(before[name], float):
+                np.testing.assert_allclose(found[name], before[name], **TOLERANCE["rounding"])
+            else:
+                assert found[name] == before[name]
+    if "images" not in run.name:
+        assert "BLEU" in door(*words).err
+        told = door("evaluate", f"--workdir={run}", f"--input={tmp_path}/new.source").line
+        assert "must be a table (.csv, .tsv, .jsonl), or files with a column each" in told
 
 
 def test_rows_hold_the_throughput(run: Path) -> None:
@@ -178,8 +215,6 @@ def test_predict_answers_each_input(door: FrontDoor, run: Path, tmp_path: Path) 
             assert list(shares) == list(shapes.CLASS_NAMES)
             assert shares[answer["label"]] == max(shares.values())
             assert math.isclose(sum(shares.values()), 1.0, rel_tol=1e-5)
-        Image.fromarray(np.full((9, 7), 40_000, np.uint16)).save(tmp_path / "2.png")
-        assert "2.png: has more than 8 bits a channel" in door(*words, f"--input={tmp_path}").line
         (tmp_path / "2.png").write_text("no image")
         assert "2.png: is not an image" in door(*words, f"--input={tmp_path}").line
         assert "--input=-: must be an image" in door(*words, "--input=-").line

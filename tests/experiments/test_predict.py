@@ -55,7 +55,7 @@ def test_the_log_probability_of_each_line_is_that_of_the_model(
 def test_stdin_and_a_file_give_the_same_answers(
     door: FrontDoor, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, output = write(tmp_path, "\r\n".join(LINES)), tmp_path / "answers.jsonl"
+    path, output = write(tmp_path, "\ufeff" + "\r\n".join(LINES)), tmp_path / "answers.jsonl"
     words = ("predict", f"--workdir={trained}")
     assert door(*words, f"--input={path}", f"--output={output}").out == ""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))

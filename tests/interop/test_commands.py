@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import seqmodels
+from seqmodels.interop.plan import choose_windows, plan_import
 from tests.golden.test_interop import BERT, VIT
 from tests.interop.conftest import FrontDoor, byte_level, data_words, gpt2_arrays
 from tests.interop.loading import golden, write_folder, write_state
@@ -50,6 +51,19 @@ def test_an_imported_gpt2_is_evaluated_and_generates_text(run: Path, door: Front
     assert [row["step"] for row in description["checkpoints"]] == [0]
     assert description["checkpoints"][0]["seal"] == "sealed"
     assert description["num_parameters"] == sum(x.size for x in gpt2_arrays().values())
+
+
+def test_the_windows_of_an_evaluation_are_as_long_as_the_model_reads(folder: Path) -> None:
+    for overridden, expected in (
+        (set(), (32, 128)),  # as many tokens at once as 32 rows of 128 have
+        ({"evaluation.sequence_length"}, (16, 256)),
+        ({"evaluation.batch_size"}, (32, 5)),
+    ):
+        with plan_import(folder) as plan:
+            evaluation = plan.config.evaluation
+            evaluation.sequence_length, evaluation.batch_size = 16, 5
+            choose_windows(plan, overridden)
+        assert (evaluation.sequence_length, evaluation.batch_size) == expected
 
 
 def test_fine_tuning_continues_in_place(run: Path, folder: Path, door: FrontDoor) -> None:

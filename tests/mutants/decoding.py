@@ -75,7 +75,7 @@ DECODING = {
         (False,),
     ),
     "BLEU forgets the case it was asked for": Mutant(
-        "tasks.text_metrics:score_texts",
+        "tasks.text_metrics:make_bleu",
         *("BLEU(lowercase=config.lowercase, ", "BLEU("),
         f"{TEXT_METRICS}:test_scores_are_sacrebleu_s_own",
         (BleuTokenizer.WMT, True),
@@ -84,6 +84,12 @@ DECODING = {
         "evaluation.choices:_score",
         *("nats[chosen] = ", "nats[first : first + len(chosen)] = "),
         "evaluation.test_choices:test_the_likely_answer_is_chosen_whatever_the_batch",
+    ),
+    "the beginning of a prompt that is too long is read": Mutant(
+        "decoding.scoring:Scorer._from_one_place",
+        *("np.s_[len(start) : len(start) + cut]", "np.s_[len(tokens) - cut :]"),
+        "decoding.test_scoring:"
+        "test_a_prompt_that_is_too_long_loses_its_beginning_for_all_its_texts",
     ),
     "shots are shown without their answers": Mutant(
         "data.choices:read_questions",

@@ -45,7 +45,7 @@ FAULTS = {
     ),
     "two commands take the same number": Mutant(
         *("files:claim_number", '.open("x")', '.open("w")'),
-        *("test_files:test_commands_at_once_take_different_numbers", (same,)),
+        *("test_written_files:test_commands_at_once_take_different_numbers", (same,)),
     ),
     "a damaged row is left out": Mutant(
         *("runs.rows:_rows", "if step >= last_step:", "if True:"),

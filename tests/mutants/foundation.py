@@ -66,7 +66,7 @@ FOUNDATION = {
         *(f"{STEP}:test_micro_batches_are_weighted_by_their_tokens", (False,)),
     ),
     "padding counts in the mean": Mutant(
-        "tasks.language_model:score",
+        "tasks.scores:score",
         *("weight = weights.sum()", "weight = jnp.float32(weights.size)"),
         "tasks.test_language_model:test_loss_is_the_sum_over_weighted_targets",
     ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.mutants.mutant import Mutant
 
 SCORES, FRAME = "tasks.test_classification", "data.test_frame"
@@ -89,8 +91,30 @@ TASKS = {
         f"{NUMBERS}:test_no_number_is_in_two_splits",
     ),
     "images of 16 bits are clipped": Mutant(
-        *("data.image_file:read_pixels", "opened.mode.startswith(_DEEP)", "False"),
-        *("data.test_images:test_files_that_cannot_be_read_are_told_in_a_line", (folder,)),
+        *("data.image_file:_to_bytes", "(values * 255 + 32767) // 65535", "values.clip(0, 255)"),
+        *("data.test_images:test_gray_of_16_bits_is_scaled", (folder,)),
+    ),
+    "a picture is not turned upright": Mutant(
+        *("data.image_file:read_pixels", "ImageOps.exif_transpose(opened)", "opened"),
+        *("data.test_images:test_a_picture_is_turned_as_its_camera_was_held", (folder, "png")),
+    ),
+    "what is transparent shows what is below": Mutant(
+        *("data.image_file:_to_bytes", "not image.has_transparency_data", "True"),
+        *("data.test_images:test_what_is_transparent_is_white", (folder,)),
+    ),
+    "unknown words are known": Mutant(
+        *("tasks.scores:score_tokens", "targets != outputs.unknown_id", "targets == targets[0, 0]"),
+        "tasks.test_language_model:test_perplexity_with_and_without_unknown_words",
+        (pytest.MonkeyPatch(),),
+    ),
+    "lines end where Unicode says": Mutant(
+        *("files:split_lines", 'text.removesuffix("\\n").split("\\n")', "text.splitlines()"),
+        *("test_files:test_a_line_ends_at_a_line_feed", ("a\u2028b\n", ["a\u2028b"])),
+    ),
+    "a word ends at its vowel sign": Mutant(
+        "data.datasets.dataset:lower_words",
+        *("_word_or_symbol().findall(", r"""re.findall(r"['\u2019]s\b|\w+|[^\w\s]", """),
+        f"{MULTI30K}:test_lower_words",
     ),
     "coverage is asked of what aligns nothing": Mutant(
         *("config.tasks:TranslationConfig.conflicts", "not model.aligns", "False"),
@@ -113,7 +137,7 @@ TASKS = {
         *(f"{FRAME}:test_the_form_of_a_text_is_a_part_of_its_key_in_the_store", (folder,)),
     ),
     "the rule of words is not in the store's key": Mutant(
-        *("data.datasets.dataset:describe_form", " {_WORD_OR_MARK.pattern}", ""),
+        *("data.datasets.dataset:describe_form", " {_word_or_symbol().pattern}", ""),
         *("data.test_features_tokens:test_a_text_is_tokenised_in_its_form", (folder,)),
     ),
     "a batch has the form that its rows happen to have": Mutant(

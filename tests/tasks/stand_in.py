@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from seqmodels.protocols import Trial
+from seqmodels.types import DataSpec, TokenInput, VocabOutput
 
 
 class StandIn:
     """The attributes of a model; subclasses define `apply`."""
 
-    spec: Any = None
+    spec: Any = DataSpec(TokenInput(5), VocabOutput(5))
     config: Any = None
     causal = True
 

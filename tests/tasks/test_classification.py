@@ -182,6 +182,13 @@ def test_naive_bayes_is_the_definition_s() -> None:
     assert other["model"] == "majority class" and other["accuracy"] == 0.5
 
 
+def test_of_texts_without_a_known_word_naive_bayes_knows_the_shares() -> None:
+    train = labelled([[1, 2], [2, 3], [3, 1]], [0, 0, 1])
+    found = naive_bayes(bags(train), labels_of(train), bags(labelled([[7, 8], [9]], [0, 0])), 3)
+    expected = np.log(np.array([3, 2, 1]) / 6)
+    np.testing.assert_allclose(found, np.tile(expected, (2, 1)), **TOLERANCE["rounding"])
+
+
 def test_a_row_is_shown_as_its_class_and_a_picture() -> None:
     images = np.full((2, 4, 6, 2), -1, np.float32)
     images[0, :, 3:] = 1

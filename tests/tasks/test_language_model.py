@@ -11,7 +11,7 @@ import pytest
 
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.tasks.language_model import LanguageModel
-from seqmodels.types import Batch
+from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
 from tests.tasks.stand_in import StandIn
 from tests.tolerances import TOLERANCE
 
@@ -70,6 +70,29 @@ def test_label_smoothing_only_in_training_and_never_in_the_metric(train: bool) -
     np.testing.assert_allclose(
         metrics["loss"][0], -(picked * WEIGHTS).sum(), **TOLERANCE["reference"]
     )
+
+
+def test_perplexity_with_and_without_unknown_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """<unk> is one token for many words, so that it is easy to predict."""
+    spec = DataSpec(TokenInput(V), VocabOutput(V, unknown_id=int(TARGETS[1, 2])))
+    monkeypatch.setattr(Logits, "spec", spec)
+    _, _, metrics, _ = forward(LOGITS, train=False)
+    assert "known_loss" not in forward(LOGITS, train=True)[2]
+    picked = np.take_along_axis(log_probabilities(), TARGETS[..., None], -1)[..., 0]
+    counted, known = WEIGHTS > 0, TARGETS[1, 2] != TARGETS
+    sums = {name: tuple(map(float, pair)) for name, pair in metrics.items()}
+    found = LanguageModel(LanguageModelConfig()).summarize(sums, None)
+    expected = np.exp(-picked[counted & known].mean())
+    np.testing.assert_allclose(
+        found["perplexity_without_unknown"], expected, **TOLERANCE["reference"]
+    )
+    np.testing.assert_allclose(
+        found["perplexity"], np.exp(-picked[counted].mean()), **TOLERANCE["reference"]
+    )
+    assert found["num_unknown"] == (counted & ~known).sum() > 0
+    sums["known_loss"] = sums["loss"]
+    none = LanguageModel(LanguageModelConfig()).summarize(sums, None)
+    assert not {"num_unknown", "perplexity_without_unknown"} & set(none)
 
 
 def test_summary_units() -> None:

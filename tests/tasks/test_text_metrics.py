@@ -8,15 +8,29 @@ import numpy as np
 import pytest
 import sacrebleu
 
+from seqmodels.config.errors import UserError
 from seqmodels.config.training import BleuTokenizer, EvaluationConfig
-from seqmodels.tasks.text_metrics import WordByWord, score_by_length, score_texts
+from seqmodels.tasks.text_metrics import (
+    WordByWord,
+    make_bleu,
+    score_by_length,
+    score_texts,
+    warn_of_missing_spaces,
+)
 from tests.tolerances import TOLERANCE
 
 WANTED = ["A man is riding a red bike .", "Two dogs run through the snow.", "Ein Haus", "well-made"]
 FOUND = ["a man is riding the red bike .", "Two dogs play in the snow.", "Ein Haus", ""]
 
 
-NAMES = dict(zip(BleuTokenizer, ("13a", "intl", "char", "none"), strict=True))
+NAMES = {
+    BleuTokenizer.WMT: "13a",
+    BleuTokenizer.INTL: "intl",
+    BleuTokenizer.CHAR: "char",
+    BleuTokenizer.NONE: "none",
+    BleuTokenizer.ZH: "zh",
+}
+"""Of those that need nothing but sacrebleu."""
 
 
 @pytest.mark.parametrize("tokenizer", NAMES)
@@ -78,3 +92,62 @@ def test_word_by_word() -> None:
     assert write("ein Hund hier schläft") == "a dog is asleep"
     assert write("der rote Hund") == "the rote dog"
     assert WordByWord(["heute"], ["not one word"])("heute") == "not"
+
+
+CHINESE = ["今天早上下了一场小雨，街上的人不多。", "老师说：学而时习之，不亦说乎？"]
+
+
+def test_chinese_is_scored_by_characters() -> None:
+    """By `wmt` a clause is a word, and the one that differs is all of it."""
+    found = [CHINESE[0].replace("小雨", "大雨"), CHINESE[1]]
+    config = EvaluationConfig(bleu_tokenizer=BleuTokenizer.ZH)
+    expected = sacrebleu.corpus_bleu(found, [CHINESE], tokenize="zh").score
+    bleu = score_texts(found, CHINESE, config)["bleu"]
+    np.testing.assert_allclose(bleu, expected, **TOLERANCE["exact"])
+    assert bleu > 80 and score_texts(found, CHINESE, EvaluationConfig())["bleu"] is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "tokenizer", "warned"),
+    [
+        (CHINESE, BleuTokenizer.WMT, True),
+        (CHINESE, BleuTokenizer.NONE, True),
+        (["วันนี้อากาศดีมากเราไปเที่ยวทะเลกัน"], BleuTokenizer.INTL, True),
+        (CHINESE, BleuTokenizer.ZH, False),
+        (CHINESE, BleuTokenizer.CHAR, False),
+        ([" ".join(text) for text in CHINESE], BleuTokenizer.NONE, False),
+        (WANTED, BleuTokenizer.WMT, False),
+        (["2001-02-03", "1999-12-31"], BleuTokenizer.WMT, False),
+        (["Donaudampfschifffahrtsgesellschaft"], BleuTokenizer.WMT, False),
+    ],
+)
+def test_targets_without_spaces_are_said_to_need_another_tokenizer(
+    texts: list[str], tokenizer: BleuTokenizer, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_missing_spaces(texts, EvaluationConfig(bleu_tokenizer=tokenizer))
+    assert ("zh, ja-mecab, flores200 or char split them" in caplog.text) == warned
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "told"),
+    [
+        (BleuTokenizer.JA_MECAB, "ja-mecab: needs MeCab and ipadic, not installed here: pip"),
+        (BleuTokenizer.FLORES200, "flores200: needs sentencepiece, not installed here: pip inst"),
+    ],
+)
+def test_a_tokenizer_whose_extra_is_missing_is_refused(
+    tokenizer: BleuTokenizer, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = EvaluationConfig(bleu_tokenizer=tokenizer)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=f"evaluation.bleu_tokenizer={told}"):
+        score_texts(FOUND, WANTED, config)
+    monkeypatch.undo()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+
+    def fail(name: str) -> None:
+        raise OSError("no such host")
+
+    monkeypatch.setattr("sacrebleu.metrics.bleu._get_tokenizer", fail)
+    with pytest.raises(UserError, match=f"evaluation.bleu_tokenizer={tokenizer}: no such host"):
+        make_bleu(config)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from seqmodels.config.features import TokensConfig
 from seqmodels.config.tasks import TranslationConfig
@@ -102,12 +103,14 @@ def test_label_smoothing_is_of_training_only() -> None:
     np.testing.assert_allclose(metrics["loss"][0], nats(values, 0.0), **TOLERANCE["rounding"])
 
 
-def test_baseline_is_the_unigram_of_the_targets() -> None:
-    letters = CharacterTokenizer("abc", False)
+@pytest.mark.parametrize("unknown", [False, True])
+def test_baseline_is_the_unigram_of_the_targets(unknown: bool) -> None:
+    """Where b is not in the vocabulary, it is <unk>."""
+    letters = CharacterTokenizer("ac" if unknown else "abc", unknown)
     target = Tokens(TokensConfig(), letters, (BOS, EOS), ends=True)
 
     def split(*texts: str) -> ExampleSplit:
-        tokens = [letters.encode(text) for text in texts]
+        tokens = [letters.encode(text, unknown=unknown) for text in texts]
         offsets = np.cumsum([0, *map(len, tokens)])
         side = EncodedTokens(TokenSplit(np.concatenate(tokens), offsets), target)
         return ExampleSplit({"targets": side}, np.arange(len(texts)))
@@ -117,6 +120,13 @@ def test_baseline_is_the_unigram_of_the_targets() -> None:
     expected = -np.log(counts[[0, 1, 2, 4, 1, 4]] / counts.sum()).mean()
     np.testing.assert_allclose(found["loss"], expected, **TOLERANCE["rounding"])
     assert found["model"] == "unigram" and found["accuracy"] == 1 / 6
+    assert ("perplexity_without_unknown" in found) == unknown
+    if unknown:
+        known = -np.log(counts[[0, 2, 4, 4]] / counts.sum()).mean()
+        np.testing.assert_allclose(
+            found["perplexity_without_unknown"], np.exp(known), **TOLERANCE["rounding"]
+        )
+        return
     longer = split("ab", "aaaaaaa")
     only = ExampleSplit(longer.columns, np.array([0]))
     assert count_targets(only, target).tolist() == [1, 1, 0, 0, 1]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import abc
+import functools
 import hashlib
+import itertools
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,7 +25,10 @@ Splits = dict[str, dict[str, Column]]
 Documents = dict[str, list[str]]
 """Split name to its documents, in order."""
 SPLITS = ("train", "validation", "test")
-_WORD_OR_MARK = re.compile(r"['\u2019]s\b|\w+|[^\w\s]")
+_WORD_SEPARATOR = "\u200b"
+"""Zero width space: between words of Khmer, Thai and other scripts that show none."""
+_ATTACHED = ("Mn", "Mc", "Me", "Cf")
+_EMOJI_MODIFIERS = "\U0001f3fb-\U0001f3ff"
 
 
 @runtime_checkable
@@ -132,9 +138,38 @@ def normalise_text(text: str, form: TextForm) -> str:
 
 def describe_form(form: TextForm) -> str:
     """All that decides what `normalise_text` makes of a text; empty where it changes nothing."""
-    return "" if form is TextForm.WRITTEN else f" {form} {_WORD_OR_MARK.pattern}"
+    return "" if form is TextForm.WRITTEN else f" {form} {_word_or_symbol().pattern}"
 
 
 def lower_words(text: str) -> str:
-    """Returns words and marks in lower case, separated by one space each."""
-    return " ".join(_WORD_OR_MARK.findall(text.lower()))
+    """Returns words and symbols in lower case, separated by one space each.
+
+    A word is a run of letters and digits, a symbol any other character that is not white space.
+    Combining marks (accents, vowel signs, viramas), joiners and other format characters belong to
+    the character before them, so that they are inside words, as Unicode has it (UAX #29, WB4); a
+    zero width space separates words. Of a script without spaces, such as Chinese or Thai, a word is
+    all that is between two symbols.
+    """
+    return " ".join(_word_or_symbol().findall(text.lower()))
+
+
+@functools.cache
+def _word_or_symbol() -> re.Pattern[str]:
+    tail = _attached_characters()
+    word = rf"\w[\w{tail}]*"
+    symbol = rf"[^\w\s{_WORD_SEPARATOR}][{tail}{_EMOJI_MODIFIERS}]*"
+    # Emoji after a zero width joiner are a part of the one before it (UAX #29, WB3c).
+    return re.compile(rf"['\u2019]s(?![\w{tail}])|{word}|{symbol}(?:(?<=\u200d){symbol})*")
+
+
+def _attached_characters() -> str:
+    """Marks (Mn, Mc, Me) and format characters (Cf), as the inside of a character class."""
+    everywhere = (*range(0x20000), *range(0xE0000, 0xE0200))  # Unicode has none in between
+    codes = [
+        code
+        for code in everywhere
+        if unicodedata.category(chr(code)) in _ATTACHED and chr(code) != _WORD_SEPARATOR
+    ]
+    runs = itertools.groupby(enumerate(codes), lambda numbered: numbered[1] - numbered[0])
+    bounds = [[code for _, code in run] for _, run in runs]
+    return "".join(f"{chr(run[0])}-{chr(run[-1])}" for run in bounds)

@@ -47,7 +47,7 @@ class Folder(BuiltInDataset):
         return {field: list(map(_digest, files)) for field, files in self._files.items()}
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(repr((self._own.fractions, 1)).encode())
+        digest = hashlib.sha256(repr((self._own.fractions, 2)).encode())
         for field, files in self._files.items():
             for file, content in zip(files, self._digests[field], strict=True):
                 digest.update(f"{field} {file.parent.name}/{file.name} {content}\n".encode())

@@ -15,6 +15,7 @@ from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.origin import Published
 from seqmodels.data.store import cache_directory
+from seqmodels.files import split_lines
 
 FILES = {
     "train.en": (1_801_238, "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6"),
@@ -102,4 +103,4 @@ def _files(languages: list[str]) -> Published:
 
 
 def _lines(content: bytes) -> list[str]:
-    return [line.strip() for line in content.decode().removesuffix("\n").split("\n")]
+    return [line.strip() for line in split_lines(content.decode())]

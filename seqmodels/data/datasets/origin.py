@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -30,6 +31,8 @@ _FAILURES = (
     RuntimeError,
 )
 """What a connection and an archive may raise."""
+_MAX_UNPACKED = 1 << 28
+"""Bytes of an archive that are unpacked: a download of some megabytes may hold a terabyte."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,8 +106,8 @@ class Published:
         for name in self.files:
             path = self._find_file(folder, name) or folder / name
             try:
-                content = path.read_bytes()
-                contents[name] = gzip.decompress(content) if path.suffix == ".gz" else content
+                with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+                    contents[name] = self._read_file(stream, name)
             except (OSError, EOFError, zlib.error) as error:
                 raise UserError(f"{path}: cannot read ({error})") from None
         self.check(contents, str(folder))
@@ -152,24 +155,42 @@ class Published:
         if url.endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(fetch(url))) as archive:
                 names = {Path(name).name: name for name in archive.namelist()}
-                return {name: archive.read(names[name]) for name in self.files}
+                return {
+                    name: self._read_file(archive.open(names[name]), name) for name in self.files
+                }
         if not url.endswith(".tar.gz"):
-            unpack = gzip.decompress if self.ending == ".gz" else bytes
-            return {name: unpack(fetch(f"{url}/{name}{self.ending}")) for name in self.files}
-        with tarfile.open(fileobj=io.BytesIO(fetch(url))) as archive:
+            is_packed = self.ending == ".gz"
+            found = {}
+            for name in self.files:
+                content: Any = io.BytesIO(fetch(f"{url}/{name}{self.ending}"))
+                stream = gzip.GzipFile(fileobj=content) if is_packed else content
+                found[name] = self._read_file(stream, name)
+            return found
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(fetch(url))).read(_MAX_UNPACKED)
+        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
             members = {Path(member.name).name: member for member in archive if member.isfile()}
             opened = {name: archive.extractfile(members[name]) for name in self.files}
-            return {name: file.read() for name, file in opened.items() if file is not None}
+            return {
+                name: self._read_file(file, name)
+                for name, file in opened.items()
+                if file is not None
+            }
+
+    def _read_file(self, stream: Any, name: str) -> bytes:
+        """A file's content; of one that is longer than the published one a byte more than that."""
+        return stream.read(self.files[name][0] + 1)
 
     def check(self, contents: Mapping[str, bytes], where: str) -> None:
         """Raises UserError where a file is not the published one."""
         hint = f"; {self.others} reads other files" if self.others else ""
         for name, (size, expected) in self.files.items():
-            found = hashlib.sha256(contents[name]).hexdigest()
+            found, length = hashlib.sha256(contents[name]).hexdigest(), len(contents[name])
             if found != expected:
+                other = f"{length} bytes of sha256 {found[:12]}..,"
+                other = other if length <= size else f"more than {size} bytes,"
                 raise UserError(
-                    f"{where}: {name} is not the published file: {len(contents[name])} bytes of "
-                    f"sha256 {found[:12]}.., not {size} of {expected[:12]}..{hint}"
+                    f"{where}: {name} is not the published file: {other} not {size} of "
+                    f"sha256 {expected[:12]}..{hint}"
                 )
 
     def _find_file(self, folder: Path, name: str) -> Path | None:

@@ -19,8 +19,8 @@ class OwnFiles:
     """Paths of a config and the fractions that are held out.
 
     Attributes:
-      paths: config field -> path: `path` alone; or `train_path`, and `validation_path` or
-        `test_path` or both.
+      paths: config field -> path: `path` alone; `train_path`, and `validation_path` or
+        `test_path` or both; or, to evaluate a run on other files, `test_path` alone.
       fractions: validation and test fraction of `path`, or, where `validation_path` is missing, of
         `train_path`; None where nothing is cut.
     """
@@ -49,7 +49,7 @@ class OwnFiles:
         paths = {field: path for field, path in fields.items() if path is not None}
         _check_paths(list(paths), config.name, what)
         _check_fractions(config)
-        if "validation_path" in paths:
+        if "validation_path" in paths or list(paths) == ["test_path"]:
             return cls(paths, None)
         if needs_validation and not config.validation_fraction:
             raise UserError(
@@ -111,6 +111,8 @@ def _check_paths(given: list[str], name: str, what: str) -> None:
     if "path" in given:
         if len(given) > 1:
             raise UserError(f"data.path and data.{given[1]}: name the files by one or the other")
+        return
+    if given == ["test_path"]:
         return
     if "train_path" not in given:
         alternative = "" if given else "data.path, or "

@@ -7,28 +7,27 @@ import hashlib
 import logging
 from pathlib import Path
 
-from seqmodels.config.data import DataConfig
+from seqmodels.config.data import COLUMN_MARK, DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles
-from seqmodels.files import find_file, open_or_explain, read_filled
+from seqmodels.files import find_file, open_or_explain, read_filled_lines
 
 _log = logging.getLogger(__name__)
-_MARK = "{column}"
 
 
 class ParallelText(BuiltInDataset):
     """Files whose paths contain {column}, which becomes the name of each wanted column.
 
-    Lines end with a line feed, or with a carriage return and a line feed; neither is text. Files
-    are cut by fractions, the last part is held out; or there are files for each split.
+    Lines end as `files.split_lines` says. Files are cut by fractions, the last part is held out; or
+    there are files for each split.
 
     Raises:
       UserError: the fields contradict each other, or a path does not lead to one file per column.
     """
 
     def __init__(self, config: DataConfig) -> None:
-        what = f"UTF-8 files by a path with {_MARK}"
+        what = f"UTF-8 files by a path with {COLUMN_MARK}"
         self._own = OwnFiles.of(config, what, needs_validation=True)
         self._names = list(dict.fromkeys(config.columns().values()))
         self._files = {
@@ -42,15 +41,15 @@ class ParallelText(BuiltInDataset):
 
     def _find(self, field: str, path: str) -> dict[str, Path]:
         """Returns the file of each column."""
-        if _MARK not in path:
+        if COLUMN_MARK not in path:
             raise UserError(
-                f"{field}={path}: must contain {_MARK}, which becomes the name of each column: "
-                f"{', '.join(self._names)}"
+                f"{field}={path}: must contain {COLUMN_MARK}, which becomes the name of each "
+                f"column: {', '.join(self._names)}"
             )
-        return {name: find_file(field, path.replace(_MARK, name)) for name in self._names}
+        return {name: find_file(field, path.replace(COLUMN_MARK, name)) for name in self._names}
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(repr((self._own.fractions, 1)).encode())
+        digest = hashlib.sha256(repr((self._own.fractions, 2)).encode())
         for field, files in self._files.items():
             for name, file in files.items():
                 with open_or_explain(file) as stream:
@@ -74,7 +73,7 @@ class ParallelText(BuiltInDataset):
     def _read(self, field: str) -> _Part:
         """All lines of the files of a config field."""
         files = self._files[field]
-        columns = {name: read_lines(file) for name, file in files.items()}
+        columns = {name: read_filled_lines(file) for name, file in files.items()}
         first, *others = self._names
         count = len(columns[first])
         for name in others:
@@ -127,17 +126,3 @@ class _Part:
     field: str
     columns: dict[str, list[str]]
     rows: list[int]
-
-
-def read_lines(file: Path) -> list[str]:
-    """Reads the lines of a UTF-8 file.
-
-    Raises:
-      UserError: names the file and the line that is empty or not text.
-    """
-    lines = read_filled(file).removesuffix("\n").split("\n")
-    lines = [line.removesuffix("\r") for line in lines]
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            raise UserError(f"{file}, line {number}: is empty; every line needs a text")
-    return lines

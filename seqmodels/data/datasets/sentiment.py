@@ -19,6 +19,7 @@ from seqmodels.data.datasets.dataset import (
 )
 from seqmodels.data.datasets.origin import Published
 from seqmodels.data.store import cache_directory
+from seqmodels.files import split_lines
 
 CLASSES = ("negative", "positive")
 MR = Published(
@@ -109,8 +110,8 @@ class RottenTomatoes(_Sentences):
         contents = MR.read(self._folder)
         splits: Splits = {split: {"text": [], "label": []} for split in SPLITS}
         for name, label in zip(MR.files, CLASSES, strict=True):
-            # At line feeds alone: 0x85, a line end of Unicode's, is an ellipsis here.
-            for line in contents[name].decode("windows-1252").removesuffix("\n").split("\n"):
+            # 0x85, a line end of Unicode's, is an ellipsis here.
+            for line in split_lines(contents[name].decode("windows-1252")):
                 fold = (int(hash_fraction(line) * NUM_FOLDS) - self._fold) % NUM_FOLDS
                 split = splits[{0: "test", 1: "validation"}.get(fold, "train")]
                 split["text"].append(line.strip())
@@ -133,7 +134,7 @@ class SST2(_Sentences):
         contents = STSA.read(self._folder)
         splits: Splits = {}
         for split, name in _PARTS.items():
-            lines = contents[name].decode("utf-8").removesuffix("\n").split("\n")
+            lines = split_lines(contents[name].decode("utf-8"))
             labels = [CLASSES[int(line[0])] for line in lines]
             splits[split] = {"text": [line[2:] for line in lines], "label": labels}
         return splits

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seqmodels.config.data import DataConfig
+from seqmodels.config.data import TABLE_ENDINGS, DataConfig
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
-from seqmodels.files import find_file, open_or_explain, read_filled
+from seqmodels.files import find_file, open_or_explain, read_filled, split_lines
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-ENDINGS = (*_DELIMITERS, ".jsonl")
+_LONGEST_FIELD = 2**31 - 1
+"""In characters; the csv module's own bound of 131,072 is below the length of many a text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Table(BuiltInDataset):
     """
 
     def __init__(self, config: DataConfig) -> None:
-        what = f"a {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} file"
+        what = f"a {', '.join(TABLE_ENDINGS[:-1])} or {TABLE_ENDINGS[-1]} file"
         self._own = OwnFiles.of(config, what, needs_validation=True)
         self._wanted = config.columns()
         self._files = {
@@ -57,7 +58,7 @@ class Table(BuiltInDataset):
         return cls(config)
 
     def fingerprint(self) -> str:
-        how = (self._own.fractions, 1, list(self._wanted.values()))
+        how = (self._own.fractions, 2, list(self._wanted.values()))
         digest = hashlib.sha256(repr(how).encode())
         for field, file in self._files.items():
             with open_or_explain(file) as stream:
@@ -110,8 +111,8 @@ def _cut(whole: _Part, validation: float, test: float) -> dict[str, _Part]:
 
 def _find_table(field: str, path: str) -> Path:
     file = find_file(field, path)
-    if file.suffix.lower() not in ENDINGS:
-        raise UserError(f"{field}={path}: must end with {' or '.join(ENDINGS)}")
+    if file.suffix.lower() not in TABLE_ENDINGS:
+        raise UserError(f"{field}={path}: must end with {' or '.join(TABLE_ENDINGS)}")
     return file
 
 
@@ -124,7 +125,7 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
     numbers and lists are kept as they are.
 
     Args:
-      file: ends with one of ENDINGS.
+      file: ends with one of TABLE_ENDINGS.
       wanted: field of the config -> name of the column.
 
     Raises:
@@ -165,7 +166,8 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
 def _split_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the first line of each row, from 1, and its fields; empty lines are skipped."""
     quoting = csv.QUOTE_NONE if file.suffix.lower() == ".tsv" else csv.QUOTE_MINIMAL
-    text = io.StringIO(read_filled(file).removeprefix("\ufeff"), newline="")
+    csv.field_size_limit(_LONGEST_FIELD)  # of the process; there is no other way to set it
+    text = io.StringIO(read_filled(file), newline="")
     delimiter = _DELIMITERS[file.suffix.lower()]
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
     begin = 1
@@ -180,7 +182,7 @@ def _split_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _read_objects(file: Path, wanted: Mapping[str, str]) -> Rows:
     table = Rows({name: [] for name in wanted.values()}, [])
-    for number, line in enumerate(read_filled(file).removeprefix("\ufeff").split("\n"), 1):
+    for number, line in enumerate(split_lines(read_filled(file)), 1):
         if not line.strip():
             continue
         where = f"{file}, line {number}"

@@ -17,7 +17,8 @@ _SPACE = re.compile(r"\s")
 
 
 class TextFile(BuiltInDataset):
-    """Text files; each is a row of the column `text`, kept exactly, line ends included.
+    """Text files; each is a row of the column `text`, kept exactly, line ends included,
+    but for a byte order mark.
 
     Raises:
       UserError: the fields contradict each other, or a path leads nowhere.
@@ -37,7 +38,7 @@ class TextFile(BuiltInDataset):
 
     def fingerprint(self) -> str:
         fractions = self._own.fractions
-        how = None if fractions is None else (*fractions, *self.rule())
+        how = (2, None if fractions is None else (*fractions, *self.rule()))
         digest = hashlib.sha256(repr(how).encode())
         for field, files in self._files.items():
             for file in files:

@@ -27,6 +27,7 @@ from seqmodels.types import ImageInput
 
 MAX_ARRAY_BYTES = 4 << 30
 """Of all splits together; more is decoded batch by batch."""
+_DECODER = 2  # a part of the store's key; to be raised where files give other pixels
 _CHUNK = 256  # images decoded at once
 _SHADES = " .:-=+*#%@"
 _MOST_COLUMNS = 48
@@ -67,7 +68,7 @@ class Image(FeatureBase):
             trained on others.
         """
         splits = source.images()
-        image = _find_form(config, splits["train"])
+        image = _find_form(config, next(iter(splits.values())))
         if saved is not None and saved.image != image:
             raise UserError(
                 f"{source.field}: {describe(image)}; the run was trained on {describe(saved.image)}"
@@ -94,7 +95,7 @@ class Image(FeatureBase):
         size = math.prod(dataclasses.astuple(image)) * sum(map(len, splits.values()))
         if size > MAX_ARRAY_BYTES or all(column.is_generated for column in splits.values()):
             return Opened(feature, lazy, digest, is_whole=True)
-        where = store.place(source.cache, "images", [digest, source.column])
+        where = store.place(source.cache, "images", [digest, source.column, _DECODER])
         entry = store.open_arrays(
             source.cache, where, lambda: ({n: _read_all(c.images) for n, c in lazy.items()}, {})
         )
