@@ -13,6 +13,7 @@ from seqmodels.config.models import Activation
 
 T = TypeVar("T")
 _LARGEST = 2**31 - 1  # positions, tokens and shapes are int32
+_MOST_CLASSES = 2**20
 
 ACTIVATIONS = {
     "gelu_new": Activation.GELU,
@@ -40,7 +41,8 @@ class Settings:
     def integer(self, name: str, default: int | None = None) -> int:
         """An integer from 1 to 2^31 - 1; `default` where the field is missing or null."""
         value = self.values.get(name)
-        value = default if value is None else value
+        if value is None and default is not None:
+            return default
         if type(value) is not int or not 1 <= value <= _LARGEST:
             raise self.refused(name, f"an integer from 1 to {_LARGEST}")
         return value
@@ -111,7 +113,13 @@ def _show(value: Any) -> str:
 
 
 def class_names(settings: Settings, classes: int) -> tuple[str, ...]:
-    """Names of the classes of `id2label`; LABEL_n for one that has none."""
+    """Names of the classes of `id2label`; LABEL_n for one that has none.
+
+    Raises:
+      UserError: there are more than any file of weights has, and they would fill the memory.
+    """
+    if classes > _MOST_CLASSES:
+        raise settings.refused("num_labels", f"at most {_MOST_CLASSES:,}")
     labels = settings.values.get("id2label")
     named = labels if isinstance(labels, dict) else {}
     return tuple(str(named.get(str(n), f"LABEL_{n}")) for n in range(classes))
