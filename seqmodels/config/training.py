@@ -21,8 +21,9 @@ class Schedule(enum.StrEnum):
     """Learning rate after the linear warm-up.
 
     constant: peak_lr. cosine, linear: from peak_lr to final_lr at num_steps. inverse_sqrt:
-    peak_lr * sqrt(warmup_steps / step). step: peak_lr until decay_start steps after the warm-up,
-    then multiplied by decay_factor every decay_every steps.
+    peak_lr * sqrt(warmup_steps / step). step: peak_lr for decay_start + decay_every steps after the
+    warm-up, then multiplied by decay_factor, and again after every decay_every steps more; with
+    decay_start=0 PyTorch's StepLR.
     """
 
     CONSTANT = "constant"

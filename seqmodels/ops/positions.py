@@ -61,10 +61,10 @@ def continued(last_segment: Int[Array, " B"], length: int) -> Int[Array, "B T"]:
 
 
 def _angles(
-    positions: Int[Array, "R T"], size: int, base: float = 10000.0
+    positions: Int[Array, "R T"], width: int, base: float = 10000.0
 ) -> Float[Array, "R T half"]:
-    """position / base^(i / size) for i = 0 .. size - 1, [R, T, size] float32."""
-    rates = base ** (-jnp.arange(size, dtype=jnp.float32) / size)
+    """position / base^(2 i / width) for each pair i of features, the last of which may be half."""
+    rates = base ** (-2 * jnp.arange((width + 1) // 2, dtype=jnp.float32) / width)
     return positions.astype(jnp.float32)[..., None] * rates[None, None, :]
 
 
@@ -73,7 +73,7 @@ def sinusoidal(positions: Int[Array, "R T"], model_dim: int) -> Float[Array, "R 
 
     p[2i] = sin(position / 10000^(2i / D)),   p[2i + 1] = cos(position / 10000^(2i / D))
     """
-    angles = _angles(positions, (model_dim + 1) // 2)
+    angles = _angles(positions, model_dim)
     waves = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
     return waves.reshape(*positions.shape, -1)[..., :model_dim]
 
@@ -94,7 +94,7 @@ def rotary(
       positions: [B, T], or [1, T] where all rows are equal.
       base: the larger it is, the slower the slowest pairs turn.
     """
-    angles = _angles(positions, x.shape[-1] // 2, base)[:, None]  # [R, 1, T, K/2]
+    angles = _angles(positions, x.shape[-1], base)[:, None]  # [R, 1, T, K/2]
     sine, cosine = jnp.sin(angles), jnp.cos(angles)
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     turned = [first * cosine - second * sine, second * cosine + first * sine]
