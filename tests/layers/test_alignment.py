@@ -30,7 +30,7 @@ def make(score: AlignmentScore, scope: AlignmentScope) -> tuple[Alignment, Any, 
     states = draw.normal(size=(B, S, width)).astype(np.float32)
 
     def run(layer: Alignment, queries: Any, states: Any, mask: Any) -> Any:
-        return layer(queries, states, layer.prepare(states), mask)
+        return layer(queries, layer.prepare(states), mask)
 
     given = tuple(map(jnp.asarray, (queries, states, MASK)))
     init = jax.jit(lambda key: layer.init(key, *given, method=run))
@@ -111,6 +111,6 @@ def test_large_scores_do_not_overflow() -> None:
 
 def test_a_dot_product_needs_one_width() -> None:
     layer = Alignment(AlignmentScore.DOT, AlignmentScope.GLOBAL, N, M, A, D)
-    arrays = (jnp.zeros((B, N)), jnp.zeros((B, S, M)), None, jnp.asarray(MASK))
+    arrays = (jnp.zeros((B, N)), {"states": jnp.zeros((B, S, M))}, jnp.asarray(MASK))
     with pytest.raises(ValueError, match="one width"):
         layer.init(jax.random.key(0), *arrays)
