@@ -84,6 +84,6 @@ def get_config(variant: str) -> ExperimentConfig:
         ),
         # 80 rows of logits at once; the memory of many more would be mapped again for each batch.
         evaluation=EvaluationConfig(
-            context=EvaluationContext.CARRY, batch_size=20, sequence_length=4
+            context=EvaluationContext.CARRY, num_streams=20, batch_size=20, sequence_length=4
         ),
     )

@@ -75,5 +75,5 @@ def get_config(variant: str) -> ExperimentConfig:
         training=TrainingConfig(
             num_steps=epochs * epoch, evaluate_every=epoch, checkpoint_every=epoch
         ),
-        evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
+        evaluation=EvaluationConfig(context=EvaluationContext.CARRY, num_streams=32),
     )

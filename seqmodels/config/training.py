@@ -41,7 +41,8 @@ class Dtype(enum.StrEnum):
 class EvaluationContext(enum.StrEnum):
     """The text before each target that a model sees.
 
-    carry: all of it, streamed through the carry (only for models with an unbounded carry).
+    carry: all of it, streamed through the carry (only for models with an unbounded carry); with
+    evaluation.num_streams above 1, all of it in a part of the split.
     window: the tokens before it in its window of evaluation.sequence_length tokens.
     sliding: windows that overlap by half; a target counts where half a window precedes it.
     crops: nanoGPT's estimate over evaluation.num_crops random crops, which may overlap.
@@ -151,9 +152,13 @@ class EvaluationConfig:
     Attributes:
       context: text that the model sees before a target; named in the result.
       sequence_length: targets in one window or chunk.
-      batch_size: rows evaluated at once; with context `carry`, parallel streams, each warmed up on
-        the text before it.
+      batch_size: rows evaluated at once; it changes no figure. With context `carry`, as many
+        windows of a stream are read at once as are needed for that number of rows.
       num_crops: number of random rows with context `crops`.
+      num_streams: with context `carry`, the parts that a split is cut into, each read after the
+        256 (or sequence_length) tokens before it; named in the result. 1 is exact. A recurrent
+        cell that reads a token at a time is faster with many, which moves its loss a little; for
+        a model whose memory is longer, and one with positions, it is another question.
       baseline_order: order of the Kneser-Ney baseline reported with the result; 1 = unigram.
       beam_size, length_penalty, coverage_penalty: of the search for translations; see
         `decoding.Beam`. A beam of 1 is greedy.
@@ -165,6 +170,7 @@ class EvaluationConfig:
     sequence_length: int = 128
     batch_size: int = 32
     num_crops: int = 4096
+    num_streams: int = number(1, least=1)
     baseline_order: int = number(6, least=1, most=MAX_ORDER)
     beam_size: int = 4
     length_penalty: float = number(0.6, least=0)

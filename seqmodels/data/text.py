@@ -183,6 +183,7 @@ class TextRows:
         self.carries_state = config.context is EvaluationContext.CARRY
         self.num_bytes: float | None = 0.0 if data.tokenizer.lossless else None
         self.context: str | None = config.context.value
+        self.num_streams = len(self._plan.starts) if self.carries_state else None
 
     def batches(self, multiple: int) -> Iterator[tuple[Batch, bool]]:
         """Yields what the task makes of the rows of next-token prediction."""

@@ -44,7 +44,11 @@ def kneser_ney(trial: Trial) -> dict[str, Any]:
         pass  # not there, or damaged: counted again
     model, params = count_ngram(data, order)
     settings = dataclasses.replace(
-        config.evaluation, context=EvaluationContext.CARRY, sequence_length=256, batch_size=32
+        config.evaluation,
+        context=EvaluationContext.CARRY,
+        sequence_length=256,
+        batch_size=32,
+        num_streams=32,  # exact, because no n-gram reaches beyond their warm-up
     )
     task = _Likelihood(LanguageModelConfig())
     figures = trial.evaluate(model, params, task=task, evaluation=settings)
