@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from absl import flags
 from experiments.arguments import Arguments, Command, parse
 from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.strict_json import to_text
 from seqmodels.distributed import lifecycle
 from seqmodels.distributed.processes import is_main
 
@@ -127,8 +127,7 @@ def answer(arguments: Arguments, values: Any, text: Any) -> None:
       text: anything that rich can print.
     """
     if arguments.flags.json:
-        json.dump(values, sys.stdout, indent=1, ensure_ascii=False)
-        print(flush=True)
+        print(to_text(values, indent=1, ensure_ascii=False), flush=True)
     else:
         say(text)
 

@@ -64,7 +64,7 @@ class SavedTokenizer:
         path = Path(path)
         partial = path.with_name(f".{path.name}.partial")
         with open(partial, "w", encoding="utf-8") as file:
-            json.dump(self.to_json(), file, ensure_ascii=False)
+            json.dump(self.to_json(), file, ensure_ascii=False, allow_nan=False)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import TokenizerKind
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
+from seqmodels.config.strict_json import to_text
 from seqmodels.runs.opening import open_source, read_json
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def write_json(path: Path, value: Any) -> None:
     """Writes JSON, completely or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w") as f:
-        json.dump(value, f, indent=1, ensure_ascii=False)
-        f.write("\n")
+        f.write(to_text(value, indent=1, ensure_ascii=False) + "\n")
         f.flush()
         os.fsync(f.fileno())
     temporary.replace(path)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from seqmodels.config.models import NgramConfig
+from seqmodels.config.strict_json import to_text
 from seqmodels.config.tasks import LanguageModelConfig
 from seqmodels.config.training import EvaluationContext
 from seqmodels.data.store import cache_directory
@@ -57,7 +58,7 @@ def kneser_ney(trial: Trial) -> dict[str, Any]:
     result |= {name: figures[name] for name in names if name in figures}
     directory.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(result), encoding="utf-8")
+    partial.write_text(to_text(result), encoding="utf-8")
     partial.replace(path)
     return result
 

@@ -22,7 +22,8 @@ def save_features(features: Features, path: Path) -> None:
     """Writes `path`, whole or not at all."""
     partial = path.with_name(f".{path.name}.partial")
     values = {role: feature.to_json() for role, feature in features.items()}
-    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 
