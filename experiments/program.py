@@ -19,6 +19,7 @@ from experiments.arguments import Arguments, Command, parse
 from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.strict_json import to_text
+from seqmodels.config.training import MatmulPrecision
 from seqmodels.distributed import lifecycle
 from seqmodels.distributed.processes import is_main
 
@@ -191,11 +192,16 @@ class _CacheWarnings:
 
 
 def set_up_jax(config: ExperimentConfig) -> None:
-    """Turns on the compile cache, whose place $JAX_COMPILATION_CACHE_DIR overrides."""
+    """Sets the precision of products, and turns on the compile cache, whose place
+    $JAX_COMPILATION_CACHE_DIR overrides."""
     import jax
 
     from seqmodels.data.store import cache_directory
 
+    precision = config.training.matmul_precision.value
+    if precision == MatmulPrecision.DEFAULT:
+        precision = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION")
+    jax.config.update("jax_default_matmul_precision", precision)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         directory = cache_directory(config.data) / "xla"
         jax.config.update("jax_compilation_cache_dir", str(directory))

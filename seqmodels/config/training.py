@@ -38,6 +38,19 @@ class Dtype(enum.StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class MatmulPrecision(enum.StrEnum):
+    """Precision of the products of float32 matrices, in jax's terms.
+
+    default: the device's. On a CPU that is float32; on a GPU with tensor cores TensorFloat-32, 10
+    bits of mantissa instead of 23; on a TPU bfloat16. Where $JAX_DEFAULT_MATMUL_PRECISION is set,
+    that. tensorfloat32 and float32: at least that, on every device.
+    """
+
+    DEFAULT = "default"
+    TENSORFLOAT32 = "tensorfloat32"
+    FLOAT32 = "float32"
+
+
 class EvaluationContext(enum.StrEnum):
     """The text before each target that a model sees.
 
@@ -118,6 +131,8 @@ class TrainingConfig:
       early_stopping_patience: stop after this many evaluations without a better best_metric; none
         never stops.
       dtype: of the arithmetic; parameters, softmax and loss stay float32.
+      matmul_precision: of products of float32 matrices; see `MatmulPrecision`. Every command that
+        runs the model applies it.
       ema_decay: decay of a moving average of the parameters, which is then evaluated; none keeps no
         average.
       mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all others.
@@ -137,6 +152,7 @@ class TrainingConfig:
     best_metric: str = "loss"
     early_stopping_patience: int | None = None
     dtype: Dtype = Dtype.FLOAT32
+    matmul_precision: MatmulPrecision = MatmulPrecision.DEFAULT
     ema_decay: float | None = number(None, above=0, below=1)
     mesh_data: int | None = None
     mesh_fsdp: int = 1
