@@ -45,7 +45,7 @@ NUM_WORDS, BATCH_SIZE = 929_589, 20
 
 def get_config(variant: str) -> ExperimentConfig:
     units, dropout_rate, length, epochs, at_full_rate, factor, norm, bound = SIZES[variant]
-    epoch = -(-(NUM_WORDS - 1) // (BATCH_SIZE * length))  # the first word is no target
+    epoch = -(-(NUM_WORDS - 1) // (BATCH_SIZE * length))  # the first word is not a target
     return ExperimentConfig(
         model=RecurrentConfig(
             num_layers=2,

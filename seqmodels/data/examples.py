@@ -145,7 +145,6 @@ class ExampleRows:
       batch_size: rows evaluated at once.
     """
 
-    carries_state = False
     num_bytes: float | None = None
     context: str | None = None
     num_streams: int | None = None

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from seqmodels.protocols import Model
-from seqmodels.types import Carry, Params, VocabOutput
+from seqmodels.types import Carry, Params, TokenInput, VocabOutput
 
 _MAX_CHUNK = 256  # tokens of a prompt in one call
 _CAPACITY_STEP = 64  # capacities are multiples of it, so that few programs are compiled
@@ -31,7 +31,9 @@ def check_tokens(model: Model, texts: Prompts) -> None:
     Raises:
       ValueError: names the first of them.
     """
-    size = model.spec.inputs.vocab_size
+    inputs = model.spec.inputs
+    assert isinstance(inputs, TokenInput)
+    size = inputs.vocab_size
     for number, text in enumerate(texts):
         outside = np.asarray(text)[(np.asarray(text) < 0) | (np.asarray(text) >= size)]
         if len(outside):

@@ -119,7 +119,7 @@ class Evaluator:
                 if made is None:
                     break
                 batch, starts = made
-                if rows.carries_state and starts:
+                if rows.num_streams is not None and starts:
                     carry = self._start(params, len(batch.inputs), mesh)
                 metrics, carry = self._forward(params, carry, batch, mesh)
                 prefetcher.start(number + 1, metrics)

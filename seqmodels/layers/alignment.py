@@ -122,8 +122,9 @@ class Alignment(nn.Module):
         states = source["states"]
         if query.ndim == 2 or len(query) != len(states):
             grouped = query.reshape(len(states), -1, query.shape[-1])
-            found = self(grouped, source, mask)
-            return tuple(x.reshape(*query.shape[:-1], -1) for x in found)
+            context, weights = self(grouped, source, mask)
+            rows = query.shape[:-1]
+            return context.reshape(*rows, -1), weights.reshape(*rows, -1)
         mask = mask[:, None] if mask.ndim == 2 else mask
         usable = jnp.isfinite(query).all(-1)
         query = jnp.where(usable[..., None], query, 0)

@@ -180,8 +180,8 @@ class Transformer(nn.Module):
         segments = memory["segments"]
         # Only documents count in cross attention.
         at = Positions(jnp.zeros((1, segments.shape[1]), jnp.int32), segments)
-        parts = (memory[name] for name in ("keys", "values", "finite"))
-        context = chunk.context._replace(memory=Memory(*parts, at))
+        held = Memory(memory["keys"], memory["values"], memory["finite"], at)
+        context = chunk.context._replace(memory=held)
         x, cache = self.decoder(x, chunk.cache, context, train=train)
         features, carry = finish_chunk(chunk, x, cache)
         return features, None if carry is None else {**carry, "memory": memory}

@@ -38,7 +38,6 @@ from tests.conformance.cases import (
     T,
     edited,
     spec_of,
-    spoiled,
 )
 from tests.tolerances import TOLERANCE
 
@@ -257,47 +256,6 @@ def test_a_document_and_padding_never_move_another_document(name: str) -> None:
         np.testing.assert_array_equal(after[others], before[others])
         if c.ids[row, place]:
             assert (after[row, place] != before[row, place]).any()
-
-
-@pytest.mark.parametrize("name", CAUSAL)
-def test_what_is_at_padding_reaches_nothing_not_even_nan(name: str) -> None:
-    """Nor does it reach a gradient; and no token of the vocabulary is looked up in its place."""
-    c = case(name)
-    real, inputs, source = c.ids > 0, spoiled(c.inputs, c.ids == 0), None
-    if c.spec.source is not None:
-        source = spoiled(SOURCE, c.own[1] == 0)
-    before = c.run(c.inputs, c.ids)
-    after = c.run(inputs, c.ids, source=(source, c.own[1]))
-    np.testing.assert_array_equal(after[real], before[real])
-    if name in TRAINED:
-        weights = np.random.default_rng(2).normal(size=before.shape).astype(np.float32)
-        weights *= real.reshape(B, T, *[1] * (before.ndim - 2))
-        wanted = c.gradient(weights, c.ids, c.own[1])
-        got = c.gradient(weights, c.ids, c.own[1], inputs, source)
-        jax.tree.map(np.testing.assert_array_equal, got, wanted)
-        assert all(np.isfinite(x).all() for x in jax.tree.leaves(got))
-
-
-@pytest.mark.parametrize("name", CAUSAL)
-def test_nan_in_a_document_reaches_no_other(name: str) -> None:
-    """In the parallel form and through the carry; of its own document it reaches what follows."""
-    c = case(name)
-    before = c.run(c.inputs, c.ids)
-    for row, place in ((0, 1), (0, T - 2), (1, 3)):
-        at = np.zeros((B, T), bool)
-        at[row, place] = True
-        inputs = spoiled(c.inputs, at)
-        own = np.zeros((B, T), bool)
-        own[row] = c.ids[row] == c.ids[row, place]
-        clean = (c.ids > 0) & ~(own & (np.arange(T) >= place))
-        whole = c.run(inputs, c.ids)
-        streamed = stream(c, inputs, c.ids, (2, CUT - 2, T - CUT), width=CUT)
-        np.testing.assert_array_equal(whole[clean], before[clean])
-        np.testing.assert_allclose(streamed[clean], before[clean], **TOLERANCE["chunking"])
-        real = c.ids > 0
-        np.testing.assert_array_equal(np.isnan(streamed[real]), np.isnan(whole[real]))
-        if name in TRAINED:
-            assert np.isnan(whole[row, place]).all()
 
 
 @pytest.mark.parametrize("name", [n for n in CAUSAL if spec_of(n).source is not None])

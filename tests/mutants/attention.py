@@ -65,13 +65,16 @@ ATTENTION = {
     "a cache forgets which of its keys were not finite": Mutant(
         "layers.attention:_extend",
         *("context.slots].set(new.finite", "context.slots].set(True"),
-        *("conformance.test_models:test_nan_in_a_document_reaches_no_other", ("gpt",)),
+        *("conformance.test_not_finite:test_nan_in_a_document_reaches_no_other", ("gpt",)),
     ),
     "padding is looked up": Mutant(
         "layers.embedding:TokenEmbedding.__call__",
         *("without_padding(table.at[tokens].get(**gather), segment_ids)",),
         *("table.at[tokens].get(**gather)",),
-        *("conformance.test_models:test_what_is_at_padding_reaches_nothing_not_even_nan", ("gpt",)),
+        *(
+            "conformance.test_not_finite:test_what_is_at_padding_reaches_nothing_not_even_nan",
+            ("gpt",),
+        ),
     ),
     "token -1 is the last of the vocabulary": Mutant(
         "layers.embedding:TokenEmbedding.__call__",
