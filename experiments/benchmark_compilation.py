@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,7 @@ from seqmodels.benchmark.timing import interleave, ratio
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
 from seqmodels.config.models import ModelConfig
+from seqmodels.config.strict_json import to_text
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.tasks.build import build_task
 from seqmodels.training.setup import set_up
@@ -69,7 +69,7 @@ def main() -> None:
         first = f"length {LENGTHS[0]}" if name.startswith("length") else f"depth {DEPTHS[0]}"
         median, low, high = ratio(timings[name], timings[first])
         result[name] = {"against": first, "median": median, "low": low, "high": high}
-    json.dump(result, sys.stdout, indent=1)
+    sys.stdout.write(to_text(result, indent=1))
     print()
 
 

@@ -9,7 +9,6 @@ tokens so that few programs are compiled.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.benchmark.timing import interleave, ratio
+from seqmodels.config.strict_json import to_text
 from seqmodels.decoding.decoder import Decoder
 from seqmodels.decoding.sampling import Sampling
 from seqmodels.runs.run import load_run
@@ -80,7 +80,7 @@ def main() -> None:
         "same_tokens": same,
         "ratio": {"median": median, "low": low, "high": high},
     }
-    json.dump(result, sys.stdout, indent=1)
+    sys.stdout.write(to_text(result, indent=1))
     print()
 
 

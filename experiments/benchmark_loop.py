@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +22,7 @@ from experiments.arguments import override
 from seqmodels.benchmark.timing import interleave, ratio
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import load_config
+from seqmodels.config.strict_json import to_text
 from seqmodels.config.validate import validate
 from seqmodels.data.pipeline import load_data
 from seqmodels.distributed.mesh import mesh_context
@@ -86,7 +86,7 @@ def main() -> None:
     validate(config)
     result = measure(config, arguments.steps, arguments.rounds)
     device = jax.devices()[0].device_kind
-    json.dump({"device": device, "config": arguments.config, **result}, sys.stdout, indent=1)
+    sys.stdout.write(to_text({"device": device, "config": arguments.config, **result}, indent=1))
     print()
 
 

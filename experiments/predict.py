@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels import registry
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.strict_json import to_text
 from seqmodels.config.tasks import AnswerFlag
 from seqmodels.runs.opening import parse_step
 
@@ -105,7 +105,7 @@ def run(arguments: Arguments) -> int:
         number = 0
         while batch := list(itertools.islice(inputs, asked.batch_size)):
             for answer in answerer(*zip(*batch, strict=True)):
-                file.write(json.dumps(answer, ensure_ascii=False) + "\n")
+                file.write(to_text(answer, ensure_ascii=False) + "\n")
             file.flush()
             number += len(batch)
     if output is not None:

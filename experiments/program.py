@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -20,6 +19,8 @@ from experiments import compile_cache
 from experiments.arguments import Arguments, Command, parse
 from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.strict_json import to_text
+from seqmodels.config.training import MatmulPrecision
 from seqmodels.distributed import lifecycle
 from seqmodels.distributed.processes import is_main
 
@@ -128,8 +129,7 @@ def answer(arguments: Arguments, values: Any, text: Any) -> None:
       text: anything that rich can print.
     """
     if arguments.flags.json:
-        json.dump(values, sys.stdout, indent=1, ensure_ascii=False)
-        print(flush=True)
+        print(to_text(values, indent=1, ensure_ascii=False), flush=True)
     else:
         say(text)
 
@@ -193,7 +193,7 @@ class _CacheWarnings:
 
 
 def set_up_jax(config: ExperimentConfig) -> None:
-    """Turns on the compile cache, and bounds it.
+    """Sets the precision of products, and turns on the compile cache, and bounds it.
 
     $JAX_COMPILATION_CACHE_DIR names another place, which others may use too and which is therefore
     not bounded here; $JAX_COMPILATION_CACHE_MAX_SIZE lets jax bound either.
@@ -202,6 +202,10 @@ def set_up_jax(config: ExperimentConfig) -> None:
 
     from seqmodels.data.store import cache_directory
 
+    precision = config.training.matmul_precision.value
+    if precision == MatmulPrecision.DEFAULT:
+        precision = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION")
+    jax.config.update("jax_default_matmul_precision", precision)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         directory = cache_directory(config.data) / "xla"
         if not os.environ.get("JAX_COMPILATION_CACHE_MAX_SIZE"):

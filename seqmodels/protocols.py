@@ -179,15 +179,15 @@ class Rows(Protocol):
 
     Attributes:
       num_batches: how many.
-      carries_state: a row may continue where it ended in the batch before.
       num_bytes: UTF-8 bytes of the targets yielded so far; None where they are not known.
       context: what a model sees before a target; None where that is not a matter of choice.
+      num_streams: rows that continue where they ended in the batch before; None where none do.
     """
 
     num_batches: int
-    carries_state: bool
     num_bytes: float | None
     context: str | None
+    num_streams: int | None
 
     def batches(self, multiple: int) -> Iterator[tuple[Batch, bool]]:
         """Yields batches, padded to a multiple of `multiple` rows, and whether the rows start here

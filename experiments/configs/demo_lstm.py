@@ -30,5 +30,5 @@ def get_config(variant: str) -> ExperimentConfig:
         training=TrainingConfig(
             num_steps=500, log_every=20, evaluate_every=100, checkpoint_every=100
         ),
-        evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
+        evaluation=EvaluationConfig(context=EvaluationContext.CARRY, num_streams=32),
     )

@@ -41,5 +41,7 @@ def get_config(variant: str) -> ExperimentConfig:
         training=TrainingConfig(
             num_steps=1000, log_every=50, evaluate_every=100, checkpoint_every=100
         ),
-        evaluation=EvaluationConfig(context=EvaluationContext.CARRY, baseline_order=12),
+        evaluation=EvaluationConfig(
+            context=EvaluationContext.CARRY, num_streams=32, baseline_order=12
+        ),
     )

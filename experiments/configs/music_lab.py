@@ -44,5 +44,5 @@ def get_config(variant: str) -> ExperimentConfig:
             peak_lr=5e-3, schedule=Schedule.CONSTANT, warmup_steps=0, clip_norm=None
         ),
         training=TrainingConfig(num_steps=3000),
-        evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
+        evaluation=EvaluationConfig(context=EvaluationContext.CARRY, num_streams=32),
     )

@@ -50,5 +50,5 @@ def get_config(variant: str) -> ExperimentConfig:
         training=TrainingConfig(
             num_steps=3000 if two else 1400, log_every=50, evaluate_every=200, checkpoint_every=200
         ),
-        evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
+        evaluation=EvaluationConfig(context=EvaluationContext.CARRY, num_streams=32),
     )

@@ -69,7 +69,7 @@ def get_config(variant: str) -> ExperimentConfig:
             momentum=0.0,
             peak_lr=1.0 * LENGTH,
             schedule=Schedule.STEP,
-            decay_start=(at_full_rate - 1) * epoch + 1,
+            decay_start=(at_full_rate - 1) * epoch,
             decay_every=epoch,
             decay_factor=0.5,
             warmup_steps=0,
@@ -84,6 +84,6 @@ def get_config(variant: str) -> ExperimentConfig:
         ),
         # 80 rows of logits at once; the memory of many more would be mapped again for each batch.
         evaluation=EvaluationConfig(
-            context=EvaluationContext.CARRY, batch_size=20, sequence_length=4
+            context=EvaluationContext.CARRY, num_streams=20, batch_size=20, sequence_length=4
         ),
     )

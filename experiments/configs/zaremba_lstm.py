@@ -45,7 +45,7 @@ NUM_WORDS, BATCH_SIZE = 929_589, 20
 
 def get_config(variant: str) -> ExperimentConfig:
     units, dropout_rate, length, epochs, at_full_rate, factor, norm, bound = SIZES[variant]
-    epoch = NUM_WORDS // (BATCH_SIZE * length)
+    epoch = -(-(NUM_WORDS - 1) // (BATCH_SIZE * length))  # the first word is not a target
     return ExperimentConfig(
         model=RecurrentConfig(
             num_layers=2,
@@ -66,7 +66,7 @@ def get_config(variant: str) -> ExperimentConfig:
             momentum=0.0,
             peak_lr=1.0 * length,
             schedule=Schedule.STEP,
-            decay_start=(at_full_rate - 1) * epoch + 1,
+            decay_start=(at_full_rate - 1) * epoch,
             decay_every=epoch,
             decay_factor=factor,
             warmup_steps=0,
@@ -75,5 +75,5 @@ def get_config(variant: str) -> ExperimentConfig:
         training=TrainingConfig(
             num_steps=epochs * epoch, evaluate_every=epoch, checkpoint_every=epoch
         ),
-        evaluation=EvaluationConfig(context=EvaluationContext.CARRY),
+        evaluation=EvaluationConfig(context=EvaluationContext.CARRY, num_streams=32),
     )

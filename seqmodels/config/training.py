@@ -24,10 +24,11 @@ class Schedule(enum.StrEnum):
     """Learning rate after the linear warm-up.
 
     constant: peak_lr. cosine, linear: from peak_lr to final_lr at num_steps. inverse_sqrt:
-    peak_lr * sqrt(warmup_steps / step). step: peak_lr until decay_start steps after the warm-up,
-    then multiplied by decay_factor every decay_every steps. wsd, warmup-stable-decay (Hu et al.,
-    2024, arXiv:2404.06395): peak_lr until decay_steps before the end, then linearly to final_lr at
-    num_steps, as Hägele et al., 2024, arXiv:2405.18392.
+    peak_lr * sqrt(warmup_steps / step). step: peak_lr for decay_start + decay_every steps after the
+    warm-up, then multiplied by decay_factor, and again after every decay_every steps more; with
+    decay_start=0 PyTorch's StepLR. wsd, warmup-stable-decay (Hu et al., 2024, arXiv:2404.06395):
+    peak_lr until decay_steps before the end, then linearly to final_lr at num_steps, as Hägele et
+    al., 2024, arXiv:2405.18392.
     """
 
     CONSTANT = "constant"
@@ -43,10 +44,24 @@ class Dtype(enum.StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class MatmulPrecision(enum.StrEnum):
+    """Precision of the products of float32 matrices, in jax's terms.
+
+    default: the device's. On a CPU that is float32; on a GPU with tensor cores TensorFloat-32, 10
+    bits of mantissa instead of 23; on a TPU bfloat16. Where $JAX_DEFAULT_MATMUL_PRECISION is set,
+    that. tensorfloat32 and float32: at least that, on every device.
+    """
+
+    DEFAULT = "default"
+    TENSORFLOAT32 = "tensorfloat32"
+    FLOAT32 = "float32"
+
+
 class EvaluationContext(enum.StrEnum):
     """The text before each target that a model sees.
 
-    carry: all of it, streamed through the carry (only for models with an unbounded carry).
+    carry: all of it, streamed through the carry (only for models with an unbounded carry); with
+    evaluation.num_streams above 1, all of it in a part of the split.
     window: the tokens before it in its window of evaluation.sequence_length tokens.
     sliding: windows that overlap by half; a target counts where half a window precedes it.
     crops: nanoGPT's estimate over evaluation.num_crops random crops, which may overlap.
@@ -156,6 +171,8 @@ class TrainingConfig:
       early_stopping_patience: stop after this many evaluations without a better best_metric; none
         never stops.
       dtype: of the arithmetic; parameters, softmax and loss stay float32.
+      matmul_precision: of products of float32 matrices; see `MatmulPrecision`. Every command that
+        runs the model applies it.
       ema_decay: decay of a moving average of the parameters, which is then evaluated; none keeps no
         average.
       mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all others.
@@ -175,6 +192,7 @@ class TrainingConfig:
     best_metric: str = "loss"
     early_stopping_patience: int | None = None
     dtype: Dtype = Dtype.FLOAT32
+    matmul_precision: MatmulPrecision = MatmulPrecision.DEFAULT
     ema_decay: float | None = number(None, above=0, below=1)
     mesh_data: int | None = None
     mesh_fsdp: int = 1
@@ -190,9 +208,13 @@ class EvaluationConfig:
     Attributes:
       context: text that the model sees before a target; named in the result.
       sequence_length: targets in one window or chunk.
-      batch_size: rows evaluated at once; with context `carry`, parallel streams, each warmed up on
-        the text before it.
+      batch_size: rows evaluated at once; it changes no figure. With context `carry`, as many
+        windows of a stream are read at once as are needed for that number of rows.
       num_crops: number of random rows with context `crops`.
+      num_streams: with context `carry`, the parts that a split is cut into, each read after the
+        256 (or sequence_length) tokens before it; named in the result. 1 is exact. A recurrent
+        cell that reads a token at a time is faster with many, which moves its loss a little; for
+        a model whose memory is longer, and one with positions, it is another question.
       baseline_order: order of the Kneser-Ney baseline reported with the result; 1 = unigram.
       beam_size, length_penalty, coverage_penalty: of the search for translations; see
         `decoding.Beam`. A beam of 1 is greedy.
@@ -204,6 +226,7 @@ class EvaluationConfig:
     sequence_length: int = 128
     batch_size: int = 32
     num_crops: int = 4096
+    num_streams: int = number(1, least=1)
     baseline_order: int = number(6, least=1, most=MAX_ORDER)
     beam_size: int = 4
     length_penalty: float = number(0.6, least=0)

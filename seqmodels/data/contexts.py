@@ -16,8 +16,8 @@ from jaxtyping import Int, Integer
 from seqmodels.config.training import EvaluationConfig, EvaluationContext
 from seqmodels.types import Batch
 
-# Warm-up of a stream, in tokens: longer than any n-gram's context, so that cutting a text into
-# streams changes nothing for an n-gram and almost nothing for a recurrence.
+# Warm-up of a stream after the first, in tokens: longer than any n-gram's context, so that cutting
+# a text into streams changes nothing for an n-gram.
 MIN_WARMUP = 256
 
 
@@ -79,18 +79,21 @@ def _crops(num_tokens: int, config: EvaluationConfig, seed: int) -> Plan:
 
 
 def _streams(num_tokens: int, config: EvaluationConfig) -> Plan:
-    """Plans parallel contiguous streams, as many as keep the warm-up below half of the work.
+    """Plans contiguous streams: as many as asked for, or as keep the warm-up below half the work.
 
     The first stream has no warm-up, so it counts more targets; all have the same length:
-    rows * length - (rows - 1) * warmup >= N - 1.
+    streams * length - (streams - 1) * warmup >= N - 1. Neither depends on the batch size, which
+    decides how much of them is read at once.
     """
-    width, last = config.sequence_length, num_tokens - 1
-    warmup = max(width, MIN_WARMUP)
-    rows = max(1, min(config.batch_size, last // warmup - 1))
-    length = -(-(last + (rows - 1) * warmup) // rows)
-    starts = np.arange(rows, dtype=np.int64) * (length - warmup)
+    window, last = config.sequence_length, num_tokens - 1
+    warmup = max(window, MIN_WARMUP)
+    streams = max(1, min(config.num_streams, last // warmup - 1))
+    length = -(-(last + (streams - 1) * warmup) // streams)
+    starts = np.arange(streams, dtype=np.int64) * (length - warmup)
     stops = np.minimum(starts + length, last)
     firsts = np.concatenate([np.zeros(1, np.int64), stops[:-1]])
+    rows = min(config.batch_size, streams)
+    width = min(window * (config.batch_size // rows), length)
     return Plan(starts, firsts, stops, rows, width, -(-length // width))
 
 

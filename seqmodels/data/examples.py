@@ -145,9 +145,9 @@ class ExampleRows:
       batch_size: rows evaluated at once.
     """
 
-    carries_state = False
     num_bytes: float | None = None
     context: str | None = None
+    num_streams: int | None = None
 
     def __init__(self, examples: Examples, batch_size: int) -> None:
         self._examples = examples

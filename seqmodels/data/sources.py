@@ -88,7 +88,8 @@ class Windows(TokenSource):
 
     Every target comes exactly once per epoch. The first cut is at another place in each epoch (its
     phase), so that no token is always at a boundary. The short windows at both ends are filled up
-    with neighbours of weight 0, and the number of rows is that of the worst phase.
+    with neighbours of weight 0, and the number of rows is that of the worst phase. Every batch has
+    a target.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Windows(TokenSource):
         super().__init__(split, batch_size, sequence_length, seed, name)
         whole, rest = divmod(self._num_targets, sequence_length)
         self._require_rows(whole + (rest > 0), f"windows of {sequence_length}")
-        self._num_windows = whole + 1 + (rest > 1)
+        self._num_windows = whole + (sequence_length > 1) + (rest > 1)
         self.batches_per_epoch = -(-self._num_windows // batch_size)
         self._plan = functools.lru_cache(maxsize=2)(self._make_plan)
 
@@ -113,7 +114,15 @@ class Windows(TokenSource):
         windows = np.stack([start, first, end])
         shuffled = order.permutation(seed, "windows", epoch, self._num_windows)
         chosen = order.deal(shuffled, self.batch_size)
-        return np.where(chosen >= 0, windows[:, chosen], 0)
+        plan = np.where(chosen >= 0, windows[:, chosen], 0)
+        if not (plan[1] < plan[2]).any(axis=1).all():
+            # A batch has the one window that this phase does without: it takes half of another's.
+            most = int(np.argmax(end - first))
+            middle = (first[most] + end[most]) // 2
+            windows[:, -1] = start[most], middle, end[most]
+            windows[2, most] = middle
+            plan = np.where(chosen >= 0, windows[:, chosen], 0)
+        return plan
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Returns `rows` of the batch of a step."""

@@ -126,7 +126,7 @@ def _write(where: Path, arrays: Mapping[str, np.ndarray], meta: dict[str, Any]) 
     sizes = {name: int(array.size) for name, array in arrays.items()}
     kept = {"digest": _digest(arrays, meta), "arrays": sizes, "meta": meta}
     with open(partial / _META, "w", encoding="utf-8") as file:
-        json.dump(kept, file, indent=1, ensure_ascii=False)
+        json.dump(kept, file, indent=1, ensure_ascii=False, allow_nan=False)
         _sync(file)
     _sync_directory(partial)
     if where.exists():

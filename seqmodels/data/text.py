@@ -179,9 +179,10 @@ class TextRows:
         self._plan = make_plan(len(self._tokens), config, seed)
         self._data, self._seed = data, seed
         self.num_batches = self._plan.num_batches
-        self.carries_state = config.context is EvaluationContext.CARRY
         self.num_bytes: float | None = 0.0 if data.tokenizer.lossless else None
         self.context: str | None = config.context.value
+        carries = config.context is EvaluationContext.CARRY
+        self.num_streams = len(self._plan.starts) if carries else None
 
     def batches(self, multiple: int) -> Iterator[tuple[Batch, bool]]:
         """Yields what the task makes of the rows of next-token prediction."""

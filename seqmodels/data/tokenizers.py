@@ -68,7 +68,7 @@ class SavedTokenizer:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `path`, whole or not at all."""
         with replacing(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:
-            json.dump(self.to_json(), file, ensure_ascii=False)
+            json.dump(self.to_json(), file, ensure_ascii=False, allow_nan=False)
 
 
 class _Plain(SavedTokenizer):

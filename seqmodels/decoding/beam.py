@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -54,7 +54,7 @@ class _State(NamedTuple):
 
     Attributes:
       step: number of tokens of each live hypothesis.
-      carry, logits: of the model after those tokens; axis 0 is B * K.
+      carry, logits: of the model after those tokens; axis 0 is B * K, and B of a memory.
       totals: log probabilities of the live hypotheses.
     """
 
@@ -79,6 +79,14 @@ class _Settings(NamedTuple):
 
 def _penalty(length: Any, settings: _Settings) -> Array:
     return ((5.0 + length) / 6.0) ** settings.length_penalty
+
+
+def _map_hypotheses(change: Callable[[Array], Array], carry: Carry) -> Carry:
+    """Changes the rows of a carry but for its memory, which all hypotheses of a row share."""
+    if not isinstance(carry, Mapping) or "memory" not in carry:
+        return jax.tree.map(change, carry)
+    own = {name: part for name, part in carry.items() if name != "memory"}
+    return {**jax.tree.map(change, own), "memory": carry["memory"]}
 
 
 def _repeat_rows(tree: Any, size: int) -> Any:
@@ -132,7 +140,7 @@ def _advance(model: Model, params: Params, settings: _Settings, state: _State) -
     done = bound <= jnp.take(finished.scores, settings.num_ranked - 1, axis=1)
     totals = jnp.where(done[:, None], -jnp.inf, totals)
     rows = (jnp.arange(batch)[:, None] * size + parents).reshape(-1)
-    carry = jax.tree.map(lambda x: x[rows], state.carry)
+    carry = _map_hypotheses(lambda x: x[rows], state.carry)
     features, carry = model.apply({"params": params}, chosen.reshape(-1, 1), carry, train=False)
     logits = readout(model, params, features[:, 0])
     return _State(state.step + 1, carry, logits, tokens, totals, finished)
@@ -148,7 +156,7 @@ def _begin(carry: Carry, logits: Float[Array, "B V"], size: int, width: int) -> 
     totals = nothing.at[:, 0].set(0.0)
     return _State(
         jnp.int32(0),
-        _repeat_rows(carry, size),
+        _map_hypotheses(lambda x: jnp.repeat(x, size, axis=0), carry),
         _repeat_rows(logits, size),
         tokens,
         totals,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from seqmodels.protocols import Model
-from seqmodels.types import Carry, Params, VocabOutput
+from seqmodels.types import Carry, Params, TokenInput, VocabOutput
 
 _MAX_CHUNK = 256  # tokens of a prompt in one call
 _CAPACITY_STEP = 64  # capacities are multiples of it, so that few programs are compiled
@@ -23,6 +23,23 @@ Prompts = Sequence[Integer[np.ndarray, " _"]]
 def position_limit(model: Model) -> int | None:
     """Returns how many tokens a carry of the model can read; None = any number."""
     return None if model.config.unbounded else model.config.max_length
+
+
+def check_tokens(model: Model, texts: Prompts) -> None:
+    """Refuses texts with tokens that the model does not have; inside jit they would give NaN.
+
+    Raises:
+      ValueError: names the first of them.
+    """
+    inputs = model.spec.inputs
+    assert isinstance(inputs, TokenInput)
+    size = inputs.vocab_size
+    for number, text in enumerate(texts):
+        outside = np.asarray(text)[(np.asarray(text) < 0) | (np.asarray(text) >= size)]
+        if len(outside):
+            raise ValueError(
+                f"text {number} has the token {outside[0]}; the model has 0 to {size - 1}"
+            )
 
 
 def choose_capacity(needed: int, limit: int | None) -> int:
@@ -66,6 +83,7 @@ class Prefill:
     """Reads texts into carries of one model, and keeps the programs that it compiles."""
 
     def __init__(self, model: Model) -> None:
+        self._model = model
         bind = lambda function: functools.partial(function, model)
         self._start = jax.jit(bind(_start), static_argnums=(1, 2))
         self._read = jax.jit(bind(_read), donate_argnums=(1, 2))
@@ -80,7 +98,11 @@ class Prefill:
           texts: one per row, of any lengths including 0; read in right-padded chunks.
           capacity: number of tokens that the carry has room for.
           memory: what `encode` returned, for a model with an encoder.
+
+        Raises:
+          ValueError: see `check_tokens`.
         """
+        check_tokens(self._model, texts)
         rows, longest = len(texts), max(len(t) for t in texts)
         carry, logits = self._start(params, rows, capacity, memory)
         if not longest:

@@ -6,9 +6,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from seqmodels.config.errors import UserError
+
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +47,14 @@ class Sampling:
         return not self.greedy and (self.top_k is not None or self.top_p is not None)
 
     def thresholds(self, vocab_size: int) -> tuple[float, int, float]:
-        """Returns temperature, k and p as numbers; they change nothing if they are not set."""
+        """Returns temperature, k and p as numbers; they change nothing if they are not set.
+
+        Temperature and its inverse are ones that float32 holds, neither 0 nor infinite.
+        """
         top_k = vocab_size if self.top_k is None else min(self.top_k, vocab_size)
         top_p = 1.0 if self.top_p is None else self.top_p
-        return float(self.temperature) or 1.0, top_k, float(top_p)
+        temperature = float(np.clip(self.temperature, _TINY, 1 / _TINY))
+        return 1.0 if self.greedy else temperature, top_k, float(top_p)
 
 
 def forbid_end(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.config.errors import UserError
-from seqmodels.decoding.prefill import position_limit
+from seqmodels.decoding.prefill import check_tokens, position_limit
 from seqmodels.decoding.prompts import encode_prompt
 from seqmodels.ops.losses import softmax_cross_entropy
 from seqmodels.protocols import Model
@@ -31,6 +31,7 @@ class Scorer:
 
     def __init__(self, model: Model, params: Params, tokenizer: Tokenizer, batch_size: int) -> None:
         self._params, self._tokenizer, self.batch_size = params, tokenizer, batch_size
+        self._model = model
         self._limit = position_limit(model)
 
         def score(params: Params, tokens: Any, weights: Any) -> jax.Array:
@@ -107,7 +108,11 @@ class Scorer:
 
         Args:
           texts: (tokens, first) as `encode` returns them, up to `batch_size`.
+
+        Raises:
+          ValueError: see `check_tokens`.
         """
+        check_tokens(self._model, [tokens for tokens, _ in texts])
         longest = max(len(tokens) for tokens, _ in texts)
         width = max(_LEAST_WIDTH, 1 << (longest - 2).bit_length())
         width = width if self._limit is None else min(width, self._limit)

@@ -80,8 +80,8 @@ class Evaluator:
           params: arrays, on one device or sharded over a mesh.
 
         Returns:
-          what the task makes of the sums (loss and num_targets among it), and context where the
-          data are text.
+          what the task makes of the sums (loss and num_targets among it); where the data are text,
+          context, and with `carry` num_streams.
 
         Raises:
           UserError: no such split, or one without a target.
@@ -100,7 +100,8 @@ class Evaluator:
         # Pairs of numbers, or of arrays.
         totals = {name: tuple(pair.tolist()) for name, pair in sums.items()}
         summary = self._task.summarize(totals, rows.num_bytes)
-        return summary if rows.context is None else {**summary, "context": rows.context}
+        facts = {"context": rows.context, "num_streams": rows.num_streams}
+        return summary | {name: fact for name, fact in facts.items() if fact is not None}
 
     def _run(self, params: Params, rows: Rows) -> Iterator[Metrics]:
         mesh = _mesh_of(params)
@@ -118,7 +119,7 @@ class Evaluator:
                 if made is None:
                     break
                 batch, starts = made
-                if rows.carries_state and starts:
+                if rows.num_streams is not None and starts:
                     carry = self._start(params, len(batch.inputs), mesh)
                 metrics, carry = self._forward(params, carry, batch, mesh)
                 prefetcher.start(number + 1, metrics)

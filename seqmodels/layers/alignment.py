@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -34,6 +35,7 @@ class Alignment(nn.Module):
     additive and concat are one function with two initialisations; dot and scaled_dot need N = M.
     `prepare` computes h U or h W once per source, so a step computes only the part of s. The
     parallel form of additive and concat holds [B, T, S, A] numbers. Scores and weights are float32.
+    NaN or infinity in a state makes NaN of the queries that see it and of no others.
 
     Attributes:
       score: which e.
@@ -85,37 +87,51 @@ class Alignment(nn.Module):
         init = GLOROT if len(shape) > 1 else nn.initializers.normal(self.attention_dim**-0.5)
         return parameter(self, name, init, names, shape)
 
-    def prepare(self, states: Float[Array, "B S M"]) -> Float[Array, "B S A"] | None:
-        """The part of the scores that the source decides; None = the states themselves."""
+    def prepare(self, states: Float[Array, "B S M"]) -> dict[str, Array]:
+        """Everything that the source decides.
+
+        Returns:
+          "states": h, 0 at positions that are not finite; "finite": [B, S], False there; "keys":
+          the part of the scores [B, S, A], where it is not h itself.
+        """
+        finite = jnp.isfinite(states).all(-1)
+        states = jnp.where(finite[..., None], states, 0)
+        source = {"states": states, "finite": finite}
         match self.score:
             case AlignmentScore.ADDITIVE | AlignmentScore.GENERAL:
-                return self.memory(states)
+                source["keys"] = self.memory(states)
             case AlignmentScore.CONCAT:
-                return self._product(states, self.kernel[self.query_dim :])
-        return None
+                source["keys"] = self._product(states, self.kernel[self.query_dim :])
+        return source
 
     def __call__(
         self,
         query: Float[Array, "B *T N"],
-        states: Float[Array, "B S M"],
-        keys: Float[Array, "B S A"] | None,
-        mask: Bool[Array, "B *own S"],
+        source: Mapping[str, Array],
+        mask: Bool[Array, "R *own S"],
     ) -> tuple[Float[Array, "B *T M"], Float[Array, "B *T S"]]:
         """Contexts and weights, for one query per row or for T at once.
 
         Args:
           query: s [B, N], or [B, T, N].
-          states: h [B, S, M].
-          keys: result of `prepare` for these states.
-          mask: True where a position is visible, [B, S], or [B, T, S] if each query has its own.
+          source: result of `prepare`. One of R = B / n rows serves groups of queries: its row b is
+            that of rows b n .. b n + n - 1.
+          mask: True where a position is visible, [R, S], or [R, T, S] if each query has its own.
             Elsewhere the weight is exactly 0; the context of a query that sees nothing is 0.
         """
-        if query.ndim == 2:
-            context, weights = self(query[:, None], states, keys, mask)
-            return context[:, 0], weights[:, 0]
+        states = source["states"]
+        if query.ndim == 2 or len(query) != len(states):
+            grouped = query.reshape(len(states), -1, query.shape[-1])
+            context, weights = self(grouped, source, mask)
+            rows = query.shape[:-1]
+            return context.reshape(*rows, -1), weights.reshape(*rows, -1)
         mask = mask[:, None] if mask.ndim == 2 else mask
-        scores = self._scores(query, states if keys is None else keys)
+        usable = jnp.isfinite(query).all(-1)
+        query = jnp.where(usable[..., None], query, 0)
+        scores = self._scores(query, source.get("keys", states))
         mask = jnp.broadcast_to(mask, scores.shape)
+        sound = usable[..., None] & source["finite"][:, None]
+        broken = jnp.any(mask & ~sound, axis=-1, keepdims=True)
         if self.extent is AlignmentScope.LOCAL_P:
             share = nn.sigmoid(jnp.tanh(self.position(query)) @ self.position_kernel)
             share = share.astype(jnp.float32)
@@ -124,6 +140,7 @@ class Alignment(nn.Module):
             weights = masked_softmax(scores, mask)
         operands = (weights.astype(states.dtype), states)
         context = jnp.einsum("bts,bsm->btm", *operands, preferred_element_type=jnp.float32)
+        context, weights = (jnp.where(broken, jnp.nan, x) for x in (context, weights))
         return context.astype(self.dtype), weights
 
     def _scores(

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from seqmodels.config.transformers import Position
 from seqmodels.layers.dense import Dense, Initializer
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
-from seqmodels.ops.attention import attention
+from seqmodels.ops.attention import Contained, attention, contain
 from seqmodels.ops.masks import Positions
 from seqmodels.ops.positions import RotaryScaling, alibi_slopes, rotary
 
@@ -22,10 +22,14 @@ whole on every device, and so are queries whose groups it does not divide."""
 
 
 class Cache(NamedTuple):
-    """Keys and values of all layers, [B, L, G, S, K]; a slot S holds one token of a row."""
+    """Keys and values of all layers, [B, L, G, S, K]; a slot S holds one token of a row.
+
+    `finite` [B, L, S] is that of `ops.attention.contain`.
+    """
 
     keys: Float[Array, "B L G S K"]
     values: Float[Array, "B L G S K"]
+    finite: Bool[Array, "B L S"]
 
 
 class Memory(NamedTuple):
@@ -33,11 +37,13 @@ class Memory(NamedTuple):
 
     Attributes:
       keys, values: of all layers, [B, L, G, S, K].
+      finite: of `ops.attention.contain`, [B, L, S].
       positions: of the tokens of the memory.
     """
 
     keys: Float[Array, "B L G S K"]
     values: Float[Array, "B L G S K"]
+    finite: Bool[Array, "B L S"]
     positions: Positions
 
 
@@ -115,13 +121,14 @@ class SelfAttention(nn.Module):
         if self.position == Position.ROTARY:
             angles = (context.queries.positions, self.rotary_base, self.rotary_scaling)
             q, k = rotary(q, *angles), rotary(k, *angles)
+        held = contain(k, v)
         if cache is not None:
-            cache, k, v = _extend(cache, layer, context, k, v)
+            cache, held = _extend(cache, layer, context, held)
         alibi = self.position == Position.ALIBI
         y = attention(
             q,
-            k,
-            v,
+            held.keys,
+            held.values,
             context.queries,
             context.keys,
             causal=self.causal,
@@ -129,6 +136,7 @@ class SelfAttention(nn.Module):
             slopes=jnp.asarray(alibi_slopes(self.num_heads)) if alibi else None,
             dropout_rate=self.dropout_rate,
             dropout_key=_dropout_key(self),
+            finite=held.finite,
         )
         out = _output(x.shape[-1], self.use_bias, self.output_init, self.dtype)
         return out(_concatenated(y)), cache
@@ -160,8 +168,10 @@ class CrossAttention(nn.Module):
         q = x W + b                                            # [B, T, H, K]
         y = concat_heads(softmax(q k^T / sqrt(K)) v) U + c     # [B, T, D]
 
-    The keys and values k, v [B, G, S, K] of the layer are computed once from the memory, outside,
-    and serve every chunk. Document n attends to document n of the memory.
+    The keys and values k, v [R, G, S, K] of the layer are computed once from the memory, outside,
+    and serve every chunk; `finite` is that of `ops.attention.contain`, where they come from it.
+    Document n attends to document n of the memory. With R = B / n, row b of the memory is that of
+    the rows b n .. b n + n - 1.
 
     Attributes:
       num_heads: H.
@@ -187,10 +197,11 @@ class CrossAttention(nn.Module):
     def __call__(
         self,
         x: Float[Array, "B T D"],
-        keys: Float[Array, "B G S K"],
-        values: Float[Array, "B G S K"],
+        keys: Float[Array, "R G S K"],
+        values: Float[Array, "R G S K"],
         queries: Positions,
         memory: Positions,
+        finite: Bool[Array, "R S"] | None = None,
     ) -> Float[Array, "B T D"]:
         project = Dense(
             (self.num_heads, self.head_dim or x.shape[-1] // self.num_heads),
@@ -200,18 +211,34 @@ class CrossAttention(nn.Module):
             dtype=self.dtype,
             name="query",
         )
+        q = constrain(jnp.swapaxes(project(constrain(x, ACTIVATIONS)), 1, 2), HEADS)
+        length = len(x) * x.shape[1] // len(keys)
+        segments = queries.segments
         y = attention(
-            constrain(jnp.swapaxes(project(constrain(x, ACTIVATIONS)), 1, 2), HEADS),
+            _regrouped(q, len(keys)),
             keys,
             values,
-            queries,
+            # Only documents count here, so every position may be 0.
+            Positions(
+                jnp.zeros((1, length), jnp.int32),
+                None if segments is None else segments.reshape(-1, length),
+            ),
             memory,
             causal=False,
             dropout_rate=self.dropout_rate,
             dropout_key=_dropout_key(self),
+            finite=finite,
         )
         out = _output(x.shape[-1], self.use_bias, self.output_init, self.dtype)
-        return out(_concatenated(y))
+        return out(_concatenated(_regrouped(y, len(x))))
+
+
+def _regrouped(x: Float[Array, "B H T K"], rows: int) -> Float[Array, "rows H time K"]:
+    """Puts the queries of several rows side by side in one, or takes them apart again."""
+    if len(x) == rows:
+        return x
+    by_query = jnp.swapaxes(x, 1, 2)  # [B, T, H, K]
+    return jnp.swapaxes(by_query.reshape(rows, -1, *by_query.shape[2:]), 1, 2)
 
 
 def _dropout_key(layer: SelfAttention | CrossAttention) -> Any:
@@ -234,26 +261,26 @@ def _output(model_dim: int, use_bias: bool, kernel_init: Initializer, dtype: Any
     )
 
 
-def of_layer(cache: Cache | Memory, layer: Int[Array, ""]) -> tuple[Array, Array]:
+def of_layer(cache: Cache | Memory, layer: Int[Array, ""]) -> Contained:
     """Keys and values of one layer, [B, G, S, K]."""
     pick = lambda stack: lax.dynamic_index_in_dim(stack, layer, 1, keepdims=False)
-    return pick(cache.keys), pick(cache.values)
+    return Contained(pick(cache.keys), pick(cache.values), pick(cache.finite))
 
 
 def _extend(
-    cache: Cache, layer: Array, context: AttentionContext, k: Array, v: Array
-) -> tuple[Cache, Array, Array]:
+    cache: Cache, layer: Array, context: AttentionContext, new: Contained
+) -> tuple[Cache, Contained]:
     """Writes a chunk into its slots; returns the cache and the keys and values to attend to."""
     assert context.keys is not None
-    rows = jnp.arange(k.shape[0])[:, None]
+    rows = jnp.arange(len(new.keys))[:, None]
 
     def write(stack: Array, new: Array) -> Array:
         new = jnp.swapaxes(new, 1, 2).astype(stack.dtype)  # [B, T, G, K], as the index puts it
         return stack.at[rows, layer, :, context.slots].set(new, mode="drop")
 
-    after = Cache(write(cache.keys, k), write(cache.values, v))
+    finite = cache.finite.at[rows, layer, context.slots].set(new.finite, mode="drop")
+    after = Cache(write(cache.keys, new.keys), write(cache.values, new.values), finite)
     if context.keys.positions.shape[1] == cache.keys.shape[3]:
-        return after, *of_layer(after, layer)
-    before = of_layer(cache, layer)
-    k, v = (jnp.concatenate(pair, axis=2) for pair in zip(before, (k, v), strict=True))
-    return after, k, v
+        return after, of_layer(after, layer)
+    pairs = zip(of_layer(cache, layer), new, (2, 2, 1), strict=True)
+    return after, Contained(*(jnp.concatenate(pair, axis=s) for *pair, s in pairs))

@@ -99,8 +99,8 @@ class Block(nn.Module):
 
         def attend_to_memory(x: Array) -> Array:
             assert context.memory is not None
-            keys, values = of_layer(context.memory, layer)
-            return look_up(x, keys, values, context.queries, context.memory.positions)
+            keys, values, finite = of_layer(context.memory, layer)
+            return look_up(x, keys, values, context.queries, context.memory.positions, finite)
 
         x = self._add(x, "attention", attend_to_self)
         if context.memory is not None:

@@ -1,8 +1,8 @@
 """The key/value cache of a Transformer, at the start and at the end of a chunk.
 
-A carry is {"keys", "values": [B, L, G, S, K], "positions", "segments": [B, S], "length",
-"last_segment", "last_position": [B]}. A slot stores the position of its token along with its key
-and value.
+A carry is {"keys", "values": [B, L, G, S, K], "finite": [B, L, S], "positions", "segments": [B, S],
+"length", "last_segment", "last_position": [B]}. A slot stores the position of its token along with
+its key and value, and whether those were finite; see `ops.attention.contain`.
 
 Growing: the n-th token of a row goes to slot n. Rolling, where a window is not wider than the
 cache: it goes to slot n mod S, S = window, and replaces a token that no later one sees. A chunk
@@ -30,7 +30,7 @@ class Chunk(NamedTuple):
     Attributes:
       context: positions of queries and keys, for the layers.
       cache: keys and values before the chunk; None in the parallel form.
-      after: the carry after the chunk without keys and values; None in the parallel form.
+      after: the carry after the chunk without the cache; None in the parallel form.
       lost: [B, T], True where a token has no slot: past max_length, or past the capacity; None
         where that cannot happen.
     """
@@ -58,6 +58,7 @@ def empty_cache(
     return {
         "keys": jnp.zeros(shape, dtype),
         "values": jnp.zeros(shape, dtype),
+        "finite": jnp.ones((batch_size, num_layers, capacity), bool),
         "positions": jnp.zeros((batch_size, capacity), jnp.int32),
         "segments": jnp.zeros((batch_size, capacity), jnp.int32),
         "length": jnp.zeros(rows, jnp.int32),
@@ -112,7 +113,7 @@ def start_chunk(
     keys = _joined(before, new) if rolling and length > 1 else after
     return Chunk(
         AttentionContext(new, keys, slots),
-        Cache(carry["keys"], carry["values"]),
+        Cache(carry["keys"], carry["values"], carry["finite"]),
         {
             "positions": after.positions,
             "segments": after.segments,
@@ -132,7 +133,7 @@ def finish_chunk(
         features = jnp.where(chunk.lost[..., None], jnp.nan, features)
     if cache is None:
         return features, None
-    return features, {"keys": cache.keys, "values": cache.values, **chunk.after}
+    return features, {**cache._asdict(), **chunk.after}
 
 
 def _slots(

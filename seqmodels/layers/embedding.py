@@ -21,6 +21,16 @@ from seqmodels.types import (
 )
 
 
+def without_padding(
+    x: Num[Array, "B T *features"], segment_ids: Integer[Array, "B T"] | None
+) -> Num[Array, "B T *features"]:
+    """x with zeros at padding (segment 0), whatever is there, also in the gradient."""
+    if segment_ids is None:
+        return x
+    real = segment_ids.reshape(*segment_ids.shape, *[1] * (x.ndim - 2)) > 0
+    return jnp.where(real, x, jnp.zeros((), x.dtype))
+
+
 class TokenEmbedding(nn.Module):
     """A table with one vector per token; `attend` is the tied head, x E^T.
 
@@ -42,12 +52,19 @@ class TokenEmbedding(nn.Module):
         init = nn.with_logical_partitioning(self.table_init, self.names)
         self.table: Any = self.param("table", init, (self.vocab_size, self.model_dim), jnp.float32)
 
-    def __call__(self, tokens: Integer[Array, "B T"]) -> Float[Array, "B T D"]:
-        """Looks up the vectors of tokens; a token outside the vocabulary gives NaN."""
+    def __call__(
+        self, tokens: Integer[Array, "B T"], segment_ids: Integer[Array, "B T"] | None = None
+    ) -> Float[Array, "B T D"]:
+        """Looks up the vectors of tokens.
+
+        A token outside the vocabulary, a negative one too, gives NaN. Padding gives zeros: its
+        token is not looked up, and its vector has no gradient.
+        """
         # With a table split along D, SPMD would first copy the activations to all devices.
         table = constrain(self.table, self.names)
         # The cast comes after the gather, so that its gradient is summed in float32.
-        vectors = table.at[tokens].get(mode="fill", fill_value=jnp.nan)
+        gather = {"mode": "fill", "fill_value": jnp.nan, "wrap_negative_indices": False}
+        vectors = without_padding(table.at[tokens].get(**gather), segment_ids)
         return constrain(vectors.astype(self.dtype), ACTIVATIONS)
 
     def attend(self, features: Float[Array, "*rows D"]) -> Float[Array, "*rows V"]:
@@ -61,31 +78,35 @@ class TokenEmbedding(nn.Module):
 class OneHot(nn.Module):
     """Tokens [B, T] as one-hot vectors [B, T, V]; no parameters.
 
-    A token outside the vocabulary gives NaN, as with `TokenEmbedding`.
+    A token outside the vocabulary gives NaN and padding zeros, as with `TokenEmbedding`.
     """
 
     vocab_size: int
     dtype: Any = jnp.float32
 
-    def __call__(self, tokens: Integer[Array, "B T"]) -> Float[Array, "B T V"]:
+    def __call__(
+        self, tokens: Integer[Array, "B T"], segment_ids: Integer[Array, "B T"] | None = None
+    ) -> Float[Array, "B T V"]:
         known = (tokens >= 0) & (tokens < self.vocab_size)
         vectors = nn.one_hot(tokens, self.vocab_size, dtype=self.dtype)
-        return jnp.where(known[..., None], vectors, jnp.nan)
+        return without_padding(jnp.where(known[..., None], vectors, jnp.nan), segment_ids)
 
 
 class ValueEmbedding(nn.Module):
-    """A linear map of real values [B, T, features] to [B, T, D]."""
+    """A linear map of real values [B, T, features] to [B, T, D]; padding is read as zeros."""
 
     model_dim: int
     kernel_init: Initializer = nn.initializers.lecun_normal()
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, values: Num[Array, "B T C"]) -> Float[Array, "B T D"]:
+    def __call__(
+        self, values: Num[Array, "B T C"], segment_ids: Integer[Array, "B T"] | None = None
+    ) -> Float[Array, "B T D"]:
         dense = Dense(
             self.model_dim, (None, "embed"), kernel_init=self.kernel_init, dtype=self.dtype
         )
-        return constrain(dense(values), ACTIVATIONS)
+        return constrain(dense(without_padding(values, segment_ids)), ACTIVATIONS)
 
 
 class Head(nn.Module):

@@ -37,13 +37,16 @@ class SequencePooling(nn.Module):
     def __call__(
         self, x: Float[Array, "B T F"], valid: Bool[Array, "B T"] | None = None
     ) -> Float[Array, "B F"]:
-        valid = jnp.ones(x.shape[:2], bool) if valid is None else valid
+        if valid is None:
+            valid = jnp.ones(x.shape[:2], bool)
+        else:
+            x = jnp.where(valid[..., None], x, 0.0)  # a NaN would survive a weight of 0
         match self.pooling:
             case Pooling.LAST:
                 y = self._ends(x, valid)
             case Pooling.MEAN:
                 count = jnp.maximum(valid.sum(axis=1, keepdims=True), 1)
-                y = jnp.where(valid[..., None], x.astype(jnp.float32), 0.0).sum(axis=1) / count
+                y = x.astype(jnp.float32).sum(axis=1) / count
             case Pooling.MAX:
                 lowest = jnp.finfo(x.dtype).min
                 y = jnp.where(valid[..., None], x, lowest).max(axis=1)
@@ -66,6 +69,4 @@ class SequencePooling(nn.Module):
         scores = jnp.where(valid, scores, jnp.finfo(jnp.float32).min)
         weights = jax.nn.softmax(scores, axis=1)
         weights = jnp.where(valid, weights, 0.0)
-        # A NaN would survive a weight of 0.
-        x = jnp.where(valid[..., None], x.astype(jnp.float32), 0.0)
-        return jnp.einsum("bt,btf->bf", weights, x)
+        return jnp.einsum("bt,btf->bf", weights, x.astype(jnp.float32))

@@ -84,7 +84,8 @@ class Aaren(nn.Module):
         batch_size, length = inputs.shape[:2]
         before = self.initial_carry(batch_size, length, memory) if carry is None else carry
         stream = follow((batch_size, length), segment_ids, before)
-        x = add_positions(self.embedding(inputs), stream.positions, self.config.position)
+        x = self.embedding(inputs, segment_ids)
+        x = add_positions(x, stream.positions, self.config.position)
         x = self.dropout(x, deterministic=not train)
         marks = (stream.starts, stream.valid)
         features, layers = self.stack(x, before["layers"], *marks, train=train)

@@ -119,7 +119,7 @@ class BERT(nn.Module):
         shape = (inputs.shape[0], inputs.shape[1])
         chunk = start_chunk(shape, None, segment_ids, max_length=self.config.max_length)
         types = jnp.zeros(shape, jnp.int32) if token_types is None else token_types
-        x = self.embedding(inputs) + self.token_type_embedding(types)
+        x = self.embedding(inputs, segment_ids) + self.token_type_embedding(types, segment_ids)
         positions = self.position_table(chunk.context.queries.positions)
         x = self.embedding_norm(x + jnp.broadcast_to(positions, x.shape))
         x = self.dropout(x, deterministic=not train)

@@ -95,7 +95,7 @@ class Convolutional(nn.Module):
         batch_size, length = inputs.shape[:2]
         before = self.initial_carry(batch_size, length, memory) if carry is None else carry
         stream = follow((batch_size, length), segment_ids, before)
-        x = self.embedding(inputs)
+        x = self.embedding(inputs, segment_ids)
         packing, starts, count = None, stream.starts, None
         if stream.valid is not None and starts is not None:
             packing = compact(stream.valid)
@@ -109,7 +109,7 @@ class Convolutional(nn.Module):
         return features, None if carry is None else {"layers": layers, **stream.after}
 
     def _whole(self, inputs: Array, segment_ids: Array | None, train: bool) -> Float[Array, "B D"]:
-        x, count = self.embedding(inputs), None
+        x, count = self.embedding(inputs, segment_ids), None
         if segment_ids is not None:
             packing = compact(segment_ids > 0)
             held = jnp.arange(x.shape[1])[None] < packing.count[:, None]

@@ -21,11 +21,9 @@ from seqmodels.types import Carry, DataSpec
 class GPT(nn.Module):
     """Embedding, masked Transformer blocks, head (GPT-2: Radford et al., 2019).
 
-    The carry is a cache of `capacity` tokens per row: {"keys", "values": [B, L, G, S, K],
-    "positions", "segments": [B, S], "length", "last_segment", "last_position": [B]}. Past the
-    capacity, and from position `max_length` on, the outputs are NaN. With a window that is not
-    wider than the capacity, S is the window and the capacity is never exceeded: see
-    `decoding_cache`.
+    The carry is a cache of `capacity` tokens per row, see `decoding_cache`. Past the capacity, and
+    from position `max_length` on, the outputs are NaN. With a window that is not
+    wider than the capacity, S is the window and the capacity is never exceeded.
 
     GPT-1 (Radford et al., 2018) has post-norms. Llama (Touvron et al., 2023, arXiv:2302.13971) has
     RMS norms, rotary positions, a gated feed-forward part, no biases and, from Llama 2 on, grouped
@@ -115,7 +113,7 @@ class GPT(nn.Module):
             shape, carry, segment_ids, max_length=config.max_length, window=config.window
         )
         positions = chunk.context.queries.positions
-        x = self.embedding(inputs)
+        x = self.embedding(inputs, segment_ids)
         if config.scale_embeddings:
             x = x * math.sqrt(config.model_dim)
         x = add_positions(x, positions, config.position, self.position_table)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Num
 
 from seqmodels.config.models import MLPConfig
 from seqmodels.layers.dense import Dense
-from seqmodels.layers.embedding import make_embedding, make_head
+from seqmodels.layers.embedding import make_embedding, make_head, without_padding
 from seqmodels.layers.feedforward import ACTIVATION_FUNCTIONS
 from seqmodels.models.perceptron import OneToOne
 from seqmodels.types import DataSpec, TokenInput
@@ -47,8 +47,12 @@ class MLP(OneToOne):
         ]
         self.head: Any = make_head(self.spec, dtype=dtype)
 
-    def transform(self, inputs: Num[Array, "B ..."], train: bool) -> Float[Array, "B *T D"]:
-        x = inputs if self.embedding is None else self.embedding(inputs)
+    def transform(
+        self, inputs: Num[Array, "B ..."], segment_ids: Any, train: bool
+    ) -> Float[Array, "B *T D"]:
+        x = without_padding(inputs, segment_ids)
+        if self.embedding is not None:
+            x = self.embedding(inputs, segment_ids)
         for layer in self.layers:
             x = ACTIVATION_FUNCTIONS[self.config.activation](layer(x))
             x = self.dropout(x, deterministic=not train)

@@ -9,15 +9,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Num
 
 from seqmodels.config.models import PerceptronConfig
-from seqmodels.layers.embedding import OneHot, make_head
+from seqmodels.layers.embedding import OneHot, make_head, without_padding
 from seqmodels.types import Carry, DataSpec, ImageInput, TokenInput
 
 
 class OneToOne(nn.Module):
     """A model of each position, or of each image, separately.
 
-    The carry is empty, and padding is treated like a token; with images there is no carry. A
-    subclass defines `transform`, which maps [..., F] to features [..., D], and `head`.
+    The carry is empty, and padding is read as zeros; with images there is no carry. A subclass
+    defines `transform`, which maps inputs [..., F] or tokens and their segment ids to features
+    [..., D], and `head`.
     """
 
     @property
@@ -50,12 +51,12 @@ class OneToOne(nn.Module):
         Raises:
           ValueError: the inputs are images and there is a carry.
         """
-        del segment_ids, memory
+        del memory
         if not self.causal:
             if carry is not None:
                 raise ValueError("a model of whole images takes no carry")
-            inputs = inputs.reshape(inputs.shape[0], -1)
-        return self.transform(inputs, train), carry
+            inputs, segment_ids = inputs.reshape(inputs.shape[0], -1), None
+        return self.transform(inputs, segment_ids, train), carry
 
     def readout(self, features: Float[Array, "*rows D"]) -> Float[Array, "*outputs"]:
         """Outputs in float32."""
@@ -85,6 +86,10 @@ class Perceptron(OneToOne):
             self.one_hot = OneHot(self.spec.inputs.vocab_size, self.dtype)
         self.head: Any = make_head(self.spec, dtype=self.dtype)
 
-    def transform(self, inputs: Num[Array, "B ..."], train: bool) -> Float[Array, "B *T D"]:
+    def transform(
+        self, inputs: Num[Array, "B ..."], segment_ids: Any, train: bool
+    ) -> Float[Array, "B *T D"]:
         del train
-        return inputs.astype(self.dtype) if self.one_hot is None else self.one_hot(inputs)
+        if self.one_hot is not None:
+            return self.one_hot(inputs, segment_ids)
+        return without_padding(inputs, segment_ids).astype(self.dtype)

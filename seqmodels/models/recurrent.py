@@ -86,7 +86,7 @@ class Recurrent(nn.Module):
             step = advance(segment_ids.astype(jnp.int32), segment, position)
             starts, valid = step.starts, step.valid
             segment, position = step.last_segment, step.last_position
-        x = self.dropout(self.embedding(inputs), deterministic=not train)
+        x = self.dropout(self.embedding(inputs, segment_ids), deterministic=not train)
         features, layers = self.layers(x, before["layers"], starts, valid, train=train)
         after = {"layers": layers, "last_segment": segment, "last_position": position}
         return features, None if carry is None else after

@@ -69,7 +69,7 @@ class RecurrentEncoder(nn.Module):
             nothing = jnp.zeros(batch_size, jnp.int32)
             step = advance(segment_ids.astype(jnp.int32), nothing, nothing - 1)
             starts, valid = step.starts, step.valid
-        x = self.dropout(self.embedding(inputs), deterministic=not train)
+        x = self.dropout(self.embedding(inputs, segment_ids), deterministic=not train)
         state = self.layers.initial_state(batch_size)
         features, _ = self.layers(x, state, starts, valid, train=train)
         return features if self.pool is None else self.pool(features, valid), None

@@ -57,8 +57,9 @@ class Seq2Seq(nn.Module):
     are refused outside jit and make the row NaN inside jit.
 
     `encode` returns {"states": h, "segments": [B, S], "layers": the decoder's first states}, and
-    "context", "query" or "keys" where a context needs them. The carry is {"layers", and those of
-    "context", "query", "fed", "memory" that the context needs}; only the source decides its size.
+    "context", "query", "keys", "finite" where a context needs them. The carry is {"layers", and
+    those of "context", "query", "fed", "memory" that the context needs}; only the source decides
+    its size.
 
     Attributes:
       config: hyper-parameters.
@@ -136,7 +137,7 @@ class Seq2Seq(nn.Module):
         config, shape = self.config, source.shape[:2]
         segments = jnp.ones(shape, jnp.int32) if segment_ids is None else segment_ids
         valid = None if segment_ids is None else segment_ids > 0
-        x = self.dropout(self.source_embedding(source), deterministic=not train)
+        x = self.dropout(self.source_embedding(source, segment_ids), deterministic=not train)
         x = _one_document(x, segment_ids)
         if config.reverse_source:
             x = reverse_valid(x, segments > 0)
@@ -154,8 +155,8 @@ class Seq2Seq(nn.Module):
             memory["context"] = last
         if config.context is Context.BAHDANAU:
             memory["query"] = self._first_query(layers[f"layer_{config.num_layers - 1}"], last)
-        if self.aligns and (keys := self.alignment.prepare(states)) is not None:
-            memory["keys"] = keys
+        if self.aligns:
+            memory |= self.alignment.prepare(states)
         return memory
 
     def _first_query(self, top: Any, last: Float[Array, "B M"]) -> Float[Array, "B N"]:
@@ -181,7 +182,7 @@ class Seq2Seq(nn.Module):
         if self._feeds:
             carry["fed"] = jnp.zeros((batch_size, self.config.output_dim), self.dtype)
         if self.aligns:
-            names = ("states", "keys", "segments")
+            names = ("states", "keys", "finite", "segments")
             carry["memory"] = {name: memory[name] for name in names if name in memory}
         return carry
 
@@ -233,7 +234,7 @@ class Seq2Seq(nn.Module):
         self, inputs: Array, before: Carry, segment_ids: Array | None, train: bool
     ) -> tuple[Float[Array, "B T N"], Carry, Any]:
         """Features, carry and the weights of the attention, if any."""
-        x = self.dropout(self.embedding(inputs), deterministic=not train)
+        x = self.dropout(self.embedding(inputs, segment_ids), deterministic=not train)
         x = _one_document(x, segment_ids)
         valid = None if segment_ids is None else segment_ids > 0
         if self.config.context is Context.BAHDANAU or self._feeds:
@@ -299,7 +300,7 @@ class Seq2Seq(nn.Module):
     def _attend(self, query: Float[Array, "B *T N"], memory: Any) -> tuple[Array, Array]:
         """Contexts and weights over the tokens of the source."""
         seen = memory["segments"] > 0
-        return self.alignment(query, memory["states"], memory.get("keys"), seen)
+        return self.alignment(query, memory, seen)
 
     def _output(self, *parts: Float[Array, "B *T _"]) -> Float[Array, "B *T N"]:
         return jnp.tanh(self.mix(jnp.concatenate(parts, axis=-1)))

@@ -16,6 +16,7 @@ from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.positions import PositionTable, add_positions
 from seqmodels.layers.sharding import constrain
+from seqmodels.ops.attention import contain
 from seqmodels.ops.masks import Positions
 from seqmodels.types import Carry, DataSpec
 
@@ -29,10 +30,11 @@ class Transformer(nn.Module):
         k, v = memory W + b                                    # for all layers, [B, L, H, S, K]
         features = decoder(positions + target, k, v)           # [B, T, D]
 
-    `encode` returns {"keys", "values": k, v, "segments": [B, S]}; target document n attends to
-    source document n. The carry is the decoder's cache (see `decoding_cache`) and, under "memory",
-    the result of `encode`, so a step computes nothing of the source. Past the capacity, and from
-    position `max_length` on, the outputs are NaN.
+    `encode` returns {"keys", "values": k, v, "finite": [B, L, S] of `ops.attention.contain`,
+    "segments": [B, S]}; target document n attends to source document n. The carry is the decoder's
+    cache (see `decoding_cache`) and, under "memory", the result of `encode`, so a step computes
+    nothing of the source. Past the capacity, and from position `max_length` on, the outputs are
+    NaN.
 
     Norms come after the sums (2017) or before the parts (Xiong et al., 2020, arXiv:2002.04745).
     With sinusoidal positions the token vectors, which start with a deviation of 1 / sqrt(D), are
@@ -122,17 +124,17 @@ class Transformer(nn.Module):
         config, shape = self.config, (source.shape[0], source.shape[1])
         chunk = start_chunk(shape, None, segment_ids, max_length=config.max_length)
         positions = chunk.context.queries.positions
-        x = self.source_embedding(source)
+        x = self.source_embedding(source, segment_ids)
         x = add_positions(x, positions, config.position, self.source_position_table)
         x = self.dropout(x, deterministic=not train)
         x, _ = self.encoder(x, None, chunk.context, train=train)
         x, _ = finish_chunk(chunk, x, None)
         pairs = self.memory_key_value(x)  # [B, S, L, H, 2, K]
         pairs = jnp.transpose(pairs, (4, 0, 2, 3, 1, 5))  # [2, B, L, H, S, K]
-        keys, values = constrain(pairs, (None, "batch", "layers", "heads", "time", None))
+        pairs = constrain(pairs, (None, "batch", "layers", "heads", "time", None))
         if segment_ids is None:
             segment_ids = jnp.ones(shape, jnp.int32)
-        return {"keys": keys, "values": values, "segments": segment_ids.astype(jnp.int32)}
+        return {**contain(*pairs)._asdict(), "segments": segment_ids.astype(jnp.int32)}
 
     def initial_carry(self, batch_size: int, capacity: int, memory: Any = None) -> Carry:
         """An empty cache of `capacity` tokens per row, and the memory."""
@@ -172,12 +174,14 @@ class Transformer(nn.Module):
             raise ValueError("a transformer decodes from a memory; encode the source first")
         chunk = start_chunk(shape, carry, segment_ids, max_length=config.max_length)
         positions = chunk.context.queries.positions
-        x = add_positions(self.embedding(inputs), positions, config.position, self.position_table)
+        x = self.embedding(inputs, segment_ids)
+        x = add_positions(x, positions, config.position, self.position_table)
         x = self.dropout(x, deterministic=not train)
         segments = memory["segments"]
-        # Cross attention depends on the documents alone, so every position may be 0.
+        # Only documents count in cross attention.
         at = Positions(jnp.zeros((1, segments.shape[1]), jnp.int32), segments)
-        context = chunk.context._replace(memory=Memory(memory["keys"], memory["values"], at))
+        held = Memory(memory["keys"], memory["values"], memory["finite"], at)
+        context = chunk.context._replace(memory=held)
         x, cache = self.decoder(x, chunk.cache, context, train=train)
         features, carry = finish_chunk(chunk, x, cache)
         return features, None if carry is None else {**carry, "memory": memory}

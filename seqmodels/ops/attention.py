@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,30 @@ CHECKPOINT_ABOVE = 512
 """Number of queries above which the backward pass recomputes the scores, block by block."""
 
 
+class Contained(NamedTuple):
+    """Keys and values without NaN and infinity; see `contain`.
+
+    Attributes:
+      keys, values: [B, G, S, K], 0 at tokens that are not finite.
+      finite: [B, S], False at those tokens.
+    """
+
+    keys: Float[Array, "*B G S K"]
+    values: Float[Array, "*B G S K"]
+    finite: Bool[Array, "*B S"]
+
+
+def contain(k: Float[Array, "*B G S K"], v: Float[Array, "*B G S K"]) -> Contained:
+    """Takes out keys and values that are not finite, and says of which tokens.
+
+    A sum over all tokens would spread them to queries that do not see them, because 0 * NaN is NaN,
+    forward and in the gradient. `attend` gives NaN to the queries that see such a token.
+    """
+    finite = jnp.isfinite(k).all((-3, -1)) & jnp.isfinite(v).all((-3, -1))
+    clean = lambda x: jnp.where(finite[..., None, :, None], x, 0)
+    return Contained(clean(k), clean(v), finite)
+
+
 def attend(
     q: Float[Array, "B H T K"],
     k: Float[Array, "B G S K"],
@@ -29,10 +53,13 @@ def attend(
     bias: Float[Array, "C H T S"] | None = None,
     dropout_rate: float = 0.0,
     dropout_key: Any = None,
+    finite: Bool[Array, "B S"] | None = None,
 ) -> Float[Array, "B H T K"]:
     """softmax(q k^T / sqrt(K) + bias) v over the keys that the mask allows.
 
     Scores and softmax are float32. A query with no visible key gives 0, and its gradients are 0.
+    NaN or infinity in a token makes NaN of the queries that see it and of no others; it does not
+    enter the gradients either.
     With fewer heads of keys than of queries (G < H), query head h attends to head h // (H / G). No
     key is repeated in memory, because the queries of a group are stacked along time.
     Sources: Vaswani et al., 2017, arXiv:1706.03762; Shazeer, 2019, arXiv:1911.02150 (G = 1);
@@ -46,8 +73,11 @@ def attend(
       bias: [B or 1, H, T, S], added to the scores; -inf hides a key as the mask does.
       dropout_rate: share of the weights set to 0; needs `dropout_key`.
       dropout_key: None = no dropout.
+      finite: of `contain`, where k and v come from it.
     """
-    weights, inverse = _weigh(q, k, mask, bias)
+    if finite is None:
+        k, v, finite = contain(k, v)
+    weights, inverse, broken = _weigh(q, k, finite, mask, bias)
     if dropout_key is not None and dropout_rate > 0:
         kept = jax.random.bernoulli(dropout_key, 1 - dropout_rate, weights.shape)
         weights = jnp.where(kept, weights / (1 - dropout_rate), 0.0)
@@ -59,14 +89,16 @@ def attend(
         preferred_element_type=jnp.float32,
     )
     # Dividing [T, K] sums is cheaper than dividing [T, S] weights.
-    return (summed.reshape(q.shape) * inverse).astype(v.dtype)
+    return jnp.where(broken, jnp.nan, summed.reshape(q.shape) * inverse).astype(v.dtype)
 
 
 def _weigh(
-    q: Array, k: Array, mask: Array, bias: Array | None
-) -> tuple[Float[Array, "B H T S"], Float[Array, "B H T one"]]:
-    """Exponentials of the scores, and one over their sum; 1 where a query sees nothing."""
-    scale = 1 / math.sqrt(q.shape[-1])
+    q: Array, k: Array, finite: Array, mask: Array, bias: Array | None
+) -> tuple[Float[Array, "B H T S"], Float[Array, "B H T one"], Bool[Array, "B heads T one"]]:
+    """Exponentials of the scores, one over their sum (1 where a query sees nothing), and whether
+    a query is not finite or sees a key that is not."""
+    scale, usable = 1 / math.sqrt(q.shape[-1]), jnp.isfinite(q).all((1, 3))
+    q = jnp.where(usable[:, None, :, None], q, 0)
     grouped = (q * scale).reshape(*k.shape[:2], -1, q.shape[-1])  # [B, G, H / G * T, K]
     scores = jnp.einsum("bgtk,bgsk->bgts", grouped, k, preferred_element_type=jnp.float32)
     scores = scores.reshape(*q.shape[:3], k.shape[2])
@@ -79,7 +111,13 @@ def _weigh(
     highest = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
     weights = jnp.where(allowed, jnp.exp(scores - highest), 0.0)
     total = jnp.sum(weights, axis=-1, keepdims=True)
-    return weights, 1 / jnp.where(total > 0, total, 1.0)
+    sound = usable[:, None, :, None] & finite[:, None, None]  # [B, 1, T, S]
+    broken = jnp.any(
+        jnp.broadcast_to(allowed, jnp.broadcast_shapes(allowed.shape, sound.shape)) & ~sound,
+        axis=-1,
+        keepdims=True,
+    )
+    return weights, 1 / jnp.where(total > 0, total, 1.0), broken
 
 
 def attention(
@@ -95,6 +133,7 @@ def attention(
     slopes: Float[Array, " H"] | None = None,
     dropout_rate: float = 0.0,
     dropout_key: Any = None,
+    finite: Bool[Array, "B S"] | None = None,
 ) -> Float[Array, "B H T K"]:
     """Attention in blocks of queries, masked by the positions of queries and keys.
 
@@ -115,8 +154,11 @@ def attention(
       slopes: [H], ALiBi's; each block computes its own part of the bias.
       dropout_rate: as in `attend`.
       dropout_key: as in `attend`.
+      finite: as in `attend`.
     """
     length = q.shape[2]
+    if finite is None:
+        k, v, finite = contain(k, v)
     block = max(BLOCK, -(-length // MAX_BLOCKS))
     own = keys is None
     keys = queries if keys is None else keys
@@ -128,8 +170,9 @@ def attention(
             return slice(0, end)
         return slice(max(0, start - window + 1), end)
 
-    def run(start: int, q: Array, k: Array, v: Array, at: Positions, keys: Positions, *rest: Any):
+    def run(start: int, q: Array, held: Contained, at: Positions, keys: Positions, *rest: Any):
         bias, slopes, key = rest
+        k, v, finite = held
         end = min(start + block, length)
         part, seen = slice(start, end), reach(start, end)
         at, keys = _cut(at, part), _cut(keys, seen)
@@ -137,11 +180,12 @@ def attention(
         bias = None if bias is None else bias[:, :, part, seen]
         bias = _with_alibi(bias, slopes, at, keys)
         key = None if key is None else jax.random.fold_in(key, start)
-        return attend(q[:, :, part], k[:, :, seen], v[:, :, seen], mask, bias, dropout_rate, key)
+        held = Contained(k[:, :, seen], v[:, :, seen], finite[:, seen])
+        return attend(q[:, :, part], *held[:2], mask, bias, dropout_rate, key, held.finite)
 
     if length > CHECKPOINT_ABOVE:
         run = jax.checkpoint(run, static_argnums=0)
-    rest = (q, k, v, queries, keys, bias, slopes, dropout_key)
+    rest = (q, Contained(k, v, finite), queries, keys, bias, slopes, dropout_key)
     blocks = [run(start, *rest) for start in range(0, length, block)]
     return blocks[0] if len(blocks) == 1 else jnp.concatenate(blocks, axis=2)
 
@@ -163,8 +207,9 @@ def attention_weights(
     """
     keys = queries if keys is None else keys
     mask = attention_mask(queries, keys, causal=causal, window=window)
-    weights, inverse = _weigh(q, k, mask, _with_alibi(bias, slopes, queries, keys))
-    return weights * inverse
+    k, _, finite = contain(k, k)
+    weights, inverse, broken = _weigh(q, k, finite, mask, _with_alibi(bias, slopes, queries, keys))
+    return jnp.where(broken, jnp.nan, weights * inverse)
 
 
 def alibi(

@@ -84,10 +84,10 @@ class RotaryScaling(NamedTuple):
 
 
 def _rates(
-    size: int, base: float = 10000.0, scaling: RotaryScaling | None = None
+    width: int, base: float = 10000.0, scaling: RotaryScaling | None = None
 ) -> Float[Array, " half"]:
-    """base^(-i / size) for i = 0 .. size - 1, scaled; float32."""
-    rates = base ** (-jnp.arange(size, dtype=jnp.float32) / size)
+    """base^(-2 i / width) for each pair i of features, the last of which may be half; scaled."""
+    rates = base ** (-2 * jnp.arange((width + 1) // 2, dtype=jnp.float32) / width)
     if scaling is None:
         return rates
     slow = rates / scaling.factor
@@ -100,7 +100,7 @@ def _rates(
 
 
 def _angles(positions: Int[Array, "R T"], rates: Float[Array, " half"]) -> Float[Array, "R T half"]:
-    """position * rate, [R, T, size] float32."""
+    """position * rate, float32."""
     return positions.astype(jnp.float32)[..., None] * rates[None, None, :]
 
 
@@ -109,7 +109,7 @@ def sinusoidal(positions: Int[Array, "R T"], model_dim: int) -> Float[Array, "R 
 
     p[2i] = sin(position / 10000^(2i / D)),   p[2i + 1] = cos(position / 10000^(2i / D))
     """
-    angles = _angles(positions, _rates((model_dim + 1) // 2))
+    angles = _angles(positions, _rates(model_dim))
     waves = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
     return waves.reshape(*positions.shape, -1)[..., :model_dim]
 
@@ -134,7 +134,7 @@ def rotary(
       base: the larger it is, the slower the slowest pairs turn.
       scaling: slows pairs down; None = as above.
     """
-    rates = _rates(x.shape[-1] // 2, base, scaling)
+    rates = _rates(x.shape[-1], base, scaling)
     angles = _angles(positions, rates)[:, None]  # [R, 1, T, K/2]
     sine, cosine = jnp.sin(angles), jnp.cos(angles)
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)

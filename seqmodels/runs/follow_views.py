@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.strict_json import to_text
 from seqmodels.runs.follow import Update, seconds_left, watch
 from seqmodels.runs.progress import pace, row_line
 
@@ -97,7 +97,7 @@ class LineView:
 
     def _show_row(self, row: dict[str, Any], update: Update) -> None:
         if self._as_json:
-            print(json.dumps(row), flush=True)
+            print(to_text(row), flush=True)
             return
         num_steps = update.num_steps
         past = [other for other in update.rows if other["step"] <= row["step"]]

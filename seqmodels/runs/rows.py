@@ -1,4 +1,4 @@
-"""Rows of metrics.jsonl: one object per line, synced before the checkpoint that covers it.
+"""Rows of metrics.jsonl: one JSON object per line, synced before the checkpoint that covers it.
 
 Imports no jax.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seqmodels.config.errors import RunFailure, UserError
+from seqmodels.config.strict_json import to_text
 from seqmodels.config.tasks import Metric
 from seqmodels.distributed.processes import is_main
 from seqmodels.runs.event_files import EventFiles
@@ -89,7 +90,7 @@ class MetricsWriter:
         temporary = path.with_suffix(".tmp")
         with _explain(path):
             with temporary.open("w") as f:
-                f.writelines(json.dumps(row) + "\n" for row in self.rows)
+                f.writelines(to_text(row) + "\n" for row in self.rows)
                 f.flush()
                 os.fsync(f.fileno())  # before it replaces rows that a checkpoint covers
             temporary.replace(path)
@@ -103,7 +104,7 @@ class MetricsWriter:
         self.rows.append(row)
         if self._file is None:
             return
-        line = (json.dumps(row) + "\n").encode()
+        line = (to_text(row) + "\n").encode()
         with _explain(self._path):
             while line:  # a nearly full disk accepts only a part
                 line = line[self._file.write(line) :]

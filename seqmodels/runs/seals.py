@@ -33,7 +33,7 @@ def write_seal(directory: Path) -> None:
     """Seals a committed checkpoint; the seal is written completely or not at all."""
     temporary = directory / _TEMPORARY
     with temporary.open("w") as f:
-        json.dump(_digests(directory), f, indent=1)
+        json.dump(_digests(directory), f, indent=1, allow_nan=False)
         f.flush()
         os.fsync(f.fileno())
     temporary.replace(directory / SEAL)

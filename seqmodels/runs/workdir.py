@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import TokenizerKind
 from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
+from seqmodels.config.strict_json import to_text
 from seqmodels.files import replacing
 from seqmodels.runs.opening import open_source, read_json
 
@@ -56,9 +56,8 @@ _IMPORTED_KEEP = ("model.", "task.kind", "data.kind", *(f"data.{f}" for f in _TO
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON, completely or not at all."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8") as f:
-        json.dump(value, f, indent=1, ensure_ascii=False)
-        f.write("\n")
+    with replacing(path) as partial:
+        partial.write_text(to_text(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

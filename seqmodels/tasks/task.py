@@ -179,6 +179,8 @@ def figures_table(result: dict[str, Any], metrics: tuple[Metric, ...], unit: str
     title = f"{result['split']}, step {result['step']}"
     if "context" in result:
         title += f", context {result['context']}"
+    if result.get("num_streams", 1) > 1:
+        title += f" in {result['num_streams']} streams"
     rows = []
     if (base := result.get("baseline")) is not None:
         order = f" of order {base['order']}" if "order" in base else ""

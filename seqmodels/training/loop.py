@@ -268,6 +268,11 @@ class Trainer:
                 + (f"the checkpoint of step {kept[-1]} is kept" if kept else "nothing was saved")
             )
         every = self._training.log_every
+        if not outputs["log"]["loss"][1]:
+            raise RunFailure(
+                f"no batch up to step {step} has a target: launch.py batch "
+                f"--workdir={self._workdir} --step={step}"
+            )
         if step % every == 0 or step >= self._training.num_steps:
             steps, seconds, input_wait = self._clock.lap(step, self._feed.waited)
             # The sums of the log continue after a resume; the clock does not.

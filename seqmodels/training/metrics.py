@@ -12,10 +12,10 @@ def merge(a: Metrics, b: Metrics) -> Metrics:
     return jax.tree.map(lambda x, y: x + y, a, b)
 
 
-def means(metrics: Metrics) -> dict[str, float]:
-    """Returns sum / weight of each on the host; NaN where the weight is 0."""
+def means(metrics: Metrics) -> dict[str, float | None]:
+    """Returns sum / weight of each on the host; None where the weight is 0."""
     host = jax.device_get(metrics)
     return {
-        name: float(total) / float(weight) if weight else float("nan")
+        name: float(total) / float(weight) if weight else None
         for name, (total, weight) in host.items()
     }

@@ -24,14 +24,15 @@ def make_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
     remaining = max(num_steps - warmup, 1)
     stable = remaining - config.decay_steps
     fall = optax.linear_schedule(peak, config.final_lr, config.decay_steps, max(stable, 0))
+    steps = optax.exponential_decay(
+        peak, config.decay_every, config.decay_factor, config.decay_start, staircase=True
+    )
     decays: dict[Schedule, optax.Schedule] = {
         Schedule.CONSTANT: optax.constant_schedule(peak),
         Schedule.COSINE: optax.cosine_decay_schedule(peak, remaining, alpha=config.final_lr / peak),
         Schedule.LINEAR: optax.linear_schedule(peak, config.final_lr, remaining),
         Schedule.INVERSE_SQRT: lambda u: peak * jnp.sqrt(max(warmup, 1) / (u + max(warmup, 1))),
-        Schedule.STEP: optax.exponential_decay(
-            peak, config.decay_every, config.decay_factor, config.decay_start, staircase=True
-        ),
+        Schedule.STEP: lambda u: steps(u - 1),  # counts the steps done after the warm-up
         # The peak itself, to the bit, as long as it lasts.
         Schedule.WSD: lambda u: jnp.where(jnp.asarray(u) <= stable, peak, fall(u)),
     }

@@ -75,7 +75,6 @@ class Case:
       params: those that the laws are tested with.
       call: what `jitted` compiles.
       jitted: the one jitted call; what one test compiles the next finds.
-      gradient: of the outputs' weighted sum, by the parameters.
       inputs, ids, own: B rows, their segment ids, and the source with its ids.
     """
 
@@ -93,7 +92,7 @@ class Case:
         self.inputs = inputs_of(self.spec)
         self.ids = PACKED if self.packs else PADDED
         self.jitted = jax.jit(self.call, static_argnames="train")
-        self.gradient = jax.jit(jax.grad(self._weighted_sum))
+        self._gradient = jax.jit(jax.grad(self._weighted_sum))
         self._start = jax.jit(self.carry_of, static_argnums=(1, 2))
 
     def run(self, inputs, ids=None, source=None, **keywords) -> np.ndarray:
@@ -113,10 +112,18 @@ class Case:
         """The first carry of the case's parameters."""
         return self._start(self.params, batch_size, capacity)
 
-    def _weighted_sum(self, params, weights, ids, source_ids):
-        source = None if self.own[0] is None else jnp.asarray(self.own[0])
-        outputs, _ = self.call(params, jnp.asarray(self.inputs), None, ids, source, source_ids)
-        return jnp.sum(weights * outputs)
+    def gradient(self, weights, ids, source_ids, inputs=None, source=None):
+        """Of the outputs' weighted sum, by the parameters; of the case's own inputs and source
+        where none are given."""
+        inputs, source = (
+            own if given is None else given
+            for given, own in ((inputs, self.inputs), (source, self.own[0]))
+        )
+        return self._gradient(self.params, weights, inputs, ids, source, source_ids)
+
+    def _weighted_sum(self, params, weights, inputs, ids, source, source_ids):
+        outputs, _ = self.call(params, inputs, None, ids, source, source_ids)
+        return jnp.sum(jnp.where(weights != 0, weights * outputs, 0.0))
 
     def carry_of(self, params, batch_size=B, capacity=T):
         """The first carry of any parameters."""

@@ -290,6 +290,15 @@ def edited(inputs: np.ndarray, row: int, place: int) -> np.ndarray:
     return changed
 
 
+def spoiled(inputs: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The inputs with what nothing may be made of at the places [B, T] that are True: NaN, or by
+    turns tokens below and above every vocabulary."""
+    if inputs.dtype != np.int32:
+        return np.where(places[..., None], np.float32(np.nan), inputs)
+    unknown = np.where(np.arange(inputs.shape[1]) % 2, np.int32(-1), np.int32(V + 1))
+    return np.where(places, unknown, inputs)
+
+
 def corpus() -> SimpleNamespace:
     """Tokens in which the rows of TOKENS occur, next to much else."""
     draw = np.random.default_rng(0)

@@ -145,7 +145,7 @@ def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name: str) -> N
     # One document per row, so that every token of the source is looked at.
     ids = None if c.inputs.ndim > 3 else np.ones((B, T), np.int32)
     source_ids = None if c.spec.source is None else np.ones_like(SOURCE)
-    gradients = c.gradient(c.params, weights, ids, source_ids)
+    gradients = c.gradient(weights, ids, source_ids)
     for path, gradient in jax.tree.leaves_with_path(gradients):
         place, gradient = jax.tree_util.keystr(path), np.array(gradient)
         assert np.isfinite(gradient).all(), place
@@ -200,7 +200,7 @@ def test_gradients_flow_through_the_carry(name: str) -> None:
 
     got, wanted = (
         jax.jit(jax.grad(chunked))(c.params),
-        c.gradient(c.params, weights, c.ids, c.own[1]),
+        c.gradient(weights, c.ids, c.own[1]),
     )
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, **TOLERANCE["gradient"]), got, wanted

@@ -97,6 +97,23 @@ def test_targets_follow_their_inputs_inside_their_segment(kind: Batching) -> Non
 
 
 @EACH_KIND
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_every_batch_has_a_target(kind: Batching, size: int) -> None:
+    """Without one, momentum and decay alone would move the parameters."""
+    for length in (1, 4, 7, 11, 50, 70):
+        source = make(kind, batch_size=min(size, 158 // length), length=length)
+        for step in range(1, 6 * source.batches_per_epoch + 1):
+            assert source.batch(step).loss_weights.any(), (length, step)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_windows_of_a_small_batch_still_have_every_target_once(size: int) -> None:
+    source = make(Batching.WINDOWS, batch_size=size)
+    for epoch in range(12):
+        assert counted_targets(source, epoch) == list(range(1, sum(DOCUMENTS)))
+
+
+@EACH_KIND
 def test_rows_are_a_slice_of_the_global_batch(kind: Batching) -> None:
     source = make(kind, batch_size=5)
     for step in range(1, 2 * source.batches_per_epoch + 1):

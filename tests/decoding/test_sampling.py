@@ -88,10 +88,24 @@ def test_what_keeps_everything_changes_nothing(logits: np.ndarray) -> None:
     np.testing.assert_array_equal(draw(logits, Sampling(top_k=10**9, top_p=1.0)), plain)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1e-30])
-def test_cold_draws_are_greedy(logits: np.ndarray, temperature: float) -> None:
-    draws = draw(logits - 9, Sampling(temperature), 3)
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(0.0),
+        Sampling(1e-30),
+        *(Sampling(temperature, top_k=3, top_p=0.9) for temperature in (1e-30, 1e-39, 5e-324)),
+    ],
+)
+def test_cold_draws_are_greedy(logits: np.ndarray, sampling: Sampling) -> None:
+    """Also below 1.2e-38, which is 0 in float32."""
+    draws = draw(logits - 9, sampling, 3)
     np.testing.assert_array_equal(draws, np.tile(logits.argmax(-1), (3, 1)))
+
+
+def test_a_temperature_above_float32_is_even_over_what_is_allowed(logits: np.ndarray) -> None:
+    allowed = np.where(np.arange(V) < 4, logits, -np.inf).astype(np.float32)
+    draws = draw(allowed, Sampling(1e300, top_k=V - 1))
+    assert set(draws.flat) == {0, 1, 2, 3}
 
 
 def test_keys_of_a_row_do_not_depend_on_the_others() -> None:

@@ -232,3 +232,6 @@ def test_bad_requests() -> None:
         decoder.generate(params, [prompt(2), prompt(0)], max_tokens=1)
     with pytest.raises(ValueError, match="at least one token"):
         decoder.generate(params, [], max_tokens=1)
+    for token in (-1, V):
+        with pytest.raises(ValueError, match=f"text 1 has the token {token}; .* 0 to {V - 1}"):
+            decoder.generate(params, [prompt(2), np.array([0, token])], max_tokens=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import math
@@ -73,22 +74,23 @@ def validation_tokens(size: int | None = None) -> np.ndarray:
     return np.asarray(DATA.splits["validation"].tokens[:size], np.int32)
 
 
-@pytest.mark.parametrize("kind, rows", [("ngram", 1), ("ngram", 4), ("recurrent", 1)])
-def test_carry_equals_one_pass_over_the_text(kind: str, rows: int) -> None:
+@pytest.mark.parametrize("kind, streams", [("ngram", 1), ("ngram", 4), ("recurrent", 1)])
+def test_carry_equals_one_pass_over_the_text(kind: str, streams: int) -> None:
     model, params = built(kind)
-    result = evaluate_split(
-        model, params, DATA, "validation", settings("carry", 100, rows), TASK, 0
-    )
+    config = dataclasses.replace(settings("carry", 100), num_streams=streams)
+    result = evaluate_split(model, params, DATA, "validation", config, TASK, 0)
     expected = losses_of(kind, validation_tokens()[None])[0]
     assert result["num_targets"] == len(expected) == 1499
+    assert result["num_streams"] == streams
     np.testing.assert_allclose(result["loss"], expected.mean(), **TOLERANCE["chunking"])
 
 
 def test_streams_of_a_recurrence_are_warm() -> None:
     model, params = built("recurrent")
     one, four = (
-        evaluate_split(model, params, DATA, "validation", settings("carry", 100, rows), TASK, 0)
-        for rows in (1, 4)
+        evaluate_split(model, params, DATA, "validation", config, TASK, 0)
+        for streams in (1, 4)
+        for config in [dataclasses.replace(settings("carry", 100), num_streams=streams)]
     )
     np.testing.assert_allclose(one["loss"], four["loss"], **TOLERANCE["decoding"])
 

@@ -7,6 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import pytest
+
+from experiments import program
+from seqmodels.config.files import load_config
+from seqmodels.config.training import MatmulPrecision
+
 ROOT = Path(__file__).parents[2]
 
 CTRL_C_IN_A_CALLBACK = """
@@ -73,3 +81,25 @@ def test_half_written_entries_of_the_compile_cache_are_compiled_again(tmp_path: 
         env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(tmp_path)},
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_config_sets_the_precision_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default leaves it to jax, or to jax's variable."""
+    config, name = load_config("demo_lstm"), "JAX_DEFAULT_MATMUL_PRECISION"
+    before = jax.config.jax_default_matmul_precision
+
+    def precision_of(setting: MatmulPrecision) -> str:
+        config.training.matmul_precision = setting
+        program.set_up_jax(config)
+        x = jax.ShapeDtypeStruct((2, 2), jnp.float32)
+        text = jax.jit(lambda x: x @ x).lower(x).as_text()
+        return text.partition("precision = [")[2].partition(",")[0]
+
+    try:
+        monkeypatch.delenv(name, raising=False)
+        wanted = {"default": "DEFAULT", "tensorfloat32": "HIGH", "float32": "HIGHEST"}
+        assert {x.value: precision_of(x) for x in MatmulPrecision} == wanted
+        monkeypatch.setenv(name, "float32")
+        assert precision_of(MatmulPrecision.DEFAULT) == "HIGHEST"
+    finally:
+        jax.config.update("jax_default_matmul_precision", before)

@@ -106,6 +106,6 @@ def test_no_head_is_initialised_that_is_larger_than_the_file() -> None:
     tensors = Tensors("model.safetensors", shapes, lambda name: np.zeros(shapes[name]))
     with pytest.raises(UserError, match="asks for 5,000,000 more parameters"):
         match(conversion, conversion.model, tensors)
+    settings = Settings(Path("config.json"), {**values, "num_labels": 10**9})
     with pytest.raises(UserError, match="num_labels=1000000000 is not supported"):
-        settings = Settings(Path("config.json"), {**values, "num_labels": 10**9})
         ARCHITECTURES[name](settings, {}, name)

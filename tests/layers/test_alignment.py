@@ -30,7 +30,7 @@ def make(score: AlignmentScore, scope: AlignmentScope) -> tuple[Alignment, Any, 
     states = draw.normal(size=(B, S, width)).astype(np.float32)
 
     def run(layer: Alignment, queries: Any, states: Any, mask: Any) -> Any:
-        return layer(queries, states, layer.prepare(states), mask)
+        return layer(queries, layer.prepare(states), mask)
 
     given = tuple(map(jnp.asarray, (queries, states, MASK)))
     init = jax.jit(lambda key: layer.init(key, *given, method=run))
@@ -79,6 +79,40 @@ def test_gradients_are_finite_and_none_reaches_padding(
     assert not np.asarray(grads[1][2]).any()
 
 
+@pytest.mark.parametrize("score", AlignmentScore)
+def test_nan_reaches_the_queries_that_see_it_alone(score: AlignmentScore) -> None:
+    """States of padding, and a query and a state that no other query sees, in the gradient too."""
+    call, params, queries, states = make(score, AlignmentScope.LOCAL_P)
+    mask = np.broadcast_to(MASK[:, None], (B, T, S)).copy()
+    mask[:2, :, 1] = np.arange(T) == 2
+    clean = np.array([0, 1, 3])
+    loss = lambda *x: jnp.sum(jnp.sin(call(*x, jnp.asarray(mask))[0][:, clean]))
+    differentiate = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
+    wanted = differentiate(params, queries, states)
+    bad = ~mask[:, clean].any(axis=1)  # [B, S]
+    states = np.where(bad[..., None], np.float32(np.inf), states)
+    queries = np.where((np.arange(T) == 2)[None, :, None], np.float32(np.nan), queries)
+    got = differentiate(params, queries, states)
+    jax.tree.map(np.testing.assert_array_equal, got, wanted)
+    contexts, weights = call(params, queries, states, mask)
+    assert np.isnan(contexts[:2, 2]).all()
+    assert np.isnan(weights[:2, 2]).all()
+    assert not np.asarray(contexts[2]).any()
+
+
+@pytest.mark.parametrize("score", [AlignmentScore.ADDITIVE, AlignmentScore.DOT])
+def test_a_source_serves_groups_of_rows(score: AlignmentScore) -> None:
+    """As if it were repeated for each of them; a query [B, N] or [B, T, N]."""
+    call, params, queries, states = make(score, AlignmentScope.GLOBAL)
+    many = np.concatenate([queries + n for n in range(2)], axis=1).reshape(2 * B, T, -1)
+    repeated = (np.repeat(x, 2, axis=0) for x in (states, MASK))
+    wanted = call(params, many, *repeated)
+    for at in (slice(None), 1):
+        got = call(params, many[:, at], states, MASK)
+        for ours, theirs in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(ours, theirs[:, at], **TOLERANCE["rounding"])
+
+
 @pytest.mark.parametrize("scope", AlignmentScope)
 def test_padding_in_the_middle_is_as_if_it_were_not_there(scope: AlignmentScope) -> None:
     """local_p counts real tokens, from 0."""
@@ -111,6 +145,6 @@ def test_large_scores_do_not_overflow() -> None:
 
 def test_a_dot_product_needs_one_width() -> None:
     layer = Alignment(AlignmentScore.DOT, AlignmentScope.GLOBAL, N, M, A, D)
-    arrays = (jnp.zeros((B, N)), jnp.zeros((B, S, M)), None, jnp.asarray(MASK))
+    arrays = (jnp.zeros((B, N)), {"states": jnp.zeros((B, S, M))}, jnp.asarray(MASK))
     with pytest.raises(ValueError, match="one width"):
         layer.init(jax.random.key(0), *arrays)

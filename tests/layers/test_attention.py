@@ -15,6 +15,7 @@ from seqmodels.config.transformers import Norm, NormPlacement, Position
 from seqmodels.layers.attention import AttentionContext, CrossAttention, Memory, SelfAttention
 from seqmodels.layers.blocks import TransformerStack
 from seqmodels.layers.positions import PositionTable, add_positions
+from seqmodels.ops.attention import contain
 from seqmodels.ops.masks import Positions
 from tests.tolerances import TOLERANCE
 
@@ -108,7 +109,7 @@ def memory(segments: Any) -> Memory:
     draw = np.random.default_rng(2)
     shape = (B, L, H, S, D // H)
     keys, values = (jnp.asarray(draw.normal(size=shape), jnp.float32) for _ in range(2))
-    return Memory(keys, values, Positions(jnp.arange(S)[None], segments))
+    return Memory(*contain(keys, values), Positions(jnp.arange(S)[None], segments))
 
 
 SOURCE = jnp.array([[1, 1, 1, 2, 2, 0, 0], [2, 2, 2, 2, 2, 2, 0]])

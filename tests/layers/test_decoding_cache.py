@@ -94,12 +94,12 @@ def test_a_narrower_cache_than_the_window_grows_to_its_capacity() -> None:
 
 
 def test_decoding_state_of_a_window_is_bounded_in_bytes() -> None:
-    """Keys, values and positions of W tokens, and three numbers per row."""
+    """Keys, values and positions of W tokens, a byte per token and layer, three numbers per row."""
     model, _, step = start(num_kv_heads=1)
     for capacity in (W, 1000, 10**6):
         carry = jax.eval_shape(lambda n=capacity: model.apply({}, B, n, method="initial_carry"))
         size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(carry))
-        assert size == 4 * B * (2 * 2 * W * 6 + 2 * W + 3)
+        assert size == 4 * B * (2 * 2 * W * 6 + 2 * W + 3) + B * 2 * W
     carry = model.apply({}, B, T, method="initial_carry")
     for n in range(3):
         _, after = step(TOKENS[:, n, None], carry, None)

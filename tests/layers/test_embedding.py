@@ -94,9 +94,33 @@ def test_tying_needs_equal_widths() -> None:
 def test_a_token_outside_the_vocabulary_is_nan_not_another_token() -> None:
     layer = TokenEmbedding(V, D)
     params = layer.init(jax.random.key(0), TOKENS)
-    vectors = layer.apply(params, jnp.array([[0, V]]))
+    vectors = layer.apply(params, jnp.array([[0, V, -1, -V]]))
+    np.testing.assert_array_equal(np.isnan(vectors[0]).all(-1), [False, True, True, True])
     assert np.isfinite(vectors[0, 0]).all()
-    assert np.isnan(vectors[0, 1]).all()
+
+
+@pytest.mark.parametrize(
+    "spec, one_hot",
+    [
+        (SPECS["language model"][0], False),
+        (SPECS["language model"][0], True),
+        (SPECS["forecast"][0], False),
+    ],
+)
+def test_padding_is_read_as_zeros_whatever_is_there(spec: DataSpec, one_hot: bool) -> None:
+    """Neither vectors nor weights have a gradient from it."""
+    layer = make_embedding(spec, D, one_hot=one_hot)
+    values = isinstance(spec.inputs, ValueInput)
+    given, ids = VALUES if values else TOKENS, jnp.asarray([[1, 1, 0, 2, 0], [0, 1, 1, 1, 0]])
+    marked = ids[..., None] > 0 if values else ids > 0
+    variables = layer.init(jax.random.key(0), given)
+    read = lambda p, x: jnp.sum(jnp.sin(layer.apply(p, x, ids)))
+    wanted = jax.grad(read)(variables, jnp.where(marked, given, 0))
+    for other in (jnp.nan,) if values else (-1, V, 3):
+        spoiled = jnp.where(marked, given, other)
+        assert values or not np.asarray(layer.apply(variables, spoiled, ids))[ids == 0].any()
+        got = jax.grad(read)(variables, spoiled)
+        jax.tree.map(np.testing.assert_array_equal, got, wanted)
 
 
 def test_one_hot_tokens_are_rows_of_the_identity() -> None:

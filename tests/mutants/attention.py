@@ -50,8 +50,36 @@ ATTENTION = {
         f"{CACHE}:test_a_rolling_cache_holds_the_newest_tokens",
     ),
     "keys of a rolling cache and of the chunk change places": Mutant(
-        *("layers.attention:_extend", "zip(before, (k, v), strict", "zip((k, v), before, strict"),
+        "layers.attention:_extend",
+        *("zip(of_layer(cache, layer), new, (2", "zip(new, of_layer(cache, layer), (2"),
         f"{CACHE}:test_a_rolling_cache_may_be_cut_anywhere",
+    ),
+    "what is not finite is summed with a weight of 0": Mutant(
+        *("ops.attention:contain", "jnp.where(finite[..., None, :, None], x, 0)", "x"),
+        *("ops.test_attention:test_nan_reaches_the_queries_that_see_it_alone", ("v", None)),
+    ),
+    "a query that is not finite is in the gradient of the keys": Mutant(
+        *("ops.attention:_weigh", "jnp.where(usable[:, None, :, None], q, 0)", "q"),
+        *("ops.test_attention:test_nan_reaches_the_queries_that_see_it_alone", ("q", None)),
+    ),
+    "a cache forgets which of its keys were not finite": Mutant(
+        "layers.attention:_extend",
+        *("context.slots].set(new.finite", "context.slots].set(True"),
+        *("conformance.test_not_finite:test_nan_in_a_document_reaches_no_other", ("gpt",)),
+    ),
+    "padding is looked up": Mutant(
+        "layers.embedding:TokenEmbedding.__call__",
+        *("without_padding(table.at[tokens].get(**gather), segment_ids)",),
+        *("table.at[tokens].get(**gather)",),
+        *(
+            "conformance.test_not_finite:test_what_is_at_padding_reaches_nothing_not_even_nan",
+            ("gpt",),
+        ),
+    ),
+    "token -1 is the last of the vocabulary": Mutant(
+        "layers.embedding:TokenEmbedding.__call__",
+        *('"wrap_negative_indices": False', '"wrap_negative_indices": True'),
+        "layers.test_embedding:test_a_token_outside_the_vocabulary_is_nan_not_another_token",
     ),
     "cross attention looks at the padding of the source": Mutant(
         "layers.attention:CrossAttention.__call__",

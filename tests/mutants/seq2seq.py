@@ -98,8 +98,7 @@ SEQ2SEQ = {
     ),
     "pixels are read by columns": Mutant(
         "models.perceptron:OneToOne.__call__",
-        "inputs = inputs.reshape",
-        "inputs = jnp.swapaxes(inputs, 1, 2).reshape",
+        *("inputs.reshape(inputs.shape[0]", "jnp.swapaxes(inputs, 1, 2).reshape(inputs.shape[0]"),
         *(f"{ONE_TO_ONE}:test_a_perceptron_is_one_product", ("images",)),
     ),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seqmodels.config.data import Batching
+from seqmodels.config.training import EvaluationContext
 from tests.mutants.mutant import Mutant
 
 WORDS, OF_TRAIN = "data.test_words", ' if n.partition(".")[0] == "train"'
@@ -75,6 +77,19 @@ TEXT = {
         "ops.ngram:log_probability",
         *('jnp.where(seen, tables["backoff"][node], 1.0)', "1.0"),
         *("ops.test_ngram:test_probabilities_sum_to_one", (5,)),
+    ),
+    "the learning rate falls a step early": Mutant(
+        *("training.optimizers:make_schedule", "steps(u - 1)", "steps(u)"),
+        "training.test_optimizers:test_without_warmup_or_delay_step_is_torch_s_step_lr",
+    ),
+    "a batch has the window that its phase does without": Mutant(
+        *("data.sources:Windows._make_plan", ".any(axis=1).all()", ".any()"),
+        *("data.test_sources:test_every_batch_has_a_target", (Batching.WINDOWS, 1)),
+    ),
+    "the batch size decides the number of streams": Mutant(
+        *("data.contexts:_streams", "min(config.num_streams,", "min(config.batch_size,"),
+        "conformance.test_evaluation:test_the_batch_size_changes_no_figure",
+        ("aaren", EvaluationContext.CARRY),
     ),
     "the learning rate falls from the first epoch on": Mutant(
         *("training.optimizers:make_schedule", "config.decay_start,", "0,"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -89,6 +90,32 @@ def test_a_blind_query_and_a_huge_score_have_finite_gradients() -> None:
     gradients = jax.jit(jax.grad(loss, (0, 1, 2)))(q, k, v)
     assert all(np.isfinite(g).all() for g in gradients)
     assert not gradients[0][:, :, 2].any()
+
+
+@pytest.mark.parametrize("window", [None, 4])
+@pytest.mark.parametrize("what", ["q", "k", "v"])
+@mock.patch.object(ops, "BLOCK", 4)
+def test_nan_reaches_the_queries_that_see_it_alone(what: str, window: int | None) -> None:
+    """In blocks of 4; of NaN in a token, and in padding, the other documents and the earlier tokens
+    have outputs and gradients without it."""
+    ids = jnp.array([[1, 1, 1, 2, 2, 2, 2, 3, 0]] * B)
+    length, bad = ids.shape[1], 4
+    arrays = dict(zip("qkv", tensors(length, length), strict=True))
+    places = Positions(jnp.asarray([[0, 1, 2, 0, 1, 2, 3, 0, 0]] * B), ids)
+    clean = np.array([0, 1, 2, 3, 7])
+
+    def run(arrays: Any) -> Any:
+        y = ops.attention(*(arrays[n] for n in "qkv"), places, causal=True, window=window)
+        return jnp.sum(jnp.sin(y[:, :, clean])), y
+
+    differentiate = jax.jit(jax.value_and_grad(run, has_aux=True))
+    (_, wanted), gradients = differentiate(arrays)
+    spoiled = {**arrays, what: arrays[what].at[:, :, [bad, -1]].set(jnp.nan)}
+    (_, y), found = differentiate(spoiled)
+    np.testing.assert_array_equal(y[:, :, clean], wanted[:, :, clean])
+    assert np.isnan(y[:, :, bad]).all()
+    assert not np.asarray(y[:, :, -1]).any()
+    jax.tree.map(np.testing.assert_array_equal, found, gradients)
 
 
 def segments(length: int) -> jax.Array:

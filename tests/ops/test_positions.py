@@ -64,8 +64,7 @@ def test_sinusoidal_is_the_paper_s_formula() -> None:
     for size in (D, D + 1):
         wanted = np.zeros((1, 4, size))
         for feature in range(size):
-            width = size + size % 2
-            angle = positions / 10000 ** (2 * (feature // 2) / width)
+            angle = positions / 10000 ** (2 * (feature // 2) / size)
             wanted[:, :, feature] = np.sin(angle) if feature % 2 == 0 else np.cos(angle)
         got = sinusoidal(jnp.array(positions), size)
         np.testing.assert_allclose(got, wanted, **TOLERANCE["reference"])

@@ -183,6 +183,33 @@ def test_running_softmax_may_be_cut(form: ScanForm) -> None:
 
 
 @pytest.mark.parametrize("form", ScanForm)
+def test_nan_reaches_no_other_document_of_running_softmax(form: ScanForm) -> None:
+    """Forward and in the gradient; padding may hold it everywhere."""
+    scores, values, state = attended()
+    place = advance(jnp.asarray(IDS), jnp.zeros(B, jnp.int32), jnp.full(B, -1, jnp.int32))
+    bad = np.zeros((B, T), bool)
+    bad[0, 3], bad[2, 2] = True, True
+    touched = np.zeros((B, T), bool)  # their documents
+    touched[0, 2:5], touched[2, 2:6] = True, True
+    clean = jnp.asarray((IDS > 0) & ~touched)[..., None, None]
+
+    def run(scores: Any, values: Any) -> Any:
+        y, _ = running_softmax(scores, values, state, place.starts, place.valid, form=form)
+        return jnp.sum(jnp.where(clean, jnp.sin(y), 0.0))
+
+    differentiate = jax.jit(jax.value_and_grad(run, (0, 1)))
+    wanted = differentiate(scores, values)
+    spoil = jnp.asarray(bad | (IDS == 0))
+    for n in range(2):
+        given = [scores, values]
+        given[n] = jnp.where(spoil.reshape(B, T, *[1] * (given[n].ndim - 2)), jnp.nan, given[n])
+        (loss, gradients) = differentiate(*given)
+        np.testing.assert_array_equal(loss, wanted[0])
+        for got, right in zip(gradients, wanted[1], strict=True):
+            np.testing.assert_array_equal(np.asarray(got)[~touched], np.asarray(right)[~touched])
+
+
+@pytest.mark.parametrize("form", ScanForm)
 def test_huge_scores_neither_overflow_nor_make_nan(form: ScanForm) -> None:
     """Scores that jump by 1e4, with documents, and padding before the first token."""
     scores, values, empty = attended()

@@ -25,7 +25,7 @@ def expected_lr(schedule: Schedule, step: int) -> float:
         Schedule.LINEAR: PEAK + (FINAL - PEAK) * u,
         Schedule.INVERSE_SQRT: PEAK * math.sqrt(WARMUP / step),
         Schedule.WSD: min(PEAK, PEAK + (FINAL - PEAK) * (step - STEPS + FALL) / FALL),
-        Schedule.STEP: PEAK * 0.5 ** ((step - WARMUP) // 5),
+        Schedule.STEP: PEAK * 0.5 ** ((step - WARMUP - 1) // 5),
     }[schedule]
 
 
@@ -47,13 +47,23 @@ def test_each_epoch_after_the_fourth_halves_the_rate() -> None:
         peak_lr=1.0,
         schedule=Schedule.STEP,
         warmup_steps=0,
-        decay_start=10,  # the fifth epoch begins with step 13
+        decay_start=9,
         decay_every=3,
         decay_factor=0.5,
     )
     lr = make_schedule(config, 18)
     got = [float(lr(step - 1)) for step in range(1, 19)]
     assert got == [1.0] * 12 + [0.5] * 3 + [0.25] * 3
+
+
+def test_without_warmup_or_delay_step_is_torch_s_step_lr() -> None:
+    """torch 2.13: StepLR(SGD(lr=0.4), step_size=5, gamma=0.5).get_last_lr() of 12 steps."""
+    config = OptimizerConfig(
+        peak_lr=0.4, schedule=Schedule.STEP, warmup_steps=0, decay_every=5, decay_factor=0.5
+    )
+    lr = make_schedule(config, 12)
+    torch = [0.4] * 5 + [0.2] * 5 + [0.1] * 2
+    np.testing.assert_allclose([lr(n) for n in range(12)], torch, **TOLERANCE["reference"])
 
 
 @pytest.mark.parametrize("schedule", list(Schedule))

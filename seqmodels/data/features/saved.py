@@ -22,8 +22,9 @@ FEATURES_FILE = "features.json"
 def save_features(features: Features, path: Path) -> None:
     """Writes `path`, whole or not at all."""
     values = {role: feature.to_json() for role, feature in features.items()}
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
     with replacing(path) as partial:
-        partial.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_features(path: Path, configs: Mapping[str, FeatureConfig]) -> dict[str, Any]:
