@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from seqmodels.config.data import TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import ModelConfig, NgramConfig
@@ -12,7 +14,7 @@ from seqmodels.config.transformers import GPTConfig
 
 def make(model: ModelConfig | None = None) -> ExperimentConfig:
     """A config that `validate` accepts."""
-    model = model or GPTConfig()
+    model = copy.deepcopy(model) if model else GPTConfig()  # tests change what they get
     task = LanguageModelConfig() if model.causal else MaskedLanguageModelConfig()
     config = ExperimentConfig(model, TextDataConfig(), task)
     config.data.sequence_length = config.evaluation.sequence_length = 64  # type: ignore

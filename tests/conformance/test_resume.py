@@ -61,6 +61,7 @@ from seqmodels.tasks.build import build_task
 from seqmodels.training import loop
 from seqmodels.training.loop import train
 from seqmodels.types import TrainState
+from tests.opening import load, set_up
 from tests.training.runs import make_setting, rows_without_clock
 
 STOP, STEPS = 6, 12  # between two rows, so that the row's sums go on over the resume
@@ -177,8 +178,15 @@ def make_config(
     return config
 
 
-def last_state(workdir: Path, abstract: TrainState) -> tuple[int, dict[str, np.ndarray]]:
+def last_state(workdir: Path, config: ExperimentConfig) -> tuple[int, dict[str, np.ndarray]]:
     """Step of the last checkpoint and each of its arrays, by path."""
+    data = load(config)
+    setup = set_up(config, data.spec, carries_state=data.batches(config).carries_state)
+    return restore(workdir, setup.abstract)
+
+
+def restore(workdir: Path, abstract: TrainState) -> tuple[int, dict[str, np.ndarray]]:
+    """The same for a state of known shapes."""
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         step, state = checkpoints.restore(abstract, "latest")
     arrays = {}
@@ -231,12 +239,12 @@ def test_stopped_and_resumed_ends_with_the_same_bits(
         patch.setattr(loop, "Feed", Stopping)
         assert run("parts") == 143
     abstract = prepared[0].abstract
-    stopped_at, halfway = last_state(tmp_path / "parts", abstract)
+    stopped_at, halfway = restore(tmp_path / "parts", abstract)
     assert stopped_at == STOP
     assert run("parts") == 0
 
     (steps, whole), (steps_too, parts) = (
-        last_state(tmp_path / run, abstract) for run in ("whole", "parts")
+        restore(tmp_path / run, abstract) for run in ("whole", "parts")
     )
     assert steps == steps_too == STEPS
     expected = {"params", "opt_state", "key", "log"}
