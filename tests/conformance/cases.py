@@ -200,8 +200,6 @@ ALSO_QUICK = {
     "recurrent GRU, learned",
     "recurrent minGRU, residual",
     "text_cnn",
-    "seq2seq luong, dot, local, unfed",
-    "gpt llama",
     "gpt window, rotary",
     "bert classes",
 }
