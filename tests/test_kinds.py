@@ -22,7 +22,7 @@ OWNERS = (
     "seqmodels/tasks/",
     "seqmodels/data/features/",
     "seqmodels/config/serialization.py",
-    "seqmodels/registry.py",
+    "seqmodels/registry/",
 )
 OTHER_KINDS = {"dtype", "problem"}
 """numpy's dtypes have kinds, and so have the problems of a tune."""

@@ -62,7 +62,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(ROOT / name, root / name)
     assert follow(root) == {
         "seqmodels/layers/average_cell.py",
-        "seqmodels/registry.py",
+        "seqmodels/registry/parts.py",
         "tests/conformance/cases.py",
     }
     return root

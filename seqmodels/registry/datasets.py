@@ -1,0 +1,121 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+from seqmodels.registry.entries import DatasetEntry
+
+_OWN_FILES = (
+    *("path", "train_path", "validation_path", "test_path"),
+    *("validation_fraction", "test_fraction"),
+)
+DATASETS: dict[str, DatasetEntry] = {
+    "python_docs": DatasetEntry(
+        "seqmodels.data.datasets.python_docs:PythonDocs",
+        "built in: the language reference that is part of every CPython",
+        ("text",),
+    ),
+    "python_source": DatasetEntry(
+        "seqmodels.data.datasets.python_source:PythonSource",
+        "built in: the standard library's .py files, 11 million characters",
+        ("text",),
+    ),
+    "text_file": DatasetEntry(
+        "seqmodels.data.datasets.text_file:TextFile",
+        "your own UTF-8 files (data.path, or one path per split)",
+        ("text",),
+        _OWN_FILES,
+    ),
+    "wikitext2": DatasetEntry(
+        "seqmodels.data.datasets.wikitext2:WikiText2",
+        "WikiText-2, cut into words: data.path, or `prepare` downloads it",
+        ("text",),
+        ("path",),
+    ),
+    "scales": DatasetEntry(
+        "seqmodels.data.datasets.scales:Scales",
+        "built in: scales and jigs in ABC notation, made by rule",
+        ("text",),
+    ),
+    "irish_abc": DatasetEntry(
+        "seqmodels.data.datasets.irish_abc:IrishABC",
+        "804 Irish tunes in ABC (MIT 6.S191): data.path, or `prepare` downloads it",
+        ("text",),
+        ("path",),
+    ),
+    "abc_file": DatasetEntry(
+        "seqmodels.data.datasets.abc_file:ABCFile",
+        "your own ABC files, split by tune (data.path, or one path per split)",
+        ("text",),
+        (*_OWN_FILES, "strict"),
+    ),
+    "dates": DatasetEntry(
+        "seqmodels.data.datasets.dates:Dates",
+        "built in: written dates and the same dates in ISO 8601",
+        ("source", "target"),
+    ),
+    "numbers": DatasetEntry(
+        "seqmodels.data.datasets.numbers:Numbers",
+        "built in: numbers in words and the same numbers in digits",
+        ("source", "target"),
+    ),
+    "multi30k": DatasetEntry(
+        "seqmodels.data.datasets.multi30k:Multi30k",
+        "captions in English, German and French: data.path, or `prepare` downloads it",
+        ("en", "de", "fr"),
+        ("path",),
+    ),
+    "parallel_text": DatasetEntry(
+        "seqmodels.data.datasets.parallel_text:ParallelText",
+        "your own parallel texts, line by line: one UTF-8 file per column",
+        None,
+        _OWN_FILES,
+    ),
+    "order_sentences": DatasetEntry(
+        "seqmodels.data.datasets.order_sentences:OrderSentences",
+        "built in: praise and blame that depend on order and negation",
+        ("text", "label"),
+    ),
+    "stories": DatasetEntry(
+        "seqmodels.data.datasets.stories:Stories",
+        "built in: short stories with a question whose answer is a place",
+        ("text", "label"),
+    ),
+    "rotten_tomatoes": DatasetEntry(
+        "seqmodels.data.datasets.sentiment:RottenTomatoes",
+        "MR, sentences of film reviews: data.path, or `prepare` downloads it",
+        ("text", "label"),
+        ("path", "fold"),
+    ),
+    "sst2": DatasetEntry(
+        "seqmodels.data.datasets.sentiment:SST2",
+        "SST-2, whole sentences of film reviews: data.path, or `prepare` downloads it",
+        ("text", "label"),
+        ("path",),
+    ),
+    "shapes": DatasetEntry(
+        "seqmodels.data.datasets.shapes:Shapes",
+        "built in: circles, squares, triangles and crosses on noise; shapes:SIZE",
+        ("image", "label"),
+        argument="[SIZE]",
+        least_size=8,
+    ),
+    "folder": DatasetEntry(
+        "seqmodels.data.datasets.folder:Folder",
+        "your own images, in one subfolder per class",
+        ("image", "label"),
+        _OWN_FILES,
+    ),
+    "table": DatasetEntry(
+        "seqmodels.data.datasets.table:Table",
+        "your own table: a CSV, TSV or JSONL file with named columns",
+        None,
+        _OWN_FILES,
+    ),
+    "tfds": DatasetEntry(
+        "seqmodels.data.datasets.catalog:Catalog",
+        "tfds:NAME, a TFDS catalog data set in array_record form",
+        None,
+        ("tfds_data_dir",),
+        argument="NAME",
+    ),
+}
