@@ -59,9 +59,9 @@ def get_config(variant: str) -> ExperimentConfig:
             quantiles="0.1,0.25,0.5,0.75,0.9" if variant == "quantiles" else None,
             season=24,
         ),
-        optimizer=OptimizerConfig(peak_lr=2e-3, warmup_steps=50),
+        optimizer=OptimizerConfig(peak_lr=5e-3, warmup_steps=50),
         training=TrainingConfig(
-            num_steps=600, log_every=50, evaluate_every=200, checkpoint_every=200
+            num_steps=1000, log_every=100, evaluate_every=200, checkpoint_every=200
         ),
         evaluation=EvaluationConfig(batch_size=256),
     )

@@ -126,10 +126,11 @@ def save_forecast(
     truth = np.full(middle.shape, np.nan)
     truth[: len(asked.truth)] = asked.truth
     chart = stem.with_name(f"{stem.name}.png")
-    shown = asked.past, truth, forecast
-    paths.append(draw_windows(*(x[None] for x in shown), names, levels, chart))
+    window = asked.past[None], truth[None], forecast[None]
+    paths.append(draw_windows(window, names, levels, chart))
     if config.picture is Picture.PATH:
-        paths.append(draw_path(*shown, stem.with_name(f"{stem.name}.gif")))
+        moving = stem.with_name(f"{stem.name}.gif")
+        paths.append(draw_path((asked.past, truth, forecast), moving))
     return paths
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from seqmodels.config.errors import UserError
 from seqmodels.files import replacing
@@ -16,12 +15,16 @@ _MOST_CHANNELS = 4
 _PAST = 3
 """Observed steps that a chart shows, in horizons."""
 _MILLISECONDS = 120  # of a frame
+_PAUSE = 8  # frames at the end
+
+
+Shown = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""What was read [.., L, C], what came [.., H, C] (NaN where it is not known), and the forecast
+[.., H, C, Q], in the units of the data."""
 
 
 def draw_windows(
-    past: Float[np.ndarray, "n L C"],
-    truth: Float[np.ndarray, "n H C"],
-    forecast: Float[np.ndarray, "n H C Q"],
+    windows: Shown,
     channels: Sequence[str],
     levels: Sequence[float],
     path: Path,
@@ -29,9 +32,13 @@ def draw_windows(
     """A column per window and a row per channel: what was read, what came, and the forecast.
 
     Quantiles are a fan around the middle one, darker where two levels are closer to it.
+
+    Args:
+      windows: several of them, along the first axis.
     """
     from matplotlib.figure import Figure
 
+    past, truth, forecast = windows
     count, rows = len(past), min(len(channels), _MOST_CHANNELS)
     figure = Figure(figsize=(1.5 + 4.5 * count, 0.8 + 2.2 * rows), layout="constrained")
     grid = figure.subplots(rows, count, squeeze=False, sharex=True)
@@ -78,12 +85,7 @@ def draw_errors(figures: Mapping[str, Any], path: Path) -> Path:
     return _save(figure, path)
 
 
-def draw_path(
-    past: Float[np.ndarray, "L C"],
-    truth: Float[np.ndarray, "H C"],
-    forecast: Float[np.ndarray, "H C Q"],
-    path: Path,
-) -> Path:
+def draw_path(window: Shown, path: Path) -> Path:
     """An animated GIF of the first two channels as a place: what was read, then truth and forecast.
 
     A series of one channel moves up and down. The true places are left out where they are not
@@ -93,32 +95,32 @@ def draw_path(
     from matplotlib.animation import FuncAnimation, PillowWriter
     from matplotlib.figure import Figure
 
+    past, truth, forecast = window
     found = forecast[..., forecast.shape[-1] // 2]
     past, truth, found = (_plane(x) for x in (past, truth, found))
     every = np.concatenate([past, truth[~np.isnan(truth).any(axis=1)], found])
     low, high = every.min(axis=0), every.max(axis=0)
     edge = 0.08 * np.maximum(high - low, 1e-6)
-    figure = Figure(figsize=(4.2, 4.2), dpi=80, layout="constrained")
+    figure = Figure(figsize=(4.2, 4.2), dpi=80)
     matplotlib.backends.backend_agg.FigureCanvasAgg(figure)  # pyright: ignore[reportAttributeAccessIssue]
     axes = figure.add_subplot()
     axes.set_xlim(low[0] - edge[0], high[0] + edge[0])
     axes.set_ylim(low[1] - edge[1], high[1] + edge[1])
+    axes.plot(*past.T, "o-", color="0.6", ms=3, lw=1, label="read")
     lines = {
-        "read": axes.plot([], [], "o-", color="0.6", ms=3, lw=1, label="read")[0],
         "true": axes.plot([], [], "o-", color="C1", ms=5, lw=1, label="true")[0],
         "predicted": axes.plot([], [], "o-", color="C0", ms=5, lw=1, label="predicted")[0],
     }
     axes.legend(loc="upper right", fontsize="small")
 
     def show(frame: int) -> list[Any]:
-        ahead = max(0, frame - len(past) + 1)
-        lines["read"].set_data(*past[: frame + 1].T)
+        ahead = min(frame, len(found))
         lines["true"].set_data(*truth[:ahead].T)
         lines["predicted"].set_data(*found[:ahead].T)
         axes.set_title(f"{ahead} steps ahead")
         return list(lines.values())
 
-    frames = len(past) + len(found)
+    frames = len(found) + _PAUSE
     moving = FuncAnimation(figure, show, frames, interval=_MILLISECONDS)
     return _write(path, lambda to: moving.save(to, writer=PillowWriter(fps=1000 // _MILLISECONDS)))
 

@@ -91,8 +91,8 @@ def summarize_forecast(
     if levels:
         figures["crps"] = share(sums["crps"])[0]
         figures["coverage"] = share(sums["below"])
-        off = [abs(a - q) for a, q in zip(figures["coverage"], levels, strict=True)]
-        figures["coverage_error"] = sum(off) / len(off)
+        off = np.abs(np.array(figures["coverage"], float) - np.array(levels))
+        figures["coverage_error"] = float(off.mean())
     return figures
 
 

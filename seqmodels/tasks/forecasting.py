@@ -34,6 +34,7 @@ from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, ValueInput,
 _EPSILON = 1e-5
 """Added to the variance of a window."""
 _DRAWN = 3  # windows of a picture
+_SHOWN = 12  # inputs of a row as text
 
 
 class Forecasting(Task):
@@ -72,14 +73,17 @@ class Forecasting(Task):
         return Batch(inputs, targets, weights)
 
     def show(self, batch: Batch, row: int, features: Features) -> str:
-        """Inputs and targets of each channel, in the units of the data."""
+        """The last inputs and the targets of each channel, in the units of the data."""
         if not batch.loss_weights[row].any():
             return "(padding)"
-        feature = features["inputs"]
+        feature, length = features["inputs"], len(batch.inputs[row])
         known = np.where(batch.loss_weights[row] > 0, batch.targets[row], np.nan)
-        read, asked = (feature.show(x, None).split("\n") for x in (batch.inputs[row], known))
-        pairs = zip(read, asked, strict=True)
-        return "\n".join(f"{before} -> {after.partition(': ')[2]}" for before, after in pairs)
+        read, asked = (
+            feature.show(x, None).split("\n") for x in (batch.inputs[row, -_SHOWN:], known)
+        )
+        cut = ".. " if length > _SHOWN else ""
+        pairs = [(*x.split(": "), y.partition(": ")[2]) for x, y in zip(read, asked, strict=True)]
+        return "\n".join(f"{name}: {cut}{before} -> {after}" for name, before, after in pairs)
 
     def forward(
         self,
@@ -146,7 +150,7 @@ class Forecasting(Task):
         return self._leave(found[:, :, 0], inputs.shape[2], shift, scale)
 
     def _enter(self, inputs: Float[Array, "B L C"]) -> tuple[Array, Array, Array]:
-        """What the model reads, and the shift and scale [B, 1, C] of each window."""
+        """Scaled windows, as the model reads them, and shift and scale [B, 1, C] of each."""
         shift, scale = jnp.zeros_like(inputs[:, :1]), jnp.ones_like(inputs[:, :1])
         match self.config.window_scale:
             case WindowScale.LAST_VALUE:
@@ -187,11 +191,11 @@ class Forecasting(Task):
         season, horizon = self.config.season, trial.features["inputs"].config.horizon
         scale = season_errors(train, season)
         rows = []
-        for name, forecast in (
-            ("last value", last_value(horizon)),
-            (f"last season of {season}", last_season(horizon, season)),
-            ("ridge", ridge(train)),
-        ):
+        forecasts = {"last value": last_value(horizon)}
+        if season > 1:  # of a season of one step it is the last value
+            forecasts[f"last season of {season}"] = last_season(horizon, season)
+        forecasts["ridge"] = ridge(train)
+        for name, forecast in forecasts.items():
             sums = judge(asked, forecast)
             figures = summarize_forecast(sums, ())
             squared = self.config.error is ForecastError.SQUARED and not self.config.levels()
@@ -245,17 +249,14 @@ class Forecasting(Task):
         forecast = np.asarray(found(trial.params, jnp.asarray(inputs)))
         decode: Any = feature.decode  # type: ignore[attr-defined]
         names: Any = feature.channels  # type: ignore[attr-defined]
-        shown = (
-            decode(inputs),
-            decode(targets),
-            np.moveaxis(decode(np.moveaxis(forecast, -1, 1)), 1, -1),
-        )
+        quantiles = np.moveaxis(decode(np.moveaxis(forecast, -1, 0)), 0, -1)  # [n, H, C, Q]
+        shown = decode(inputs), decode(targets), quantiles
         drawn = [draw_errors(trial.figures, stem.with_name(f"{stem.name}-errors.png"))]
         if self.config.picture is Picture.PATH:
-            path = stem.with_name(f"{stem.name}-path.gif")
-            return [*drawn, draw_path(*(x[0] for x in shown), path)]
+            first = decode(inputs)[0], decode(targets)[0], quantiles[0]
+            return [*drawn, draw_path(first, stem.with_name(f"{stem.name}-path.gif"))]
         path = stem.with_name(f"{stem.name}-forecasts.png")
-        return [*drawn, draw_windows(*shown, names, self.config.levels(), path)]
+        return [*drawn, draw_windows(shown, names, self.config.levels(), path)]
 
     def answerer(
         self,

@@ -289,7 +289,7 @@ def _is_monthly(times: Sequence[Any]) -> bool:
 
 
 def next_time(times: Sequence[Any]) -> Callable[[Any], Any]:
-    """Returns the function from a time to the one a step later, on the grid of `times`."""
+    """Returns a function from a time to the following one, on the grid of `times`."""
     if not _is_monthly(times):
         step = _step(times)
         return lambda time: time + step
