@@ -38,7 +38,8 @@ class WindowLinear(WindowModel):
     def setup(self) -> None:
         self.check_spec()
         self.dropout = nn.Dropout(self.config.dropout_rate)
-        self.head: Any = make_head(self.spec, dtype=self.dtype)
+        # From zeros, so that what does not vary in training has no part in a forecast.
+        self.head: Any = make_head(self.spec, init=nn.initializers.zeros, dtype=self.dtype)
 
     def transform(self, x: Float[Array, "B T C"], train: bool) -> Float[Array, "B D"]:
         if self.config.form is WindowForm.DECOMPOSED:

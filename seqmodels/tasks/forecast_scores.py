@@ -62,7 +62,7 @@ def score_forecast(
     }
     if levels:
         losses = jnp.where(seen, pinball(forecast, targets, levels), 0.0)
-        below = (targets[..., None] <= forecast) & seen[..., None]
+        below = targets[..., None] <= forecast
         counts = (below * weights[..., None]).sum(axis=(0, 1, 2))
         metrics["crps"] = (losses * weights).sum(), weight
         metrics["below"] = counts, jnp.broadcast_to(weight[None], counts.shape)

@@ -18,7 +18,7 @@ L, H = 5, 3
 
 
 def series(folder: Path, rows: int = 60, **fields: Any) -> Any:
-    """A file of two channels, the second of which has gaps: 42 rows are for training."""
+    """A file of two channels, the second of which has gaps: 36 rows are for training."""
     lines = [f"{n},{'' if n % 7 == 4 else n * n}" for n in range(rows)]
     path = folder / "series.csv"
     path.write_text("\n".join(["a,b", *lines]) + "\n")
@@ -30,7 +30,7 @@ def series(folder: Path, rows: int = 60, **fields: Any) -> Any:
         path=str(path),
         gaps=GapPolicy.MASK,
         validation_fraction=0.2,
-        test_fraction=0.1,
+        test_fraction=0.2,
         inputs=inputs,
     )
 
@@ -49,8 +49,8 @@ def batch_of(config: Any, split: str, rows: int = 1000) -> Any:
 def test_every_window_of_a_split_counts_once_whatever_the_batch(tmp_path: Path) -> None:
     """Its inputs reach back into the split before, its targets do not."""
     config = series(tmp_path, column="a", normalisation=Normalisation.NONE)
-    firsts = {"train": (0, 42 - L - H + 1), "validation": (42 - L, 54 - H - L + 1)}
-    firsts["test"] = (54 - L, 60 - H - L + 1)
+    firsts = {"train": (0, 36 - L - H + 1), "validation": (36 - L, 48 - H - L + 1)}
+    firsts["test"] = (48 - L, 60 - H - L + 1)
     for split, (first, end) in firsts.items():
         for rows in (1000, 4):
             _, found = batch_of(config, split, rows)
@@ -62,12 +62,12 @@ def test_every_window_of_a_split_counts_once_whatever_the_batch(tmp_path: Path) 
 def test_the_scale_is_that_of_the_training_rows_alone(tmp_path: Path) -> None:
     data, found = batch_of(series(tmp_path), "test")
     feature = data.features["inputs"]
-    steps = np.arange(42.0)
+    steps = np.arange(36.0)
     known = steps[steps % 7 != 4] ** 2
     np.testing.assert_allclose(feature.mean, [steps.mean(), known.mean()])
     np.testing.assert_allclose(feature.deviation, [steps.std(), known.std()])
     back = feature.decode(found["inputs"][0])
-    np.testing.assert_allclose(back[:, 0], np.arange(54 - L, 54), **TOLERANCE["reference"])
+    np.testing.assert_allclose(back[:, 0], np.arange(48 - L, 48), **TOLERANCE["reference"])
 
 
 def test_a_missing_value_is_read_as_the_one_before_and_is_not_a_target(tmp_path: Path) -> None:
@@ -84,6 +84,6 @@ def test_a_missing_value_is_read_as_the_one_before_and_is_not_a_target(tmp_path:
 
 
 def test_a_series_that_is_too_short_is_one_line(tmp_path: Path) -> None:
-    line = mistake(lambda: load(series(tmp_path, rows=20)))
-    expected = "the test split: 2 steps and 18 before them are too few for a window of "
+    line = mistake(lambda: load(series(tmp_path, rows=10)))
+    expected = "the train split: 6 steps are too few for a window of "
     assert expected + "data.inputs.input_length=5 and data.inputs.horizon=3" in line
