@@ -17,7 +17,8 @@ VARIANTS = ("plain", "decomposed")
 def get_config(variant: str) -> ExperimentConfig:
     return etth1(
         WindowLinearConfig(form=WindowForm(variant)),
-        num_steps=2000,
+        batch_size=128,
+        num_steps=3000,
         every=200,
         optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=50),
     )
