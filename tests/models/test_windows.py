@@ -32,7 +32,9 @@ def run(config: Any) -> tuple[Any, np.ndarray]:
     """Parameters, and outputs."""
     model = build_model(config, SPEC)
     params = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))
-    params = jax.tree.map(lambda p: p + 0.1, params)
+    draw = np.random.default_rng(1)
+    move = lambda p: (p + 0.3 * draw.normal(size=p.shape)).astype(np.float32)
+    params = jax.tree.map(move, jax.device_get(params))
 
     @jax.jit
     def call(params: Any) -> Any:
