@@ -43,7 +43,7 @@ def etth1(
         optimizer=optimizer,
         training=TrainingConfig(
             num_steps=num_steps,
-            log_every=every // 2,
+            log_every=min(every // 2, 100),
             evaluate_every=every,
             checkpoint_every=every,
             best_metric="mse",

@@ -19,6 +19,6 @@ def get_config(variant: str) -> ExperimentConfig:
         WindowLinearConfig(form=WindowForm(variant)),
         batch_size=128,
         num_steps=3000,
-        every=200,
+        every=3000,
         optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=50),
     )

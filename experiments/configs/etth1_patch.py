@@ -17,9 +17,11 @@ VARIANTS = ("default",)
 def get_config(variant: str) -> ExperimentConfig:
     del variant
     return etth1(
-        PatchTransformerConfig(dropout_rate=0.3),
+        PatchTransformerConfig(
+            patch_length=24, stride=24, num_layers=2, model_dim=32, mlp_dim=64, dropout_rate=0.3
+        ),
         window_scale=WindowScale.MEAN_DEVIATION,
-        num_steps=1500,
-        every=150,
+        num_steps=1000,
+        every=100,
         optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=100),
     )
