@@ -39,7 +39,7 @@ def get_config(variant: str) -> ExperimentConfig:
         ),
         optimizer=OptimizerConfig(peak_lr=4e-3, warmup_steps=100),
         training=TrainingConfig(
-            num_steps=3000, log_every=100, evaluate_every=1000, checkpoint_every=1000
+            num_steps=4000, log_every=100, evaluate_every=1000, checkpoint_every=1000
         ),
         evaluation=EvaluationConfig(batch_size=512),
     )

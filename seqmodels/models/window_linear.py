@@ -38,8 +38,9 @@ class WindowLinear(WindowModel):
     def setup(self) -> None:
         self.check_spec()
         self.dropout = nn.Dropout(self.config.dropout_rate)
-        # From zeros, so that what does not vary in training has no part in a forecast.
-        self.head: Any = make_head(self.spec, init=nn.initializers.zeros, dtype=self.dtype)
+        # Close to zero, so that what does not vary in training has no part in a forecast.
+        init = nn.initializers.normal(1e-4)
+        self.head: Any = make_head(self.spec, init=init, dtype=self.dtype)
 
     def transform(self, x: Float[Array, "B T C"], train: bool) -> Float[Array, "B D"]:
         if self.config.form is WindowForm.DECOMPOSED:

@@ -15,7 +15,7 @@ _MOST_CHANNELS = 4
 _PAST = 3
 """Observed steps that a chart shows, in horizons."""
 _MILLISECONDS = 120  # of a frame
-_PAUSE = 8  # frames at the end
+_PAUSE = 1500  # milliseconds of the last one
 
 
 Shown = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -91,9 +91,9 @@ def draw_path(window: Shown, path: Path) -> Path:
     A series of one channel moves up and down. The true places are left out where they are not
     known.
     """
-    import matplotlib
-    from matplotlib.animation import FuncAnimation, PillowWriter
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image
 
     past, truth, forecast = window
     found = forecast[..., forecast.shape[-1] // 2]
@@ -102,27 +102,23 @@ def draw_path(window: Shown, path: Path) -> Path:
     low, high = every.min(axis=0), every.max(axis=0)
     edge = 0.08 * np.maximum(high - low, 1e-6)
     figure = Figure(figsize=(4.2, 4.2), dpi=80)
-    matplotlib.backends.backend_agg.FigureCanvasAgg(figure)  # pyright: ignore[reportAttributeAccessIssue]
-    axes = figure.add_subplot()
+    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
     axes.set_xlim(low[0] - edge[0], high[0] + edge[0])
     axes.set_ylim(low[1] - edge[1], high[1] + edge[1])
     axes.plot(*past.T, "o-", color="0.6", ms=3, lw=1, label="read")
-    lines = {
-        "true": axes.plot([], [], "o-", color="C1", ms=5, lw=1, label="true")[0],
-        "predicted": axes.plot([], [], "o-", color="C0", ms=5, lw=1, label="predicted")[0],
-    }
-    axes.legend(loc="upper right", fontsize="small")
-
-    def show(frame: int) -> list[Any]:
-        ahead = min(frame, len(found))
-        lines["true"].set_data(*truth[:ahead].T)
-        lines["predicted"].set_data(*found[:ahead].T)
+    (true,) = axes.plot([], [], "o-", color="C1", ms=5, lw=1, label="true")
+    (predicted,) = axes.plot([], [], "o-", color="C0", ms=5, lw=1, label="predicted")
+    axes.legend(loc="best", fontsize="small")
+    frames = []
+    for ahead in range(len(found) + 1):
+        true.set_data(*truth[:ahead].T)
+        predicted.set_data(*found[:ahead].T)
         axes.set_title(f"{ahead} steps ahead")
-        return list(lines.values())
-
-    frames = len(found) + _PAUSE
-    moving = FuncAnimation(figure, show, frames, interval=_MILLISECONDS)
-    return _write(path, lambda to: moving.save(to, writer=PillowWriter(fps=1000 // _MILLISECONDS)))
+        canvas.draw()
+        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("P"))
+    times = [_MILLISECONDS] * len(found) + [_PAUSE]
+    how = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}
+    return _write(path, lambda to: frames[0].save(to, **how))
 
 
 def _plane(values: np.ndarray) -> np.ndarray:
