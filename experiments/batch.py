@@ -52,7 +52,7 @@ def run(arguments: Arguments) -> int:
     shape = " x ".join(map(str, batch.inputs.shape))
     lines = [f"step {step}: epoch {epoch}, batch {index} of {source.batches_per_epoch}, {shape}"]
     for number, row in enumerate(rows):
-        counted = f"{np.sum(row['loss_weights']):.0f} targets"
+        counted = f"{np.sum(batch.loss_weights[number]):.0f} targets"
         if bad := _not_finite(batch, number):
             counted += f"; not finite: {', '.join(bad)}"
         lines.append(f"--- row {number}, {counted}\n{row['text']}")

@@ -76,7 +76,7 @@ def run(arguments: Arguments) -> int:
     others = arguments.overrides_data or given is not None
     data = open_data(workdir, config, run.task, others=others)
     overrides = dict(arguments.overrides)
-    result = evaluate_run(run, data, split)
+    result = evaluate_run(run, data, split, pictures=workdir / "figures")
     if given is not None:
         result |= {"split": name_input(given, data.fingerprint), "input": given}
     shown = {**result, "overrides": overrides} if overrides else result
@@ -86,7 +86,7 @@ def run(arguments: Arguments) -> int:
     program.answer(arguments, shown, Group(*run.task.tables(result, run.unit)))
     path = write_result(workdir, result, overrides)
     if not arguments.flags.json:
-        program.say(f"written to {path}")
+        program.say(f"written to {', '.join([str(path), *result.get('pictures', ())])}")
     return program.DONE
 
 

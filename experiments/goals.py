@@ -1,4 +1,4 @@
-"""The goals for language: next word, music, sentiment, masked words, translation."""
+"""The goals: next word, music, sentiment, masked words, translation, forecasts."""
 
 from __future__ import annotations
 
@@ -61,6 +61,12 @@ GOALS: dict[str, Goal] = {
         Goal("music_lab", "music_lab", "loss", 1.0, measure=Measure.TRAINING),
         *_tunes("irish_gru"),
         *_tunes("irish_gpt"),
+        Goal("etth1_linear", "etth1_linear", "mse", 0.375, 0.374, "NLinear"),
+        Goal("etth1_lstm", "etth1_lstm", "mse", 0.45, 1.135, "GRU, recursive, SegRNN's paper"),
+        Goal("etth1_segment", "etth1_segment", "mse", 0.40),
+        Goal("etth1_patch", "etth1_patch", "mse", 0.385, 0.370, "PatchTST"),
+        Goal("ball", "ball", "end_error", 0.02),
+        Goal("demo_forecast", "demo_forecast", "crps", None),
         Goal("multi30k_lstm", "multi30k_lstm", "bleu", 13.8, 13.8, _TUTORIAL),
         Goal("multi30k_gru", "multi30k_gru", "bleu", 20.6, 20.6, _TUTORIAL),
         Goal("multi30k_bahdanau", "multi30k_bahdanau", "bleu", 28.3, 28.3, _TUTORIAL),

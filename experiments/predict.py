@@ -23,12 +23,14 @@ from seqmodels.runs.opening import parse_step
 if TYPE_CHECKING:
     from seqmodels.protocols import Answerer
 
-DOC = """Writes one line of JSON for each line of a file, or for each image.
+DOC = """Writes one line of JSON for each line of a file, or for each image or table.
 
 For translation: the source and its best translations. For classification of texts or images: the
-label and the probabilities. For language models: the log-probability of each line. Answers appear
-batch by batch on stdout, or go to the file --output, which exists once it is complete. With
---input=- a batch waits for --batch_size lines or the end of the input; use 1 for answers at once.
+label and the probabilities. For language models: the log-probability of each line. For forecasting:
+the steps after the last of each CSV file. Answers appear batch by batch on stdout, or go to the
+file --output, which exists once it is complete. --folder=DIR also writes the tables and pictures of
+forecasts, named after the file. With --input=- a batch waits for --batch_size lines or the end of
+the input; use 1 for answers at once.
 """
 
 
@@ -43,6 +45,7 @@ def define(values: flags.FlagValues) -> None:
     program.define_workdir(values)
     string("input", None, "file or glob; - is stdin; of images also a folder", flag_values=values)
     string("output", None, "file to write; none = stdout", flag_values=values)
+    string("folder", None, "folder for tables and pictures of the answers", flag_values=values)
     integer("batch_size", 32, "inputs at once", lower_bound=1, flag_values=values)
     for flag in answer_flags().values():
         make: Any = flags.DEFINE_float if flag.type is float else flags.DEFINE_integer
@@ -89,6 +92,7 @@ def run(arguments: Arguments) -> int:
     is_file = config.data.given(role) == "file"
     given = find_images(asked.input) if is_file else find_lines(asked.input)
     output = check_output(asked.output, asked.input)
+    folder = check_folder(asked.folder, config)
     program.set_up_jax(config)
     from seqmodels.runs.run import load_run
 
@@ -102,14 +106,20 @@ def run(arguments: Arguments) -> int:
         # Checks all inputs before the first answer, so that mistakes are found at once.
         inputs = iter(list(inputs))
     with open_output(output) as file:
-        number = 0
+        number, written = 0, []
         while batch := list(itertools.islice(inputs, asked.batch_size)):
-            for answer in answerer(*zip(*batch, strict=True)):
+            for (name, encoded), answer in zip(
+                batch, answerer(*zip(*batch, strict=True)), strict=True
+            ):
                 file.write(to_text(answer, ensure_ascii=False) + "\n")
+                if folder is not None:
+                    written += run.task.save_answer(encoded, answer, folder / Path(name).stem)
             file.flush()
             number += len(batch)
     if output is not None:
         program.say(f"{number:,} answers written to {output}")
+    if written:
+        program.say(f"written: {', '.join(map(str, written))}")
     return program.DONE
 
 
@@ -171,7 +181,7 @@ def find_images(pattern: str | None) -> Given:
       UserError: none is named, or none exists.
     """
     if pattern is None or pattern == "-":
-        raise UserError(f"--input={pattern or ''}: must be an image, a folder of images or a glob")
+        raise UserError(f"--input={pattern or ''}: must be a file, a folder of images or a glob")
     return ((str(file), str(file)) for file in input_files(pattern))
 
 
@@ -199,6 +209,23 @@ def check_output(name: str | None, pattern: str) -> Path | None:
         raise UserError(f"--output={name}: {what}")
     if path.exists() and pattern != "-" and any(map(path.samefile, input_files(pattern))):
         raise UserError(f"--output={name}: is one of the inputs")
+    return path
+
+
+def check_folder(name: str | None, config: ExperimentConfig) -> Path | None:
+    """The folder of tables and pictures; raises UserError where the task has none, or it cannot be
+    one."""
+    if name is None:
+        return None
+    if not config.task.saves_answers:
+        tasks = [registry.resolve(entry.config) for entry in registry.TASKS.values()]
+        known = ", ".join(task.kind for task in tasks if task.saves_answers)
+        raise UserError(
+            f"--folder={name}: is for task.kind={known}; this run's is {config.task.kind}"
+        )
+    path = Path(name).expanduser()
+    if path.exists() and not path.is_dir():
+        raise UserError(f"--folder={name}: is a file")
     return path
 
 

@@ -30,9 +30,14 @@ class TokenInput:
 
 @dataclasses.dataclass(frozen=True)
 class ValueInput:
-    """Inputs are real values [B, T, num_features]."""
+    """Inputs are real values [B, T, num_features].
+
+    Attributes:
+      length: T, where all rows have the same number of steps.
+    """
 
     num_features: int
+    length: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,8 +19,19 @@ _OWN_FILES = ("path", "train_path", "validation_path", "test_path")
 TABLE_ENDINGS = (".csv", ".tsv", ".jsonl")
 COLUMN_MARK = "{column}"
 """In a path to the files of `parallel_text`: becomes the name of each column."""
-_OPTIONS = (*_OWN_FILES, "strict", "fold", "tfds_data_dir")
+_READING = ("time_column", "gaps")
+"""Options that hold for other files of a run too."""
+_OPTIONS = (*_OWN_FILES, *_READING, "strict", "fold", "tfds_data_dir")
 """Fields that only some data sets read; the registry says which."""
+
+
+class GapPolicy(enum.StrEnum):
+    """Missing values and times of a series. refuse: an error. forward_fill: the value before them.
+    mask: the same as an input, and not a target."""
+
+    REFUSE = "refuse"
+    FORWARD_FILL = "forward_fill"
+    MASK = "mask"
 
 
 class Batching(enum.StrEnum):
@@ -58,6 +69,8 @@ class DataConfig:
         left out, and named.
       fold: for a data set without a published split: the tenth to test on, 0 to 9; the next one is
         the validation split.
+      time_column: `series_file`: the column of times (ISO 8601, or numbers); none = rows in order.
+      gaps: `series_file`: see `GapPolicy`.
       tfds_data_dir: where `tfds:NAME` is prepared; none = $SEQMODELS_DATA_DIR/tfds where that
         exists, else TFDS's own default.
       train_split, validation_split, test_split: `tfds:NAME`: TFDS split expressions, such as
@@ -76,6 +89,8 @@ class DataConfig:
     test_fraction: float = fraction(0.05)
     strict: bool = False
     fold: int = number(0, least=0)
+    time_column: str | None = None
+    gaps: GapPolicy = GapPolicy.REFUSE
     tfds_data_dir: str | None = None
     train_split: str = "train"
     validation_split: str = "validation"
@@ -134,7 +149,9 @@ class DataConfig:
           UserError: a path that does not say how the columns are to be read.
         """
         changes: dict[str, Any] = {
-            option: type(self).__dataclass_fields__[option].default for option in _OPTIONS
+            option: type(self).__dataclass_fields__[option].default
+            for option in _OPTIONS
+            if option not in _READING
         }
         return dataclasses.replace(
             self, **changes | {"test_path": path, "name": self._reader_of(path)}
@@ -347,7 +364,7 @@ class ExamplesDataConfig(DataConfig):
         if COLUMN_MARK in path:
             return "parallel_text"
         if path.lower().endswith(TABLE_ENDINGS):
-            return "table"
+            return next(iter({feature.table for feature in self.features().values()}))
         if all(self.given(role) == "line" for role in self.features()):
             raise UserError(
                 f"--input={path}: must be a table ({', '.join(TABLE_ENDINGS)}), or files with a "

@@ -121,6 +121,7 @@ class FeatureConfig:
         empty where no model reads it.
       varies: whether rows differ in length.
       given: what `predict` is given for it, a `line` of text or a `file`.
+      table: the data set that reads it from a table of the user's.
       cuts_if: the setting with which rows that are too long are cut; empty where there is none.
 
     Attributes:
@@ -131,6 +132,7 @@ class FeatureConfig:
     word: ClassVar[str] = ""
     varies: ClassVar[bool] = False
     given: ClassVar[str] = "line"
+    table: ClassVar[str] = "table"
     cuts_if: ClassVar[str] = ""
     column: str = ""
 

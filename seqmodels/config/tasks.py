@@ -95,6 +95,7 @@ class TaskConfig:
       answers: the role that `predict` is given; None where the task has no answers.
       answer_flags: flags of `predict` that are for this task.
       noun: the plural of what it answers with, for messages.
+      saves_answers: whether `predict --folder` writes tables and pictures of its answers.
       continues_text: whether `generate` can continue a text, and `--choices` compare continuations.
     """
 
@@ -106,6 +107,7 @@ class TaskConfig:
     answers: ClassVar[str | None] = None
     answer_flags: ClassVar[tuple[AnswerFlag, ...]] = ()
     noun: ClassVar[str] = "answers"
+    saves_answers: ClassVar[bool] = False
     continues_text: ClassVar[bool] = False
 
     def metric(self, name: str) -> Metric:

@@ -51,7 +51,7 @@ class ImagePosition(enum.StrEnum):
 _NEAR = 1000  # divisors are looked for this far away, however large model_dim is
 
 
-def _head_problems(
+def head_problems(
     model_dim: int, num_heads: int, head_dim: int | None = None
 ) -> Iterator[tuple[str, str]]:
     if head_dim is None and model_dim % num_heads:
@@ -120,7 +120,7 @@ class GPTConfig(ModelConfig):
     remat: bool = False
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from _head_problems(self.model_dim, self.num_heads, self.head_dim)
+        yield from head_problems(self.model_dim, self.num_heads, self.head_dim)
         size = self.head_dim or self.model_dim // self.num_heads
         if self.position is Position.ROTARY and size % 2:
             yield "position", f"needs heads of an even width, not {size}"
@@ -166,7 +166,7 @@ class BERTConfig(ModelConfig):
         return False
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from _head_problems(self.model_dim, self.num_heads)
+        yield from head_problems(self.model_dim, self.num_heads)
 
 
 @dataclasses.dataclass
@@ -195,7 +195,7 @@ class ViTConfig(ModelConfig):
         return False
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from _head_problems(self.model_dim, self.num_heads)
+        yield from head_problems(self.model_dim, self.num_heads)
         if self.position is ImagePosition.SINUSOIDAL_2D and self.model_dim % 4:
             yield (
                 "position",
@@ -228,7 +228,7 @@ class TransformerConfig(ModelConfig):
     remat: bool = False
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from _head_problems(self.model_dim, self.num_heads)
+        yield from head_problems(self.model_dim, self.num_heads)
         if self.position is Position.ROTARY and self.model_dim // self.num_heads % 2:
             yield "position", "rotary needs heads of an even width"
         if self.norm_placement is NormPlacement.PRE and not self.final_norm:
@@ -256,6 +256,6 @@ class AarenConfig(ModelConfig):
     tie_embeddings: bool = True
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from _head_problems(self.model_dim, self.num_heads)
+        yield from head_problems(self.model_dim, self.num_heads)
         if self.position not in (Position.NONE, Position.SINUSOIDAL):
             yield "position", "must be none or sinusoidal, because the carry has a constant size"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -171,16 +172,22 @@ def _whole(metrics: Metrics, mesh: Mesh | None) -> Metrics:
 
 
 def evaluate_run(
-    run: Run, data: Data, split: str, progress: Progress | None = None
+    run: Run,
+    data: Data,
+    split: str,
+    progress: Progress | None = None,
+    pictures: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluates a run on a split, next to its baseline.
 
     Args:
       data: opened with the run's features.
+      pictures: folder in which the task draws the result; None does not.
 
     Returns:
       step, split, what `Evaluator` returns, and, in process 0, `baseline` where the data have a
-      training split, and what else the task finds (`Task.evaluate_more`); for `write_result`.
+      training split, what else the task finds (`Task.evaluate_more`), and, where it has drawn
+      something, the paths of its `pictures`; for `write_result`.
     """
     if run.features is None or to_json(data.features) != to_json(run.features):
         raise ValueError("the data must be opened with the run's features")
@@ -191,7 +198,11 @@ def evaluate_run(
         trial = make_trial(run.model, run.params, data, split, config, run.task)
         if "train" in data.splits:
             result["baseline"] = run.task.baseline(trial)
-        result |= run.task.evaluate_more(trial)
+        result |= run.task.evaluate_more(dataclasses.replace(trial, figures=result))
+        if pictures is not None:
+            stem = pictures / f"{split}-{run.step}"
+            drawn = run.task.draw(dataclasses.replace(trial, figures=result), stem)
+            result |= {"pictures": list(map(str, drawn))} if drawn else {}
     return {"step": run.step, "split": split, **result}
 
 

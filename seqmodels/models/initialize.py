@@ -44,11 +44,11 @@ def _uniform(params: Params, key: Key[Array, ""], bound: float) -> Params:
 
 
 def _dummy(inputs: Input) -> Array:
-    """An input of one position, which every model has: max_length may be 1."""
+    """An input of one position, which every model has, or of as many as all rows have."""
     match inputs:
         case TokenInput():
             return jnp.zeros((1, 1), jnp.int32)
-        case ValueInput(num_features):
-            return jnp.zeros((1, 1, num_features), jnp.float32)
+        case ValueInput(num_features, length):
+            return jnp.zeros((1, length or 1, num_features), jnp.float32)
         case ImageInput(height, width, channels):
             return jnp.zeros((1, height, width, channels), jnp.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -25,6 +26,7 @@ class Trial:
       data, split: what it is evaluated on.
       config: of the experiment, an `ExperimentConfig`.
       evaluate: the figures of other models, or of another task, on the same split.
+      figures: those of the model on the split, as far as they are known.
     """
 
     model: Model
@@ -34,6 +36,7 @@ class Trial:
     split: str
     config: Any
     evaluate: Evaluate
+    figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @runtime_checkable
@@ -134,6 +137,14 @@ class Task(Protocol):
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """A result for a person, to be printed by rich."""
+        ...
+
+    def draw(self, trial: Trial, stem: Path) -> list[Path]:
+        """Writes pictures of a trial with figures, whose names begin with `stem`."""
+        ...
+
+    def save_answer(self, encoded: Any, answer: dict[str, Any], stem: Path) -> list[Path]:
+        """Writes tables and pictures of an answer, whose names begin with `stem`."""
         ...
 
     def answerer(

@@ -111,6 +111,40 @@ DATASETS: dict[str, DatasetEntry] = {
         None,
         _OWN_FILES,
     ),
+    "seasonal": DatasetEntry(
+        "seqmodels.data.datasets.seasonal:Seasonal",
+        "built in: hourly series with a day, a week, a trend and noise",
+        ("values",),
+    ),
+    "ball": DatasetEntry(
+        "seqmodels.data.datasets.ball:Ball",
+        "built in: places of a ball that bounces in a box",
+        ("values",),
+    ),
+    "etth1": DatasetEntry(
+        "seqmodels.data.datasets.published_series:ETTh1",
+        "ETTh1, hours of a transformer: data.path, or `prepare` downloads it",
+        ("values", "HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"),
+        ("path",),
+    ),
+    "seattle_weather": DatasetEntry(
+        "seqmodels.data.datasets.published_series:SeattleWeather",
+        "four years of weather in Seattle: data.path, or `prepare` downloads it",
+        ("values", "precipitation", "temp_max", "temp_min", "wind"),
+        ("path",),
+    ),
+    "stocks": DatasetEntry(
+        "seqmodels.data.datasets.published_series:Stocks",
+        "monthly prices of five shares: data.path, or `prepare` downloads it",
+        ("values",),
+        ("path",),
+    ),
+    "series_file": DatasetEntry(
+        "seqmodels.data.datasets.series_file:SeriesFile",
+        "your own series: a CSV or TSV file with a time column and columns of values",
+        None,
+        (*_OWN_FILES, "time_column", "gaps"),
+    ),
     "tfds": DatasetEntry(
         "seqmodels.data.datasets.catalog:Catalog",
         "tfds:NAME, a TFDS catalog data set in array_record form",

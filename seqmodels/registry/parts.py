@@ -55,6 +55,21 @@ MODELS: dict[str, Entry] = {
         "seqmodels.config.models:ConvolutionalConfig",
         "convolutional baselines: TCN, TextCNN",
     ),
+    "window_linear": Entry(
+        "seqmodels.models.window_linear:WindowLinear",
+        "seqmodels.config.forecasting:WindowLinearConfig",
+        "linear map of a window of a series (DLinear, NLinear)",
+    ),
+    "segment_rnn": Entry(
+        "seqmodels.models.segment_rnn:SegmentRNN",
+        "seqmodels.config.forecasting:SegmentRNNConfig",
+        "recurrent cells over segments of a series (SegRNN)",
+    ),
+    "patch_transformer": Entry(
+        "seqmodels.models.patch_transformer:PatchTransformer",
+        "seqmodels.config.forecasting:PatchTransformerConfig",
+        "Transformer encoder over patches of a series (PatchTST)",
+    ),
     "mlp": Entry(
         "seqmodels.models.mlp:MLP",
         "seqmodels.config.models:MLPConfig",
@@ -150,6 +165,11 @@ TASKS: dict[str, Entry] = {
         "seqmodels.config.tasks:TaggingConfig",
         "a label for each step of a sequence",
     ),
+    "forecasting": Entry(
+        "seqmodels.tasks.forecasting:Forecasting",
+        "seqmodels.config.forecasting:ForecastingConfig",
+        "the next steps of a series",
+    ),
 }
 
 FEATURES: dict[str, Entry] = {
@@ -177,6 +197,11 @@ FEATURES: dict[str, Entry] = {
         "seqmodels.data.features.values:Values",
         "seqmodels.config.features:ValuesConfig",
         "a series of real values",
+    ),
+    "windows": Entry(
+        "seqmodels.data.features.windows:Windows",
+        "seqmodels.config.forecasting:WindowsConfig",
+        "windows of a series, and the steps after each",
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
@@ -148,6 +149,26 @@ class Task:
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """A result for a person, to be printed by rich: the baselines and the run, one per row."""
         return [figures_table(result, self.config.metrics, unit)]
+
+    def draw(self, trial: Trial, stem: Path) -> list[Path]:
+        """Writes pictures of a trial, and returns their paths: none by default.
+
+        Args:
+          trial: with the figures of the run on the split, the baseline's among them.
+          stem: folder, and the beginning of the names of the files.
+        """
+        del trial, stem
+        return []
+
+    def save_answer(self, encoded: Any, answer: dict[str, Any], stem: Path) -> list[Path]:
+        """Writes tables and pictures of an answer, where `TaskConfig.saves_answers` says so.
+
+        Args:
+          encoded: what the answerer has read.
+          answer: to that.
+          stem: folder, and the beginning of the names of the files.
+        """
+        raise NotImplementedError(f"task.kind={self.config.kind} writes no files of answers")
 
     def answerer(
         self,

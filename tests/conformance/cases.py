@@ -12,6 +12,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from seqmodels.config.forecasting import (
+    PatchTransformerConfig,
+    SegmentRNNConfig,
+    WindowForm,
+    WindowLinearConfig,
+)
 from seqmodels.config.models import (
     Activation,
     ConvolutionalConfig,
@@ -42,7 +48,15 @@ from seqmodels.config.transformers import (
     ViTConfig,
 )
 from seqmodels.models.build import build_model
-from seqmodels.types import ClassOutput, DataSpec, ImageInput, TokenInput, ValueInput, VocabOutput
+from seqmodels.types import (
+    ClassOutput,
+    DataSpec,
+    ImageInput,
+    TokenInput,
+    ValueInput,
+    ValueOutput,
+    VocabOutput,
+)
 from tests.conformance.seq2seq import SEQ2SEQ
 
 B, T, S, V = 2, 7, 6, 11
@@ -107,6 +121,15 @@ CONFIGS: dict[str, ModelConfig] = {
     "vit": vit(),
     "aaren": aaren(),
     "convolutional": convolutional(),
+    "window_linear": WindowLinearConfig(
+        form=WindowForm.DECOMPOSED, average_length=3, dropout_rate=0.2
+    ),
+    "segment_rnn": SegmentRNNConfig(
+        segment_length=3, model_dim=12, hidden_dim=10, dropout_rate=0.2
+    ),
+    "patch_transformer": PatchTransformerConfig(
+        patch_length=3, stride=2, num_layers=2, model_dim=12, num_heads=3, mlp_dim=20
+    ),
     "mlp": MLPConfig(model_dim=12, hidden_dim=10, dropout_rate=0.2),
     "perceptron": PerceptronConfig(),
 }
@@ -205,6 +228,7 @@ ALSO_QUICK = {
 }
 """Variants that `make test` runs too: what their kind's first form has nothing of."""
 
+WINDOWS = DataSpec(ValueInput(3, T), ValueOutput(4, 2, 3))
 IMAGES = DataSpec(ImageInput(8, 12, 3), ClassOutput(5, per_step=False))
 SPECS: dict[str, DataSpec] = {
     "transformer": TRANSLATION,
@@ -215,6 +239,7 @@ SPECS: dict[str, DataSpec] = {
     "bert classes": CLASSES,
     "bert tags": DataSpec(TokenInput(V), ClassOutput(5, per_step=True)),
     **dict.fromkeys(SEQ2SEQ, TRANSLATION),
+    **dict.fromkeys(("window_linear", "segment_rnn", "patch_transformer"), WINDOWS),
     "mlp of images": IMAGES,
     "perceptron of images": IMAGES,
     "vit": IMAGES,
@@ -227,7 +252,7 @@ ONE_DOCUMENT: set[str] = set(SEQ2SEQ)
 
 RECTIFIED: set[str] = {
     *("convolutional", "text_cnn", "recurrent_encoder max"),
-    *("mlp", "mlp of images"),
+    *("mlp", "mlp of images", "segment_rnn"),
     *("recurrent RNN of ReLU", "recurrent IRNN, learned"),
 }
 """Cases with units that may be off for all of a few inputs (ReLU, maximum): some entries of a
@@ -241,6 +266,12 @@ ALL = CONFIGS | VARIANTS
 
 def spec_of(name: str) -> DataSpec:
     return SPECS.get(name, LANGUAGE)
+
+
+def has_segments(name: str) -> bool:
+    """Whether a row may have padding and several documents; images and windows are of one size."""
+    inputs = spec_of(name).inputs
+    return not isinstance(inputs, ImageInput) and getattr(inputs, "length", None) is None
 
 
 def looks_back(name: str) -> bool:
@@ -272,7 +303,7 @@ def inputs_of(spec: DataSpec) -> np.ndarray:
     match spec.inputs:
         case TokenInput():
             return TOKENS
-        case ValueInput(size):
+        case ValueInput(size, _):
             return draw.normal(size=(B, T, size)).astype(np.float32)
         case ImageInput(height, width, channels):
             return draw.normal(size=(B, height, width, channels)).astype(np.float32)

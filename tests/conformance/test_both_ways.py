@@ -6,14 +6,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.types import ClassOutput, ImageInput
+from seqmodels.types import ClassOutput
 from tests.conformance.case import case
-from tests.conformance.cases import BOTH_WAYS, PACKED, PADDED, B, T, edited, spec_of
+from tests.conformance.cases import (
+    BOTH_WAYS,
+    PACKED,
+    PADDED,
+    B,
+    T,
+    edited,
+    has_segments,
+    spec_of,
+)
 from tests.conformance.test_models import alone, documents
 from tests.tolerances import TOLERANCE
 
-IMAGES = [name for name in BOTH_WAYS if isinstance(spec_of(name).inputs, ImageInput)]
-SEQUENCES = [name for name in BOTH_WAYS if name not in IMAGES]
+SEQUENCES = [name for name in BOTH_WAYS if has_segments(name)]
 POOLED = [
     name
     for name in SEQUENCES

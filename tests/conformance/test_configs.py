@@ -8,18 +8,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.serialization import from_json, to_json
 from seqmodels.config.validate import validate
+from seqmodels.data.features.windows import Windows
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.models.build import build_model
+from seqmodels.tasks.build import build_task
 from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput, TokenInput, VocabOutput
 from tests.opening import set_up
 
-V = 65
+V, CHANNELS = 65, 7
 SPEC = DataSpec(TokenInput(V), VocabOutput(V))
 CONFIGS = [f"{name}:{v}" for name in config_names() for v in config_summary(name)[1]]
 
@@ -39,8 +42,16 @@ def input_of(config: ExperimentConfig, role: str) -> TokenInput | ImageInput:
     return ImageInput(size, size, 3)
 
 
+def windows_of(config: ExperimentConfig) -> Windows:
+    """Windows of series of some channels."""
+    names = tuple("abcdefg"[:CHANNELS])
+    return Windows(vars(config.data)["inputs"], names, np.zeros(CHANNELS), np.ones(CHANNELS))
+
+
 def spec_of(config: ExperimentConfig) -> DataSpec:
     """What data of the config's kind could be."""
+    if config.task.outputs == "values":
+        return build_task(config).make_spec({"inputs": windows_of(config)})
     outputs = VocabOutput(V) if config.task.outputs == "vocab" else ClassOutput(5, per_step=False)
     roles = config.data.roles()
     inputs = input_of(config, "inputs" if "inputs" in roles else "targets")
@@ -64,6 +75,10 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
         tokens = array(lengths["sequence_length"])
         return Batch(tokens, tokens, array(lengths["sequence_length"], dtype=number))
     classes, weights = array(), array(dtype=number)
+    if config.task.outputs == "values":
+        windows = windows_of(config).batch([], size)
+        targets = array(lengths["inputs.horizon"], CHANNELS, dtype=number)
+        return Batch(array(*windows.values.shape[1:], dtype=number), targets, targets)
     if isinstance(spec.inputs, ImageInput):
         images = array(*dataclasses.astuple(spec.inputs), dtype=number)
         return Batch(images, classes, weights)

@@ -37,6 +37,7 @@ from tests.conformance.cases import (
     S,
     T,
     edited,
+    has_segments,
     spec_of,
 )
 from tests.tolerances import TOLERANCE
@@ -125,7 +126,7 @@ WITHOUT_GRADIENT = {
     **{
         (name, QKV): lambda gradient: gradient[:, :, -2]
         for name in ALL
-        if name.startswith(("gpt remat, untied", "bert", "vit", "transformer"))
+        if name.startswith(("gpt remat, untied", "bert", "vit", "transformer", "patch"))
         and "rotary" not in name
     },
     **{
@@ -143,7 +144,7 @@ def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name: str) -> N
 
     weights = np.random.default_rng(2).normal(size=c.run(c.inputs).shape).astype(np.float32)
     # One document per row, so that every token of the source is looked at.
-    ids = None if c.inputs.ndim > 3 else np.ones((B, T), np.int32)
+    ids = np.ones((B, T), np.int32) if has_segments(name) else None
     source_ids = None if c.spec.source is None else np.ones_like(SOURCE)
     gradients = c.gradient(weights, ids, source_ids)
     for path, gradient in jax.tree.leaves_with_path(gradients):
@@ -385,7 +386,7 @@ def test_bfloat16_arithmetic_keeps_float32_parameters_and_logits(name: str) -> N
     if not c.config.fitted:
         boxed = jax.eval_shape(lambda key: init_params(model, key), jax.random.key(0))
         assert {leaf.dtype for leaf in jax.tree.leaves(boxed)} == {jnp.dtype(jnp.float32)}
-    ids = None if c.inputs.ndim > 3 else c.ids
+    ids = c.ids if has_segments(name) else None
     logits, _ = jax.jit(Calls(name, model))(c.start, c.inputs, None, ids, *c.own)
     wanted, _ = c.jitted(c.start, c.inputs, None, ids, *c.own)
     assert logits.dtype == jnp.float32

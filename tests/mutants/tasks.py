@@ -150,7 +150,7 @@ TASKS = {
         (folder,),
     ),
     "a blank line is a table's header": Mutant(
-        *("data.datasets.table:_split_rows", "if row:", "if True:"),
+        *("data.datasets.table:split_rows", "if row:", "if True:"),
         *(f"{TABLE}:test_bad_tables_are_named_with_the_line", (folder,)),
     ),
     "a field may be empty": Mutant(

@@ -20,6 +20,7 @@ from tests.mutants.attention import ATTENTION
 from tests.mutants.decoding import DECODING
 from tests.mutants.faults import FAULTS
 from tests.mutants.finetuning import FINETUNING
+from tests.mutants.forecasting import FORECASTING
 from tests.mutants.foundation import FOUNDATION
 from tests.mutants.frame import FRAME_MUTANTS
 from tests.mutants.interop import INTEROP
@@ -39,6 +40,7 @@ FAMILIES = (
     FOUNDATION,
     FAULTS,
     FINETUNING,
+    FORECASTING,
     FRAME_MUTANTS,
     ATTENTION,
     INTEROP,

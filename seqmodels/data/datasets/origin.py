@@ -46,6 +46,7 @@ class Published:
         used.
       ending: what a file's name ends with in a folder of the web: .gz or nothing.
       others: what reads files that are not the published ones, where something does.
+      folder: name of the folder in $SEQMODELS_DATA_DIR/data; "" = the name of the data set.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Published:
     urls: tuple[str, ...]
     ending: str = ""
     others: str = ""
+    folder: str = ""
 
     def only(self, names: Iterable[str]) -> Published:
         """Those of the files."""
@@ -65,9 +67,9 @@ class Published:
     def find(self, path: str | None, cache: Path) -> Path | None:
         """Returns the folder of the files; None where they are to be downloaded.
 
-        That is data.path, else $SEQMODELS_DATA_DIR/data/NAME, else what `prepare` downloaded. A
-        file may be compressed by gzip, with .gz added to its name. Where there is only one file,
-        data.path may be its path, whatever its name.
+        That is data.path, else its folder in $SEQMODELS_DATA_DIR/data, else what `prepare`
+        downloaded. A file may be compressed by gzip, with .gz added to its name. Where there is
+        only one file, data.path may be its path, whatever its name.
 
         Raises:
           UserError: data.path lacks one of them.
@@ -87,7 +89,8 @@ class Published:
             return folder
         folders = [cache / "downloads" / self.name]
         if "SEQMODELS_DATA_DIR" in os.environ:
-            folders.insert(0, Path(os.environ["SEQMODELS_DATA_DIR"]) / "data" / self.name)
+            shared = Path(os.environ["SEQMODELS_DATA_DIR"]) / "data"
+            folders.insert(0, shared / (self.folder or self.name))
         complete = lambda folder: all(self._find_file(folder, name) for name in self.files)
         return next(filter(complete, folders), None)
 

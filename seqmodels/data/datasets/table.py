@@ -134,7 +134,7 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
     """
     if file.suffix.lower() == ".jsonl":
         return _read_objects(file, wanted)
-    rows = _split_rows(file)
+    rows = split_rows(file)
     header = next((row for _, row in rows), None)
     if header is None:
         raise UserError(f"{file}: has no line with the names of its columns")
@@ -163,7 +163,7 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
     return table
 
 
-def _split_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+def split_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the first line of each row, from 1, and its fields; empty lines are skipped."""
     quoting = csv.QUOTE_NONE if file.suffix.lower() == ".tsv" else csv.QUOTE_MINIMAL
     csv.field_size_limit(_LONGEST_FIELD)  # of the process; there is no other way to set it
