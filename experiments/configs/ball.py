@@ -5,6 +5,17 @@
 
 `end_error` is the mean distance between the true and the forecast place at the last step, in widths
 of the box. The coordinates bounce independently, and each is a series of its own to the model.
+
+Measured on one core of a shared Intel Xeon that other programs kept busy, jax 0.10.2, Python 3.11,
+2026-11-29, seed 0, one run; test split, 500 flights with 21 windows each; 1,231 s.
+
+    forecast       mae       end_error
+    last value     0.2207    0.5247
+    ridge          0.1287    0.3898
+    lstm           0.0032    0.0104
+    gru            not run
+
+The goal is an end_error of 0.02, 2 % of the box.
 """
 
 from __future__ import annotations

@@ -8,6 +8,17 @@ Your own series takes two flags more; its first column here holds the times:
     python launch.py train --config=demo_forecast --config.data.name=series_file \\
         --config.data.path=load.csv --config.data.time_column=date --workdir=runs/load
     python launch.py predict --workdir=runs/load --input=load.csv --folder=forecast
+
+Measured on one core of a shared Intel Xeon that other programs kept busy, jax 0.10.2, Python 3.11,
+2026-11-29, seed 0, one run; test split, 649 windows; 35 s with its evaluation.
+
+    forecast              mse       mae       crps
+    last value            2.1975    1.1544    1.1544
+    last season of 24     0.4959    0.5661    0.5661
+    ridge                 0.1942    0.3457    0.3457
+    quantiles             0.1948    0.3457    0.2436    (coverage error 0.006)
+
+The other variants were not measured.
 """
 
 from __future__ import annotations

@@ -2,6 +2,12 @@
 
 python launch.py train --config=etth1_lstm --workdir=runs/etth1_lstm
 python launch.py evaluate --workdir=runs/etth1_lstm --split=test
+
+Measured on one core of a shared Intel Xeon that other programs kept busy, jax 0.10.2, Python 3.11,
+2026-11-29, seed 0, one run, stopped once and resumed: mse 0.4697 and mae 0.4583 on the test split
+(best checkpoint by the validation split, step 700), 1,199 s. The goal, 0.45, is missed. The ridge
+on the same 96 hours has 0.3832, and the last day 0.5122. A GRU that forecasts recursively has 1.135
+in SegRNN's paper. The variant gru was not run.
 """
 
 from __future__ import annotations

@@ -2,6 +2,12 @@
 
 python launch.py train --config=etth1_patch --workdir=runs/etth1_patch
 python launch.py evaluate --workdir=runs/etth1_patch --split=test
+
+Measured on one core of a shared Intel Xeon that other programs kept busy, jax 0.10.2, Python 3.11,
+2026-11-29, seed 0, one run: mse 0.3887 and mae 0.4075 on the test split (best checkpoint by the
+validation split, step 1000), 486 s. The goal, 0.385, is missed; the ridge has 0.3702. The
+patches are larger than the paper's (24 steps without overlap, not 16 every 8), and training is 4
+epochs, not 100: the paper has 0.370.
 """
 
 from __future__ import annotations

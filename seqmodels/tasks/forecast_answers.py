@@ -19,6 +19,8 @@ from seqmodels.data.features.windows import Windows, fill
 from seqmodels.files import replacing
 from seqmodels.tasks.forecast_pictures import draw_path, draw_windows
 
+_MIDNIGHT = " 00:00:00"
+
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
@@ -107,17 +109,24 @@ def _times_after(series: Series, end: int, horizon: int) -> list[str] | None:
     times, following = list(series.times[:end]), next_time(series.times)
     for _ in range(horizon):
         times.append(following(times[-1]))
-    return [str(time) for time in times[end:]]
+    return [_show_time(time, series.times) for time in times[end:]]
+
+
+def _show_time(time: Any, times: Sequence[Any]) -> str:
+    """A number, a date, or a date with a time where any of them has one."""
+    text = str(time)
+    return text.removesuffix(_MIDNIGHT) if all(str(x).endswith(_MIDNIGHT) for x in times) else text
 
 
 def save_forecast(
     asked: Asked, answer: dict[str, Any], stem: Path, config: ForecastingConfig
 ) -> list[Path]:
-    """Writes a forecast as STEM.csv and STEM.png, of a path also as STEM.gif; returns the paths.
+    """Writes STEM-forecast.csv and .png, of a path also .gif; returns the paths.
 
     Raises:
       UserError: a file cannot be written.
     """
+    stem = stem.with_name(f"{stem.name}-forecast")  # the input may be in the same folder
     levels, names = config.levels(), answer["channels"]
     middle = np.array(answer["forecast"])
     levelled = [np.array(answer["quantiles"][f"{level:g}"]) for level in levels] or [middle]

@@ -85,8 +85,8 @@ def test_predictions_are_written_as_a_table_and_pictures(run: Path, door: FrontD
     wrong = np.abs(truth - np.array(back["forecast"])[:3]).mean()
     assert back["mae"] == pytest.approx(wrong)
     names = sorted(path.name for path in (run / "out").iterdir())
-    assert names == ["own.csv", "own.gif", "own.png"]
-    with (run / "out" / "own.csv").open() as file:
+    assert names == ["own-forecast.csv", "own-forecast.gif", "own-forecast.png"]
+    with (run / "out" / "own-forecast.csv").open() as file:
         head, *rows = csv.reader(file)
     assert head == ["time", *(f"{c} {q}" for c in "xy" for q in LEVELS)]
     assert [row[0] for row in rows] == back["times"]

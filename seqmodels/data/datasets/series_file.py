@@ -194,7 +194,8 @@ def _read_row(
             value = math.nan
         if not abs(value) <= np.finfo(np.float32).max:
             near = ", and is the column of times data.time_column?" if _is_date(text) else ""
-            raise UserError(f"{where}: {text[:40]!r} is not a finite number{near}")
+            hint = "" if near else "; data.inputs.column=A,B reads the columns A and B alone"
+            raise UserError(f"{where}: {text[:40]!r} is not a finite number{near or hint}")
         values.append(value)
     if config.time_column is None:
         return _Row(line, None, values)
