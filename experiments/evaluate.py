@@ -23,7 +23,8 @@ Needs the work directory and the data, and writes evaluations/<split>-<step>.jso
 refused. To evaluate on other data or with another context, override --config.data.FIELD or
 --config.evaluation.FIELD; the result then goes to a separate file. Runs over pairs also translate
 the sources, with beam search as set in the evaluation section, and are scored against the targets
-with BLEU and chrF by sacrebleu.
+with BLEU and chrF by sacrebleu. Pictures that a task draws, such as its confusion matrix, go next
+to the result unless --json is given.
 
 With --input=FILE all of that file is evaluated instead of a split, for a language model a text (or
 a glob of texts), else a table (.csv, .tsv, .jsonl), files of a column each (corpus/new.{column}) or
@@ -69,7 +70,8 @@ def run(arguments: Arguments) -> int:
     from rich.console import Group
 
     from seqmodels.distributed.processes import is_main
-    from seqmodels.evaluation.evaluate import evaluate_run, write_result
+    from seqmodels.evaluation.evaluate import draw_run, evaluate_run, write_result
+    from seqmodels.runs.figures import save_figure
     from seqmodels.runs.run import load_run, open_data
 
     run = dataclasses.replace(load_run(workdir, step), config=config)
@@ -87,6 +89,9 @@ def run(arguments: Arguments) -> int:
     path = write_result(workdir, result, overrides)
     if not arguments.flags.json:
         program.say(f"written to {path}")
+        for name, figure in draw_run(run, data, split).items():
+            drawn = save_figure(figure, path.with_name(f"{path.stem}-{name}.png"))
+            program.say(f"written to {drawn}")
     return program.DONE
 
 

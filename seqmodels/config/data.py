@@ -320,7 +320,7 @@ class ExamplesDataConfig(DataConfig):
 
     def word(self, role: str) -> str:
         """The kind of input that a model reads from the feature of a role."""
-        return self.features()[role].word
+        return self.features()[role].reads()
 
     def given(self, role: str) -> str:
         """The kind of input that `predict` takes for the feature of a role."""

@@ -195,6 +195,12 @@ def evaluate_run(
     return {"step": run.step, "split": split, **result}
 
 
+def draw_run(run: Run, data: Data, split: str) -> dict[str, Any]:
+    """The pictures of an evaluation, by name; see `Task.pictures`. For process 0."""
+    trial = make_trial(run.model, run.params, data, split, run.config, run.task)
+    return run.task.pictures(trial)
+
+
 def to_json(features: Features) -> dict[str, Any]:
     """Features by role, as JSON."""
     return {role: feature.to_json() for role, feature in features.items()}

@@ -132,6 +132,10 @@ class Task(Protocol):
         """Figures that the loss does not give."""
         ...
 
+    def pictures(self, trial: Trial) -> dict[str, Any]:
+        """Figures of matplotlib by name."""
+        ...
+
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """A result for a person, to be printed by rich."""
         ...

@@ -145,6 +145,11 @@ class Task:
         del trial
         return {}
 
+    def pictures(self, trial: Trial) -> dict[str, Any]:
+        """Figures of matplotlib by name, of a trial that a person looks at. None by default."""
+        del trial
+        return {}
+
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """A result for a person, to be printed by rich: the baselines and the run, one per row."""
         return [figures_table(result, self.config.metrics, unit)]
