@@ -16,7 +16,7 @@ MAX_SHAPES = 8
 """The most shapes that batches may have: each is compiled by itself."""
 NUM_FOLDS = 10
 _OWN_FILES = ("path", "train_path", "validation_path", "test_path")
-TABLE_ENDINGS = (".csv", ".tsv", ".jsonl")
+TABLE_ENDINGS = registry.DATASETS["table"].endings
 COLUMN_MARK = "{column}"
 """In a path to the files of `parallel_text`: becomes the name of each column."""
 _OPTIONS = (*_OWN_FILES, "strict", "fold", "tfds_data_dir")
@@ -346,11 +346,12 @@ class ExamplesDataConfig(DataConfig):
     def _reader_of(self, path: str) -> str:
         if COLUMN_MARK in path:
             return "parallel_text"
-        if path.lower().endswith(TABLE_ENDINGS):
-            return "table"
+        for name, entry in registry.DATASETS.items():
+            if entry.endings and path.lower().endswith(entry.endings):
+                return self.name if name == self.dataset else name
         if all(self.given(role) == "line" for role in self.features()):
             raise UserError(
-                f"--input={path}: must be a table ({', '.join(TABLE_ENDINGS)}), or files with a "
+                f"--input={path}: must be a table ({', '.join(TABLE_ENDINGS)}) or FASTA, or files with a "
                 f"column each, by a path with {COLUMN_MARK}"
             )
         return "folder"

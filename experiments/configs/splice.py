@@ -1,0 +1,92 @@
+"""Splice junctions of genes, three classes, ten folds; with a BERT also after masked pre-training.
+
+    python launch.py prepare --config=splice
+    python launch.py train --config=splice --config.data.fold=3 --workdir=runs/splice
+    python launch.py evaluate --workdir=runs/splice --split=test
+    python launch.py train --config=splice:masked --workdir=runs/splice_masked
+    python launch.py train --config=splice:bert_after_masked --workdir=runs/splice_bert
+
+LABNOTE
+"""
+
+from __future__ import annotations
+
+from seqmodels.config.data import Batching, ExamplesDataConfig, TextDataConfig
+from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import LabelConfig, TokenizerKind, TokensConfig
+from seqmodels.config.models import ModelConfig, Pooling
+from seqmodels.config.recurrent import RecurrentEncoderConfig
+from seqmodels.config.tasks import ClassificationConfig, MaskedLanguageModelConfig
+from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
+from seqmodels.config.transformers import BERTConfig
+
+VARIANTS = ("gru", "bert", "masked", "bert_after_masked")
+
+LENGTH = 61
+"""Bases of a window, and [CLS]."""
+PRETRAINED = "runs/splice_masked"
+MODELS: dict[str, ModelConfig] = {
+    "gru": RecurrentEncoderConfig(
+        cell="gru", model_dim=32, hidden_dim=48, dropout_rate=0.3, pooling=Pooling.LAST
+    ),
+    "bert": BERTConfig(
+        num_layers=3,
+        model_dim=64,
+        num_heads=4,
+        mlp_dim=128,
+        max_length=LENGTH,
+        num_token_types=1,
+        dropout_rate=0.1,
+    ),
+}
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    if variant == "masked":
+        return pretrained()
+    after = variant == "bert_after_masked"
+    inputs = TokensConfig(
+        column="sequence",
+        tokenizer=TokenizerKind.RUN if after else TokenizerKind.CHARACTER,
+        tokenizer_path=PRETRAINED if after else None,
+        class_token=variant != "gru",
+        max_length=LENGTH,
+    )
+    return ExperimentConfig(
+        model=MODELS["gru" if variant == "gru" else "bert"],
+        data=ExamplesDataConfig(
+            name="splice", inputs=inputs, targets=LabelConfig(), batch_size=50, max_shapes=1
+        ),
+        task=ClassificationConfig(),
+        optimizer=OptimizerConfig(
+            peak_lr=3e-3 if variant == "gru" else 1e-3, warmup_steps=50, weight_decay=0.05
+        ),
+        training=TrainingConfig(
+            num_steps=600,
+            log_every=50,
+            evaluate_every=50,
+            checkpoint_every=50,
+            init_from=PRETRAINED if after else None,
+        ),
+        evaluation=EvaluationConfig(batch_size=400),
+    )
+
+
+def pretrained() -> ExperimentConfig:
+    """Masked bases of the training sequences, a sequence per row."""
+    return ExperimentConfig(
+        model=MODELS["bert"],
+        data=TextDataConfig(
+            name="splice",
+            feature="sequence",
+            batching=Batching.BUCKETS,
+            sequence_length=LENGTH - 1,
+            batch_size=50,
+        ),
+        task=MaskedLanguageModelConfig(),
+        optimizer=OptimizerConfig(peak_lr=1e-3, warmup_steps=100, weight_decay=0.01),
+        training=TrainingConfig(
+            num_steps=1500, log_every=50, evaluate_every=500, checkpoint_every=500
+        ),
+        evaluation=EvaluationConfig(sequence_length=LENGTH - 1, batch_size=100),
+    )
