@@ -40,7 +40,7 @@ def get_config(variant: str) -> ExperimentConfig:
             inputs=TokensConfig(
                 column="sequence", max_length=LENGTH, class_token=variant == "bert"
             ),
-            targets=TagsConfig(column="sites", letters=True) if tags else LabelConfig(),
+            targets=TagsConfig(column="sites") if tags else LabelConfig(),
             batch_size=50,
             max_shapes=1,
             validation_fraction=0.1,

@@ -43,7 +43,7 @@ def get_config(variant: str) -> ExperimentConfig:
         data=ExamplesDataConfig(
             name="proteins",
             inputs=TokensConfig(column="sequence", max_length=LENGTH),
-            targets=TagsConfig(column="structure", letters=True),
+            targets=TagsConfig(column="structure"),
             batch_size=8,
             max_shapes=4,
             validation_fraction=0.1,

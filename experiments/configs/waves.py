@@ -1,6 +1,6 @@
 """Waves of four shapes with noise, classified by a GRU, a TCN, an encoder or an Aaren.
 
-    python launch.py train --config=waves --workdir=runs/waves               # or :tcn, :encoder, :aaren
+    python launch.py train --config=waves --workdir=runs/waves       # or :tcn, :encoder, :aaren
     python launch.py evaluate --workdir=runs/waves --split=test
 
 LABNOTE

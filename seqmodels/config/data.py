@@ -351,8 +351,8 @@ class ExamplesDataConfig(DataConfig):
                 return self.name if name == self.dataset else name
         if all(self.given(role) == "line" for role in self.features()):
             raise UserError(
-                f"--input={path}: must be a table ({', '.join(TABLE_ENDINGS)}) or FASTA, or files with a "
-                f"column each, by a path with {COLUMN_MARK}"
+                f"--input={path}: must be a table ({', '.join(TABLE_ENDINGS)}), a FASTA file, or "
+                f"files with a column each, by a path with {COLUMN_MARK}"
             )
         return "folder"
 

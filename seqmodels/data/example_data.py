@@ -120,7 +120,7 @@ class ExampleData:
             steps = feature.num_steps
             if limit is not None and steps is not None and steps > limit:
                 raise UserError(
-                    f"data.{role}: has {steps} steps; model.kind={kind} has model.max_length={limit}"
+                    f"data.{role}: has {steps} steps, and the {kind} model.max_length={limit}"
                 )
 
     def batches(self, config: ExperimentConfig, split: str = "train") -> BatchSource:

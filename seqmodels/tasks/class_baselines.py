@@ -20,6 +20,8 @@ from seqmodels.tasks.naive_bayes import TextBags, naive_bayes
 MOST_ROWS, MOST_NUMBERS = 5_000, 1 << 25
 """Training examples that a logistic regression sees, and numbers in all of them together."""
 _MOST_ITERATIONS = 200
+_ROWS_AT_ONCE = 512
+"""Of the distances between examples."""
 
 
 class Question(NamedTuple):
@@ -131,10 +133,11 @@ def ask_nearest_neighbour(question: Question) -> dict[str, Any] | None:
     known, other = (flat(split) for split in (question.train, question.asked))
     if known is None or other is None or known.shape[1] != other.shape[1]:
         return None
-    from sklearn.neighbors import KNeighborsClassifier
+    from scipy.spatial.distance import cdist
 
-    nearest = KNeighborsClassifier(n_neighbors=1, algorithm="brute").fit(known, question.labels)
-    sure = np.log(np.eye(question.num_classes)[nearest.predict(other)] + 1e-9)
+    parts = np.array_split(other, -(-len(other) // _ROWS_AT_ONCE))
+    nearest = np.concatenate([cdist(part, known).argmin(axis=1) for part in parts])
+    sure = np.log(np.eye(question.num_classes)[question.labels[nearest]] + 1e-9)
     figures = score_probabilities(sure, question.answers)
     del figures["loss"], figures["calibration_error"]
     return {"model": "nearest neighbour", **figures}

@@ -54,9 +54,9 @@ def count_confusions(
     targets: Integer[Array, "*rows"],
     weights: Float[Array, "*rows"],
 ) -> Float[Array, "C C"]:
-    """How often class i (row) was taken for class j (column), over the targets of weight above 0."""
-    classes, real = jnp.arange(logits.shape[-1]), (weights > 0).astype(jnp.float32)
-    one_hot = lambda chosen: (chosen[..., None] == classes).astype(jnp.float32)
+    """How often class i (row) was taken for class j (column), where the weight is above 0."""
+    one_hot = lambda chosen: jax.nn.one_hot(chosen, logits.shape[-1], dtype=jnp.float32)
+    real = (weights > 0).astype(jnp.float32)
     right = one_hot(targets) * real[..., None]
     return jnp.einsum("...i,...j->ij", right, one_hot(most_likely(logits)))
 

@@ -159,9 +159,10 @@ def make_map(
     extent = (axes[0][0], axes[0][-1], axes[1][0], axes[1][-1])
     plot.imshow(ground, origin="lower", extent=extent, aspect="auto", interpolation="bilinear")
     for number in range(len(classes)):
-        inside = (best == number).astype(float)
-        if 0 < inside.mean() < 1:
-            plot.contour(axes[0], axes[1], inside, levels=[0.5], colors="black", linewidths=1)
+        others = np.delete(chances, number, axis=-1).max(axis=-1)
+        ahead = chances[..., number] - others
+        if ahead.min() < 0 < ahead.max():
+            plot.contour(axes[0], axes[1], ahead, levels=[0.0], colors="black", linewidths=1)
     for number, name in enumerate(classes):
         mine = points[0][points[1] == number]
         plot.scatter(*mine.T, s=12, color=colors[number], edgecolor="black", lw=0.3, label=name)

@@ -68,7 +68,7 @@ def test_evaluate_counts_every_example_once(door: FrontDoor, run: Path) -> None:
     found = door("evaluate", f"--workdir={run}", "--split=test", "--json").json
     images = "images" in run.name
     assert found["num_targets"] == (23 if images else 23 * 11)
-    assert found["baseline"]["model"] == ("majority class" if images else "unigram")
+    assert found["baseline"]["model"] == ("logistic regression" if images else "unigram")
     assert "context" not in found
     assert json.loads((run / "evaluations" / f"test-{found['step']}.json").read_text()) == found
     told = door("evaluate", f"--workdir={run}").err
