@@ -55,9 +55,6 @@ GOALS: dict[str, Goal] = {
             *("ecg5000_gru", "ecg5000_gru", "accuracy", 0.93, 0.943),
             source="LSTM-FCN, Karim et al., 2018",
         ),
-        Goal("ecg200_gru", "ecg5000_gru:ecg200", "accuracy", None),
-        Goal("waves", "waves", "accuracy", 0.95),
-        Goal("motifs", "motifs", "accuracy", None),
         Goal("splice", "splice", "accuracy", 0.94, num_folds=10),
         Goal(
             *("proteins", "proteins", "accuracy", None, 0.643),

@@ -14,20 +14,23 @@ from __future__ import annotations
 from seqmodels.config.data import Batching, ExamplesDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import LabelConfig, TokenizerKind, TokensConfig
-from seqmodels.config.models import ModelConfig, Pooling
+from seqmodels.config.models import ConvolutionalConfig, ModelConfig, Pooling
 from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.config.tasks import ClassificationConfig, MaskedLanguageModelConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
 from seqmodels.config.transformers import BERTConfig
 
-VARIANTS = ("gru", "bert", "masked", "bert_after_masked")
+VARIANTS = ("tcn", "gru", "bert", "masked", "bert_after_masked")
 
 LENGTH = 61
 """Bases of a window, and [CLS]."""
 PRETRAINED = "runs/splice_masked"
 MODELS: dict[str, ModelConfig] = {
     "gru": RecurrentEncoderConfig(
-        cell="gru", model_dim=32, hidden_dim=48, dropout_rate=0.3, pooling=Pooling.LAST
+        cell="gru", model_dim=32, hidden_dim=48, dropout_rate=0.2, pooling=Pooling.ATTENTION
+    ),
+    "tcn": ConvolutionalConfig(
+        num_layers=4, model_dim=16, hidden_dim=32, kernel_size=7, dropout_rate=0.3
     ),
     "bert": BERTConfig(
         num_layers=3,
@@ -49,20 +52,20 @@ def get_config(variant: str) -> ExperimentConfig:
         column="sequence",
         tokenizer=TokenizerKind.RUN if after else TokenizerKind.CHARACTER,
         tokenizer_path=PRETRAINED if after else None,
-        class_token=variant != "gru",
+        class_token=variant in ("bert", "bert_after_masked"),
         max_length=LENGTH,
     )
     return ExperimentConfig(
-        model=MODELS["gru" if variant == "gru" else "bert"],
+        model=MODELS["bert" if after else variant],
         data=ExamplesDataConfig(
             name="splice", inputs=inputs, targets=LabelConfig(), batch_size=50, max_shapes=1
         ),
         task=ClassificationConfig(),
         optimizer=OptimizerConfig(
-            peak_lr=3e-3 if variant == "gru" else 1e-3, warmup_steps=50, weight_decay=0.05
+            peak_lr=1e-3 if inputs.class_token else 3e-3, warmup_steps=50, weight_decay=0.05
         ),
         training=TrainingConfig(
-            num_steps=600,
+            num_steps=400,
             log_every=50,
             evaluate_every=50,
             checkpoint_every=50,

@@ -154,7 +154,7 @@ class FeatureConfig:
     column: str = ""
 
     def reads(self) -> str:
-        """What a model takes that reads it so, in the words of `DataSpec`."""
+        """The kind of input that a model reads of it, in the words of `DataSpec`."""
         return self.word
 
     def lengths(self) -> dict[str, int]:

@@ -25,7 +25,7 @@ _ROWS_AT_ONCE = 512
 
 
 class Question(NamedTuple):
-    """What a baseline is given.
+    """The examples that a baseline is given.
 
     Attributes:
       train, asked: the training split, and the one whose classes are asked for.

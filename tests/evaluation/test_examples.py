@@ -28,7 +28,7 @@ from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.tasks.build import build_task
-from seqmodels.tasks.classification import labels_of
+from seqmodels.tasks.class_baselines import labels_of
 from tests.opening import baseline, load
 from tests.tolerances import TOLERANCE
 
