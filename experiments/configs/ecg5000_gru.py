@@ -24,7 +24,7 @@ LENGTHS = {"ecg5000": 140, "ecg200": 96}
 def get_config(variant: str) -> ExperimentConfig:
     return ExperimentConfig(
         model=RecurrentEncoderConfig(
-            cell="gru", model_dim=32, hidden_dim=32, dropout_rate=0.2, pooling=Pooling.MEAN
+            cell="gru", model_dim=32, hidden_dim=32, dropout_rate=0.2, pooling=Pooling.ATTENTION
         ),
         data=classified_series(variant, LENGTHS[variant], batch_size=40),
         task=ClassificationConfig(),

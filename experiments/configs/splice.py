@@ -67,8 +67,8 @@ def get_config(variant: str) -> ExperimentConfig:
         training=TrainingConfig(
             num_steps=400,
             log_every=50,
-            evaluate_every=50,
-            checkpoint_every=50,
+            evaluate_every=100,
+            checkpoint_every=100,
             init_from=PRETRAINED if after else None,
         ),
         evaluation=EvaluationConfig(batch_size=400),
