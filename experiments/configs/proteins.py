@@ -23,7 +23,7 @@ VARIANTS = ("gru", "bert")
 LENGTH = 512
 MODELS: dict[str, ModelConfig] = {
     "gru": RecurrentEncoderConfig(
-        cell="gru", hidden_dim=32, dropout_rate=0.5, input_encoding=InputEncoding.ONE_HOT
+        cell="gru", hidden_dim=48, dropout_rate=0.2, input_encoding=InputEncoding.ONE_HOT
     ),
     "bert": BERTConfig(
         num_layers=2,
@@ -50,7 +50,7 @@ def get_config(variant: str) -> ExperimentConfig:
             test_fraction=0.1,
         ),
         task=TaggingConfig(),
-        optimizer=OptimizerConfig(peak_lr=3e-3, warmup_steps=20, weight_decay=0.1),
+        optimizer=OptimizerConfig(peak_lr=2e-3, warmup_steps=20, weight_decay=0.1),
         training=TrainingConfig(
             num_steps=600,
             log_every=20,

@@ -72,7 +72,7 @@ class Classification(Task):
         The last of them, with the majority class and any others in `beside`.
         """
         *others, last = ask_baselines(trial)
-        return {**last, "beside": others[::-1]} if others else last
+        return {**last, "beside": others} if others else last
 
     def pictures(self, trial: Trial) -> dict[str, Any]:
         """How often each class was taken for each; of inputs of two numbers, the map of classes."""

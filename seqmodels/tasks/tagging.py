@@ -57,7 +57,7 @@ class Tagging(Task):
         The last of them, with the frequencies of the labels and any others in `beside`.
         """
         *others, last = ask_baselines(trial)
-        return {**last, "beside": others[::-1]} if others else last
+        return {**last, "beside": others} if others else last
 
     def pictures(self, trial: Trial) -> dict[str, Any]:
         """How often each label was taken for each."""
