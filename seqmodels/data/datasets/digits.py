@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -74,6 +75,6 @@ def load() -> tuple[np.ndarray, np.ndarray]:
     """The images [n, 8, 8, 1] and their classes."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
+    found: Any = load_digits()
     levels = found.images.astype(np.int64)[..., None]
     return ((levels * 255 + 8) // 16).astype(np.uint8), found.target.astype(np.int32)
