@@ -5,7 +5,7 @@
 
 --config.data.inputs.reading=rows or permuted_pixels reads them otherwise.
 
-LABNOTE
+LSTM
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python launch.py train --config=digits_vit --workdir=runs/digits_vit
     python launch.py evaluate --workdir=runs/digits_vit --split=test
 
-LABNOTE
+VIT
 """
 
 from __future__ import annotations

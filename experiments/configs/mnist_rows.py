@@ -5,7 +5,7 @@
         --workdir=runs/mnist_pixels                                          # or :permuted_pixels
     python launch.py evaluate --workdir=runs/mnist --split=test
 
-LABNOTE
+MNIST
 """
 
 from __future__ import annotations

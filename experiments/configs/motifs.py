@@ -4,7 +4,8 @@
     python launch.py train --config=motifs:sites --workdir=runs/sites
     python launch.py evaluate --workdir=runs/motifs --split=test
 
-LABNOTE
+Not measured yet. Always answering one class is right a quarter of the time; 87 % of the letters are
+outside of the boxes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python launch.py train --config=proteins --workdir=runs/proteins         # or :bert
     python launch.py evaluate --workdir=runs/proteins --split=test
 
-LABNOTE
+PROTEINS
 """
 
 from __future__ import annotations

@@ -6,7 +6,19 @@
     python launch.py train --config=splice:masked --workdir=runs/splice_masked
     python launch.py train --config=splice:bert_after_masked --workdir=runs/splice_bert
 
-LABNOTE
+TCN, ten folds (data.fold 0 to 9, seed 0, one run each; the checkpoint is the one of the lowest
+validation loss of four): 96.07 % +- 1.1 of the test folds. The position weight matrix has 95.41,
+the majority class about 53; naive Bayes of bigrams, blind to places, no more than that. Goal: 94 %.
+Published networks have about 93 to 96, over other folds, in which equal sequences may be on both
+sides. About 110 s per fold on one core that was shared with other work (31 s of computing).
+
+Chosen on the validation split of fold 0, in this order: `gru` with the last states of both
+directions 75 %, after 600 steps; `tcn` 97.6, at its best step. `gru` reads with attention pooling
+since, and was not run again.
+
+`masked` hides 15 % of the bases of the training sequences of the same fold, and `bert_after_masked`
+starts from its parameters (--init_from=DIR and --config.data.inputs.tokenizer_path=DIR name another
+run). Both were tried for 40 steps only: no figures.
 """
 
 from __future__ import annotations
