@@ -11,7 +11,8 @@ examples.
 
 MLP, seed 0, one run: 94.0 % of the 300 test students, 6 s of computing on one core. The nearest
 neighbour has 93.0, the majority class 60.7. On the validation split the MLP has 93.7 %, the
-perceptron 91.3: a line follows the curve only in part. Noise bounds them all."""
+perceptron 91.3: a line follows the curve only in part. Noise bounds them all.
+"""
 
 from __future__ import annotations
 
