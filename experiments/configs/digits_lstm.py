@@ -5,7 +5,10 @@
 
 --config.data.inputs.reading=rows or permuted_pixels reads them otherwise.
 
-LSTM
+LSTM, seed 0, one run: 95.49 % of the 355 test digits (goal: 93 %); logistic regression over the
+pixels, which knows their places, has 97.46. 60 s of computing on one core, 154 s in all next to
+other work. The first recipe that was tried, with 94.25 % of the 174 validation digits. `lru` and
+`min_gru` were not run.
 """
 
 from __future__ import annotations
