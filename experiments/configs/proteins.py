@@ -4,7 +4,14 @@
     python launch.py train --config=proteins --workdir=runs/proteins         # or :bert
     python launch.py evaluate --workdir=runs/proteins --split=test
 
-PROTEINS
+Bidirectional GRU, seed 0, one run: Q3 61.14 % of the 3,520 test residues, at the step of the
+highest validation accuracy. It does not beat counts in a window of 13, which have 61.70; the
+majority label, which is that of every residue by itself too, has 54.63.
+Published: 62.7 for one network over windows of 13 and 64.3 for two in
+sequence (Qian and Sejnowski, 1988), trained on all 111 chains, here on 95.
+
+Chosen on 16 validation chains: width 32 with dropout 0.5 had 55.3 % after 600 steps, width 48 with
+0.2 had 56.5 after 300. `bert` was not run.
 """
 
 from __future__ import annotations
