@@ -23,7 +23,8 @@ Needs the work directory and the data, and writes evaluations/<split>-<step>.jso
 refused. To evaluate on other data or with another context, override --config.data.FIELD or
 --config.evaluation.FIELD; the result then goes to a separate file. Runs over pairs also translate
 the sources, with beam search as set in the evaluation section, and are scored against the targets
-with BLEU and chrF by sacrebleu.
+with BLEU and chrF by sacrebleu. Pictures that a task draws, such as its confusion matrix, go next
+to the result unless --json is given.
 
 With --input=FILE all of that file is evaluated instead of a split, for a language model a text (or
 a glob of texts), else a table (.csv, .tsv, .jsonl), files of a column each (corpus/new.{column}) or
@@ -69,14 +70,14 @@ def run(arguments: Arguments) -> int:
     from rich.console import Group
 
     from seqmodels.distributed.processes import is_main
-    from seqmodels.evaluation.evaluate import evaluate_run, write_result
+    from seqmodels.evaluation.evaluate import draw_run, evaluate_run, write_result
     from seqmodels.runs.run import load_run, open_data
 
     run = dataclasses.replace(load_run(workdir, step), config=config)
     others = arguments.overrides_data or given is not None
     data = open_data(workdir, config, run.task, others=others)
     overrides = dict(arguments.overrides)
-    result = evaluate_run(run, data, split, pictures=workdir / "figures")
+    result = evaluate_run(run, data, split)
     if given is not None:
         result |= {"split": name_input(given, data.fingerprint), "input": given}
     shown = {**result, "overrides": overrides} if overrides else result
@@ -86,7 +87,9 @@ def run(arguments: Arguments) -> int:
     program.answer(arguments, shown, Group(*run.task.tables(result, run.unit)))
     path = write_result(workdir, result, overrides)
     if not arguments.flags.json:
-        program.say(f"written to {', '.join([str(path), *result.get('pictures', ())])}")
+        program.say(f"written to {path}")
+        for drawn in draw_run(run, data, split, result, path.with_suffix("")):
+            program.say(f"written to {drawn}")
     return program.DONE
 
 

@@ -1,4 +1,4 @@
-"""The goals: next word, music, sentiment, masked words, translation, forecasts."""
+"""The goals: words, music, sentiment, translation; series, forecasts, genes, pixels."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ GOALS: dict[str, Goal] = {
             split="validation",
         ),
         Goal("order_lstm", "order_lstm", "accuracy", 0.99),
+        Goal(
+            *("ecg5000_gru", "ecg5000_gru", "accuracy", 0.93, 0.943),
+            source="LSTM-FCN, Karim et al., 2018",
+        ),
+        Goal("splice", "splice", "accuracy", 0.94, num_folds=10),
+        Goal(
+            *("proteins", "proteins", "accuracy", None, 0.643),
+            source="Qian and Sejnowski, 1988, Q3",
+        ),
+        Goal("digits_vit", "digits_vit", "accuracy", 0.96),
+        Goal("digits_lstm", "digits_lstm", "accuracy", 0.93),
+        Goal("mnist_rows", "mnist_rows", "accuracy", 0.98),
+        Goal("pass_fail", "pass_fail", "accuracy", None),
         Goal("stories", "stories", "accuracy", None),
         Goal("stories_lstm", "stories:lstm", "accuracy", None),
         Goal("wikitext2_bert", "wikitext2_bert", "accuracy", None),

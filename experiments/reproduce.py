@@ -7,9 +7,10 @@ import datetime
 import json
 import os
 import platform
+import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from seqmodels.config.features import TokenizerKind
 from seqmodels.config.files import load_config
 from seqmodels.config.validate import validate
 from seqmodels.evaluation.goals import Goal, Measure, read_results, render_page, scores_by_length
-from seqmodels.files import replacing, split_lines
-from seqmodels.runs.figures import make_length_figure, save_figure
+from seqmodels.files import replacing, save_figure, split_lines
+from seqmodels.runs.figures import make_length_figure
 from seqmodels.runs.opening import read_config
 
 DOC = """Trains a config, measures its metric, and reports whether the goal is met.
@@ -69,29 +70,47 @@ def run(arguments: Arguments) -> int:
     validate(config)
     if asked.num_seeds > 1 and any(name == "training.seed" for name, _ in arguments.overrides):
         raise UserError("--config.training.seed: has no effect with --num_seeds")
+    if goal.num_folds > 1 and any(name == "data.fold" for name, _ in arguments.overrides):
+        raise UserError(f"--config.data.fold: {goal.name} takes all {goal.num_folds} folds")
     folder = Path(asked.workdir or f"runs/reproduce/{goal.config.replace(':', '_')}").expanduser()
     found: list[Figure] = []
-    for number in range(asked.num_seeds):
-        seed = number if asked.num_seeds > 1 else config.training.seed
-        one = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=seed))
+    for one, name in variations(goal, config, asked.num_seeds):
         runs = []
         if goal.after:
-            earlier = folder.parent / goal.after / f"seed{seed}"
+            earlier = folder.parent / goal.after / name
             one = begin_after(goal, one, earlier, [name for name, _ in arguments.overrides])
             runs.append((read_config(earlier), earlier))  # resumed if it was stopped
-        for made, workdir in [*runs, (one, folder / f"seed{seed}")]:
+        for made, workdir in [*runs, (one, folder / name)]:
             status = train(made, workdir)
             if status:
                 return status
-        found.append(measure(goal, one, folder / f"seed{seed}"))
+        found.append(measure(goal, one, folder / name))
     values, seconds = [figure.value for figure in found], sum(figure.seconds for figure in found)
-    summary = goal.summarize(values, found[0].baseline, seconds)
+    baselines = [figure.baseline for figure in found if figure.baseline is not None]
+    baseline = statistics.fmean(baselines) if goal.num_folds > 1 else found[0].baseline
+    summary = goal.summarize(values, baseline, seconds)
     program.answer(arguments, summary, tell(summary))
     if asked.record:
         runs = [figure.details for figure in found]
         overrides = dict(arguments.overrides)
         record(goal, {**summary, "values": values, "overrides": overrides, "runs": runs})
     return program.DONE
+
+
+def variations(
+    goal: Goal, config: ExperimentConfig, num_seeds: int
+) -> Iterator[tuple[ExperimentConfig, str]]:
+    """Yields the config of each run, one per seed and fold, and the name of its folder."""
+    for number in range(num_seeds):
+        seed = number if num_seeds > 1 else config.training.seed
+        training = dataclasses.replace(config.training, seed=seed)
+        one = dataclasses.replace(config, training=training)
+        if goal.num_folds == 1:
+            yield one, f"seed{seed}"
+            continue
+        for fold in range(goal.num_folds):
+            data = dataclasses.replace(config.data, fold=fold)
+            yield dataclasses.replace(one, data=data), f"seed{seed}_fold{fold}"
 
 
 def begin_after(

@@ -14,7 +14,7 @@ import io
 import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +195,26 @@ def claim_number(folder: Path, stem: str, suffixes: tuple[str, ...]) -> Path:
             (folder / f"{name}{suffixes[0]}").open("x").close()
             return folder / f"{name}{suffixes[0]}"
     raise AssertionError  # count does not end
+
+
+def save_figure(figure: Any, path: Path) -> Path:
+    """Writes a figure of matplotlib as `write_picture` does."""
+    return write_picture(path, lambda to: figure.savefig(to, dpi=150))
+
+
+def write_picture(path: Path, save: Callable[[Any], Any]) -> Path:
+    """Writes a picture whole or not at all, creating its folder if needed; returns the path.
+
+    Args:
+      save: called with the file to write to.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            save(partial)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    return path

@@ -1,4 +1,4 @@
-"""Data of whole examples that several config files share: texts and images with classes, pairs."""
+"""Data of whole examples that several config files share: texts, images, series; pairs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 from seqmodels.config.data import ExamplesDataConfig
 from seqmodels.config.features import (
     ImageConfig,
+    ImageReading,
     LabelConfig,
     TokenizerKind,
     TokensConfig,
+    ValuesConfig,
 )
 
 
@@ -30,6 +32,25 @@ def classified_images(name: str, size: int | None = None, **data: Any) -> Exampl
     """Images with a class each; a tenth of a catalog's training split is for validation."""
     splits = {"train_split": "train[:90%]", "validation_split": "train[90%:]"}
     inputs = ImageConfig(size=size)
+    return ExamplesDataConfig(name=name, inputs=inputs, targets=LabelConfig(), **splits, **data)
+
+
+def classified_series(
+    name: str, length: int, column: str = "values", **data: Any
+) -> ExamplesDataConfig:
+    """Series of up to `length` steps with a class each."""
+    return ExamplesDataConfig(
+        name=name,
+        inputs=ValuesConfig(column=column, max_length=length),
+        targets=LabelConfig(),
+        **{"validation_fraction": 0.1, "test_fraction": 0.1, "max_shapes": 1, **data},
+    )
+
+
+def read_images(name: str, reading: ImageReading, **data: Any) -> ExamplesDataConfig:
+    """Images with a class each that are read as images, or as sequences of rows or pixels."""
+    splits = {"train_split": "train[:90%]", "validation_split": "train[90%:]"}
+    inputs = ImageConfig(reading=reading)
     return ExamplesDataConfig(name=name, inputs=inputs, targets=LabelConfig(), **splits, **data)
 
 

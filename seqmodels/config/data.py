@@ -16,7 +16,7 @@ MAX_SHAPES = 8
 """The most shapes that batches may have: each is compiled by itself."""
 NUM_FOLDS = 10
 _OWN_FILES = ("path", "train_path", "validation_path", "test_path")
-TABLE_ENDINGS = (".csv", ".tsv", ".jsonl")
+TABLE_ENDINGS = registry.DATASETS["table"].endings
 COLUMN_MARK = "{column}"
 """In a path to the files of `parallel_text`: becomes the name of each column."""
 _READING = ("time_column", "gaps")
@@ -337,7 +337,7 @@ class ExamplesDataConfig(DataConfig):
 
     def word(self, role: str) -> str:
         """The kind of input that a model reads from the feature of a role."""
-        return self.features()[role].word
+        return self.features()[role].reads()
 
     def given(self, role: str) -> str:
         """The kind of input that `predict` takes for the feature of a role."""
@@ -365,10 +365,13 @@ class ExamplesDataConfig(DataConfig):
             return "parallel_text"
         if path.lower().endswith(TABLE_ENDINGS):
             return next(iter({feature.table for feature in self.features().values()}))
+        for name, entry in registry.DATASETS.items():
+            if entry.endings and path.lower().endswith(entry.endings):
+                return self.name if name == self.dataset else name
         if all(self.given(role) == "line" for role in self.features()):
             raise UserError(
-                f"--input={path}: must be a table ({', '.join(TABLE_ENDINGS)}), or files with a "
-                f"column each, by a path with {COLUMN_MARK}"
+                f"--input={path}: must be a table ({', '.join(TABLE_ENDINGS)}), a FASTA file, or "
+                f"files with a column each, by a path with {COLUMN_MARK}"
             )
         return "folder"
 

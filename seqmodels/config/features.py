@@ -56,6 +56,22 @@ class Resampling(enum.StrEnum):
     LANCZOS = "lanczos"
 
 
+class ImageReading(enum.StrEnum):
+    """How a model reads an image.
+
+    image: as it is, in height, width and channels.
+    rows: as a sequence of its rows, from the top; a step has the pixels of a row.
+    pixels: as a sequence of its pixels, row by row.
+    permuted_pixels: the same in an order that is fixed and looks random, so that neighbours are far
+    apart (Le et al., 2015, arXiv:1504.00941).
+    """
+
+    IMAGE = "image"
+    ROWS = "rows"
+    PIXELS = "pixels"
+    PERMUTED_PIXELS = "permuted_pixels"
+
+
 _READ = (TokenizerKind.HUGGINGFACE, TokenizerKind.RUN)
 _SIZED = {TokenizerKind.WORD: 3, TokenizerKind.BPE: 256, TokenizerKind.HUGGINGFACE: 1}
 """Tokenizers that take vocab_size, with its least value: <unk>, <eos> and a word; all bytes."""
@@ -123,6 +139,8 @@ class FeatureConfig:
       given: what `predict` is given for it, a `line` of text or a `file`.
       table: the data set that reads it from a table of the user's.
       cuts_if: the setting with which rows that are too long are cut; empty where there is none.
+      baselines: names of the baselines that suit inputs of this kind; each task takes those that it
+        has, as in `tasks.class_baselines` and `tasks.tag_baselines`.
 
     Attributes:
       column: name of the column.
@@ -134,7 +152,12 @@ class FeatureConfig:
     given: ClassVar[str] = "line"
     table: ClassVar[str] = "table"
     cuts_if: ClassVar[str] = ""
+    baselines: ClassVar[tuple[str, ...]] = ()
     column: str = ""
+
+    def reads(self) -> str:
+        """The kind of input that a model reads of it, in the words of `DataSpec`."""
+        return self.word
 
     def lengths(self) -> dict[str, int]:
         """Fields that bound the length of a sequence, with their values."""
@@ -162,6 +185,10 @@ class TokensConfig(FeatureConfig, TokenizerSettings):
     word: ClassVar[str] = "tokens"
     varies: ClassVar[bool] = True
     cuts_if: ClassVar[str] = "cut_long=true"
+    baselines: ClassVar[tuple[str, ...]] = (
+        *("naive_bayes", "position_weights"),
+        *("majority_of_token", "window"),
+    )
     column: str = "text"
     form: TextForm = TextForm.WRITTEN
     class_token: bool = False
@@ -189,11 +216,12 @@ class LabelConfig(FeatureConfig):
 @dataclasses.dataclass
 class TagsConfig(FeatureConfig):
     """A label for each step of the inputs: names separated by spaces (or a list of names), as many
-    as the inputs have tokens."""
+    as the inputs have tokens. With `letters` each character is a label, as in HHE__."""
 
     kind: ClassVar[str] = "tags"
     varies: ClassVar[bool] = True
     column: str = "tags"
+    letters: bool = False
 
 
 @dataclasses.dataclass
@@ -205,17 +233,24 @@ class ImageConfig(FeatureConfig):
       channels: 1 (grey) or 3 (colour); none = as they are stored.
       mean, deviation: one number for all channels, or one per channel separated by commas.
       resampling: how images are resized.
+      reading: as an image, or as a sequence of rows or pixels; see `ImageReading`.
     """
 
     kind: ClassVar[str] = "image"
     word: ClassVar[str] = "image"
     given: ClassVar[str] = "file"
+    baselines: ClassVar[tuple[str, ...]] = ("logistic_regression",)
     column: str = "image"
     size: int | None = None
     channels: int | None = None
     mean: str = "0.5"
     deviation: str = "0.5"
     resampling: Resampling = Resampling.BILINEAR
+    reading: ImageReading = ImageReading.IMAGE
+
+    def reads(self) -> str:
+        """An image, or values where it is read as a sequence."""
+        return self.word if self.reading is ImageReading.IMAGE else "values"
 
     def scaling(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and deviation: one number, or one per channel."""
@@ -251,6 +286,7 @@ class ValuesConfig(FeatureConfig):
     kind: ClassVar[str] = "values"
     word: ClassVar[str] = "values"
     varies: ClassVar[bool] = True
+    baselines: ClassVar[tuple[str, ...]] = ("nearest_neighbour",)
     column: str = "values"
     normalisation: Normalisation = Normalisation.STANDARD
     max_length: int = 1024

@@ -141,12 +141,13 @@ class GPTConfig(ModelConfig):
 
 @dataclasses.dataclass
 class BERTConfig(ModelConfig):
-    """Bidirectional encoder of tokens (BERT). `num_token_types` vectors distinguish the sentences;
-    `next_sentence`: whether there is a head for whether the second sentence follows the first
-    (imported with its weights; no task here trains it).
+    """Bidirectional encoder of tokens or values (BERT). `num_token_types` vectors distinguish the
+    sentences; `next_sentence`: whether there is a head for whether the second sentence follows the
+    first (imported with its weights; no task here trains it).
     `dropout_rate`, `norm_epsilon` and `remat` as in `GPTConfig`."""
 
     kind: ClassVar[str] = "bert"
+    inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
     outputs: ClassVar[tuple[str, ...]] = ("vocab", "classes", "values")
     unbounded: ClassVar[bool] = False
     num_layers: int = 4

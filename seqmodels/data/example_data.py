@@ -111,7 +111,17 @@ class ExampleData:
         get_split(self.splits, split)
 
     def check_model(self, kind: str, limit: int | None, evaluation: Any) -> None:
-        """Does nothing: every example fits, or the config would have been refused."""
+        """Raises UserError where all rows of a feature have more steps than the model positions.
+
+        Features whose rows differ have a max_length, by which the config would have been refused.
+        """
+        del evaluation
+        for role, feature in self.features.items():
+            steps = feature.num_steps
+            if limit is not None and steps is not None and steps > limit:
+                raise UserError(
+                    f"data.{role}: has {steps} steps, and the {kind} model.max_length={limit}"
+                )
 
     def batches(self, config: ExperimentConfig, split: str = "train") -> BatchSource:
         """Returns the batches of a split: every example once an epoch, with others as long.

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -176,18 +176,15 @@ def evaluate_run(
     data: Data,
     split: str,
     progress: Progress | None = None,
-    pictures: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluates a run on a split, next to its baseline.
 
     Args:
       data: opened with the run's features.
-      pictures: folder in which the task draws the result; None does not.
 
     Returns:
       step, split, what `Evaluator` returns, and, in process 0, `baseline` where the data have a
-      training split, what else the task finds (`Task.evaluate_more`), and, where it has drawn
-      something, the paths of its `pictures`; for `write_result`.
+      training split, and what else the task finds (`Task.evaluate_more`); for `write_result`.
     """
     if run.features is None or to_json(data.features) != to_json(run.features):
         raise ValueError("the data must be opened with the run's features")
@@ -199,11 +196,19 @@ def evaluate_run(
         if "train" in data.splits:
             result["baseline"] = run.task.baseline(trial)
         result |= run.task.evaluate_more(dataclasses.replace(trial, figures=result))
-        if pictures is not None:
-            stem = pictures / f"{split}-{run.step}"
-            drawn = run.task.draw(dataclasses.replace(trial, figures=result), stem)
-            result |= {"pictures": list(map(str, drawn))} if drawn else {}
     return {"step": run.step, "split": split, **result}
+
+
+def draw_run(
+    run: Run, data: Data, split: str, figures: Mapping[str, Any], stem: Path
+) -> list[Path]:
+    """Draws what `evaluate_run` has found, and returns the paths of the pictures. For process 0.
+
+    Args:
+      stem: folder, and the beginning of the names of the files.
+    """
+    trial = make_trial(run.model, run.params, data, split, run.config, run.task)
+    return run.task.draw(dataclasses.replace(trial, figures=figures), stem)
 
 
 def to_json(features: Features) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Goal:
       split: the split for `Measure.EVALUATION`.
       after: the goal whose run is needed first; its tokenizer is used, and its parameters if the
         config starts from another run.
+      num_folds: of a data set without a published split, the folds to train and test on in turn,
+        data.fold = 0, 1, ..; their mean decides. 1 = the fold of the config.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Goal:
     split: str = "test"
     measure: Measure = Measure.EVALUATION
     after: str | None = None
+    num_folds: int = 1
 
     @functools.cached_property
     def lower_is_better(self) -> bool:
@@ -205,9 +208,18 @@ def _row(goal: Goal, result: dict[str, Any] | None) -> str:
         met = {True: "met", False: "missed", None: ""}[result["met"]]
         met = ", ".join(filter(None, [met, "changed" if result["overrides"] else ""]))
         baseline = "" if result["baseline"] is None else f"{result['baseline']:.4g}"
+        spread += f" over {goal.num_folds} folds" if goal.num_folds > 1 else ""
         shown = f"**{result['value']:.4g}**{spread}"
         seconds = f"{result['seconds']:,.0f} s"
-        cells += [shown, wanted, met, published, baseline, str(len(values)), seconds]
+        cells += [
+            shown,
+            wanted,
+            met,
+            published,
+            baseline,
+            str(len(values) // goal.num_folds),
+            seconds,
+        ]
     return f"| {' | '.join(cells)} |\n"
 
 

@@ -39,6 +39,7 @@ class Feature(Protocol):
       given: what `predict` is given for it, a `line` of text or a `file`.
       key: what an answer calls what it was given.
       is_aligned: whether it has as many steps as the inputs.
+      num_steps: steps that every row has; None where rows differ, or have none.
       tokenizer: what maps between text and tokens, where it has that.
     """
 
@@ -47,6 +48,9 @@ class Feature(Protocol):
     given: ClassVar[str]
     key: ClassVar[str]
     is_aligned: ClassVar[bool]
+
+    @property
+    def num_steps(self) -> int | None: ...
 
     @property
     def tokenizer(self) -> Tokenizer | None: ...

@@ -99,6 +99,58 @@ DATASETS: dict[str, DatasetEntry] = {
         argument="[SIZE]",
         least_size=8,
     ),
+    "digits": DatasetEntry(
+        "seqmodels.data.datasets.digits:Digits",
+        "built in: handwritten digits of 8 x 8 pixels, part of scikit-learn",
+        ("image", "label"),
+    ),
+    "waves": DatasetEntry(
+        "seqmodels.data.datasets.waves:Waves",
+        "built in: waves of four shapes with noise",
+        ("values", "label"),
+    ),
+    "ecg5000": DatasetEntry(
+        "seqmodels.data.datasets.ecg:ECG5000",
+        "heartbeats of five classes (UCR): data.path, or `prepare` downloads it",
+        ("values", "label"),
+        ("path",),
+    ),
+    "ecg200": DatasetEntry(
+        "seqmodels.data.datasets.ecg:ECG200",
+        "heartbeats of two classes (UCR): data.path, or `prepare` downloads it",
+        ("values", "label"),
+        ("path",),
+    ),
+    "pass_fail": DatasetEntry(
+        "seqmodels.data.datasets.pass_fail:PassFail",
+        "built in: hours of study, lectures, and whether an exam was passed",
+        ("hours,lectures", "label"),
+    ),
+    "motifs": DatasetEntry(
+        "seqmodels.data.datasets.motifs:Motifs",
+        "built in: DNA with two boxes whose order decides the class",
+        ("sequence", "label", "sites"),
+    ),
+    "splice": DatasetEntry(
+        "seqmodels.data.datasets.splice:Splice",
+        "splice junctions of genes (UCI): data.path, or `prepare` downloads it",
+        ("sequence", "label"),
+        ("path", "fold"),
+    ),
+    "proteins": DatasetEntry(
+        "seqmodels.data.datasets.proteins:Proteins",
+        "secondary structure of proteins (UCI): data.path, or `prepare` downloads it",
+        ("sequence", "structure"),
+        ("path",),
+    ),
+    "fasta": DatasetEntry(
+        "seqmodels.data.datasets.fasta:Fasta",
+        "your own sequences in FASTA files: fasta, fasta:dna or fasta:protein",
+        ("sequence", "label", "name"),
+        _OWN_FILES,
+        argument="[ALPHABET]",
+        endings=(".fasta", ".fa", ".fna", ".faa"),
+    ),
     "folder": DatasetEntry(
         "seqmodels.data.datasets.folder:Folder",
         "your own images, in one subfolder per class",
@@ -110,6 +162,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "your own table: a CSV, TSV or JSONL file with named columns",
         None,
         _OWN_FILES,
+        endings=(".csv", ".tsv", ".jsonl"),
     ),
     "seasonal": DatasetEntry(
         "seqmodels.data.datasets.seasonal:Seasonal",

@@ -31,8 +31,9 @@ class DatasetEntry:
       summary: one line for `launch.py list`.
       columns: names of its columns; None where they are those of the user's files or of a catalog.
       options: the optional fields of `DataConfig` that it reads.
-      argument: what may follow the name after a colon: NAME must, [SIZE] may.
+      argument: what may follow the name after a colon: NAME must, [SIZE] and [ALPHABET] may.
       least_size: the least SIZE.
+      endings: of the names of the user's own files that `evaluate --input` reads by it.
     """
 
     implementation: str
@@ -41,6 +42,7 @@ class DatasetEntry:
     options: tuple[str, ...] = ()
     argument: str = ""
     least_size: int = 0
+    endings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,7 +38,7 @@ MODELS: dict[str, Entry] = {
     "bert": Entry(
         "seqmodels.models.bert:BERT",
         "seqmodels.config.transformers:BERTConfig",
-        "Transformer encoder over tokens",
+        "Transformer encoder over tokens or values",
     ),
     "vit": Entry(
         "seqmodels.models.vit:ViT",

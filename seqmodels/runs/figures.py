@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.errors import UserError
-from seqmodels.files import replacing
+from seqmodels.files import save_figure
 from seqmodels.runs.rows import METRICS, read_rows
 
 
@@ -23,21 +23,6 @@ def draw_loss(workdir: Path, unit: str) -> Path:
     if not rows:
         raise UserError(f"--workdir={workdir}: no metrics yet")
     return save_figure(make_figure(rows, str(workdir), unit), workdir / "figures" / "loss.png")
-
-
-def save_figure(figure: Any, path: Path) -> Path:
-    """Writes a figure, creating its folder if needed; returns the path.
-
-    Raises:
-      UserError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(exist_ok=True)
-        with replacing(path) as partial:
-            figure.savefig(partial, dpi=150)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-    return path
 
 
 def make_figure(rows: list[dict[str, Any]], title: str, unit: str) -> Any:

@@ -49,6 +49,18 @@ def count_outcomes(
     }
 
 
+def count_confusions(
+    logits: Float[Array, "*rows C"],
+    targets: Integer[Array, "*rows"],
+    weights: Float[Array, "*rows"],
+) -> Float[Array, "C C"]:
+    """How often class i (row) was taken for class j (column), where the weight is above 0."""
+    one_hot = lambda chosen: jax.nn.one_hot(chosen, logits.shape[-1], dtype=jnp.float32)
+    real = (weights > 0).astype(jnp.float32)
+    right = one_hot(targets) * real[..., None]
+    return jnp.einsum("...i,...j->ij", right, one_hot(most_likely(logits)))
+
+
 def summarize_outcomes(sums: Mapping[str, tuple[Any, Any]]) -> dict[str, float]:
     """Turns what `count_outcomes` counted over a split into its figures.
 

@@ -10,12 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from seqmodels.data.examples import ExampleSplit
-from seqmodels.data.features.label import EncodedLabels
-from seqmodels.data.features.tokens import EncodedTokens
 from seqmodels.protocols import Answerer, Features, Model, Trial
-from seqmodels.tasks.class_scores import count_outcomes, score_probabilities, summarize_outcomes
-from seqmodels.tasks.naive_bayes import TextBags, naive_bayes
+from seqmodels.tasks.class_baselines import ask_baselines
+from seqmodels.tasks.class_scores import count_outcomes, summarize_outcomes
+from seqmodels.tasks.pictures import draw_confusion, draw_map
 from seqmodels.tasks.scores import score, total_loss
 from seqmodels.tasks.task import Task
 from seqmodels.types import Batch, Carry, Metrics, Params
@@ -69,23 +67,16 @@ class Classification(Task):
         return {**super().summarize(sums, num_bytes), **summarize_outcomes(sums)}
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
-        """Figures of the majority class and the class frequencies of the training split.
+        """Figures of what suits the feature of the inputs; see `class_baselines`.
 
-        Every class counts one more than it occurs, so that none is impossible. For texts they are
-        in `beside`, after those of naive Bayes over tokens and their neighbours.
+        The last of them, with the majority class and any others in `beside`.
         """
-        train, split = (trial.data.splits[name] for name in ("train", trial.split))
-        size = len(trial.features["targets"].names())
-        trained, asked = labels_of(train), labels_of(split)
-        counts = np.bincount(trained, minlength=size) + 1
-        shares = np.tile(np.log(counts / counts.sum()), (len(asked), 1))
-        majority = {"model": "majority class", **score_probabilities(shares, asked)}
-        if not isinstance(train.columns["inputs"], EncodedTokens):
-            return majority
-        known, other = (bags(one) for one in (train, split))
-        guesses = naive_bayes(known, trained, other, size)
-        counted = score_probabilities(guesses, asked)
-        return {"model": "naive Bayes of bigrams", **counted, "beside": [majority]}
+        *others, last = ask_baselines(trial)
+        return {**last, "beside": others} if others else last
+
+    def pictures(self, trial: Trial) -> dict[str, Any]:
+        """How often each class was taken for each; of inputs of two numbers, the map of classes."""
+        return {**draw_confusion(trial, whole_logits), **draw_map(trial, whole_logits)}
 
     def answerer(
         self,
@@ -99,20 +90,6 @@ class Classification(Task):
         """The class and the probabilities of each input."""
         del config, settings
         return ClassAnswerer(model, params, features, batch_size)
-
-
-def labels_of(split: ExampleSplit) -> np.ndarray:
-    """The classes of the examples of a split that are used."""
-    column = split.columns["targets"]
-    assert isinstance(column, EncodedLabels)
-    return column.numbers[split.kept]
-
-
-def bags(split: ExampleSplit) -> TextBags:
-    """The tokens of the texts of a split that are used."""
-    column = split.columns["inputs"]
-    assert isinstance(column, EncodedTokens)
-    return TextBags(*column.joined(split.kept), len(split.kept))
 
 
 class ClassAnswerer:
@@ -168,6 +145,13 @@ def read_whole(
     if features.ndim == 3:
         features = last_valid(features, segment_ids)
     return model.apply({"params": params}, features, method="readout"), carry
+
+
+def whole_logits(
+    model: Model, params: Params, inputs: Array, segment_ids: Integer[Array, "B T"] | None
+) -> Float[Array, "B C"]:
+    """Logits of the class of each example."""
+    return read_whole(model, params, inputs, segment_ids, train=False)[0]
 
 
 def last_valid(

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from seqmodels.config.errors import UserError
-from seqmodels.files import replacing
+from seqmodels.files import save_figure, write_picture
 
 _MOST_CHANNELS = 4
 _PAST = 3
@@ -61,7 +60,7 @@ def draw_windows(
                 axes.set_ylabel(channels[channel], parse_math=False)
         grid[-1, window].set_xlabel("steps ahead")
     grid[0, 0].legend(loc="upper left", fontsize="small")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_errors(figures: Mapping[str, Any], path: Path) -> Path:
@@ -82,7 +81,7 @@ def draw_errors(figures: Mapping[str, Any], path: Path) -> Path:
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_path(window: Shown, path: Path) -> Path:
@@ -118,7 +117,7 @@ def draw_path(window: Shown, path: Path) -> Path:
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("P"))
     times = [_MILLISECONDS] * len(found) + [_PAUSE]
     how = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0}
-    return _write(path, lambda to: frames[0].save(to, **how))
+    return write_picture(path, lambda to: frames[0].save(to, **how))
 
 
 def _plane(values: np.ndarray) -> np.ndarray:
@@ -126,18 +125,3 @@ def _plane(values: np.ndarray) -> np.ndarray:
     if values.shape[1] > 1:
         return values[:, :2]
     return np.concatenate([np.zeros_like(values), values], axis=1)
-
-
-def _save(figure: Any, path: Path) -> Path:
-    return _write(path, lambda to: figure.savefig(to, dpi=120))
-
-
-def _write(path: Path, save: Any) -> Path:
-    """Writes a file whole or not at all; raises UserError where it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
-            save(partial)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-    return path

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqmodels.protocols import Answerer, Features, Model, Trial
+from seqmodels.tasks.pictures import draw_confusion
 from seqmodels.tasks.scores import score, total_loss
+from seqmodels.tasks.tag_baselines import ask_baselines
 from seqmodels.tasks.task import Task
 from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
 
@@ -50,21 +52,16 @@ class Tagging(Task):
         return loss, weight, metrics, carry
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
-        """Figures of the frequencies of the labels in the training split.
+        """Figures of what suits the feature of the inputs; see `tag_baselines`.
 
-        Every label counts one more than it occurs, so that none is impossible.
+        The last of them, with the frequencies of the labels and any others in `beside`.
         """
-        size = len(trial.features["targets"].names())
-        trained, found = (
-            np.bincount(one.columns["targets"].content(one.kept)[0], minlength=size)
-            for one in (trial.data.splits[name] for name in ("train", trial.split))
-        )
-        counts = trained + 1
-        return {
-            "model": "majority label",
-            "loss": float((found * -np.log(counts / counts.sum())).sum() / found.sum()),
-            "accuracy": float(found[counts.argmax()] / found.sum()),
-        }
+        *others, last = ask_baselines(trial)
+        return {**last, "beside": others} if others else last
+
+    def pictures(self, trial: Trial) -> dict[str, Any]:
+        """How often each label was taken for each."""
+        return draw_confusion(trial, step_logits)
 
     def answerer(
         self,
@@ -96,6 +93,13 @@ def label_steps(
         {"params": params}, inputs, carry, segment_ids=segment_ids, train=train, rngs=rngs
     )
     return model.apply({"params": params}, features, method="readout"), carry
+
+
+def step_logits(
+    model: Model, params: Params, inputs: jax.Array, segment_ids: jax.Array | None
+) -> jax.Array:
+    """Logits [B, T, C] of the label of each step."""
+    return label_steps(model, params, inputs, segment_ids, train=False)[0]
 
 
 class TagAnswerer:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import jax
 
 from seqmodels.config.tasks import Metric, TaskConfig
+from seqmodels.files import save_figure
 from seqmodels.protocols import Answerer, BatchSource, Features, Model, Part, Trial
 from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
 
@@ -146,19 +147,24 @@ class Task:
         del trial
         return {}
 
+    def pictures(self, trial: Trial) -> dict[str, Any]:
+        """Figures of matplotlib by name, which `draw` saves: none by default."""
+        del trial
+        return {}
+
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """A result for a person, to be printed by rich: the baselines and the run, one per row."""
         return [figures_table(result, self.config.metrics, unit)]
 
     def draw(self, trial: Trial, stem: Path) -> list[Path]:
-        """Writes pictures of a trial, and returns their paths: none by default.
+        """Writes pictures of a trial, and returns their paths: a PNG of each of `pictures`.
 
         Args:
           trial: with the figures of the run on the split, the baseline's among them.
           stem: folder, and the beginning of the names of the files.
         """
-        del trial, stem
-        return []
+        found = self.pictures(trial)
+        return [save_figure(x, stem.with_name(f"{stem.name}-{n}.png")) for n, x in found.items()]
 
     def save_answer(self, encoded: Any, answer: dict[str, Any], stem: Path) -> list[Path]:
         """Writes tables and pictures of an answer, where `TaskConfig.saves_answers` says so.

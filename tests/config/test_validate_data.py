@@ -30,7 +30,7 @@ REFUSED = [
     (IMAGES, "evaluation.context=carry", "is only for a stream of text, not for whole examples"),
     (IMAGES, "training.best_metric=perplexity", "is not a metric of task.kind=classification"),
     (IMAGES, "task.label_smoothing=1", "at least 0 and below 1"),
-    (ORDER, "data.fold=1", "is only for data.name=rotten_tomatoes, not order_sentences"),
+    (ORDER, "data.fold=1", "is only for data.name=rotten_tomatoes or splice, not order_sentences"),
     (
         ORDER,
         "data.inputs.tokenizer=byte data.inputs.min_count=2",
@@ -51,7 +51,11 @@ REFUSED = [
     (PAIRS, f"{FILES} data.train_path=c", "and data.path: give one of the two"),
     (PAIRS, f"{FILES} data.validation_fraction=0", "must be above 0 with data.path"),
     (PAIRS, f"{FILES} data.test_fraction=0.95", "leaves nothing to train on"),
-    (PAIRS, f"{FILES} data.fold=1", "is only for data.name=rotten_tomatoes, not parallel_text"),
+    (
+        PAIRS,
+        f"{FILES} data.fold=1",
+        "is only for data.name=rotten_tomatoes or splice, not parallel_text",
+    ),
     (
         PAIRS,
         "data.name=parallel_text data.train_path=a",

@@ -12,14 +12,24 @@ import numpy as np
 import pytest
 
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.features import ImageConfig, ValuesConfig
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.serialization import from_json, to_json
 from seqmodels.config.validate import validate
+from seqmodels.data import image_steps
 from seqmodels.data.features.windows import Windows
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.models.build import build_model
 from seqmodels.tasks.build import build_task
-from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput, TokenInput, VocabOutput
+from seqmodels.types import (
+    Batch,
+    ClassOutput,
+    DataSpec,
+    ImageInput,
+    TokenInput,
+    ValueInput,
+    VocabOutput,
+)
 from tests.opening import set_up
 
 V, CHANNELS = 65, 7
@@ -34,12 +44,26 @@ def test_valid_and_the_same_after_json(reference: str) -> None:
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 
 
-def input_of(config: ExperimentConfig, role: str) -> TokenInput | ImageInput:
+def image_of(feature: ImageConfig) -> ImageInput:
+    return ImageInput(feature.size or 32, feature.size or 32, 3)
+
+
+def input_of(config: ExperimentConfig, role: str) -> TokenInput | ImageInput | ValueInput:
     """What data of the config's kind could let a model read."""
-    if config.data.word(role) == "tokens":
-        return TokenInput(V)
-    size = vars(config.data)[role].size or 32
-    return ImageInput(size, size, 3)
+    match vars(config.data).get(role):
+        case ImageConfig() as feature:
+            return image_steps.input_of(image_of(feature), feature.reading)
+        case ValuesConfig():
+            return ValueInput(2)
+    return TokenInput(V)
+
+
+def steps_of(config: ExperimentConfig) -> int | None:
+    """Steps of whole inputs, where they are values."""
+    feature = vars(config.data)["inputs"]
+    if isinstance(feature, ImageConfig):
+        return image_steps.num_steps(image_of(feature), feature.reading)
+    return feature.max_length
 
 
 def windows_of(config: ExperimentConfig) -> Windows:
@@ -52,8 +76,9 @@ def spec_of(config: ExperimentConfig) -> DataSpec:
     """What data of the config's kind could be."""
     if config.task.outputs == "values":
         return build_task(config).make_spec({"inputs": windows_of(config)})
-    outputs = VocabOutput(V) if config.task.outputs == "vocab" else ClassOutput(5, per_step=False)
     roles = config.data.roles()
+    per_step = roles.get("targets") == "tags"
+    outputs = VocabOutput(V) if config.task.outputs == "vocab" else ClassOutput(5, per_step)
     inputs = input_of(config, "inputs" if "inputs" in roles else "targets")
     source = input_of(config, "source") if "source" in roles else None
     return DataSpec(inputs, outputs, source=source)
@@ -74,11 +99,19 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
     if config.task.outputs == "vocab":
         tokens = array(lengths["sequence_length"])
         return Batch(tokens, tokens, array(lengths["sequence_length"], dtype=number))
+    if isinstance(spec.outputs, ClassOutput) and spec.outputs.per_step:
+        tokens = array(lengths["inputs.max_length"])
+        return Batch(tokens, tokens, array(*tokens.shape[1:], dtype=number), tokens)
     classes, weights = array(), array(dtype=number)
     if config.task.outputs == "values":
         windows = windows_of(config).batch([], size)
         targets = array(lengths["inputs.horizon"], CHANNELS, dtype=number)
         return Batch(array(*windows.values.shape[1:], dtype=number), targets, targets)
+    if isinstance(spec.inputs, ValueInput):
+        steps = steps_of(config)
+        assert steps is not None
+        values = array(steps, spec.inputs.num_features, dtype=number)
+        return Batch(values, classes, weights, array(steps))
     if isinstance(spec.inputs, ImageInput):
         images = array(*dataclasses.astuple(spec.inputs), dtype=number)
         return Batch(images, classes, weights)

@@ -12,7 +12,7 @@ from tests.data.sets import open_columns
 
 BUILT_IN = (
     *("python_docs", "scales", "dates", "numbers", "order_sentences", "stories", "shapes"),
-    "shapes:8",
+    *("shapes:8", "digits", "waves", "pass_fail", "motifs"),
 )
 
 

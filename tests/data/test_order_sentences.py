@@ -9,7 +9,7 @@ from seqmodels.config.files import load_config
 from seqmodels.data import order
 from seqmodels.data.datasets import order_sentences
 from seqmodels.data.datasets.order_sentences import split_words
-from seqmodels.tasks.classification import bags, labels_of
+from seqmodels.tasks.class_baselines import bags, labels_of
 from seqmodels.tasks.naive_bayes import naive_bayes
 from tests.data.sets import digest_of, open_columns
 from tests.opening import load

@@ -12,7 +12,7 @@ from seqmodels.config.files import load_config
 from seqmodels.data import order
 from seqmodels.data.datasets import stories
 from seqmodels.data.datasets.stories import PLACES
-from seqmodels.tasks.classification import bags, labels_of
+from seqmodels.tasks.class_baselines import bags, labels_of
 from seqmodels.tasks.naive_bayes import naive_bayes
 from tests.data.sets import digest_of, open_columns
 from tests.opening import load

@@ -66,7 +66,9 @@ def test_a_run_is_evaluated_next_to_three_baselines_and_drawn(run: Path, door: F
         assert all(math.isfinite(row[name]) for name in ("mse", "mae", "mase", "crps"))
     assert found["mae"] < rows[0]["mae"] and 0 <= found["coverage_error"] <= 1
     assert found["protocol"].startswith("all 21 windows of the test split, 24 steps to 4")
-    chart, path = map(Path, found["pictures"])
+    door("evaluate", f"--workdir={run / 'run'}", "--split=test")
+    stem = run / "run" / "evaluations" / f"test-{found['step']}"
+    chart, path = (stem.with_name(f"{stem.name}-{end}") for end in ("errors.png", "path.gif"))
     with Image.open(chart) as still, Image.open(path) as moving:
         assert still.size[0] > 100 and getattr(moving, "n_frames") > H  # noqa: B009
 

@@ -69,7 +69,7 @@ def test_evaluate_counts_every_example_once(door: FrontDoor, run: Path) -> None:
     (path,) = (run / "evaluations").glob("test-*.json")
     found, images = json.loads(path.read_text()), "images" in run.name
     assert found["num_targets"] == (23 if images else 23 * 11)
-    assert found["baseline"]["model"] == ("majority class" if images else "unigram")
+    assert found["baseline"]["model"] == ("logistic regression" if images else "unigram")
     assert "context" not in found
     assert path.name == f"test-{found['step']}.json"
     assert found["baseline"]["model"].split()[0] in told and "this run" in told

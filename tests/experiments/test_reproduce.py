@@ -162,3 +162,17 @@ def test_a_result_reports_restricted_cores(monkeypatch: pytest.MonkeyPatch) -> N
     assert reproduce.usable_cores() == "1 of 8"
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert reproduce.usable_cores() == "8"
+
+
+def test_a_goal_with_folds_has_a_run_for_each_and_its_row_says_so() -> None:
+    goal = Goal("splice", "splice", "accuracy", 0.94, num_folds=10)
+    found = list(reproduce.variations(goal, load_config("splice"), 2))
+    assert [(one.training.seed, one.data.fold) for one, _ in found] == [
+        (seed, fold) for seed in range(2) for fold in range(10)
+    ]
+    assert found[13][1] == "seed1_fold3" and len({name for _, name in found}) == 20
+    here = {"measured": {"commit": "a"}, "date": "d", "hardware": "h", "versions": "v"}
+    values = [0.9] * 10 + [0.95] * 10
+    result = {**goal.summarize(values, 0.5, 60.0), "values": values, "overrides": {}}
+    page = render_page([goal], {"splice": {**result, "runs": [here]}})
+    assert "**0.925** +- 0.026 over 10 folds | >= 0.94 | missed |  | 0.5 | 2 | 60 s |" in page

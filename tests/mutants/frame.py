@@ -152,7 +152,7 @@ FRAME_MUTANTS = {
         *(f"{TAGGING}:test_neighbours_and_padding_change_no_label", ("bert",)),
     ),
     "frequent labels are counted in rows that are left out": Mutant(
-        *("tasks.tagging:Tagging.baseline", "content(one.kept)", "content(np.arange(3))"),
+        *("tasks.tag_baselines:ask_baselines", "content(one.kept)", "content(np.arange(3))"),
         f"{TAGGING}:test_the_baseline_is_the_frequencies_of_the_labels",
     ),
     "row 0 is padding": Mutant(

@@ -32,7 +32,30 @@ def animals(path: Path) -> Path:
     return make_animals(path / "animals")
 
 
+BASELINES = "tasks.test_baselines"
 TASKS = {
+    "a window sees the neighbouring sequence": Mutant(
+        "tasks.tag_baselines:around",
+        *("steps.owners[at[inside]] == steps.owners[inside]", "at[inside] >= 0"),
+        f"{BASELINES}:test_guesses_of_labels_are_the_definition_s",
+    ),
+    "weights of positions are not smoothed by the alphabet": Mutant(
+        *("tasks.class_baselines:weigh_positions", "np.log(used + sizes)", "np.log(1 + sizes)"),
+        f"{BASELINES}:test_position_weights_are_the_definition_s",
+    ),
+    "rows and columns of the confusions change places": Mutant(
+        *("tasks.class_scores:count_confusions", "...i,...j->ij", "...i,...j->ji"),
+        f"{BASELINES}:test_confusions_are_counted_without_padding_in_any_shape",
+    ),
+    "permuted pixels are put back the way they came": Mutant(
+        *("data.image_steps:from_steps", "np.argsort(pixel_order(len(values)))"),
+        "pixel_order(len(values))",
+        "data.test_image_steps:test_steps_are_rows_or_pixels_in_order",
+    ),
+    "the second box of a motif is written over the first": Mutant(
+        *("data.datasets.motifs:write", "(i, j + width + 1)", "(i, i + 1)"),
+        "data.test_series_and_sequences:test_the_order_of_the_boxes_is_the_class_of_a_sequence",
+    ),
     "a feature counts as often as it occurs": Mutant(
         *("tasks.naive_bayes:_features", "(features[1:] != features[:-1]) |", "True |"),
         f"{SCORES}:test_naive_bayes_is_the_definition_s",
@@ -79,7 +102,7 @@ TASKS = {
         *("data.test_images:test_a_folder_is_dealt_by_the_content_of_its_files", (animals,)),
     ),
     "sides are not the columns asked for": Mutant(
-        *("data.datasets.table:read_table", "names.index(name)", "[*wanted.values()].index(name)"),
+        *("data.datasets.table:read_table", "names.index(part)", "[*groups].index(name)"),
         *(f"{TABLE}:test_the_columns_that_are_wanted_of_a_file_per_split", (folder,)),
     ),
     "a number of two parts is joined wrongly": Mutant(
@@ -154,7 +177,7 @@ TASKS = {
         *(f"{TABLE}:test_bad_tables_are_named_with_the_line", (folder,)),
     ),
     "a field may be empty": Mutant(
-        *("data.datasets.table:read_table", "if not text:", "if False:"),
+        *("data.datasets.table:read_table", 'if "" in texts:', "if False:"),
         *(f"{TABLE}:test_bad_tables_are_named_with_the_line", (folder,)),
     ),
     "a class may have all its examples left out": Mutant(

@@ -18,8 +18,9 @@ from seqmodels.data.features.label import EncodedLabels, Label
 from seqmodels.data.features.tokens import EncodedTokens, Tokens
 from seqmodels.data.token_store import TokenSplit
 from seqmodels.data.tokenizers import ByteTokenizer
+from seqmodels.tasks.class_baselines import bags, labels_of
 from seqmodels.tasks.class_scores import count_outcomes, summarize_outcomes
-from seqmodels.tasks.classification import Classification, bags, labels_of, last_valid
+from seqmodels.tasks.classification import Classification, last_valid
 from seqmodels.tasks.naive_bayes import naive_bayes
 from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput
 from tests.tasks.stand_in import StandIn, trial
@@ -101,9 +102,11 @@ def test_baseline_is_the_majority_class_and_the_frequencies() -> None:
         numbers = EncodedLabels(np.array(labels, np.int32))
         return ExampleSplit({"inputs": numbers, "targets": numbers}, np.arange(len(labels)))
 
-    found = TASK.baseline(trial(LABELS, split([0, 1, 1, 1, 1]), split([1, 1, 0, 2])))
+    features = {"inputs": LABELS["targets"], "targets": LABELS["targets"]}  # which suits none
+    found = TASK.baseline(trial(features, split([0, 1, 1, 1, 1]), split([1, 1, 0, 2])))
     shares = np.array([2, 5, 1]) / 8
     assert found["model"] == "majority class" and found["accuracy"] == 0.5
+    assert "beside" not in found
     expected = -np.log(shares[[1, 1, 0, 2]]).mean()
     np.testing.assert_allclose(found["loss"], expected, **TOLERANCE["rounding"])
 

@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,11 @@ _MAX_UNPACKED = 1 << 28
 """Bytes of an archive that are unpacked: a download of some megabytes may hold a terabyte."""
 
 
+def sha256(content: bytes) -> str:
+    """The usual digest of a content."""
+    return hashlib.sha256(content).hexdigest()
+
+
 @dataclasses.dataclass(frozen=True)
 class Published:
     """A data set of a few files.
@@ -46,7 +51,9 @@ class Published:
         used.
       ending: what a file's name ends with in a folder of the web: .gz or nothing.
       others: what reads files that are not the published ones, where something does.
-      folder: name of the folder in $SEQMODELS_DATA_DIR/data; "" = the name of the data set.
+      folder: where the files are below $SEQMODELS_DATA_DIR/data; the name where it is empty.
+      zipped: the name of a file inside a .zip archive.
+      digest: of a content; where it is not sha256, the bytes of `files` are only a bound.
     """
 
     name: str
@@ -55,6 +62,8 @@ class Published:
     ending: str = ""
     others: str = ""
     folder: str = ""
+    zipped: Callable[[str], str] = str
+    digest: Callable[[bytes], str] = sha256
 
     def only(self, names: Iterable[str]) -> Published:
         """Those of the files."""
@@ -159,7 +168,8 @@ class Published:
             with zipfile.ZipFile(io.BytesIO(fetch(url))) as archive:
                 names = {Path(name).name: name for name in archive.namelist()}
                 return {
-                    name: self._read_file(archive.open(names[name]), name) for name in self.files
+                    name: self._read_file(archive.open(names[self.zipped(name)]), name)
+                    for name in self.files
                 }
         if not url.endswith(".tar.gz"):
             is_packed = self.ending == ".gz"
@@ -187,8 +197,10 @@ class Published:
         """Raises UserError where a file is not the published one."""
         hint = f"; {self.others} reads other files" if self.others else ""
         for name, (size, expected) in self.files.items():
-            found, length = hashlib.sha256(contents[name]).hexdigest(), len(contents[name])
+            found, length = self.digest(contents[name]), len(contents[name])
             if found != expected:
+                if self.digest is not sha256:
+                    raise UserError(f"{where}: {name} does not hold the published series{hint}")
                 other = f"{length} bytes of sha256 {found[:12]}..,"
                 other = other if length <= size else f"more than {size} bytes,"
                 raise UserError(

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.data import TABLE_ENDINGS, DataConfig
-from seqmodels.config.errors import UserError, suggest
+from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
+from seqmodels.data.datasets.table_columns import find_columns
 from seqmodels.files import find_file, open_or_explain, read_filled, split_lines
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -126,7 +127,7 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
 
     Args:
       file: ends with one of TABLE_ENDINGS.
-      wanted: field of the config -> name of the column.
+      wanted: field of the config -> name of the column, or of several; see `table_columns`.
 
     Raises:
       UserError: a column does not exist, or a line is at fault: too few or too many fields, an
@@ -139,24 +140,23 @@ def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
     if header is None:
         raise UserError(f"{file}: has no line with the names of its columns")
     names = [name.strip() for name in header]
-    for field, name in wanted.items():
-        if name not in names:
-            raise UserError(f"data.{field}={name}: {file} has no such column{suggest(name, names)}")
-        if names.count(name) > 1:
-            count = names.count(name)
-            raise UserError(f"data.{field}={name}: {file} has {count} columns of that name")
-    places = {name: names.index(name) for name in wanted.values()}
-    table = Rows({name: [] for name in places}, [])
+    groups = {
+        name: find_columns(name, names, f"data.{field}={name}: {file}")
+        for field, name in wanted.items()
+    }
+    places = {name: [names.index(part) for part in group.names] for name, group in groups.items()}
+    table = Rows({name: [] for name in groups}, [])
     for line, row in rows:
         if len(row) != len(names):
             raise UserError(
                 f"{file}, line {line}: {len(row)} fields, where the first line has {len(names)}"
             )
-        for name, place in places.items():
-            text = row[place].strip()
-            if not text:
-                raise UserError(f"{file}, line {line}: column {name!r} is empty")
-            table.columns[name].append(text)
+        where = f"{file}, line {line}"
+        for name, group in groups.items():
+            texts = [row[place].strip() for place in places[name]]
+            if "" in texts:
+                raise UserError(f"{where}: column {group.names[texts.index('')]!r} is empty")
+            table.columns[name].append(group.value(texts, where))
         table.lines.append(line)
     if not table.lines:
         raise UserError(f"{file}: has no line after the names of its columns")
@@ -188,18 +188,15 @@ def _read_objects(file: Path, wanted: Mapping[str, str]) -> Rows:
         where = f"{file}, line {number}"
         values = _parse_object(line, where)
         for field, name in wanted.items():
-            if name not in values:
-                near = suggest(name, values)
-                raise UserError(f"data.{field}={name}: {where} has no such key{near}")
-        for name, column in table.columns.items():
-            value = values[name]
+            group = find_columns(name, list(values), f"data.{field}={name}: {where}", "key")
+            value = group.value([values[part] for part in group.names], where)
             if isinstance(value, bool) or not isinstance(value, str | int | float | list):
                 raise UserError(
                     f"{where}: {name!r} is {json.dumps(value)[:40]}, not a text, a number or a list"
                 )
             if value == [] or (isinstance(value, str) and not value.strip()):
                 raise UserError(f"{where}: {name!r} is empty")
-            column.append(value)
+            table.columns[name].append(value)
         table.lines.append(number)
     if not table.lines:
         raise UserError(f"{file}: has no line with an object")

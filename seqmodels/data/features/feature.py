@@ -160,6 +160,8 @@ class FeatureBase:
 
     is_aligned: ClassVar[bool] = False
     """Whether it has as many steps as the inputs."""
+    num_steps: int | None = None
+    """Steps that every row has; None where rows differ, or have none."""
     tokenizer: Tokenizer | None = None
     """The map from text to tokens of a feature that has one."""
 

@@ -22,8 +22,9 @@ from seqmodels.config.features import ImageConfig, Resampling
 from seqmodels.data import store
 from seqmodels.data.features.feature import ColumnSource, FeatureBase, Opened
 from seqmodels.data.image_file import read_image, resize, to_channels
+from seqmodels.data.image_steps import from_steps, input_of, num_steps, to_steps
 from seqmodels.protocols import Part
-from seqmodels.types import ImageInput
+from seqmodels.types import ImageInput, ValueInput
 
 MAX_ARRAY_BYTES = 4 << 30
 """Of all splits together; more is decoded batch by batch."""
@@ -55,9 +56,14 @@ class Image(FeatureBase):
                 )
 
     @property
-    def input(self) -> ImageInput:
-        """Height, width and channels."""
-        return self.image
+    def input(self) -> ImageInput | ValueInput:
+        """Height, width and channels, or the values of a step; see `ImageReading`."""
+        return input_of(self.image, self.config.reading)
+
+    @property
+    def num_steps(self) -> int | None:
+        """Steps of each row; None where an image is not read as a sequence."""
+        return num_steps(self.image, self.config.reading)
 
     @classmethod
     def open(cls, config: ImageConfig, source: ColumnSource, saved: Image | None) -> Opened:
@@ -111,12 +117,12 @@ class Image(FeatureBase):
         pixels = np.zeros((rows, *encoded[0].shape), np.uint8)
         pixels[: len(encoded)] = encoded
         mask = (np.arange(rows) < len(encoded)).astype(np.float32)
-        return Part(normalize(pixels, self.config), None, mask)
+        return Part(to_steps(normalize(pixels, self.config), self.config.reading), None, mask)
 
     def show(self, values: np.ndarray, segment_ids: np.ndarray | None) -> str:
         """The image, drawn with characters."""
         del segment_ids
-        return render(values, self.config)
+        return render(from_steps(values, self.image, self.config.reading), self.config)
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `from_json` takes."""
@@ -150,12 +156,12 @@ class EncodedImages:
         return len(self.images)
 
     def part(self, chosen: np.ndarray, width: int | None) -> Part:
-        """Images [b, H, W, C] float32; an empty row is 0."""
+        """Images [b, H, W, C] float32, or their steps [b, T, D]; an empty row is 0."""
         del width
         real = chosen >= 0
         images = np.zeros((len(chosen), *self.images.shape), np.float32)
         images[real] = normalize(self.images.read(chosen[real]), self._config)
-        return Part(images, None, real.astype(np.float32))
+        return Part(to_steps(images, self._config.reading), None, real.astype(np.float32))
 
     def content(self, kept: np.ndarray) -> list[np.ndarray]:
         """Nothing: what decides the images is hashed."""

@@ -38,7 +38,10 @@ class Tags(FeatureBase):
         Raises:
           UserError: a label of a held-out split that the training split lacks; a row without any.
         """
-        found = {split: list(map(split_tags, column)) for split, column in source.splits().items()}
+        found = {
+            split: [split_tags(value, letters=config.letters) for value in column]
+            for split, column in source.splits().items()
+        }
         names = source.dataset.classes(source.column)
         if saved is not None:
             names = saved.tag_names
@@ -64,7 +67,7 @@ class Tags(FeatureBase):
 
     def read(self, given: str) -> np.ndarray:
         """Numbers of labels, int32; raises UserError where one is not known, or there is none."""
-        return self._number(split_tags(given))
+        return self._number(split_tags(given, letters=self.config.letters))
 
     def _number(self, tags: list[str]) -> np.ndarray:
         for tag in tags:
@@ -144,6 +147,8 @@ class EncodedTags:
         return {"labels": int(self.lengths[kept].sum())}
 
 
-def split_tags(value: Any) -> list[str]:
-    """The labels of a row: a list, or text with spaces between them."""
-    return value.split() if isinstance(value, str) else list(map(str, value))
+def split_tags(value: Any, *, letters: bool = False) -> list[str]:
+    """The labels of a row: a list, or text with spaces between them, or of a letter each."""
+    if not isinstance(value, str):
+        return list(map(str, value))
+    return list("".join(value.split())) if letters else value.split()

@@ -82,8 +82,13 @@ class Values(FeatureBase):
         return np.asarray(values, float) * self.deviation + self.mean
 
     def read(self, given: str) -> np.ndarray:
-        """A scaled series of a line: numbers, or JSON; raises UserError where it is none."""
+        """A scaled series of a line: numbers, or JSON; raises UserError where it is none.
+
+        A line of as many numbers as there are channels is one step.
+        """
         series = read_series(given)
+        if len(self.mean) > 1 and series.shape == (len(self.mean), 1):
+            series = series.T
         if series.shape[1] != len(self.mean):
             raise UserError(f"has {series.shape[1]} channels, not {len(self.mean)}")
         if len(series) > self.config.max_length:
