@@ -187,11 +187,12 @@ class LabelConfig(FeatureConfig):
 @dataclasses.dataclass
 class TagsConfig(FeatureConfig):
     """A label for each step of the inputs: names separated by spaces (or a list of names), as many
-    as the inputs have tokens."""
+    as the inputs have tokens. Steps of the name `ignored` are not targets."""
 
     kind: ClassVar[str] = "tags"
     varies: ClassVar[bool] = True
     column: str = "tags"
+    ignored: str | None = None
 
 
 @dataclasses.dataclass

@@ -150,6 +150,11 @@ TASKS: dict[str, Entry] = {
         "seqmodels.config.tasks:TaggingConfig",
         "a label for each step of a sequence",
     ),
+    "regression": Entry(
+        "seqmodels.tasks.regression:Regression",
+        "seqmodels.config.regression:RegressionConfig",
+        "real numbers for a whole sequence",
+    ),
 }
 
 FEATURES: dict[str, Entry] = {

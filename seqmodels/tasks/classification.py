@@ -14,7 +14,9 @@ from seqmodels.data.examples import ExampleSplit
 from seqmodels.data.features.label import EncodedLabels
 from seqmodels.data.features.tokens import EncodedTokens
 from seqmodels.protocols import Answerer, Features, Model, Trial
+from seqmodels.tasks.chance import with_chance
 from seqmodels.tasks.class_scores import count_outcomes, score_probabilities, summarize_outcomes
+from seqmodels.tasks.lengths import count_by_length, summarize_by_length
 from seqmodels.tasks.naive_bayes import TextBags, naive_bayes
 from seqmodels.tasks.scores import score, total_loss
 from seqmodels.tasks.task import Task
@@ -52,6 +54,7 @@ class Classification(Task):
         loss, weight = metrics["loss"]
         if not train:
             metrics |= count_outcomes(logits, batch.targets, batch.loss_weights)
+            metrics |= count_by_length(logits, batch.targets, batch.loss_weights, segments)
         if train and self.config.label_smoothing:
             smoothing = self.config.label_smoothing
             loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
@@ -64,9 +67,11 @@ class Classification(Task):
 
         Returns:
           loss (nats per example), accuracy, num_targets, f1, f1_binary where there are two classes,
-          and calibration_error; see `summarize_outcomes`.
+          and calibration_error, see `summarize_outcomes`; by_length where the inputs have steps,
+          see `summarize_by_length`.
         """
-        return {**super().summarize(sums, num_bytes), **summarize_outcomes(sums)}
+        figures = super().summarize(sums, num_bytes)
+        return {**figures, **summarize_outcomes(sums), **summarize_by_length(sums)}
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
         """Figures of the majority class and the class frequencies of the training split.
@@ -81,11 +86,12 @@ class Classification(Task):
         shares = np.tile(np.log(counts / counts.sum()), (len(asked), 1))
         majority = {"model": "majority class", **score_probabilities(shares, asked)}
         if not isinstance(train.columns["inputs"], EncodedTokens):
-            return majority
+            return with_chance(trial, majority)
         known, other = (bags(one) for one in (train, split))
         guesses = naive_bayes(known, trained, other, size)
         counted = score_probabilities(guesses, asked)
-        return {"model": "naive Bayes of bigrams", **counted, "beside": [majority]}
+        best = {"model": "naive Bayes of bigrams", **counted, "beside": [majority]}
+        return with_chance(trial, best)
 
     def answerer(
         self,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.protocols import Answerer, Features, Model, Trial
+from seqmodels.data.features.tags import IGNORED
+from seqmodels.protocols import Answerer, Features, Model, Part, Trial
+from seqmodels.tasks.chance import with_chance
+from seqmodels.tasks.lengths import count_by_length, summarize_by_length
 from seqmodels.tasks.scores import score, total_loss
 from seqmodels.tasks.task import Task
 from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
@@ -22,6 +26,12 @@ class Tagging(Task):
     """
 
     rate_unit: ClassVar[str] = "label"
+
+    def make_batch(self, parts: Mapping[str, Part], features: Features) -> Batch:
+        """The batch of `Task.make_batch`, in which labels that are ignored have weight 0."""
+        batch = super().make_batch(parts, features)
+        weights = batch.loss_weights * (batch.targets != IGNORED)
+        return dataclasses.replace(batch, loss_weights=weights)
 
     def make_spec(self, features: Features) -> DataSpec:
         """A class for each step."""
@@ -44,10 +54,22 @@ class Tagging(Task):
         )
         metrics = score(logits, batch.targets, batch.loss_weights)
         loss, weight = metrics["loss"]
+        if not train:
+            metrics |= count_by_length(logits, batch.targets, batch.loss_weights, batch.segment_ids)
         if train and self.config.label_smoothing:
             smoothing = self.config.label_smoothing
             loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
         return loss, weight, metrics, carry
+
+    def summarize(
+        self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
+    ) -> dict[str, Any]:
+        """Turns sums over a split into its figures.
+
+        Returns:
+          loss, accuracy, num_targets, and by_length, see `summarize_by_length`.
+        """
+        return {**super().summarize(sums, num_bytes), **summarize_by_length(sums)}
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
         """Figures of the frequencies of the labels in the training split.
@@ -55,16 +77,18 @@ class Tagging(Task):
         Every label counts one more than it occurs, so that none is impossible.
         """
         size = len(trial.features["targets"].names())
+        splits = [trial.data.splits[name] for name in ("train", trial.split)]
         trained, found = (
-            np.bincount(one.columns["targets"].content(one.kept)[0], minlength=size)
-            for one in (trial.data.splits[name] for name in ("train", trial.split))
+            np.bincount(labels[labels != IGNORED], minlength=size)
+            for labels in (one.columns["targets"].content(one.kept)[0] for one in splits)
         )
         counts = trained + 1
-        return {
+        majority = {
             "model": "majority label",
             "loss": float((found * -np.log(counts / counts.sum())).sum() / found.sum()),
             "accuracy": float(found[counts.argmax()] / found.sum()),
         }
+        return with_chance(trial, majority)
 
     def answerer(
         self,

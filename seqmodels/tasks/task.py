@@ -10,6 +10,7 @@ import jax
 
 from seqmodels.config.tasks import Metric, TaskConfig
 from seqmodels.protocols import Answerer, BatchSource, Features, Model, Part, Trial
+from seqmodels.tasks.lengths import length_tables
 from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
 
 
@@ -147,7 +148,7 @@ class Task:
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """A result for a person, to be printed by rich: the baselines and the run, one per row."""
-        return [figures_table(result, self.config.metrics, unit)]
+        return [figures_table(result, self.config.metrics, unit), *length_tables(result)]
 
     def answerer(
         self,
