@@ -44,7 +44,9 @@ SIZES = {
     **dict.fromkeys(LONGEST, 40),
     **dict.fromkeys(("a5_words", "reverse", "duplicate", "bucket_sort"), 20),
     **dict.fromkeys(("adding", "copy", "listops"), 100),
-    "selective_copy": 256, "recall": 4, "induction": 64,
+    "selective_copy": 256,
+    "recall": 4,
+    "induction": 64,
 }
 """The sizes without `:SIZE`."""
 

@@ -1,7 +1,7 @@
 """Parity of up to 40 bits, tested on 41 to 200, by networks that can and networks that cannot.
 
-    python launch.py train --config=parity --workdir=runs/parity      # or :rnn, :min_gru, :gpt
-    python launch.py evaluate --workdir=runs/parity --split=longer
+python launch.py train --config=parity --workdir=runs/parity      # or :rnn, :min_gru, :gpt
+python launch.py evaluate --workdir=runs/parity --split=longer
 """
 
 from __future__ import annotations

@@ -1,0 +1,20 @@
+"""Even pairs in up to 40 letters, tested on 41 to 200.
+
+    python launch.py train --config=even_pairs --workdir=runs/even_pairs    # or :rnn, :min_gru, :gpt
+    python launch.py evaluate --workdir=runs/even_pairs --split=longer
+
+The class says whether "ab" and "ba" occur an even number of times, which is whether the last letter
+is the first; see `data.datasets.diagnostics_state`. The models are those of `parity`.
+"""
+
+from __future__ import annotations
+
+from experiments.configs._diagnostics import make_config, steps_of
+from experiments.configs.parity import VARIANTS as VARIANTS
+from experiments.configs.parity import make_model
+from seqmodels.config.experiment import ExperimentConfig
+
+
+def get_config(variant: str) -> ExperimentConfig:
+    model = make_model(variant, steps_of("even_pairs"))
+    return make_config("even_pairs", model, num_steps=2000, peak_lr=3e-3)
