@@ -182,9 +182,11 @@ def fit_width(model: str, length: int, spec: Any, wanted: int) -> tuple[int, int
     low, high = 1, diagnostics.MAX_WIDTH // diagnostics.STEP
     while low < high:  # the first width with as many parameters, or more
         middle = (low + high) // 2
-        low, high = (low, middle) if count(middle * 8) >= wanted else (middle + 1, high)
+        low, high = (
+            (low, middle) if count(middle * diagnostics.STEP) >= wanted else (middle + 1, high)
+        )
     sizes = {n * diagnostics.STEP: count(n * diagnostics.STEP) for n in {max(low - 1, 1), low}}
-    width = min(sizes, key=lambda n: abs(sizes[n] - wanted))
+    width = min(sizes, key=lambda width: abs(sizes[width] - wanted))
     return width, sizes[width]
 
 
@@ -224,9 +226,8 @@ def cell_text(task: str, cell: dict[str, Any], split: str) -> str:
         return "diverged"
     metric = diagnostics.metric_of(result)
     text = f"{result[metric]:.3f} {'yes' if found['solved'][split] else 'no'}"
-    return (
-        f"{text} ({found['expected']})" if found["expected"] and found["where"] == split else text
-    )
+    expected = found["expected"] if found["where"] == split else ""
+    return f"{text} ({expected})" if expected else text
 
 
 def tables(found: dict[str, dict[str, Any]]) -> Any:

@@ -38,7 +38,7 @@ from seqmodels.config.models import ConvolutionalConfig, ModelConfig
 from seqmodels.config.recurrent import RecurrentBlock, RecurrentConfig
 from seqmodels.config.transformers import AarenConfig, GPTConfig, Position
 
-STEP = 8
+STEP = 4
 """Widths are multiples of it."""
 MAX_WIDTH = 512
 
@@ -70,7 +70,7 @@ def _attention(width: int, length: int) -> ModelConfig:
     return GPTConfig(
         num_layers=2,
         model_dim=width,
-        num_heads=4,
+        num_heads=2,
         mlp_dim=2 * width,
         max_length=length,
         position=Position.ROTARY,
@@ -81,7 +81,7 @@ def _attention(width: int, length: int) -> ModelConfig:
 def _aaren(width: int, length: int) -> ModelConfig:
     del length
     return AarenConfig(
-        num_layers=2, model_dim=width, num_heads=4, mlp_dim=2 * width, tie_embeddings=False
+        num_layers=2, model_dim=width, num_heads=2, mlp_dim=2 * width, tie_embeddings=False
     )
 
 
@@ -151,7 +151,7 @@ def make_cell(
     task: str, model: ModelConfig, num_steps: int, peak_lr: float, seed: int
 ) -> ExperimentConfig:
     """The config of one run of a cell."""
-    every = max(num_steps // 3, 1)
+    every = -(-num_steps // 3)
     training: dict[str, Any] = {"seed": seed, "mesh_data": 1}
     return make_config(
         TASKS[task].data,

@@ -1,7 +1,7 @@
 """Even pairs in up to 40 letters, tested on 41 to 200.
 
-    python launch.py train --config=even_pairs --workdir=runs/even_pairs    # or :rnn, :min_gru, :gpt
-    python launch.py evaluate --workdir=runs/even_pairs --split=longer
+    python launch.py train --config=even_pairs --workdir=runs/pairs    # or :rnn, :min_gru, :gpt
+    python launch.py evaluate --workdir=runs/pairs --split=longer
 
 The class says whether "ab" and "ba" occur an even number of times, which is whether the last letter
 is the first; see `data.datasets.diagnostics_state`. The models are those of `parity`.

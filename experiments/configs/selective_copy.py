@@ -1,7 +1,7 @@
 """Selective copying: sixteen symbols among 256 steps, to be written in order, by minGRU.
 
-    python launch.py train --config=selective_copy --workdir=runs/selective_copy      # or :one_layer
-    python launch.py evaluate --workdir=runs/selective_copy --split=test
+    python launch.py train --config=selective_copy --workdir=runs/selective      # or :one_layer
+    python launch.py evaluate --workdir=runs/selective --split=test
 
 Published, over 4,096 steps: one layer of minGRU about 37 %, three layers 99.5 % (Feng et al., 2024,
 arXiv:2410.01201); `selective_copy:4096` is that length. The baseline is one of fourteen symbols.

@@ -103,7 +103,7 @@ def make_heat_map(
     columns = list(dict.fromkeys(c for table in panels.values() for r in table.values() for c in r))
     size = (2.5 + 0.75 * len(columns) * len(panels), 1.8 + 0.45 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
-    drawn = None
+    drawn: Any = None
     for place, (title, table) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(1, len(panels), place)
         nothing = float("nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -120,7 +121,9 @@ class Diagnostic(BuiltInDataset):
         rule = (self.name, self._size, COUNTS, self.answers, 1)
         digest = hashlib.sha256(repr(rule).encode())
         for split in COUNTS:
-            digest.update(repr(self.examples(split, _SAMPLE)).encode())
+            for part in itertools.chain(*self.examples(split, _SAMPLE)):
+                text = isinstance(part, str)
+                digest.update(part.encode() if text else np.asarray(part).tobytes())
         return digest.hexdigest()
 
     def splits(self) -> Splits:

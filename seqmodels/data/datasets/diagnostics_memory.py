@@ -38,20 +38,16 @@ class Adding(Diagnostic):
     def belongs(self, split: str, inputs: Any) -> bool:
         return True  # no two series of reals are the same
 
-    def fingerprint(self) -> str:
-        with np.printoptions(threshold=10**9, floatmode="unique"):
-            return super().fingerprint()
-
     def classes(self, column: str) -> None:
         return None
 
 
 class Copy(Diagnostic):
-    """Ten symbols, to be written after a delay of T steps.
+    """Ten symbols, to be written after a delay of T steps (Arjovsky et al., 2016).
 
-    Source: Arjovsky et al., 2016, arXiv:1511.06464. Columns: text and tags of T + 20 steps: ten of eight symbols, T - 1 blanks, a marker and ten
+    Columns: text and tags of T + 20 steps: ten of eight symbols, T - 1 blanks, a marker and ten
     blanks; the answer is T + 10 blanks and the ten symbols. Every step is a target, so that a model
-    without memory has a loss of 10 ln 8 / (T + 20).
+    without memory has a loss of 10 ln 8 / (T + 20). arXiv:1511.06464.
     """
 
     name = "copy"

@@ -103,9 +103,9 @@ class ListOps(Diagnostic):
     """The value of nested lists, "[MAX 2 9 [MIN 4 7 ] 0 ]" (Nangia and Bowman, 2018).
 
     Columns: text, label. MIN, MAX, MED (the median, rounded down) and SM (the sum modulo ten) of
-    two to five digits or lists; arXiv:1804.06028. Training has up to `size` tokens. An expression is
-    made within a budget of tokens, which its parts share at random; a part with a budget of four or
-    more is a list seven times in eight.
+    two to five digits or lists; arXiv:1804.06028. Training has up to `size` tokens. An expression
+    is made within a budget of tokens, which its parts share at random; a part with a budget of four
+    or more is a list seven times in eight.
     """
 
     name = "listops"
