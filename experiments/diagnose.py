@@ -208,7 +208,7 @@ def test(runs: Sequence[tuple[Any, Path]], problem: Any, data: Any) -> dict[str,
 
 
 def judge(task: str, cell: dict[str, Any]) -> dict[str, Any]:
-    """What a cell shows: scores, whether it is solved, the expectation and whether it holds."""
+    """The verdict on a cell: scores, whether it is solved, the expectation and whether it holds."""
     problem = TASKS[task]
     expected = problem.expectation(cell["model"])
     where = "longer" if problem.beyond else "test"

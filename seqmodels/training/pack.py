@@ -85,7 +85,8 @@ def check_pack(runs: Sequence[Run]) -> None:
 
     Raises:
       UserError: there is none, two have one directory or differ in a field that is not in `VARIES`,
-        the model is fitted, a run starts from another, or there are several processes.
+        the model is fitted, a run starts from another, there are several processes, or dropout
+        would depend on the padding.
     """
     if not runs:
         raise UserError("a pack needs a run")
@@ -97,6 +98,7 @@ def check_pack(runs: Sequence[Run]) -> None:
         )
     if processes.current().count > 1:
         raise UserError("a pack trains in one process")
+    _refuse_dropout_of_padding(runs)
     for config, workdir in runs:
         if config.training.init_from is not None:
             raise UserError(
@@ -112,6 +114,22 @@ def check_pack(runs: Sequence[Run]) -> None:
             raise UserError(
                 f"{workdir}: cannot be packed with {place}, from which it differs in "
                 f"{'; '.join(other)}; members of a pack may differ in {', '.join(VARIES)}"
+            )
+
+
+def _refuse_dropout_of_padding(runs: Sequence[Run]) -> None:
+    """Refuses dropout where batches differ in width: a mask of another width is another mask.
+
+    Members of other seeds have other batches at a step, which are padded to the widest.
+    """
+    (first, place), shapes = runs[0], runs[0][0].data.varying_shapes()
+    if shapes is None or len({config.training.seed for config, _ in runs}) == 1:
+        return
+    for name, value in flat_values(first).items():
+        if name.endswith("dropout_rate") and value:
+            raise UserError(
+                f"{place}: {name}={value} with {shapes}: members of other seeds would drop other "
+                "values than by themselves; set data.max_shapes=1, or pack runs of one seed"
             )
 
 

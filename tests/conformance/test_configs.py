@@ -16,7 +16,16 @@ from seqmodels.config.serialization import from_json, to_json
 from seqmodels.config.validate import validate
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.models.build import build_model
-from seqmodels.types import Batch, ClassOutput, DataSpec, ImageInput, TokenInput, VocabOutput
+from seqmodels.types import (
+    Batch,
+    ClassOutput,
+    DataSpec,
+    ImageInput,
+    TokenInput,
+    ValueInput,
+    ValueOutput,
+    VocabOutput,
+)
 from tests.opening import set_up
 
 V = 65
@@ -31,17 +40,23 @@ def test_valid_and_the_same_after_json(reference: str) -> None:
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 
 
-def input_of(config: ExperimentConfig, role: str) -> TokenInput | ImageInput:
+def input_of(config: ExperimentConfig, role: str) -> TokenInput | ImageInput | ValueInput:
     """What data of the config's kind could let a model read."""
     if config.data.word(role) == "tokens":
         return TokenInput(V)
+    if config.data.word(role) == "values":
+        return ValueInput(2)
     size = vars(config.data)[role].size or 32
     return ImageInput(size, size, 3)
 
 
 def spec_of(config: ExperimentConfig) -> DataSpec:
     """What data of the config's kind could be."""
-    outputs = VocabOutput(V) if config.task.outputs == "vocab" else ClassOutput(5, per_step=False)
+    outputs = {
+        "vocab": VocabOutput(V),
+        "classes": ClassOutput(5, per_step="tags" in config.data.roles().values()),
+        "values": ValueOutput(horizon=1, num_channels=1),
+    }[config.task.outputs]
     roles = config.data.roles()
     inputs = input_of(config, "inputs" if "inputs" in roles else "targets")
     source = input_of(config, "source") if "source" in roles else None
@@ -67,8 +82,15 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
     if isinstance(spec.inputs, ImageInput):
         images = array(*dataclasses.astuple(spec.inputs), dtype=number)
         return Batch(images, classes, weights)
-    tokens = array(lengths["inputs.max_length"])
-    return Batch(tokens, classes, weights, tokens)
+    length = lengths["inputs.max_length"]
+    tokens = inputs = array(length)
+    if isinstance(spec.inputs, ValueInput):
+        inputs = array(length, spec.inputs.num_features, dtype=number)
+    if isinstance(spec.outputs, ValueOutput):
+        classes = array(spec.outputs.num_channels, dtype=number)
+    elif spec.outputs.per_step:
+        classes, weights = tokens, array(length, dtype=number)
+    return Batch(inputs, classes, weights, tokens)
 
 
 def representatives() -> set[str]:

@@ -45,12 +45,16 @@ def open_set(name: str) -> Diagnostic:
     return registry.resolve(entry.implementation).open(DataConfig(name=name))
 
 
-@pytest.fixture(scope="module")
-def sets() -> dict[str, dict[str, list[tuple[Any, Any]]]]:
+def make_sets() -> dict[str, dict[str, list[tuple[Any, Any]]]]:
     """The first examples of every diagnostic, by split."""
     return {
         name: {split: open_set(name).examples(split, NUM) for split in COUNTS} for name in PINNED
     }
+
+
+@pytest.fixture(scope="module")
+def sets() -> dict[str, dict[str, list[tuple[Any, Any]]]]:
+    return make_sets()
 
 
 def test_the_examples_are_pinned(sets: Any) -> None:
