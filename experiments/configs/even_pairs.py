@@ -10,9 +10,10 @@ is the first; see `data.datasets.diagnostics_state`. The models are those of `pa
 from __future__ import annotations
 
 from experiments.configs._diagnostics import make_config, steps_of
-from experiments.configs.parity import VARIANTS as VARIANTS
 from experiments.configs.parity import make_model
 from seqmodels.config.experiment import ExperimentConfig
+
+VARIANTS = ("lstm", "rnn", "min_gru", "gpt")
 
 
 def get_config(variant: str) -> ExperimentConfig:

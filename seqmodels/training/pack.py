@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from seqmodels.runs.workdir import refuse_other_run
 from seqmodels.tasks.build import build_task
 from seqmodels.training.loop import NonFiniteError, Trainer
 from seqmodels.training.optimizers import make_optimizer, make_schedule
+from seqmodels.training.packed_arrays import PackedOutputs, stack_padded
 from seqmodels.training.setup import Setup, set_up
 from seqmodels.training.step import make_call, make_train_step
 from seqmodels.types import Batch, TrainState
@@ -319,7 +320,7 @@ class Pack:
                 self._states, alive, outputs = self._call(self._states, alive, self._rates, batches)
                 number += 1
                 self._ahead.start(number, busy=outputs)
-                found = _Outputs(outputs)
+                found = PackedOutputs(outputs)
                 before = list(goes_on)
                 for i, member in enumerate(self._members):
                     goes_on[i] = goes_on[i] and member.count(found.of(i), stop)
@@ -359,43 +360,3 @@ def make_pack_call(config: ExperimentConfig, setup: Setup) -> Any:
         return kept, alive, outputs
 
     return jax.vmap(call_one)
-
-
-def stack_padded(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Stacks arrays of one rank, filled up with zeros, which are padding, to the largest."""
-    shape = tuple(max(sizes) for sizes in zip(*(x.shape for x in arrays), strict=True))
-    if all(x.shape == shape for x in arrays):
-        return np.stack(arrays)
-    stacked = np.zeros((len(arrays), *shape), arrays[0].dtype)
-    for row, array in zip(stacked, arrays, strict=True):
-        row[tuple(slice(size) for size in array.shape)] = array
-    return stacked
-
-
-class _Outputs:
-    """The outputs of a call, read from the device once for all members."""
-
-    def __init__(self, outputs: dict[str, Any]) -> None:
-        self._outputs = outputs
-
-    @functools.cached_property
-    def host(self) -> dict[str, Any]:
-        return jax.device_get(self._outputs)
-
-    def of(self, index: int) -> Mapping[str, Any]:
-        """Those of a member, which waits for them when it reads."""
-        return _MemberOutputs(self, index)
-
-
-class _MemberOutputs(Mapping[str, Any]):
-    def __init__(self, outputs: _Outputs, index: int) -> None:
-        self._all, self._index = outputs, index
-
-    def __getitem__(self, name: str) -> Any:
-        return jax.tree.map(lambda x: x[self._index], self._all.host[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all.host)
-
-    def __len__(self) -> int:
-        return len(self._all.host)

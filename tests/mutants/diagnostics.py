@@ -40,7 +40,7 @@ DIAGNOSTICS = {
         f"{LENGTHS}:test_each_length_is_in_its_bin",
     ),
     "a label that is ignored counts": Mutant(
-        *("tasks.tagging:Tagging.make_batch", "!= IGNORED", "!= -2"),
+        *("data.features.tags:EncodedTags.sizes", "!= IGNORED", "!= -2"),
         "tasks.test_tagging:test_a_step_that_is_ignored_has_no_weight",
     ),
     "the error of padding counts": Mutant(
@@ -53,7 +53,7 @@ DIAGNOSTICS = {
         (None,),
     ),
     "padding is what was there": Mutant(
-        *("training.pack:stack_padded", "np.zeros((", "np.ones(("),
+        *("training.packed_arrays:stack_padded", "np.zeros((", "np.ones(("),
         f"{PACK}:test_batches_of_different_lengths_are_filled_up_with_padding",
     ),
 }

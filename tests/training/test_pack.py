@@ -29,9 +29,9 @@ from seqmodels.training.pack import (
     check_pack,
     make_pack_call,
     pack_key,
-    stack_padded,
     train_pack,
 )
+from seqmodels.training.packed_arrays import stack_padded
 from tests.opening import load, set_up
 
 COUNTS = {"train": 90, "validation": 20, "test": 20, "longer": 10}
