@@ -40,4 +40,4 @@ MODELS: dict[str, ModelConfig] = {
 
 
 def get_config(variant: str) -> ExperimentConfig:
-    return make_config("recall", MODELS[variant], num_steps=3000, peak_lr=3e-3, max_shapes=1)
+    return make_config("recall", MODELS[variant], num_steps=1000, peak_lr=3e-3, max_shapes=1)
