@@ -264,8 +264,15 @@ def write(folder: Path, summary: dict[str, Any]) -> None:
         title: {m: {t: judged[t][m]["scores"][split] for t in found} for m in models}
         for split, title in _PANELS.items()
     }
-    marks = {m: {t: judged[t][m]["expected"] for t in found} for m in models}
-    figure = make_heat_map(panels, "0: chance, 1: perfect; yes, no: expected", marks)
+    marks = {
+        title: {
+            m: {t: judged[t][m]["expected"] for t in found if judged[t][m]["where"] == split}
+            for m in models
+        }
+        for split, title in _PANELS.items()
+    }
+    figure = make_heat_map(panels, "0: chance, 1: perfect", marks)
+    figure.suptitle("below a score: whether the literature expects success", fontsize=9)
     save_figure(figure, folder / "diagnose.png")
 
 

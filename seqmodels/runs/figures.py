@@ -88,20 +88,22 @@ def make_length_figure(
 
 
 def make_heat_map(
-    panels: dict[str, dict[str, dict[str, float]]], label: str, marks: dict[str, dict[str, str]]
+    panels: dict[str, dict[str, dict[str, float]]],
+    label: str,
+    marks: dict[str, dict[str, dict[str, str]]],
 ) -> Any:
     """Draws numbers from 0 to 1 as colours, with a panel for each table.
 
     Args:
       panels: title -> row -> column -> number; cells may be missing.
       label: of the colours.
-      marks: row -> column -> text below the number in each panel.
+      marks: title -> row -> column -> text below the number.
     """
     from matplotlib.figure import Figure
 
     rows = list(next(iter(panels.values())))
     columns = list(dict.fromkeys(c for table in panels.values() for r in table.values() for c in r))
-    size = (2.5 + 0.75 * len(columns) * len(panels), 1.8 + 0.45 * len(rows))
+    size = (2.5 + 0.75 * len(columns) * len(panels), 2.4 + 0.45 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
     drawn: Any = None
     for place, (title, table) in enumerate(panels.items(), 1):
@@ -115,7 +117,7 @@ def make_heat_map(
         for y, row in enumerate(rows):
             for x, column in enumerate(columns):
                 if (value := table[row].get(column)) is not None:
-                    text = f"{value:.2f}\n{marks.get(row, {}).get(column, '')}".strip()
+                    text = f"{value:.2f}\n{marks[title][row].get(column, '')}".strip()
                     colour = "black" if value > 0.6 else "white"
                     axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=7)
     figure.colorbar(drawn, ax=figure.axes, label=label)
