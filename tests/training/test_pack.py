@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def make(
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """Packed to step 6, two of them further; and the lone runs that they are to equal."""
+    """Packed to step 6, one of them further, by itself and in a pack with one at step 0; and the
+    lone run that they are to equal."""
 
     folder: Path
     outcomes: list[Outcome]
@@ -81,14 +83,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
             "bad": make(2, FIRST, 3e38),
         }
         outcomes = train_pack([(config, folder / name) for name, config in pack.items()])
-        train(make(0, LAST), folder / "a")  # one member alone
-        late = [
-            (make(1, LAST, 0.01, weight_decay=0.5), folder / "b"),
-            (make(0, LAST), folder / "fresh"),
-        ]
-        later = train_pack(late)  # at steps 6 and 0
-        train(make(0, LAST), folder / "lone a")
-        train(make(1, LAST, 0.01, weight_decay=0.5), folder / "lone b")
+        shutil.copytree(folder / "a", folder / "alone")
+        train(make(0, LAST), folder / "alone")
+        later = train_pack([(make(0, LAST), folder / name) for name in ("a", "fresh")])
+        train(make(0, LAST), folder / "never packed")
         yield Runs(folder, outcomes, later)
 
 
@@ -109,13 +107,13 @@ def assert_equal(one: Path, other: Path) -> None:
 
 
 def test_a_member_is_the_lone_run_and_resumes_alone(runs: Runs) -> None:
-    assert_equal(runs / "a", runs / "lone a")
+    assert_equal(runs / "alone", runs / "never packed")
     assert runs.outcomes[0] == Outcome(runs / "a", FIRST, None, 0)
 
 
 def test_a_pack_resumes_members_at_different_steps(runs: Runs) -> None:
-    assert_equal(runs / "b", runs / "lone b")
-    assert_equal(runs / "fresh", runs / "lone a")
+    assert_equal(runs / "a", runs / "never packed")
+    assert_equal(runs / "fresh", runs / "never packed")
     assert [(one.step, one.problem) for one in runs.later] == [(LAST, None)] * 2
 
 
