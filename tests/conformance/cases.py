@@ -56,8 +56,8 @@ gpt = functools.partial(
 )
 transformer = functools.partial(
     TransformerConfig,
-    num_encoder_layers=2,
-    num_decoder_layers=3,
+    num_encoder_layers=1,
+    num_decoder_layers=2,
     model_dim=12,
     num_heads=3,
     mlp_dim=20,
@@ -68,7 +68,7 @@ transformer = functools.partial(
 )
 bert = functools.partial(
     BERTConfig,
-    num_layers=2,
+    num_layers=1,
     model_dim=12,
     num_heads=3,
     mlp_dim=20,
@@ -79,7 +79,7 @@ bert = functools.partial(
 vit = functools.partial(
     ViTConfig,
     patch_size=4,
-    num_layers=2,
+    num_layers=1,
     model_dim=12,
     num_heads=3,
     mlp_dim=20,

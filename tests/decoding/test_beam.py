@@ -38,7 +38,7 @@ CONFIGS: dict[str, ModelConfig] = {
     ),
 }
 WITH_SOURCE = ("seq2seq", "transformer")
-QUICK = (("ngram", 0.0), ("recurrent", 1.2), ("transformer", 1.2))
+QUICK = (("ngram", 0.0), ("transformer", 1.2))
 
 
 @dataclasses.dataclass

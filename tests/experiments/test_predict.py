@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -35,14 +35,19 @@ def test_the_log_probability_of_each_line_is_that_of_the_model(
     assert [a["text"] for a in answers] == LINES
     run = seqmodels.load_run(trained)
     assert run.tokenizer is not None
+    width = max(map(len, LINES)) + 1
+
+    @jax.jit
+    def read(params: Any, inputs: jax.Array) -> jax.Array:
+        features, _ = run.model.apply({"params": params}, inputs, train=False)
+        return jax.nn.log_softmax(run.model.apply({"params": params}, features, method="readout"))
+
     for answer in answers:
         # The tokenizer has no line break, so a line starts after token 0.
         tokens = np.concatenate([[0], run.tokenizer.encode(answer["text"])])
-        features, _ = run.model.apply(
-            {"params": run.params}, jnp.asarray(tokens[None, :-1]), train=False
-        )
-        logits = run.model.apply({"params": run.params}, features, method="readout")
-        logs = jax.nn.log_softmax(jnp.asarray(logits)[0], axis=-1)
+        inputs = np.zeros((1, width), np.int32)  # what comes later changes nothing before it
+        inputs[0, : len(tokens)] = tokens
+        logs = np.asarray(read(run.params, inputs))[0]
         total = sum(float(logs[i, t]) for i, t in enumerate(tokens[1:]))
         np.testing.assert_allclose(answer["log_probability"], total, **TOLERANCE["chunking"])
         assert answer["num_tokens"] == len(answer["text"])

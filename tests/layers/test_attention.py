@@ -164,21 +164,21 @@ def test_a_decoder_block_is_its_three_parts_in_turn(placement: NormPlacement, ki
     run = lambda p: stack.apply({"params": p}, jnp.asarray(X), None, context, train=False)
     params = filled(stack, jnp.asarray(X), None, context, train=False)
     got, _ = jax.jit(run)(params)
+    looks = jax.jit(SelfAttention(H, train=False, use_bias=True).apply)
+    asks = jax.jit(CrossAttention(H, train=False, use_bias=True).apply)
 
     x = np.float64(X)
     for n in range(L):
         p = jax.tree.map(lambda leaf, n=n: np.asarray(leaf[n], np.float64), params["blocks"])
-        looks = SelfAttention(H, train=False, use_bias=True)
-        asks = CrossAttention(H, train=False, use_bias=True)
 
-        def attend(x: np.ndarray, p: Any = p, looks: Any = looks) -> np.ndarray:
+        def attend(x: np.ndarray, p: Any = p) -> np.ndarray:
             own = {"params": p["attention"]}
-            return np.float64(looks.apply(own, jnp.float32(x), None, jnp.int32(0), context)[0])
+            return np.float64(looks(own, np.float32(x), None, np.int32(0), context)[0])
 
-        def look_up(x: np.ndarray, p: Any = p, asks: Any = asks, n: int = n) -> np.ndarray:
-            own, pair = {"params": p["cross_attention"]}, (held.keys[:, n], held.values[:, n])
-            y = asks.apply(own, jnp.float32(x), *pair, context.queries, held.positions)
-            return np.float64(y)
+        def look_up(x: np.ndarray, p: Any = p, n: int = n) -> np.ndarray:
+            own = {"params": p["cross_attention"]}
+            pair = np.asarray(held.keys)[:, n], np.asarray(held.values)[:, n]
+            return np.float64(asks(own, np.float32(x), *pair, context.queries, held.positions))
 
         def feed(x: np.ndarray, p: Any = p["feedforward"]) -> np.ndarray:
             wide = np.maximum(x @ p["wide"]["kernel"] + p["wide"]["bias"], 0)

@@ -140,12 +140,14 @@ def test_the_next_sentence_head_is_there_where_it_is_asked_for() -> None:
         "next_sentence_head",
     }
     model, params = start(asked, LANGUAGE)
-    features, _ = model.apply({"params": params}, TOKENS, train=False)
-    logits = model.apply({"params": params}, features, method="next_sentence_logits")
+    variables = {"params": params}
+    features, _ = jax.jit(functools.partial(model.apply, train=False))(variables, TOKENS)
+    read = jax.jit(functools.partial(model.apply, method="next_sentence_logits"))
+    logits = read(variables, features)
     assert logits.shape == (B, 2) and logits.dtype == jnp.float32
-    other = features.at[:, 1:].add(1.0)
-    again = model.apply({"params": params}, other, method="next_sentence_logits")
-    np.testing.assert_array_equal(again, logits)
+    other = np.array(features)
+    other[:, 1:] += 1.0
+    np.testing.assert_array_equal(read(variables, other), logits)
 
 
 def test_vit_refuses_what_patches_do_not_fill_and_other_sizes() -> None:
@@ -217,9 +219,15 @@ def test_a_step_computes_nothing_of_the_source() -> None:
     """The carry holds the memory's keys and values, which a step neither changes nor computes."""
     model, params = start(TransformerConfig(1, 2, max_length=T, **SMALL), TRANSLATION)
     variables = {"params": params}
-    memory = model.apply(variables, TOKENS, train=False, method="encode")
-    carry = model.apply(variables, B, T, memory, method="initial_carry")
+
+    @jax.jit
+    def begin(variables: Any) -> Any:
+        memory = model.apply(variables, TOKENS, train=False, method="encode")
+        return memory, model.apply(variables, B, T, memory, method="initial_carry")
+
+    memory, carry = begin(variables)
     without = {k: v for k, v in params.items() if k not in ("encoder", "memory_key_value")}
-    features, after = model.apply({"params": without}, TOKENS[:, :1], carry, train=False)
+    step = jax.jit(functools.partial(model.apply, train=False))
+    features, after = step({"params": without}, TOKENS[:, :1], carry)
     assert features.shape == (B, 1, D)
     jax.tree.map(np.testing.assert_array_equal, after["memory"], memory)

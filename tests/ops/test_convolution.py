@@ -37,6 +37,9 @@ def arrays(width: int) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32)
 
 
+unpacked = jax.jit(lambda packing, y: packing.unpack(y))
+
+
 def naive(x: Any, kernel: Any, dilation: int, ids: np.ndarray) -> np.ndarray:
     """Convolution over each token and the tokens before it in its document, in float64."""
     x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
@@ -49,21 +52,29 @@ def naive(x: Any, kernel: Any, dilation: int, ids: np.ndarray) -> np.ndarray:
     return y
 
 
-def stream(run: Any, x: jax.Array, history: Any, ids: Any, pieces: tuple[int, ...]) -> np.ndarray:
+@jax.jit
+def ready(x: Any, ids: Any, segment: Any, position: Any) -> Any:
+    """A chunk and the starts in it, packed to the left; the packing and the state after it."""
+    step = advance(ids, segment, position)
+    packing = compact(step.valid)
+    packed = packing.pack(x), packing.pack(step.starts), packing.count
+    return packed, packing, step.last_segment, step.last_position
+
+
+def stream(run: Any, x: Any, history: Any, ids: Any, pieces: tuple[int, ...]) -> np.ndarray:
     """The convolution of a sequence that is read in chunks."""
-    segment, position = jnp.zeros(B, jnp.int32), jnp.full(B, -1, jnp.int32)
-    ys, at = [], 0
+    segment, position = np.zeros(B, np.int32), np.full(B, -1, np.int32)
+    ys, at, x = [], 0, np.asarray(x)
     for size in pieces:
         part = x[:, at : at + size]
         if ids is None:
             y, history = run(part, history, None, None)
         else:
-            step = advance(jnp.asarray(ids[:, at : at + size]), segment, position)
-            segment, position = step.last_segment, step.last_position
-            packing = compact(step.valid)
-            packed = (packing.pack(part), history, packing.pack(step.starts), packing.count)
-            y, history = run(*packed)
-            y = packing.unpack(y)
+            (part, *marks), packing, segment, position = ready(
+                part, ids[:, at : at + size], segment, position
+            )
+            y, history = run(part, history, *marks)
+            y = unpacked(packing, y)
         ys.append(np.asarray(y))
         at += size
     return np.concatenate(ys, axis=1)

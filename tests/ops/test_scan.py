@@ -14,6 +14,9 @@ from seqmodels.ops.positions import advance
 from seqmodels.ops.scan import ScanForm, SoftmaxState, linear_scan, running_softmax, with_segments
 from tests.tolerances import TOLERANCE
 
+scanned = jax.jit(linear_scan, static_argnums=3)
+softmaxed = jax.jit(running_softmax, static_argnums=6)
+
 B, T, N, H, K = 3, 7, 5, 2, 4
 
 LAST = np.array([1, 0, 0], np.int32)  # row 0 goes on with document 1
@@ -92,10 +95,10 @@ def test_documents_restart_and_padding_is_passed_over(form: ScanForm, learned: b
     a, b, initial = coefficients(T, False)
     restart = jnp.arange(1.0, N + 1)[None] if learned else None
     marked = jax.jit(with_segments)(a, b, *moments(), restart)
-    got = linear_scan(*marked, initial, form)
-    begin = np.zeros(N) if restart is None else np.asarray(restart[0])
+    a, b, initial, got = map(np.asarray, (a, b, initial, scanned(*marked, initial, form)))
+    begin = np.zeros(N) if restart is None else np.asarray(restart)[0]
     for row in range(B):
-        h, largest = np.asarray(initial[row]), LAST[row]
+        h, largest = initial[row], LAST[row]
         for t in range(T):
             if IDS[row, t] > largest:
                 h, largest = begin, IDS[row, t]
@@ -126,11 +129,11 @@ def test_not_even_nan_crosses_a_restart(form: ScanForm) -> None:
 @pytest.mark.parametrize("place", range(15))
 def test_a_zero_stops_nan_wherever_it_stands(form: ScanForm, place: int) -> None:
     draw = np.random.default_rng(place)
-    a, b = (jnp.asarray(draw.uniform(0.1, 0.9, (1, 16, 2)), jnp.float32) for _ in range(2))
-    a = a.at[:, place].set(jnp.nan).at[:, place + 1].set(0.0)
-    hs = linear_scan(a, b, jnp.zeros((1, 2)), form)
-    assert jnp.isfinite(hs[:, place + 1 :]).all()
-    assert jnp.isfinite(hs[:, :place]).all()
+    a, b = (draw.uniform(0.1, 0.9, (1, 16, 2)).astype(np.float32) for _ in range(2))
+    a[:, place], a[:, place + 1] = np.nan, 0.0
+    hs = np.asarray(scanned(a, b, np.zeros((1, 2), np.float32), form))
+    assert np.isfinite(hs[:, place + 1 :]).all()
+    assert np.isfinite(hs[:, :place]).all()
 
 
 def masked_softmax(scores: np.ndarray, values: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -255,12 +258,10 @@ def test_gradients_of_running_softmax_are_those_of_softmax(form: ScanForm, cut: 
 def test_a_state_to_restart_from_is_a_token_before_each_document(form: ScanForm) -> None:
     scores, values, empty = attended()
     extra = np.full((B, 1, H), 0.5, np.float32), np.ones((B, 1, H, K), np.float32)
-    _, restart = running_softmax(*map(jnp.asarray, extra), empty)
+    _, restart = softmaxed(*extra, empty)
     # Three documents in a row; then the same with a token written before each.
-    starts = jnp.tile(jnp.arange(T)[None] % 3 == 0, (B, 1))
-    out, _ = running_softmax(
-        jnp.asarray(scores), jnp.asarray(values), empty, starts, None, restart, form
-    )
+    starts = np.tile(np.arange(T)[None] % 3 == 0, (B, 1))
+    out = np.asarray(softmaxed(scores, values, empty, starts, None, restart, form)[0])
     for begin in (0, 3, 6):
         part = slice(begin, min(begin + 3, T))
         longer = [

@@ -44,8 +44,8 @@ class Model(StandIn):
 
 def forward(task: Classification, batch: Batch, train: bool = False) -> Any:
     key = jax.random.key(0) if train else None
-    arrays = jax.tree.map(jnp.asarray, batch)
-    return task.forward(Model(), {}, arrays, None, train=train, key=key)
+    run = jax.jit(lambda batch, key: task.forward(Model(), {}, batch, None, train=train, key=key))
+    return run(jax.tree.map(np.asarray, batch), key)
 
 
 def nats(smoothing: float = 0.0) -> float:
@@ -86,13 +86,13 @@ def test_label_smoothing_is_of_training_only() -> None:
 
 @pytest.mark.parametrize("ids", [None, [[1, 1, 1, 0, 0], [1, 0, 1, 1, 0], [0, 0, 0, 0, 0]]])
 def test_of_a_sequence_the_last_position_without_padding_counts(ids: Any) -> None:
-    features = jnp.asarray(np.random.default_rng(0).normal(size=(3, 5, 3)), jnp.float32)
-    segments = None if ids is None else jnp.asarray(ids)
-    expected = features[jnp.arange(3), jnp.array([4, 4, 4] if ids is None else [2, 3, 0])]
-    np.testing.assert_array_equal(last_valid(features, segments), expected)
-    weights = jnp.array([1.0, 1.0, 0.0])
-    loss = forward(TASK, Batch(features, jnp.array([0, 1, 2]), weights, segments))[0]
-    pooled = forward(TASK, Batch(expected, jnp.array([0, 1, 2]), weights))[0]
+    features = np.random.default_rng(0).normal(size=(3, 5, 3)).astype(np.float32)
+    segments = None if ids is None else np.array(ids, np.int32)
+    expected = features[np.arange(3), np.array([4, 4, 4] if ids is None else [2, 3, 0])]
+    np.testing.assert_array_equal(jax.jit(last_valid)(features, segments), expected)
+    classes, weights = np.array([0, 1, 2], np.int32), np.array([1.0, 1.0, 0.0], np.float32)
+    loss = forward(TASK, Batch(features, classes, weights, segments))[0]
+    pooled = forward(TASK, Batch(expected, classes, weights))[0]
     assert loss == pooled
 
 
@@ -121,9 +121,10 @@ def outcomes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def counted(cuts: tuple[int, ...]) -> dict[str, float]:
     """The figures of batches that end at these rows."""
-    logits, classes, weights = map(jnp.asarray, outcomes())
+    logits, classes, weights = outcomes()
     parts = [slice(a, b) for a, b in itertools.pairwise((0, *cuts))]
-    sums = [count_outcomes(logits[p], classes[p], weights[p]) for p in parts]
+    count = jax.jit(count_outcomes)
+    sums = [count(logits[p], classes[p], weights[p]) for p in parts]
     total = jax.tree.map(lambda *x: np.sum([np.asarray(y, np.float64) for y in x], axis=0), *sums)
     return summarize_outcomes(total)
 

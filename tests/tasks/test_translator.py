@@ -69,15 +69,21 @@ def test_neighbours_and_padding_change_no_translation() -> None:
 def test_the_log_probability_is_that_of_the_translation_and_its_end() -> None:
     run = make("seq2seq")
     variables, model, target_side = {"params": run.params}, run.model, side(run, "targets")
-    sources = SOURCES[1:3]
+    sources, width = SOURCES[1:3], 32
+
+    @jax.jit
+    def read(variables: Any, tokens: jax.Array, inputs: jax.Array) -> jax.Array:
+        memory = model.apply(variables, tokens, train=False, method="encode")
+        features, _ = model.apply(variables, inputs, memory=memory, train=False)
+        return model.apply(variables, features, method="readout")
+
     for source, found in zip(sources, translate(run, sources, 2), strict=True):
         tokens = jnp.asarray(side(run, "source").encode(source))[None]
-        memory = model.apply(variables, tokens, train=False, method="encode")
         for one in found:
             target = [*target_side.tokenizer.encode(one.text), target_side.id_of(EOS)]
-            inputs = jnp.array([[target_side.id_of(BOS), *target[:-1]]], jnp.int32)
-            features, _ = model.apply(variables, inputs, memory=memory, train=False)
-            logits = np.asarray(model.apply(variables, features, method="readout"))[0]
+            inputs = np.zeros((1, width), np.int32)  # what comes later changes nothing before it
+            inputs[0, : len(target)] = [target_side.id_of(BOS), *target[:-1]]
+            logits = np.asarray(read(variables, tokens, inputs))[0, : len(target)]
             logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
             total = sum(float(log[token]) for log, token in zip(logs, target, strict=True))
             np.testing.assert_allclose(one.log_probability, total, **TOLERANCE["decoding"])

@@ -46,7 +46,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_texts(tmp_path_factory.mktemp("finetuning"))
     train(make_config(folder, "first"), folder / "lstm")
     train(make_config(folder, "first", **BYTES, training__ema_decay=0.5), folder / "lstm-bytes")
-    train(make_config(folder, "first", MODELS["gpt"], **BYTES), folder / "gpt-bytes")
     return folder
 
 
@@ -67,6 +66,8 @@ def test_with_the_same_vocabulary_the_run_starts_at_the_source_s_loss(
     folder: Path, name: str
 ) -> None:
     """Exactly; takes the moving average if there is one, and nothing but parameters."""
+    if name != "lstm":
+        train(make_config(folder, "first", MODELS[name], **BYTES), folder / f"{name}-bytes")
     init_from = f"{folder / f'{name}-bytes'}@4"
     config = make_config(
         folder,

@@ -267,8 +267,12 @@ def test_the_test_split_decides_nothing(make: Make, tmp_path: Path) -> None:
 
 
 BATCHINGS = [
-    *((LSTM, batching) for batching in Batching),
+    *((LSTM, batching) for batching in (Batching.STREAMS, Batching.BUCKETS)),
     (GPT, Batching.PACKED),
+    *(
+        pytest.param(LSTM, batching, marks=pytest.mark.grid)
+        for batching in (Batching.CROPS, Batching.WINDOWS, Batching.PACKED)
+    ),
     *(
         pytest.param(GPT, batching, marks=pytest.mark.grid)
         for batching in (Batching.CROPS, Batching.WINDOWS, Batching.BUCKETS)

@@ -7,6 +7,7 @@ import gzip
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.models import NgramConfig
 from seqmodels.config.training import TrainingConfig
-from seqmodels.training.loop import train
+from seqmodels.data.pipeline import load_data
+from seqmodels.tasks.build import build_task
+from seqmodels.training.loop import prepare, train
 from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile, traced_steps
 from tests.conformance.test_resume import last_state
 from tests.training.runs import rows_without_clock
@@ -42,9 +45,19 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> ExperimentConfig:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(config: ExperimentConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    """Task, data and one compiled program for the runs of this file."""
+    task = build_task(config)
+    data = load_data(config, task)
+    return task, data, prepare(config, tmp_path_factory.mktemp("none"), task, data)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    config: ExperimentConfig, shared: tuple[Any, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
-    assert train(config, workdir) == 0
+    assert train(config, workdir, *shared) == 0
     assert not (workdir / "profile").exists()
     return workdir
 
@@ -68,9 +81,13 @@ def assert_same(config: ExperimentConfig, a: Path, b: Path) -> None:
 
 
 def test_a_profiled_run_has_its_trace_and_the_same_bits(
-    config: ExperimentConfig, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: ExperimentConfig,
+    shared: tuple[Any, ...],
+    undisturbed: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert train(config, tmp_path, profile=True) == 0
+    assert train(config, tmp_path, *shared, profile=True) == 0
     assert traced(tmp_path) == list(range(WARM_UP + 1, WARM_UP + TRACED + 1))
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "profile" in line]
     assert f"steps {WARM_UP + 1} to {WARM_UP + TRACED}: {tmp_path / 'profile'}" in told
@@ -93,12 +110,13 @@ def test_a_resumed_run_can_be_profiled(
 
 def test_a_profile_that_cannot_be_written_does_not_stop_the_run(
     config: ExperimentConfig,
+    shared: tuple[Any, ...],
     undisturbed: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "profile").write_text("a file where the folder should be")
-    assert train(config, tmp_path, profile=True) == 0
+    assert train(config, tmp_path, *shared, profile=True) == 0
     assert "warning: the profile failed" in capsys.readouterr().err
     assert_same(config, undisturbed, tmp_path)
 
