@@ -5,6 +5,8 @@
 
 A model without memory has a loss of 10 ln 8 / 120 = 0.1733. Goal: under 0.05 within 5,000 steps of
 64, by the LSTM and the GRU with chrono initialisation, the LRU and attention.
+
+Not run yet.
 """
 
 from __future__ import annotations

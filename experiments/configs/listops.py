@@ -6,6 +6,8 @@
 Published, on the authors' data: LSTM about 71 %, Transformer about 57 % (Nangia and Bowman, 2018,
 arXiv:1804.06028, and later work). Ours are made by another rule, see
 `data.datasets.diagnostics_stacks`.
+
+Not run yet.
 """
 
 from __future__ import annotations

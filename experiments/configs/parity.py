@@ -2,6 +2,11 @@
 
 python launch.py train --config=parity --workdir=runs/parity      # or :rnn, :min_gru, :gpt
 python launch.py evaluate --workdir=runs/parity --split=longer
+
+Measured 2026-11-29 on one of two cores of a shared Intel Xeon that other programs kept busy, jax
+0.10.2, 4,000 steps: the RNN, seed 0 alone, has 51.3% at 41 to 200, which is chance. The published
+100 % are the best of many seeds after a million steps (Deletang et al., 2022). The other variants
+were not run.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@
 
 Published, over 4,096 steps: one layer of minGRU about 37 %, three layers 99.5 % (Feng et al., 2024,
 arXiv:2410.01201); `selective_copy:4096` is that length. The baseline is one of fourteen symbols.
+
+Not run yet.
 """
 
 from __future__ import annotations
