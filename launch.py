@@ -18,6 +18,7 @@ COMMANDS = {
     "batch": "experiments.batch",
     "music": "experiments.music",
     "reproduce": "experiments.reproduce",
+    "diagnose": "experiments.diagnose",
     "import": "experiments.import_",
     "export": "experiments.export",
 }

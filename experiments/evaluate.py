@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,32 @@ def run(arguments: Arguments) -> int:
         program.say(f"written to {path}")
         for drawn in draw_run(run, data, split, result, path.with_suffix("")):
             program.say(f"written to {drawn}")
+        if (picture := draw_by_length(workdir, result)) is not None:
+            program.say(f"written to {picture}")
     return program.DONE
+
+
+def draw_by_length(workdir: Path, result: dict[str, Any]) -> Path | None:
+    """Plots what a result says by the length of the inputs, with other splits of the same step.
+
+    Returns:
+      The path of the picture; None where there is nothing to plot.
+    """
+    from seqmodels.runs.figures import make_length_figure, save_figure
+    from seqmodels.tasks.lengths import BY_LENGTH, metric_of
+
+    if not result.get(BY_LENGTH):
+        return None
+    curves = {result["split"]: result[BY_LENGTH]}
+    for path in sorted((workdir / "evaluations").glob(f"*-{result['step']}.json")):
+        other = json.loads(path.read_text(encoding="utf-8"))
+        if rows := other.get(BY_LENGTH):
+            curves.setdefault(other["split"], rows)
+    if sum(map(len, curves.values())) < 2:
+        return None
+    metric = metric_of(result[BY_LENGTH])
+    figure = make_length_figure(curves, metric, metric, "steps")
+    return save_figure(figure, workdir / "figures" / f"{metric}_by_length.png")
 
 
 def only_file(arguments: Arguments) -> ExperimentConfig:

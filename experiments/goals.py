@@ -1,7 +1,8 @@
-"""The goals: words, music, sentiment, translation; series, forecasts, genes, pixels."""
+"""The goals: words, music, sentiment, translation; series, genes, pixels; diagnostics."""
 
 from __future__ import annotations
 
+from experiments import goals_diagnostics
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.evaluation.goals import Goal, Measure
 
@@ -87,6 +88,7 @@ GOALS: dict[str, Goal] = {
         Goal("multi30k_transformer", "multi30k_transformer", "bleu", 36.5, 36.5, _TUTORIAL),
         Goal("multi30k_bahdanau_bpe", "multi30k_bahdanau:bpe", "bleu", 39.0, 39.0, _OTHERS),
         Goal("multi30k_transformer_bpe", "multi30k_transformer:bpe", "bleu", 41.0, 41.0, _OTHERS),
+        *goals_diagnostics.GOALS,
     ]
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import itertools
@@ -71,6 +72,12 @@ class Evaluator:
 
         self._forward = jax.jit(forward, donate_argnums=1, static_argnums=3)
         self._start = jax.jit(start, static_argnums=(1, 2))
+
+    def with_seed(self, seed: int) -> Evaluator:
+        """The same for runs of another seed, with which it shares what is compiled."""
+        other = copy.copy(self)
+        other._seed = seed
+        return other
 
     def __call__(
         self, params: Params, split: str, progress: Progress | None = None

@@ -170,6 +170,11 @@ TASKS: dict[str, Entry] = {
         "seqmodels.config.forecasting:ForecastingConfig",
         "the next steps of a series",
     ),
+    "regression": Entry(
+        "seqmodels.tasks.regression:Regression",
+        "seqmodels.config.regression:RegressionConfig",
+        "real numbers for a whole sequence",
+    ),
 }
 
 FEATURES: dict[str, Entry] = {

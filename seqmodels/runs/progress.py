@@ -19,14 +19,15 @@ class TrainingProgress:
       num_steps: total number of steps.
       step: steps already done.
       label: text before the bar.
+      live: whether a terminal shows a bar; only one display may have one.
     """
 
-    def __init__(self, num_steps: int, step: int, label: str) -> None:
+    def __init__(self, num_steps: int, step: int, label: str, *, live: bool = True) -> None:
         self._num_steps, self._first, self._label = num_steps, step, label
         self._started = time.monotonic()
         self._console = Console(stderr=True, quiet=not is_main())
         self._bar: Progress | None = None
-        if self._console.is_terminal and is_main():
+        if live and self._console.is_terminal and is_main():
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),

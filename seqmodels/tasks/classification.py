@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float, Integer
 
 from seqmodels.protocols import Answerer, Features, Model, Trial
+from seqmodels.tasks.chance import with_chance
 from seqmodels.tasks.class_baselines import ask_baselines
 from seqmodels.tasks.class_scores import count_outcomes, summarize_outcomes
+from seqmodels.tasks.lengths import count_by_length, summarize_by_length
 from seqmodels.tasks.pictures import draw_confusion, draw_map
 from seqmodels.tasks.scores import score, total_loss
 from seqmodels.tasks.task import Task
@@ -50,6 +52,7 @@ class Classification(Task):
         loss, weight = metrics["loss"]
         if not train:
             metrics |= count_outcomes(logits, batch.targets, batch.loss_weights)
+            metrics |= count_by_length(logits, batch.targets, batch.loss_weights, segments)
         if train and self.config.label_smoothing:
             smoothing = self.config.label_smoothing
             loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
@@ -62,9 +65,11 @@ class Classification(Task):
 
         Returns:
           loss (nats per example), accuracy, num_targets, f1, f1_binary where there are two classes,
-          and calibration_error; see `summarize_outcomes`.
+          and calibration_error, see `summarize_outcomes`; by_length where the inputs have steps,
+          see `summarize_by_length`.
         """
-        return {**super().summarize(sums, num_bytes), **summarize_outcomes(sums)}
+        figures = super().summarize(sums, num_bytes)
+        return {**figures, **summarize_outcomes(sums), **summarize_by_length(sums)}
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
         """Figures of what suits the feature of the inputs; see `class_baselines`.
@@ -72,7 +77,7 @@ class Classification(Task):
         The last of them, with the majority class and any others in `beside`.
         """
         *others, last = ask_baselines(trial)
-        return {**last, "beside": others} if others else last
+        return with_chance(trial, {**last, "beside": others} if others else last)
 
     def pictures(self, trial: Trial) -> dict[str, Any]:
         """How often each class was taken for each; of inputs of two numbers, the map of classes."""

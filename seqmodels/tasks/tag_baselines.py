@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Integer
 
 from seqmodels.data.examples import ExampleSplit
+from seqmodels.data.features.tags import IGNORED
 from seqmodels.data.features.tokens import EncodedTokens
 from seqmodels.protocols import Trial
 
@@ -20,7 +21,7 @@ class Labelled(NamedTuple):
     """The sequences of a split, joined.
 
     Attributes:
-      tokens, labels: of all steps.
+      tokens, labels: of all steps; a label may be IGNORED.
       owners: the number of the sequence of each step.
     """
 
@@ -37,15 +38,17 @@ def ask_baselines(trial: Trial) -> list[dict[str, Any]]:
     train, asked = (trial.data.splits[name] for name in ("train", trial.split))
     size = len(trial.features["targets"].names())
     labels, answers = (one.columns["targets"].content(one.kept)[0] for one in (train, asked))
-    counts = np.bincount(labels, minlength=size) + 1
-    shares = np.tile(np.log(counts / counts.sum()), (len(answers), 1))
-    rows = [{"model": "majority label", **score_labels(shares, answers)}]
+    counts = np.bincount(labels[labels != IGNORED], minlength=size) + 1
+    counted = answers != IGNORED
+    shares = np.tile(np.log(counts / counts.sum()), (int(counted.sum()), 1))
+    rows = [{"model": "majority label", **score_labels(shares, answers[counted])}]
     names = [name for name in trial.features["inputs"].config.baselines if name in BASELINES]
     if names and "inputs" in train.columns:
         known, other = join(train, labels), join(asked, answers)
         for name in names:
             title, guess = BASELINES[name]
-            rows.append({"model": title, **score_labels(guess(known, other, size), answers)})
+            guesses = guess(known, other, size)[counted]
+            rows.append({"model": title, **score_labels(guesses, answers[counted])})
     return rows
 
 
@@ -69,7 +72,8 @@ def guess_by_token(train: Labelled, asked: Labelled, num_labels: int) -> Float[n
     """p(label | token) = (1 + times that the token has the label) / (C + times of the token)."""
     size = int(max(train.tokens.max(), asked.tokens.max())) + 1
     counts = np.ones((size, num_labels))
-    np.add.at(counts, (train.tokens, train.labels), 1)
+    there = train.labels != IGNORED
+    np.add.at(counts, (train.tokens[there], train.labels[there]), 1)
     return np.log(counts / counts.sum(axis=1, keepdims=True))[asked.tokens]
 
 
@@ -83,12 +87,14 @@ def guess_by_window(train: Labelled, asked: Labelled, num_labels: int) -> Float[
     directional information is the logarithm of these ratios, without their approximations.
     """
     size = int(max(train.tokens.max(), asked.tokens.max())) + 1
-    known, other = around(train, size), around(asked, size)  # [n, 2 REACH + 1]
-    sizes = np.bincount(train.labels, minlength=num_labels)
+    there = train.labels != IGNORED
+    labels = train.labels[there]
+    known, other = around(train, size)[there], around(asked, size)  # [n, 2 REACH + 1]
+    sizes = np.bincount(labels, minlength=num_labels)
     total = np.tile(np.log(1.0 + sizes), (len(other), 1))
     for place in range(2 * REACH + 1):
         counts = np.ones((size + 1, num_labels))
-        np.add.at(counts, (known[:, place], train.labels), 1)
+        np.add.at(counts, (known[:, place], labels), 1)
         total += np.log(counts / counts.sum(axis=0))[other[:, place]]
     total -= total.max(axis=1, keepdims=True)
     return total - np.log(np.exp(total).sum(axis=1, keepdims=True))

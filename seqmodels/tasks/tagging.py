@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.protocols import Answerer, Features, Model, Trial
+from seqmodels.data.features.tags import IGNORED
+from seqmodels.protocols import Answerer, Features, Model, Part, Trial
+from seqmodels.tasks.chance import with_chance
+from seqmodels.tasks.lengths import count_by_length, summarize_by_length
 from seqmodels.tasks.pictures import draw_confusion
 from seqmodels.tasks.scores import score, total_loss
 from seqmodels.tasks.tag_baselines import ask_baselines
@@ -24,6 +28,12 @@ class Tagging(Task):
     """
 
     rate_unit: ClassVar[str] = "label"
+
+    def make_batch(self, parts: Mapping[str, Part], features: Features) -> Batch:
+        """The batch of `Task.make_batch`, in which labels that are ignored have weight 0."""
+        batch = super().make_batch(parts, features)
+        weights = batch.loss_weights * (batch.targets != IGNORED)
+        return dataclasses.replace(batch, loss_weights=weights)
 
     def make_spec(self, features: Features) -> DataSpec:
         """A class for each step."""
@@ -46,10 +56,22 @@ class Tagging(Task):
         )
         metrics = score(logits, batch.targets, batch.loss_weights)
         loss, weight = metrics["loss"]
+        if not train:
+            metrics |= count_by_length(logits, batch.targets, batch.loss_weights, batch.segment_ids)
         if train and self.config.label_smoothing:
             smoothing = self.config.label_smoothing
             loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
         return loss, weight, metrics, carry
+
+    def summarize(
+        self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None
+    ) -> dict[str, Any]:
+        """Turns sums over a split into its figures.
+
+        Returns:
+          loss, accuracy, num_targets, and by_length, see `summarize_by_length`.
+        """
+        return {**super().summarize(sums, num_bytes), **summarize_by_length(sums)}
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
         """Figures of what suits the feature of the inputs; see `tag_baselines`.
@@ -57,7 +79,7 @@ class Tagging(Task):
         The last of them, with the frequencies of the labels and any others in `beside`.
         """
         *others, last = ask_baselines(trial)
-        return {**last, "beside": others} if others else last
+        return with_chance(trial, {**last, "beside": others} if others else last)
 
     def pictures(self, trial: Trial) -> dict[str, Any]:
         """How often each label was taken for each."""

@@ -12,6 +12,7 @@ import jax
 from seqmodels.config.tasks import Metric, TaskConfig
 from seqmodels.files import save_figure
 from seqmodels.protocols import Answerer, BatchSource, Features, Model, Part, Trial
+from seqmodels.tasks.lengths import length_tables
 from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
 
 
@@ -154,7 +155,7 @@ class Task:
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """A result for a person, to be printed by rich: the baselines and the run, one per row."""
-        return [figures_table(result, self.config.metrics, unit)]
+        return [figures_table(result, self.config.metrics, unit), *length_tables(result)]
 
     def draw(self, trial: Trial, stem: Path) -> list[Path]:
         """Writes pictures of a trial, and returns their paths: a PNG of each of `pictures`.

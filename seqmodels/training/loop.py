@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -100,7 +101,15 @@ def train(
 
 
 class Trainer:
-    """A run in progress: the state of the loop between two steps."""
+    """A run in progress: the state of the loop between two steps.
+
+    Args:
+      config, workdir, data: of the run.
+      setup, start: see `prepare`.
+      profile: trace a few steps.
+      evaluator: shared with other runs; None makes one.
+      label: a name for its lines, where other runs print theirs too; None = the kind of model.
+    """
 
     def __init__(
         self,
@@ -110,6 +119,8 @@ class Trainer:
         setup: Setup,
         start: StartingPoint | None,
         profile: bool = False,
+        evaluator: Evaluator | None = None,
+        label: str | None = None,
     ) -> None:
         training = self._training = config.training
         self._config, self._data = config, data
@@ -117,7 +128,9 @@ class Trainer:
         self._source = data.batches(config)
         self._workdir = workdir
         self._setup = setup
-        self._evaluate = Evaluator(setup.model, data, config.evaluation, setup.task, training.seed)
+        self._evaluate = evaluator or Evaluator(
+            setup.model, data, config.evaluation, setup.task, training.seed
+        )
         self._feed = Feed(self._source, setup.mesh, training.steps_per_call)
         self._checkpoints = Checkpoints(
             workdir / "checkpoints",
@@ -131,11 +144,13 @@ class Trainer:
         self._writer = MetricsWriter(
             workdir / METRICS, self._step, tensorboard=training.tensorboard
         )
-        self._progress = TrainingProgress(training.num_steps, self._step, config.model.kind)
+        self._progress = TrainingProgress(
+            training.num_steps, self._step, label or config.model.kind, live=label is None
+        )
         self._say_how_it_starts(start, before)
         rows = self._writer.rows
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
-        self._unread: tuple[int, dict[str, Any]] | None = None
+        self._unread: tuple[int, Mapping[str, Any]] | None = None
         profile = profile and is_main()
         self._profile = Profile(
             workdir / "profile",
@@ -162,7 +177,7 @@ class Trainer:
         if due > changed and not (rows and rows[-1]["step"] >= due):
             self._progress.say(f"warning: metrics.jsonl is incomplete: no rows up to step {due}")
 
-    def __enter__(self) -> Trainer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -213,17 +228,25 @@ class Trainer:
 
     def train(self, stop: StopRequest) -> None:
         """Trains until the last step, early stopping or a signal; then saves."""
-        goes_on = self._step < self._training.num_steps and not self._stops_early()
+        goes_on = self.continues()
         with mesh_context(self._setup.mesh):
             while goes_on:
                 with self._profile.step(self._step + 1):
                     goes_on = self.advance(stop)
-        self._checkpoints.wait()
+        self.wait()
         stop.finish()
         if stop.exit_status:
             self._progress.say(
                 f"stopped at step {self._step}, which is saved; the same command resumes"
             )
+
+    def continues(self) -> bool:
+        """Whether there is a step left to take."""
+        return self._step < self._training.num_steps and not self._stops_early()
+
+    def wait(self) -> None:
+        """Returns once the last checkpoint is on disk."""
+        self._checkpoints.wait()
 
     def advance(self, stop: StopRequest) -> bool:
         """Runs the steps of one call, and logs, evaluates and saves if that is due.
@@ -234,10 +257,23 @@ class Trainer:
         training = self._training
         batch = self._feed(self._step + 1)
         self.state, outputs = self._setup.call(self.state, batch)
+        after = self._step + training.steps_per_call
+        if after < training.num_steps:
+            self._feed.start(after + 1, busy=outputs)
+        return self.count_call(outputs, stop)
+
+    def count_call(self, outputs: Mapping[str, Any], stop: StopRequest) -> bool:
+        """Counts the steps of a call; logs, evaluates and saves if that is due.
+
+        Args:
+          outputs: of the call, see `make_call`; not waited for.
+
+        Returns:
+          Whether the run continues.
+        """
+        training = self._training
         self._step += training.steps_per_call
         ends = self._step >= training.num_steps
-        if not ends:
-            self._feed.start(self._step + 1, busy=outputs)
         self._read()  # outputs of the previous call, while the devices work on this one
         self._unread = (self._step, outputs)
         self._progress.advance(self._step)

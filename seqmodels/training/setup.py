@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import Parts, parse_parts
-from seqmodels.distributed.mesh import make_mesh
+from seqmodels.distributed.mesh import make_mesh, mesh_context
 from seqmodels.models.build import build_model
 from seqmodels.protocols import Model, Task
 from seqmodels.runs.paths import flat
@@ -19,7 +20,7 @@ from seqmodels.training import optimizers
 from seqmodels.training.state import (
     Initial,
     abstract_state,
-    create_state,
+    make_creation,
     make_initial,
 )
 from seqmodels.training.step import make_call, make_train_step
@@ -48,7 +49,12 @@ class Setup:
 
     def create_state(self, seed: int, taken: dict[str, jax.Array] | None = None) -> TrainState:
         """Creates the first state; `taken` are parameters by path, whose buffers are donated."""
-        return create_state(self._initial, self.abstract, seed, self.mesh, taken)
+        with mesh_context(self.mesh):
+            return self._create(jax.random.key(seed), taken or {})
+
+    @functools.cached_property
+    def _create(self) -> Any:
+        return make_creation(self._initial, self.abstract)
 
     def count_params(self) -> tuple[int, int]:
         """Number of trained parameters, and of all."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from seqmodels.distributed.mesh import BATCH_AXES, mesh_context, shardings_of, unboxed
+from seqmodels.distributed.mesh import BATCH_AXES, shardings_of, unboxed
 from seqmodels.models.initialize import init_params
 from seqmodels.protocols import Model
 from seqmodels.runs.paths import replaced
@@ -74,23 +74,15 @@ def abstract_state(initial: Initial, mesh: Mesh, rows: int | None = None) -> Tra
     )
 
 
-def create_state(
-    initial: Initial,
-    abstract: TrainState,
-    seed: int,
-    mesh: Mesh,
-    taken: dict[str, jax.Array] | None = None,
-) -> TrainState:
-    """Creates the first state directly in its shardings.
+def make_creation(
+    initial: Initial, abstract: TrainState
+) -> Callable[[jax.Array, dict[str, jax.Array]], TrainState]:
+    """Makes the program that creates first states directly in their shardings.
 
-    Args:
-      taken: parameters by path to use instead of initialised ones; their buffers are donated.
+    Its arguments are those of `initial`; the buffers of given parameters are donated.
     """
-    shardings = jax.tree.map(lambda x: x.sharding, abstract)
-    with mesh_context(mesh):
-        create = jax.jit(
-            lambda key, taken: unboxed(initial(key, taken)),
-            out_shardings=shardings,
-            donate_argnums=1,
-        )
-        return create(jax.random.key(seed), taken or {})
+    return jax.jit(
+        lambda key, taken: unboxed(initial(key, taken)),
+        out_shardings=jax.tree.map(lambda x: x.sharding, abstract),
+        donate_argnums=1,
+    )

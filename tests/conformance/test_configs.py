@@ -28,6 +28,7 @@ from seqmodels.types import (
     ImageInput,
     TokenInput,
     ValueInput,
+    ValueOutput,
     VocabOutput,
 )
 from tests.opening import set_up
@@ -59,7 +60,7 @@ def input_of(config: ExperimentConfig, role: str) -> TokenInput | ImageInput | V
 
 
 def steps_of(config: ExperimentConfig) -> int | None:
-    """Steps of whole inputs, where they are values."""
+    """Steps of whole inputs."""
     feature = vars(config.data)["inputs"]
     if isinstance(feature, ImageConfig):
         return image_steps.num_steps(image_of(feature), feature.reading)
@@ -74,11 +75,14 @@ def windows_of(config: ExperimentConfig) -> Windows:
 
 def spec_of(config: ExperimentConfig) -> DataSpec:
     """What data of the config's kind could be."""
-    if config.task.outputs == "values":
-        return build_task(config).make_spec({"inputs": windows_of(config)})
     roles = config.data.roles()
-    per_step = roles.get("targets") == "tags"
-    outputs = VocabOutput(V) if config.task.outputs == "vocab" else ClassOutput(5, per_step)
+    if roles.get("inputs") == "windows":
+        return build_task(config).make_spec({"inputs": windows_of(config)})
+    outputs = {
+        "vocab": VocabOutput(V),
+        "classes": ClassOutput(5, per_step=roles.get("targets") == "tags"),
+        "values": ValueOutput(horizon=1, num_channels=1),
+    }[config.task.outputs]
     inputs = input_of(config, "inputs" if "inputs" in roles else "targets")
     source = input_of(config, "source") if "source" in roles else None
     return DataSpec(inputs, outputs, source=source)
@@ -99,24 +103,24 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
     if config.task.outputs == "vocab":
         tokens = array(lengths["sequence_length"])
         return Batch(tokens, tokens, array(lengths["sequence_length"], dtype=number))
-    if isinstance(spec.outputs, ClassOutput) and spec.outputs.per_step:
-        tokens = array(lengths["inputs.max_length"])
-        return Batch(tokens, tokens, array(*tokens.shape[1:], dtype=number), tokens)
-    classes, weights = array(), array(dtype=number)
-    if config.task.outputs == "values":
+    if config.data.roles().get("inputs") == "windows":
         windows = windows_of(config).batch([], size)
         targets = array(lengths["inputs.horizon"], CHANNELS, dtype=number)
         return Batch(array(*windows.values.shape[1:], dtype=number), targets, targets)
-    if isinstance(spec.inputs, ValueInput):
-        steps = steps_of(config)
-        assert steps is not None
-        values = array(steps, spec.inputs.num_features, dtype=number)
-        return Batch(values, classes, weights, array(steps))
+    classes, weights = array(), array(dtype=number)
     if isinstance(spec.inputs, ImageInput):
         images = array(*dataclasses.astuple(spec.inputs), dtype=number)
         return Batch(images, classes, weights)
-    tokens = array(lengths["inputs.max_length"])
-    return Batch(tokens, classes, weights, tokens)
+    length = steps_of(config)
+    assert length is not None
+    tokens = inputs = array(length)
+    if isinstance(spec.inputs, ValueInput):
+        inputs = array(length, spec.inputs.num_features, dtype=number)
+    if isinstance(spec.outputs, ValueOutput):
+        classes = array(spec.outputs.num_channels, dtype=number)
+    elif spec.outputs.per_step:
+        classes, weights = tokens, array(length, dtype=number)
+    return Batch(inputs, classes, weights, tokens)
 
 
 def representatives() -> set[str]:

@@ -112,7 +112,7 @@ for words in json.loads(sys.argv[1]):
 
 
 def test_the_data_set_the_feature_the_task_and_the_metric(copy: Path, tmp_path: Path) -> None:
-    """A regression on sums beats the mean, and its best checkpoint is the one by the new metric."""
+    """An estimate of sums beats the mean, and its best checkpoint is the one by the new metric."""
     workdir, given, found = (tmp_path / name for name in ("run", "sums.txt", "numbers.jsonl"))
     given.write_text("20 + 22\n1 + 2\n49 + 49\n")
     fields = {

@@ -51,7 +51,7 @@ FINETUNING = {
         (texts,),
     ),
     "what is taken is not copied": Mutant(
-        *("training.state:create_state", "taken or {}", "{}"),
+        *("training.setup:Setup.create_state", "taken or {}", "{}"),
         f"{TESTS}:test_with_the_same_vocabulary_the_run_starts_at_the_source_s_loss",
         (source, "lstm"),
     ),

@@ -18,6 +18,7 @@ import pytest
 from tests.conformance.case import case
 from tests.mutants.attention import ATTENTION
 from tests.mutants.decoding import DECODING
+from tests.mutants.diagnostics import DIAGNOSTICS
 from tests.mutants.faults import FAULTS
 from tests.mutants.finetuning import FINETUNING
 from tests.mutants.forecasting import FORECASTING
@@ -38,6 +39,7 @@ from tests.mutants.transformers import TRANSFORMERS
 
 FAMILIES = (
     FOUNDATION,
+    DIAGNOSTICS,
     FAULTS,
     FINETUNING,
     FORECASTING,

@@ -79,11 +79,30 @@ def test_the_loss_is_the_sum_over_the_labels() -> None:
     np.testing.assert_allclose(loss, nats(0.0), **TOLERANCE["rounding"])
     hits = float((LOGITS.argmax(-1) == TARGETS)[REAL].sum())
     assert [float(x) for x in metrics["accuracy"]] == [hits, 6.0]
-    sums = {name: (float(a), float(b)) for name, (a, b) in metrics.items()}
-    assert TASK.summarize(sums, None) == {
+    sums = {n: (np.asarray(a, float), np.asarray(b, float)) for n, (a, b) in metrics.items()}
+    by_length = [(2, 2), (4, 4)]
+    found = TASK.summarize(sums, None)
+    assert [(r["longest"], r["num_targets"]) for r in found.pop("by_length")] == by_length
+    assert found == {
         "loss": pytest.approx(float(loss) / 6),
         "accuracy": hits / 6,
         "num_targets": 6,
+    }
+
+
+def test_a_step_that_is_ignored_has_no_weight() -> None:
+    """Nor does it count in the baseline, and it is shown under its own name."""
+    targets = Tags(TagsConfig(ignored="-"), NAMES)
+    rows = [targets.read("noun - other"), targets.read("- - verb")]
+    part = targets.batch(rows, 2)
+    made = TASK.make_batch({"inputs": part, "targets": part}, {**FEATURES, "targets": targets})
+    assert made.loss_weights[:, :4].tolist() == [[1, 0, 1, 0], [0, 0, 1, 0]]
+    assert targets.show(part.values[0], part.segment_ids[0]) == "noun - other"
+    column = EncodedTags(np.concatenate(rows), np.array([0, 3, 6]))
+    split = ExampleSplit({"targets": column}, np.arange(2))
+    counted = TASK.baseline(trial({"targets": targets}, split, split))
+    assert counted["accuracy"] == pytest.approx(1 / 3) and column.sizes(np.arange(2)) == {
+        "labels": 3
     }
 
 

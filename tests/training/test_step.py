@@ -20,7 +20,7 @@ from seqmodels.training.metrics import means
 from seqmodels.training.optimizers import make_optimizer
 from seqmodels.training.state import (
     abstract_state,
-    create_state,
+    make_creation,
     make_initial,
 )
 from seqmodels.training.step import make_call, make_train_step
@@ -46,7 +46,8 @@ def make(
         keep_ema=ema_decay is not None,
     )
     mesh = make_mesh(TrainingConfig(mesh_data=1), B)
-    state = create_state(initial, abstract_state(initial, mesh), 0, mesh)
+    with mesh_context(mesh):
+        state = make_creation(initial, abstract_state(initial, mesh))(jax.random.key(0), {})
     step = make_train_step(model, TASK, optimizer, lambda n: 0.5 * n, ema_decay=ema_decay, **kwargs)
     return step, state
 

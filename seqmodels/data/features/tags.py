@@ -15,6 +15,9 @@ from seqmodels.data.features.label import order_of_name
 from seqmodels.data.ragged import power_of_two, ranges, scatter_rows, segments_of
 from seqmodels.protocols import Part
 
+IGNORED = -1
+"""The number of a step that is not a target."""
+
 
 class Tags(FeatureBase):
     """The names of the labels 0, 1, ..; a row has as many as it has steps.
@@ -30,6 +33,8 @@ class Tags(FeatureBase):
     def __init__(self, config: TagsConfig, tag_names: tuple[str, ...]) -> None:
         self.config, self.tag_names = config, tag_names
         self._numbers = {name: number for number, name in enumerate(tag_names)}
+        if config.ignored is not None:
+            self._numbers[config.ignored] = IGNORED
 
     @classmethod
     def open(cls, config: TagsConfig, source: ColumnSource, saved: Tags | None) -> Opened:
@@ -46,7 +51,8 @@ class Tags(FeatureBase):
         if saved is not None:
             names = saved.tag_names
         elif names is None:
-            names = tuple(sorted(set(itertools.chain(*found["train"])), key=order_of_name))
+            there = set(itertools.chain(*found["train"])) - {config.ignored}
+            names = tuple(sorted(there, key=order_of_name))
         feature = cls(config, names)
         columns = {split: feature._encode(rows, split, source) for split, rows in found.items()}
         return Opened(feature, columns, start=f" {names}")
@@ -88,7 +94,8 @@ class Tags(FeatureBase):
     def show(self, values: np.ndarray, segment_ids: np.ndarray | None) -> str:
         """The labels of a row, separated by spaces."""
         values = values if segment_ids is None else values[segment_ids > 0]
-        return " ".join(self.tag_names[int(value)] for value in values)
+        names = (*self.tag_names, self.config.ignored or "")  # the last is that of IGNORED
+        return " ".join(names[int(value)] for value in values)
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `from_json` takes."""
@@ -142,9 +149,9 @@ class EncodedTags:
         return [self.flat[ranges(self.offsets[kept], lengths)], lengths]
 
     def sizes(self, kept: np.ndarray) -> dict[str, int]:
-        """The number of labels."""
-        assert self.lengths is not None
-        return {"labels": int(self.lengths[kept].sum())}
+        """The number of labels, without those that are ignored."""
+        labels, _ = self.content(kept)
+        return {"labels": int((labels != IGNORED).sum())}
 
 
 def split_tags(value: Any, *, letters: bool = False) -> list[str]:
