@@ -46,7 +46,7 @@ REFUSED = [
     (PAIRS, "data.targets.max_length=129", "must be at most model.max_length, 128"),
     (PAIRS, "training.best_metric=bits_per_byte", "is not a metric of task.kind=translation"),
     (PAIRS, "data.name=dates:3", "must be dates, without a colon"),
-    (PAIRS, "data.path=a", "or folder or table, not dates"),
+    (PAIRS, "data.path=a", "or stocks or series_file, not dates"),
     (PAIRS, "data.name=parallel_text", "data.name=parallel_text needs your files here"),
     (PAIRS, f"{FILES} data.train_path=c", "and data.path: give one of the two"),
     (PAIRS, f"{FILES} data.validation_fraction=0", "must be above 0 with data.path"),
