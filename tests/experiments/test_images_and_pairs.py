@@ -224,7 +224,10 @@ def test_predict_answers_each_input(door: FrontDoor, run: Path, tmp_path: Path) 
             assert math.isclose(sum(shares.values()), 1.0, rel_tol=1e-5)
         (tmp_path / "2.png").write_text("no image")
         assert "2.png: is not an image" in door(*words, f"--input={tmp_path}").line
-        assert "--input=-: must be an image" in door(*words, "--input=-").line
+        assert (
+            "--input=-: must be a file, a folder of images or a glob"
+            in door(*words, "--input=-").line
+        )
         return
     sources = ["3 Mar 1999", "12 May 2001", "1 Jan 1980", "§ § 1999"]
     (tmp_path / "in.txt").write_text("\n".join(sources) + "\n")
