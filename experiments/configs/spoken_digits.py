@@ -9,7 +9,9 @@ Your own recordings, in a table with the columns file and text (files next to th
     python launch.py train --config=spoken_digits --config.data.name=table \
         --config.data.path=recordings.csv --config.data.inputs.column=file --workdir=runs/recordings
 
-Not measured yet. Goal: a character error rate of 1 %.
+The GRU: no character of the 300 test sounds wrong (goal: a character error rate of 1 %), with the
+seed 0 and a beam of 4, in 70 s on one core of a machine that was busy. Always answering the most
+frequent transcript has a rate of 93 %. The encoder was not run.
 """
 
 from __future__ import annotations

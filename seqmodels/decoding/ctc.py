@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 
 @dataclasses.dataclass(frozen=True)
 class Transcript:
-    """What was read.
+    """Symbols that were read.
 
     Attributes:
-      tokens: symbols, int32.
+      tokens: int32, less than the blank.
       log_probability: in nats, of the alignments that were found; of one alone if greedy.
     """
 
@@ -68,8 +68,9 @@ def search(log_probabilities: Float[np.ndarray, "T C"], size: int) -> list[Trans
                 longer = found[(*prefix, symbol)]
                 before = b if symbol == last else mass
                 longer[1] = _add(longer[1], before + frame[symbol])
-        best = sorted(found.items(), key=lambda one: (-_add(*one[1]), one[0]))[:size]
-        beam = {prefix: (b, n) for prefix, (b, n) in best}
+        masses = {y: mass for y, parts in found.items() if (mass := _add(*parts)) > -math.inf}
+        best = sorted(masses, key=lambda y: (-masses[y], y))[:size]
+        beam = {y: (found[y][0], found[y][1]) for y in best}
     return [Transcript(np.array(y, np.int32), _add(b, n)) for y, (b, n) in beam.items()]
 
 

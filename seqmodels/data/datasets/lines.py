@@ -15,7 +15,7 @@ from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.waves import uniform
 
 NUM_LINES = {"train": 4000, "validation": 300, "test": 300}
-HEIGHT, WIDTH = 16, 112
+HEIGHT, WIDTH = 16, 120
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MOST_LETTERS = 16
 _GLYPH = (11, 6)
@@ -27,9 +27,9 @@ _NOISE = 60
 class Lines(BuiltInDataset):
     """Line i of a split is a function of i.
 
-    Columns: image, text. Grey images of 16 x 112 pixels with one to four made-up words of the
-    letters a to z, up to 16 letters and spaces in all, in the bitmap font that Pillow carries. Place,
-    brightness and ground differ; now and then letters are a pixel apart; there is uniform noise.
+    Columns: image, text. Grey images of 16 x 120 pixels with made-up words of the letters a to
+    z, up to 16 letters and spaces in all, in the bitmap font that Pillow carries. Place and
+    brightness differ, now and then letters are a pixel apart, and there is uniform noise.
     """
 
     description = "lines of made-up words, rendered"
@@ -90,13 +90,14 @@ def draw_line(split: str, number: int) -> tuple[UInt8[np.ndarray, "H W 1"], str]
     picks, gaps = chance[4 : 4 + MOST_LETTERS], chance[4 + MOST_LETTERS :]
     count = 3 + int((MOST_LETTERS - 2) * chance[0])
     # A sixth of the letters become spaces, and never two of them together.
-    text = "".join(" " if 6 * p % 1 < 1 / 6 else LETTERS[int(26 * p)] for p in picks[:count])
+    letters = zip(picks[:count], gaps[:count], strict=True)
+    text = "".join(" " if gap > 5 / 6 else LETTERS[int(26 * pick)] for pick, gap in letters)
     text = " ".join(text.split()) or LETTERS[int(26 * picks[0])]
     ink = np.zeros((HEIGHT, WIDTH))
     down, right = int((HEIGHT - _GLYPH[0] + 1) * chance[1]), int(8 * chance[2])
     for letter, gap in zip(text, gaps, strict=False):
         right += int(gap < 0.15)
-        if letter != " " and right + _GLYPH[1] <= WIDTH:
+        if letter != " ":
             box = ink[down : down + _GLYPH[0], right : right + _GLYPH[1]]
             np.maximum(box, glyphs()[LETTERS.index(letter)], out=box)
         right += _GLYPH[1]
