@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,7 +49,6 @@ def transform_length(frame_length: int) -> int:
     return 1 << (2 * frame_length - 1).bit_length()
 
 
-@functools.cache
 def mel_filters(sample_rate: int, length: int, num_bands: int) -> Float[np.ndarray, "K M"]:
     """Triangles over the bins of a spectrum, each of area 1 (Slaney's norm), float64.
 

@@ -125,10 +125,9 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
     if isinstance(spec.inputs, SoundInput):
         inputs = array(length, spec.inputs.frame_length, dtype=number)
     if "targets.max_length" in lengths:
-        own = array(lengths["targets.max_length"])
-        return Batch(
-            inputs, own, array(*own.shape[1:], dtype=number), tokens, None, None, None, own
-        )
+        length = lengths["targets.max_length"]
+        own, weights = array(length), array(length, dtype=number)
+        return Batch(inputs, own, weights, tokens, target_segment_ids=own)
     if isinstance(spec.outputs, ValueOutput):
         classes = array(spec.outputs.num_channels, dtype=number)
     elif spec.outputs.per_step:

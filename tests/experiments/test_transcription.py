@@ -49,9 +49,9 @@ def words(path: str, cache: Path, **more: Any) -> list[str]:
         "optimizer.peak_lr": 0.02,
         "optimizer.warmup_steps": 1,
         "training.num_steps": 60,
-        "training.log_every": 30,
-        "training.evaluate_every": 30,
-        "training.checkpoint_every": 30,
+        "training.log_every": 60,
+        "training.evaluate_every": 60,
+        "training.checkpoint_every": 60,
         "evaluation.batch_size": 16,
         **more,
     }

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.mutants.mutant import Mutant
+
+
+def folder(path: Path) -> Path:
+    return path
+
 
 MEL, CTC = "ops.test_log_mel", "decoding.test_ctc"
 FILES, TASK = "data.test_sounds", "tasks.test_transcription"
@@ -22,11 +29,11 @@ SOUNDS = {
     ),
     "frames are those of the first sound": Mutant(
         *("data.features.sound:EncodedSounds.part", "np.repeat(self.offsets[at], steps)", "0"),
-        f"{FILES}:test_frames_overlap_and_whole_ones_count",
+        *(f"{FILES}:test_frames_overlap_and_whole_ones_count", (folder,)),
     ),
     "bytes are around 127": Mutant(
         *("data.sound_file:make_recording", "(found - 128) / 128", "(found - 127) / 128"),
-        f"{FILES}:test_files_of_every_depth_are_read_and_mixed",
+        *(f"{FILES}:test_files_of_every_depth_are_read_and_mixed", (folder,)),
     ),
     "equal neighbours need no blank between them": Mutant(
         *("decoding.ctc:search", "b if symbol == last else mass", "mass"),

@@ -78,7 +78,7 @@ def glyphs() -> Any:
 
     font, found = ImageFont.load_default_imagefont(), []
     for letter in LETTERS:
-        image = Image.new("L", _GLYPH[::-1])
+        image = Image.new("L", (_GLYPH[1], _GLYPH[0]))
         ImageDraw.Draw(image).text((0, 0), letter, fill=255, font=font)
         found.append((np.asarray(image) > 127).astype(np.uint8))
     return np.stack(found)
