@@ -79,16 +79,16 @@ def test_the_loss_is_the_sum_over_all_alignments_whatever_is_in_the_padding() ->
         labels[row, : len(target)] = target
     given = (labels != 99, jnp.asarray(labels), jnp.asarray(valid))
     loss = lambda x: ctc_loss(x, given[2], given[1], jnp.asarray(given[0]))
-    found, back = jax.vjp(loss, jnp.asarray(logits, jnp.float32))
+    slopes = jax.jit(lambda x: (loss(x), jax.grad(lambda y: loss(y).sum())(x)))
+    found, slope = slopes(jnp.asarray(logits, jnp.float32))
     expected = [-np.log(mass[target]) for mass, target in zip(masses, targets, strict=True)]
     np.testing.assert_allclose(found, expected, **TOLERANCE["reference"])
-    (slope,) = back(jnp.ones(5))
     assert np.isfinite(slope).all() and not np.asarray(slope)[~valid].any()
 
 
 def test_a_sure_transcript_costs_0_and_no_less() -> None:
     sure = 40.0 * np.eye(C, dtype=np.float32)[[0, 3, 1, 3]]
-    found = ctc_loss(
+    found = jax.jit(ctc_loss)(
         jnp.asarray(np.stack([sure, 0.1 * sure])),
         jnp.ones((2, 4), bool),
         jnp.asarray([[0, 1], [0, 1]]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -30,13 +31,12 @@ def by_hand(frame: np.ndarray, rate: int, num_bands: int) -> np.ndarray:
 
 def test_energies_follow_the_equation() -> None:
     rng = np.random.default_rng(0)
-    for size, rate, bands in ((400, 16_000, 80), (200, 8000, 23)):
-        frames = rng.uniform(-1, 1, (2, 3, size)).astype(np.float32)
-        found = np.asarray(log_mel(jnp.asarray(frames), rate, bands))
-        assert found.shape == (2, 3, bands) and found.dtype == np.float32
-        for row in range(2):
-            expected = by_hand(frames[row, 1].astype(float), rate, bands)
-            np.testing.assert_allclose(found[row, 1], expected, **TOLERANCE["reference"])
+    frames = rng.uniform(-1, 1, (2, 3, 200)).astype(np.float32)
+    found = np.asarray(jax.jit(lambda x: log_mel(x, 8000, 23))(frames))
+    assert found.shape == (2, 3, 23) and found.dtype == np.float32
+    for row in range(2):
+        expected = by_hand(frames[row, 1].astype(float), 8000, 23)
+        np.testing.assert_allclose(found[row, 1], expected, **TOLERANCE["reference"])
 
 
 def test_silence_is_the_floor_and_no_band_is_empty() -> None:

@@ -81,8 +81,8 @@ def test_the_loss_counts_transcripts_and_no_padding() -> None:
         ),
     }
     batch = jax.tree.map(jnp.asarray, task.make_batch(parts, {}))
-    given = (Passing(), batch.inputs, batch, None)
-    loss, weight, metrics, _ = task.forward(*given, train=False, key=None)
+    run = jax.jit(lambda x: task.forward(Passing(), x.inputs, x, None, train=False, key=None)[:3])
+    loss, weight, metrics = run(batch)
     # 00, 0_, _0
     np.testing.assert_allclose(loss, -np.log(0.25 + 2 * 0.5 * 0.25), rtol=1e-5)
     assert weight == 1 and task.summarize(metrics, None)["num_targets"] == 1
