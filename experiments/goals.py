@@ -1,4 +1,4 @@
-"""The goals: words, music, sentiment, translation; series, genes, pixels; diagnostics."""
+"""The goals: words, music, sentiment, translation; series, genes, pixels, sounds; diagnostics."""
 
 from __future__ import annotations
 
@@ -65,6 +65,9 @@ GOALS: dict[str, Goal] = {
         Goal("digits_lstm", "digits_lstm", "accuracy", 0.93),
         Goal("mnist_rows", "mnist_rows", "accuracy", 0.98),
         Goal("pass_fail", "pass_fail", "accuracy", None),
+        Goal("tones", "tones", "accuracy", 0.99),
+        Goal("spoken_digits", "spoken_digits", "character_error_rate", 0.01),
+        Goal("lines", "lines", "character_error_rate", 0.02),
         Goal("stories", "stories", "accuracy", None),
         Goal("stories_lstm", "stories:lstm", "accuracy", None),
         Goal("wikitext2_bert", "wikitext2_bert", "accuracy", None),

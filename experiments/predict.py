@@ -23,9 +23,9 @@ from seqmodels.runs.opening import parse_step
 if TYPE_CHECKING:
     from seqmodels.protocols import Answerer
 
-DOC = """Writes one line of JSON for each line of a file, or for each image or table.
+DOC = """Writes one line of JSON for each line of a file, or for each image, sound or table.
 
-For translation: the source and its best translations. For classification of texts or images: the
+For translation: the source and its best translations. For classification: the
 label and the probabilities. For language models: the log-probability of each line. For forecasting:
 the steps after the last of each CSV file. Answers appear batch by batch on stdout, or go to the
 file --output, which exists once it is complete. --folder=DIR also writes the tables and pictures of
@@ -181,21 +181,25 @@ def find_images(pattern: str | None) -> Given:
       UserError: none is named, or none exists.
     """
     if pattern is None or pattern == "-":
-        raise UserError(f"--input={pattern or ''}: must be a file, a folder of images or a glob")
+        raise UserError(
+            f"--input={pattern or ''}: must be a file, a folder of images or sounds, or a glob"
+        )
     return ((str(file), str(file)) for file in input_files(pattern))
 
 
 def input_files(pattern: str) -> list[Path]:
-    """The images in a folder and its subfolders, or the files of a glob; UserError if none."""
-    from seqmodels.data.image_file import SUFFIXES
+    """The images and sounds in a folder and its subfolders, or the files of a glob; UserError if
+    none."""
+    from seqmodels.data import image_file, sound_file
     from seqmodels.files import find_files
 
     folder = Path(pattern).expanduser()
     if not folder.is_dir():
         return find_files("--input", pattern)
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    endings = (*image_file.SUFFIXES, *sound_file.SUFFIXES)
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings)
     if not files:
-        raise UserError(f"--input={pattern}: no image in it: {', '.join(SUFFIXES)}")
+        raise UserError(f"--input={pattern}: no image and no sound in it: {', '.join(endings)}")
     return files
 
 

@@ -49,7 +49,22 @@ class ImageInput:
     channels: int
 
 
-Input = TokenInput | ValueInput | ImageInput
+@dataclasses.dataclass(frozen=True)
+class SoundInput:
+    """Inputs are frames of a sound [B, T, frame_length], which overlap; a model reads the log-mel
+    energies of each, [B, T, num_bands].
+
+    Attributes:
+      frame_length: in samples.
+      sample_rate: samples per second.
+    """
+
+    frame_length: int
+    sample_rate: int
+    num_bands: int
+
+
+Input = TokenInput | ValueInput | ImageInput | SoundInput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +202,8 @@ class Batch:
     """One global batch (or the rows of it that a process holds), a function of its step alone.
 
     Attributes:
-      inputs: tokens [B, T] int32, values [B, T, D] or images [B, H, W, C] float32.
+      inputs: tokens [B, T] int32, values [B, T, D], frames of sounds
+        [B, T, N] or images [B, H, W, C] float32.
       targets: [B, T] int32 (tokens, classes) or float32 (values).
       loss_weights: [B, T] float32; a target of weight 0 enters neither sum nor denominator.
       segment_ids: [B, T] int32, 0 = padding, 1.. = documents, counting along the whole row or

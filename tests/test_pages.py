@@ -202,6 +202,7 @@ READS = {
     "image": "image",
     "values": "series",
     "windows": "series",
+    "sound": "sound",
 }
 """Kind of feature -> the word of the README."""
 

@@ -1,4 +1,4 @@
-"""Data of whole examples that several config files share: texts, images, series; pairs."""
+"""Data of whole examples that several config files share: texts, images, series, sounds; pairs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from seqmodels.config.features import (
     TokensConfig,
     ValuesConfig,
 )
+from seqmodels.config.sound import SoundConfig
 
 
 def classified_texts(
@@ -44,6 +45,17 @@ def classified_series(
         inputs=ValuesConfig(column=column, max_length=length),
         targets=LabelConfig(),
         **{"validation_fraction": 0.1, "test_fraction": 0.1, "max_shapes": 1, **data},
+    )
+
+
+def classified_sounds(name: str, sample_rate: int, length: int, **data: Any) -> ExamplesDataConfig:
+    """Sounds of up to `length` frames with a class each; a tenth of your own files is held out for
+    validation, and another for the test."""
+    return ExamplesDataConfig(
+        name=name,
+        inputs=SoundConfig(sample_rate=sample_rate, max_length=length),
+        targets=LabelConfig(),
+        **{"validation_fraction": 0.1, "test_fraction": 0.1, **data},
     )
 
 

@@ -61,6 +61,7 @@ class ImageReading(enum.StrEnum):
 
     image: as it is, in height, width and channels.
     rows: as a sequence of its rows, from the top; a step has the pixels of a row.
+    columns: as a sequence of its columns, from the left, as a line of text is read.
     pixels: as a sequence of its pixels, row by row.
     permuted_pixels: the same in an order that is fixed and looks random, so that neighbours are far
     apart (Le et al., 2015, arXiv:1504.00941).
@@ -68,6 +69,7 @@ class ImageReading(enum.StrEnum):
 
     IMAGE = "image"
     ROWS = "rows"
+    COLUMNS = "columns"
     PIXELS = "pixels"
     PERMUTED_PIXELS = "permuted_pixels"
 

@@ -81,6 +81,15 @@ KNOWN_PERPLEXITY = Metric("perplexity_without_unknown", "per target", always=Fal
 is easy to predict: perplexities of vocabularies of different sizes cannot be compared."""
 ACCURACY = Metric("accuracy", "share of targets", lower_is_better=False)
 
+BEAM_SIZE = AnswerFlag(
+    "beam_size",
+    int,
+    None,
+    1,
+    "hypotheses of a translation or transcript; 1 is greedy; none = the run's evaluation.beam_size",
+)
+NUM_BEST = AnswerFlag("num_best", int, 1, 1, "translations or transcripts of each input")
+
 
 @dataclasses.dataclass
 class TaskConfig:
@@ -204,7 +213,7 @@ class ClassificationConfig(TaskConfig):
 
     kind: ClassVar[str] = "classification"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {
-        "inputs": ("tokens", "image", "values"),
+        "inputs": ("tokens", "image", "values", "sound"),
         "targets": ("label",),
     }
     outputs: ClassVar[str] = "classes"
@@ -242,14 +251,8 @@ class TranslationConfig(TaskConfig):
     )
     answers: ClassVar[str | None] = "source"
     answer_flags: ClassVar[tuple[AnswerFlag, ...]] = (
-        AnswerFlag(
-            "beam_size",
-            int,
-            None,
-            1,
-            "hypotheses of a translation; 1 is greedy; none = the run's evaluation.beam_size",
-        ),
-        AnswerFlag("num_best", int, 1, 1, "translations of each source"),
+        BEAM_SIZE,
+        NUM_BEST,
         AnswerFlag(
             "length_penalty",
             float,

@@ -82,6 +82,8 @@ class ExampleData:
         for note in notes:
             _log.warning("%s: %s", data.name, note)
         found = {role: one.feature for role, one in opened.items()}
+        for name, split in splits.items():
+            task.check_rows(split, found, functools.partial(dataset.locate, name))
         where = next((one.where for one in opened.values() if one.where), dataset.description)
         return cls(
             task.make_spec(found),

@@ -11,9 +11,11 @@ from jaxtyping import Array, Float, Integer, Num
 
 from seqmodels.layers.dense import Dense, Initializer
 from seqmodels.layers.sharding import ACTIVATIONS, by_batch, constrain
+from seqmodels.ops.log_mel import log_mel
 from seqmodels.types import (
     ClassOutput,
     DataSpec,
+    SoundInput,
     TokenInput,
     ValueInput,
     ValueOutput,
@@ -109,6 +111,31 @@ class ValueEmbedding(nn.Module):
         return constrain(dense(without_padding(values, segment_ids)), ACTIVATIONS)
 
 
+class SoundEmbedding(nn.Module):
+    """A linear map of the log-mel energies of frames [B, T, N] to [B, T, D].
+
+        z = (log_mel(x) + 4) / 4
+
+    No number of it depends on the data. For sounds between -1 and 1, z is between -1.5 and 1.5;
+    padding is read as zeros.
+    """
+
+    sound: SoundInput
+    model_dim: int
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    def setup(self) -> None:
+        self.values = ValueEmbedding(self.model_dim, self.kernel_init, self.dtype)
+
+    def __call__(
+        self, frames: Num[Array, "B T N"], segment_ids: Integer[Array, "B T"] | None = None
+    ) -> Float[Array, "B T D"]:
+        frames = without_padding(frames, segment_ids)
+        bands = log_mel(frames, self.sound.sample_rate, self.sound.num_bands)
+        return self.values((bands + 4) / 4, segment_ids)
+
+
 class Head(nn.Module):
     """A linear map of features [..., D] to outputs [..., *shape] in float32."""
 
@@ -139,7 +166,7 @@ def make_embedding(
     dtype: Any = jnp.float32,
     *,
     one_hot: bool = False,
-) -> TokenEmbedding | ValueEmbedding | OneHot:
+) -> TokenEmbedding | ValueEmbedding | SoundEmbedding | OneHot:
     """Builds the embedding for the inputs of `spec`; `init=None` is the layer's default.
 
     With `one_hot`, tokens become one-hot vectors as wide as the vocabulary.
@@ -155,6 +182,9 @@ def make_embedding(
         case ValueInput():
             keywords: dict[str, Any] = {} if init is None else {"kernel_init": init}
             return ValueEmbedding(model_dim, dtype=dtype, **keywords)
+        case SoundInput():
+            keywords: dict[str, Any] = {} if init is None else {"kernel_init": init}
+            return SoundEmbedding(spec.inputs, model_dim, dtype=dtype, **keywords)
     raise TypeError(f"no embedding for {spec.inputs}")
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from seqmodels.protocols import Model
-from seqmodels.types import ImageInput, Input, Params, TokenInput, ValueInput
+from seqmodels.types import ImageInput, Input, Params, SoundInput, TokenInput, ValueInput
 
 
 def init_params(model: Model, key: Key[Array, ""]) -> Params:
@@ -50,5 +50,7 @@ def _dummy(inputs: Input) -> Array:
             return jnp.zeros((1, 1), jnp.int32)
         case ValueInput(num_features, length):
             return jnp.zeros((1, length or 1, num_features), jnp.float32)
+        case SoundInput(frame_length):
+            return jnp.zeros((1, 1, frame_length), jnp.float32)
         case ImageInput(height, width, channels):
             return jnp.zeros((1, height, width, channels), jnp.float32)

@@ -14,7 +14,7 @@ from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head, without_padding
 from seqmodels.layers.feedforward import ACTIVATION_FUNCTIONS
 from seqmodels.models.perceptron import OneToOne
-from seqmodels.types import DataSpec, TokenInput
+from seqmodels.types import DataSpec, SoundInput, TokenInput
 
 
 class MLP(OneToOne):
@@ -36,7 +36,7 @@ class MLP(OneToOne):
     def setup(self) -> None:
         config, dtype = self.config, self.dtype
         self.embedding = None
-        if isinstance(self.spec.inputs, TokenInput):
+        if isinstance(self.spec.inputs, TokenInput | SoundInput):
             self.embedding = make_embedding(self.spec, config.model_dim, dtype=dtype)
         self.dropout = nn.Dropout(config.dropout_rate)
         # Alternately split and whole: the next layer sums over the axis that a layer splits.

@@ -96,6 +96,10 @@ class Task(Protocol):
         """The batch of the rows that the features made."""
         ...
 
+    def check_rows(self, split: Any, features: Features, locate: Callable[[int], str]) -> None:
+        """Raises UserError where examples of a split cannot be learned from."""
+        ...
+
     def make_source(self, source: BatchSource, features: Features, seed: int) -> BatchSource:
         """The batches to train on."""
         ...

@@ -121,6 +121,21 @@ DATASETS: dict[str, DatasetEntry] = {
         ("values", "label"),
         ("path",),
     ),
+    "tones": DatasetEntry(
+        "seqmodels.data.datasets.tones:Tones",
+        "built in: sounds of tones, intervals and chords with noise",
+        ("sound", "label"),
+    ),
+    "spoken_digits": DatasetEntry(
+        "seqmodels.data.datasets.spoken_digits:SpokenDigits",
+        "built in: sounds of digits, a pair of tones each, and their text",
+        ("sound", "text"),
+    ),
+    "lines": DatasetEntry(
+        "seqmodels.data.datasets.lines:Lines",
+        "built in: images of rendered lines of text, and their text",
+        ("image", "text"),
+    ),
     "pass_fail": DatasetEntry(
         "seqmodels.data.datasets.pass_fail:PassFail",
         "built in: hours of study, lectures, and whether an exam was passed",
@@ -153,8 +168,8 @@ DATASETS: dict[str, DatasetEntry] = {
     ),
     "folder": DatasetEntry(
         "seqmodels.data.datasets.folder:Folder",
-        "your own images, in one subfolder per class",
-        ("image", "label"),
+        "your own images, or WAV files, in one subfolder per class",
+        ("image", "sound", "label"),
         _OWN_FILES,
     ),
     "table": DatasetEntry(

@@ -160,6 +160,11 @@ TASKS: dict[str, Entry] = {
         "seqmodels.config.tasks:TranslationConfig",
         "prediction of a target sequence from a source sequence, with teacher forcing",
     ),
+    "transcription": Entry(
+        "seqmodels.tasks.transcription:Transcription",
+        "seqmodels.config.transcription:TranscriptionConfig",
+        "the text of a sound or a line of writing, by CTC",
+    ),
     "tagging": Entry(
         "seqmodels.tasks.tagging:Tagging",
         "seqmodels.config.tasks:TaggingConfig",
@@ -202,6 +207,11 @@ FEATURES: dict[str, Entry] = {
         "seqmodels.data.features.values:Values",
         "seqmodels.config.features:ValuesConfig",
         "a series of real values",
+    ),
+    "sound": Entry(
+        "seqmodels.data.features.sound:Sound",
+        "seqmodels.config.sound:SoundConfig",
+        "a sound as log-mel frames",
     ),
     "windows": Entry(
         "seqmodels.data.features.windows:Windows",

@@ -6,13 +6,17 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Integer, Num
 
 from seqmodels.data import order
 from seqmodels.data.examples import ExampleSplit
 from seqmodels.data.features.label import EncodedLabels
+from seqmodels.data.features.sound import EncodedSounds
 from seqmodels.data.features.tokens import EncodedTokens
+from seqmodels.ops.log_mel import log_mel
 from seqmodels.protocols import Trial
 from seqmodels.tasks.class_scores import score_probabilities
 from seqmodels.tasks.naive_bayes import TextBags, naive_bayes
@@ -22,6 +26,7 @@ MOST_ROWS, MOST_NUMBERS = 5_000, 1 << 25
 _MOST_ITERATIONS = 200
 _ROWS_AT_ONCE = 512
 """Of the distances between examples."""
+_SOUNDS_AT_ONCE = 64
 
 
 class Question(NamedTuple):
@@ -186,10 +191,46 @@ def ask_logistic_regression(question: Question) -> dict[str, Any] | None:
     return {"model": "logistic regression", **figures, "num_trained": most}
 
 
+def ask_nearest_mean_spectrum(question: Question) -> dict[str, Any]:
+    """The class whose sounds have the nearest mean spectrum, by Euclid's distance.
+
+    The spectrum of a sound is the mean of the log-mel energies of its frames, that of a class the
+    mean over its training sounds. It gives no probabilities.
+    """
+    from scipy.spatial.distance import cdist
+
+    known, other = (mean_spectra(split) for split in (question.train, question.asked))
+    found = np.unique(question.labels)
+    centres = np.stack([known[question.labels == label].mean(axis=0) for label in found])
+    nearest = found[cdist(other, centres).argmin(axis=1)]
+    sure = np.log(np.eye(question.num_classes)[nearest] + 1e-9)
+    figures = score_probabilities(sure, question.answers)
+    del figures["loss"], figures["calibration_error"]
+    return {"model": "nearest mean spectrum", **figures}
+
+
+def mean_spectra(split: ExampleSplit) -> Float[np.ndarray, "n M"]:
+    """The mean of the log-mel energies of the frames of each sound of a split."""
+    column = split.columns["inputs"]
+    assert isinstance(column, EncodedSounds)
+    assert column.lengths is not None
+    sound, width = column.feature.input, int(column.lengths[split.kept].max())
+    measure = jax.jit(lambda frames: log_mel(frames, sound.sample_rate, sound.num_bands))
+    found = []
+    for rows in order.deal(split.kept, min(_SOUNDS_AT_ONCE, len(split.kept))):
+        part = column.part(rows, width)
+        assert part.segment_ids is not None
+        real = (part.segment_ids > 0)[..., None]
+        sums = np.where(real, np.asarray(measure(jnp.asarray(part.values)), float), 0).sum(axis=1)
+        found.append((sums / np.maximum(real.sum(axis=1), 1))[rows >= 0])
+    return np.concatenate(found)
+
+
 BASELINES: dict[str, Callable[[Question], dict[str, Any] | None]] = {
     "naive_bayes": ask_naive_bayes,
     "position_weights": ask_position_weights,
     "nearest_neighbour": ask_nearest_neighbour,
     "logistic_regression": ask_logistic_regression,
+    "nearest_mean_spectrum": ask_nearest_mean_spectrum,
 }
 """By the names in `FeatureConfig.baselines`; None where the examples do not suit one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,6 +71,15 @@ class Task:
             source_segment_ids=None if source is None else source.segment_ids,
             target_segment_ids=own,
         )
+
+    def check_rows(self, split: Any, features: Features, locate: Callable[[int], str]) -> None:
+        """Raises UserError where examples cannot be learned from; by default all can.
+
+        Args:
+          split: the examples, an `ExampleSplit`.
+          locate: says where a row comes from.
+        """
+        del split, features, locate
 
     def make_source(self, source: BatchSource, features: Features, seed: int) -> BatchSource:
         """The batches to train on: those of the data."""

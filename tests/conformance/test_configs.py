@@ -15,8 +15,10 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import ImageConfig, ValuesConfig
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.serialization import from_json, to_json
+from seqmodels.config.sound import SoundConfig
 from seqmodels.config.validate import validate
 from seqmodels.data import image_steps
+from seqmodels.data.features.sound import Sound
 from seqmodels.data.features.windows import Windows
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.models.build import build_model
@@ -26,6 +28,8 @@ from seqmodels.types import (
     ClassOutput,
     DataSpec,
     ImageInput,
+    Input,
+    SoundInput,
     TokenInput,
     ValueInput,
     ValueOutput,
@@ -49,13 +53,15 @@ def image_of(feature: ImageConfig) -> ImageInput:
     return ImageInput(feature.size or 32, feature.size or 32, 3)
 
 
-def input_of(config: ExperimentConfig, role: str) -> TokenInput | ImageInput | ValueInput:
+def input_of(config: ExperimentConfig, role: str) -> Input:
     """What data of the config's kind could let a model read."""
     match vars(config.data).get(role):
         case ImageConfig() as feature:
             return image_steps.input_of(image_of(feature), feature.reading)
         case ValuesConfig():
             return ValueInput(2)
+        case SoundConfig() as feature:
+            return Sound(feature).input
     return TokenInput(V)
 
 
@@ -80,7 +86,7 @@ def spec_of(config: ExperimentConfig) -> DataSpec:
         return build_task(config).make_spec({"inputs": windows_of(config)})
     outputs = {
         "vocab": VocabOutput(V),
-        "classes": ClassOutput(5, per_step=roles.get("targets") == "tags"),
+        "classes": ClassOutput(5, per_step=roles.get("targets") in ("tags", "tokens")),
         "values": ValueOutput(horizon=1, num_channels=1),
     }[config.task.outputs]
     inputs = input_of(config, "inputs" if "inputs" in roles else "targets")
@@ -116,6 +122,12 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
     tokens = inputs = array(length)
     if isinstance(spec.inputs, ValueInput):
         inputs = array(length, spec.inputs.num_features, dtype=number)
+    if isinstance(spec.inputs, SoundInput):
+        inputs = array(length, spec.inputs.frame_length, dtype=number)
+    if "targets.max_length" in lengths:
+        length = lengths["targets.max_length"]
+        own, weights = array(length), array(length, dtype=number)
+        return Batch(inputs, own, weights, tokens, target_segment_ids=own)
     if isinstance(spec.outputs, ValueOutput):
         classes = array(spec.outputs.num_channels, dtype=number)
     elif spec.outputs.per_step:

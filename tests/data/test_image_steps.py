@@ -24,9 +24,12 @@ IMAGES = np.arange(2 * 3 * 4 * 2, dtype=np.float32).reshape(2, 3, 4, 2)
 
 
 def test_steps_are_rows_or_pixels_in_order() -> None:
-    rows, pixels, permuted = (to_steps(IMAGES, reading) for reading in list(ImageReading)[1:])
+    rows, columns, pixels, permuted = (
+        to_steps(IMAGES, reading) for reading in list(ImageReading)[1:]
+    )
     assert rows.shape == (2, 3, 8) and pixels.shape == permuted.shape == (2, 12, 2)
     np.testing.assert_array_equal(rows[1, 2], IMAGES[1, 2].ravel())
+    np.testing.assert_array_equal(columns[1, 3], IMAGES[1, :, 3].ravel())
     np.testing.assert_array_equal(pixels[1, 1 * 4 + 3], IMAGES[1, 1, 3])
     for step, place in enumerate(pixel_order(12)):
         np.testing.assert_array_equal(permuted[0, step], IMAGES[0, place // 4, place % 4])
@@ -35,7 +38,7 @@ def test_steps_are_rows_or_pixels_in_order() -> None:
         back = from_steps(to_steps(IMAGES, reading)[1], SIZE, reading)
         np.testing.assert_array_equal(back, IMAGES[1])
     found = [(input_of(SIZE, reading), num_steps(SIZE, reading)) for reading in ImageReading]
-    values = [(ValueInput(8), 3), (ValueInput(2), 12), (ValueInput(2), 12)]
+    values = [(ValueInput(8), 3), (ValueInput(6), 4), (ValueInput(2), 12), (ValueInput(2), 12)]
     assert found == [(SIZE, None), *values]
 
 

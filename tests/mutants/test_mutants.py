@@ -33,6 +33,7 @@ from tests.mutants.processes import PROCESSES
 from tests.mutants.recurrent import RECURRENT
 from tests.mutants.seeing import SEEING
 from tests.mutants.seq2seq import SEQ2SEQ
+from tests.mutants.sounds import SOUNDS
 from tests.mutants.tasks import TASKS
 from tests.mutants.text import TEXT
 from tests.mutants.transformers import TRANSFORMERS
@@ -53,6 +54,7 @@ FAMILIES = (
     RECURRENT,
     TRANSFORMERS,
     SEQ2SEQ,
+    SOUNDS,
     TASKS,
     TEXT,
     SEEING,

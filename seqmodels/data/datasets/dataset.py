@@ -9,6 +9,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -55,6 +56,10 @@ class Dataset(Protocol):
 
     def locate(self, split: str, row: int) -> str:
         """Describes the place of a row for error messages: "reviews.csv, line 7"."""
+        ...
+
+    def folder(self, split: str) -> Path | None:
+        """The folder in which the files are that a split names; None where names are paths."""
         ...
 
 
@@ -112,6 +117,10 @@ class BuiltInDataset(abc.ABC):
     def locate(self, split: str, row: int) -> str:
         """Describes the place of a row for error messages."""
         return f"{split} example {row}"
+
+    def folder(self, split: str) -> Path | None:
+        """The folder in which the files are that a split names; None where names are paths."""
+        del split
 
 
 def hash_documents(documents: Mapping[str, Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""`folder`: the user's own images, in one subfolder per class."""
+"""`folder`: the user's own images or sounds, in one subfolder per class."""
 
 from __future__ import annotations
 
@@ -12,28 +12,34 @@ from jaxtyping import Int, UInt8
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
+from seqmodels.data import image_file, sound_file
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
-from seqmodels.data.image_file import SUFFIXES, read_pixels
+from seqmodels.data.image_file import read_pixels
 from seqmodels.files import open_or_explain
+
+SUFFIXES = {"image": image_file.SUFFIXES, "sound": sound_file.SUFFIXES}
+"""Endings of the files of a column."""
 
 
 class Folder(BuiltInDataset):
-    """Image files DIR/CLASS/NAME.png of one folder, or of a folder per split.
+    """Image files DIR/CLASS/NAME.png, or sounds NAME.wav, of one folder, or of a folder per split.
 
-    Columns: image, label. The classes are the subfolders of the training images, in alphabetical
-    order. One folder is assigned to splits by a hash of the files' content, so that copies of an
-    image are in one split.
+    Columns: image or sound, whichever is asked for, and label. The classes are the subfolders of
+    the training files, in alphabetical order. One folder is assigned to splits by a hash of the
+    files' content, so that copies of a file are in one split.
 
     Raises:
-      UserError: the fields contradict each other, or a folder or a class has no image.
+      UserError: the fields contradict each other, or a folder or a class has no such file.
     """
 
     def __init__(self, config: DataConfig) -> None:
-        what = "a folder with one subfolder of images per class"
+        self._column = "sound" if "sound" in config.columns().values() else "image"
+        what = f"a folder with one subfolder of {self._column}s per class"
         self._own = OwnFiles.of(config, what, needs_validation=True)
         self._files = {
-            field: _find_images(f"data.{field}", path) for field, path in self._own.paths.items()
+            field: _find_files(f"data.{field}", path, self._column)
+            for field, path in self._own.paths.items()
         }
         self.description = ", ".join(self._own.paths.values())
 
@@ -54,8 +60,12 @@ class Folder(BuiltInDataset):
         return digest.hexdigest()
 
     def splits(self) -> Splits:
+        is_sound = self._column == "sound"
         return {
-            split: {"image": ImageFiles(tuple(files)), "label": [f.parent.name for f in files]}
+            split: {
+                self._column: files if is_sound else ImageFiles(tuple(files)),
+                "label": [file.parent.name for file in files],
+            }
             for split, files in self._arrange().items()
         }
 
@@ -101,25 +111,25 @@ class ImageFiles:
             raise UserError(f"{path}: {error}") from None
 
 
-def _find_images(field: str, path: str) -> list[Path]:
-    """Returns the image files of the subfolders, sorted by class and name."""
+def _find_files(field: str, path: str, what: str) -> list[Path]:
+    """Returns the images or sounds of the subfolders, sorted by class and name."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise UserError(f"{field}={path}: is not a folder")
     classes = sorted(sub for sub in folder.iterdir() if sub.is_dir() and sub.name[0] != ".")
     if not classes:
-        raise UserError(f"{field}={path}: has no subfolder; it must have one of images per class")
+        raise UserError(f"{field}={path}: has no subfolder; it must have one of {what}s per class")
     found = []
     for sub in classes:
-        files = sorted(file for file in sub.iterdir() if _is_image(file))
+        files = sorted(file for file in sub.iterdir() if _has_ending(file, SUFFIXES[what]))
         if not files:
-            raise UserError(f"{sub}: has no image ({', '.join(SUFFIXES)})")
+            raise UserError(f"{sub}: has no {what} ({', '.join(SUFFIXES[what])})")
         found += files
     return found
 
 
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and file.name[0] != "." and file.is_file()
+def _has_ending(file: Path, suffixes: tuple[str, ...]) -> bool:
+    return file.suffix.lower() in suffixes and file.name[0] != "." and file.is_file()
 
 
 def _digest(file: Path) -> str:

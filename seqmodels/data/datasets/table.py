@@ -13,7 +13,7 @@ from typing import Any
 
 from seqmodels.config.data import TABLE_ENDINGS, DataConfig
 from seqmodels.config.errors import UserError
-from seqmodels.data.datasets.dataset import BuiltInDataset, Splits, lower_words
+from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
 from seqmodels.data.datasets.table_columns import find_columns
 from seqmodels.files import find_file, open_or_explain, read_filled, split_lines
@@ -84,6 +84,10 @@ class Table(BuiltInDataset):
     def locate(self, split: str, row: int) -> str:
         part = self._arrange()[split]
         return f"{part.file}, line {part.table.lines[part.rows[row]]}"
+
+    def folder(self, split: str) -> Path:
+        files = self._own.arrange(self._files, lambda file, *_: dict.fromkeys(SPLITS, file))
+        return files[split].parent
 
     def _arrange(self) -> dict[str, _Part]:
         tables = {field: read_table(file, self._wanted) for field, file in self._files.items()}
