@@ -136,3 +136,18 @@ class Case:
 
 
 case = functools.cache(Case)
+
+
+def documents(ids: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """(row, places) of every document."""
+    rows = [(row, n) for row in range(len(ids)) for n in np.unique(ids[row]) if n]
+    return [(row, np.flatnonzero(ids[row] == n)) for row, n in rows]
+
+
+def alone(values: np.ndarray, found: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Each document at the begin of a row of its own, and the rows' ids."""
+    rows, ids = np.zeros_like(values), np.zeros(values.shape[:2], np.int32)
+    for n, (row, places) in enumerate(found):
+        rows[n, : len(places)] = values[row, places]
+        ids[n, : len(places)] = 1
+    return rows, ids

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqmodels.types import ClassOutput
-from tests.conformance.case import case
+from tests.conformance.case import alone, case, documents
 from tests.conformance.cases import (
     BOTH_WAYS,
     PACKED,
@@ -18,7 +18,6 @@ from tests.conformance.cases import (
     has_segments,
     spec_of,
 )
-from tests.conformance.test_models import alone, documents
 from tests.tolerances import TOLERANCE
 
 SEQUENCES = [name for name in BOTH_WAYS if has_segments(name)]

@@ -21,7 +21,7 @@ from seqmodels import registry
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.types import VocabOutput
-from tests.conformance.case import Calls, Case, case
+from tests.conformance.case import Calls, Case, alone, case, documents
 from tests.conformance.cases import (
     ALL,
     BOUNDED,
@@ -73,21 +73,6 @@ def cuts(length: int) -> Iterator[tuple[int, ...]]:
     for marks in itertools.product([False, True], repeat=length - 1):
         ends = [n + 1 for n, mark in enumerate(marks) if mark] + [length]
         yield tuple(b - a for a, b in zip([0, *ends], ends, strict=False))
-
-
-def documents(ids: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """(row, places) of every document."""
-    rows = [(row, n) for row in range(len(ids)) for n in np.unique(ids[row]) if n]
-    return [(row, np.flatnonzero(ids[row] == n)) for row, n in rows]
-
-
-def alone(values: np.ndarray, found: list[tuple[int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Each document at the begin of a row of its own, and the rows' ids."""
-    rows, ids = np.zeros_like(values), np.zeros(values.shape[:2], np.int32)
-    for n, (row, places) in enumerate(found):
-        rows[n, : len(places)] = values[row, places]
-        ids[n, : len(places)] = 1
-    return rows, ids
 
 
 def test_every_registered_model_has_a_config_here() -> None:
