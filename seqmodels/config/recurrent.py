@@ -203,10 +203,11 @@ class Seq2SeqConfig(CellConfig):
       input_feeding: whether the last attended output is an input of the next step (luong).
       reverse_source: whether the source is read from its end (Sutskever et al., 2014).
       tie_embeddings: whether the target's embedding table computes the logits.
+      patch_size: of a source of images, which is read as patches of so many pixels each way.
     """
 
     kind: ClassVar[str] = "seq2seq"
-    source: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    source: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
     bidirectional: bool = False
     context: Context = Context.BAHDANAU
     score: AlignmentScore = AlignmentScore.ADDITIVE
@@ -216,6 +217,7 @@ class Seq2SeqConfig(CellConfig):
     input_feeding: bool = True
     reverse_source: bool = False
     tie_embeddings: bool = False
+    patch_size: int = 4
 
     @property
     def aligns(self) -> bool:

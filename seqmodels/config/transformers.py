@@ -208,10 +208,11 @@ class ViTConfig(ModelConfig):
 class TransformerConfig(ModelConfig):
     """Encoder-decoder Transformer (2017). Fields as in `GPTConfig`; `final_norm`: whether encoder
     and decoder end with a norm (pre-norm needs it; with post-norm, PyTorch's `nn.Transformer` has
-    it and the paper has not)."""
+    it and the paper has not). A source of images is read as patches of `patch_size` x `patch_size`
+    pixels, whose row and column are added as sines, whatever `position` is."""
 
     kind: ClassVar[str] = "transformer"
-    source: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    source: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
     unbounded: ClassVar[bool] = False
     num_encoder_layers: int = 3
     num_decoder_layers: int = 3
@@ -226,6 +227,7 @@ class TransformerConfig(ModelConfig):
     position: Position = Position.SINUSOIDAL
     activation: Activation = Activation.RELU
     tie_embeddings: EmbeddingTying = EmbeddingTying.ALL
+    patch_size: int = 4
     remat: bool = False
 
     def problems(self) -> Iterator[tuple[str, str]]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Int, UInt8
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
-from seqmodels.data.image_file import SUFFIXES, read_pixels
-from seqmodels.files import open_or_explain
+from seqmodels.data.image_file import SUFFIXES, ImageFiles, digest_of
 
 
 class Folder(BuiltInDataset):
@@ -44,7 +39,7 @@ class Folder(BuiltInDataset):
     @functools.cached_property
     def _digests(self) -> dict[str, list[str]]:
         """Hashes of the files' content, by config field."""
-        return {field: list(map(_digest, files)) for field, files in self._files.items()}
+        return {field: list(map(digest_of, files)) for field, files in self._files.items()}
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(repr((self._own.fractions, 2)).encode())
@@ -76,31 +71,6 @@ class Folder(BuiltInDataset):
         return self._own.arrange(self._files, cut)
 
 
-@dataclasses.dataclass(frozen=True)
-class ImageFiles:
-    """Images of any size that are decoded, in color, when they are read."""
-
-    paths: tuple[Path, ...]
-    is_generated = False
-
-    @property
-    def shape(self) -> tuple[None, None, int]:
-        return (None, None, 3)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def read(self, at: Int[np.ndarray, " n"]) -> list[UInt8[np.ndarray, "H W C"]]:
-        """Returns the images of these rows; raises UserError where a file is not an image."""
-        return [self._read_file(self.paths[row]) for row in at.tolist()]
-
-    def _read_file(self, path: Path) -> UInt8[np.ndarray, "H W C"]:
-        try:
-            return read_pixels(path, 3)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from None
-
-
 def _find_images(field: str, path: str) -> list[Path]:
     """Returns the image files of the subfolders, sorted by class and name."""
     folder = Path(path).expanduser()
@@ -120,8 +90,3 @@ def _find_images(field: str, path: str) -> list[Path]:
 
 def _is_image(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES and file.name[0] != "." and file.is_file()
-
-
-def _digest(file: Path) -> str:
-    with open_or_explain(file) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
