@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from seqmodels.config.errors import suggest
 from seqmodels.config.fields import choice, fraction, number
-from seqmodels.config.models import ModelConfig, Pooling
+from seqmodels.config.models import ModelConfig, Pooling, patch_misfits
 from seqmodels.registry import CELLS
 
 
@@ -237,3 +237,6 @@ class Seq2SeqConfig(CellConfig):
         products = (AlignmentScore.DOT, AlignmentScore.SCALED_DOT)
         if self.aligns and self.score in products and self.bidirectional:
             yield "score", f"{self.score} needs model.bidirectional=false: states of one width"
+
+    def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
+        yield from patch_misfits(spec.source, self.patch_size)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from seqmodels.config.fields import fraction, number
-from seqmodels.config.models import Activation, ModelConfig
+from seqmodels.config.models import Activation, ModelConfig, patch_misfits
 
 
 class NormPlacement(enum.StrEnum):
@@ -203,6 +203,9 @@ class ViTConfig(ModelConfig):
                 f"sinusoidal_2d needs a model_dim divisible by 4, not {self.model_dim}",
             )
 
+    def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
+        yield from patch_misfits(spec.inputs, self.patch_size)
+
 
 @dataclasses.dataclass
 class TransformerConfig(ModelConfig):
@@ -236,6 +239,11 @@ class TransformerConfig(ModelConfig):
             yield "position", "rotary needs heads of an even width"
         if self.norm_placement is NormPlacement.PRE and not self.final_norm:
             yield "final_norm", "must be true with model.norm_placement=pre"
+
+    def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
+        yield from patch_misfits(spec.source, self.patch_size)
+        if self.tie_embeddings is EmbeddingTying.ALL and spec.source != spec.inputs:
+            yield "tie_embeddings", "needs one vocabulary on both sides; may be target or none"
 
 
 @dataclasses.dataclass

@@ -29,24 +29,18 @@ def draw_captions(
     columns = min(_COLUMNS, len(images))
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(2.9 * columns, 3.5 * rows), layout="constrained")
-    for axes in figure.subplots(rows, columns, squeeze=False).flat:
-        axes.axis("off")
+    figure.subplots(rows, columns, squeeze=False)
+    for axes in figure.axes[len(images) :]:
+        axes.set_axis_off()
     for place, image, caption in zip(range(len(images)), images, captions, strict=True):
         axes = figure.axes[place]
+        axes.set(xticks=[], yticks=[])
         gray = image.shape[-1] == 1
         axes.imshow(image[..., 0] if gray else image, cmap="gray", vmin=0, vmax=255)
         true, said = (_wrap(caption[name]) for name in ("true", "predicted"))
         color = "darkgreen" if caption["true"] == caption["predicted"] else "firebrick"
         axes.set_title(true, fontsize=9, parse_math=False)
-        axes.text(
-            *(0.5, -0.03, said),
-            transform=axes.transAxes,
-            ha="center",
-            va="top",
-            fontsize=9,
-            color=color,
-            parse_math=False,
-        )
+        axes.set_xlabel(said, fontsize=9, color=color, parse_math=False)
     return figure
 
 
