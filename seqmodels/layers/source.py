@@ -37,7 +37,7 @@ class ImageSteps(nn.Module):
 
     @nn.compact
     def __call__(
-        self, images: Num[Array, "B height width channels"], segment_ids: None = None
+        self, images: Num[Array, "B height width channels"], segment_ids: Any = None
     ) -> Float[Array, "B P D"]:
         """Reads whole images.
 

@@ -108,9 +108,7 @@ class Catalog(BuiltInDataset):
         where = self._set.name
         lists = [other for other in self._columns.values() if other in self._lists]
         if len(lists) > 1 and name == lists[1]:
-            raise UserError(
-                f"data.{field}={name}: is a list of texts, as {lists[0]} is; one can be"
-            )
+            raise UserError(f"data.{field}={name}: is a list of texts, and so is {lists[0]}")
         for part in _parts(name):
             if part not in self._features and part not in self._lists:
                 choices = suggest(part, known) if known else ""
