@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import itertools
 from collections.abc import Mapping
@@ -102,7 +101,6 @@ class Scenes(BuiltInDataset):
         return f"{split} scene {row}"
 
 
-@functools.cache
 def combinations(split: str) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
     """The (colors, kinds) of a split, in a fixed order that looks random."""
     colors = itertools.combinations(range(len(COLORS)), 2)
