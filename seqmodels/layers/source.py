@@ -1,4 +1,4 @@
-"""What an encoder of an encoder-decoder reads, as one vector per step: tokens, values, images."""
+"""Sources of an encoder-decoder as vectors, one per step: tokens, values, patches of images."""
 
 from __future__ import annotations
 
