@@ -15,8 +15,15 @@ import numpy as np
 import pytest
 
 from experiments.configs._examples import classified_images, pairs
-from seqmodels.config.data import Batching, DataConfig, TextDataConfig
+from seqmodels.config.data import Batching, DataConfig, ExamplesDataConfig, TextDataConfig
 from seqmodels.config.experiment import ExperimentConfig
+from seqmodels.config.forecasting import (
+    ForecastingConfig,
+    PatchTransformerConfig,
+    SegmentRNNConfig,
+    WindowLinearConfig,
+    WindowsConfig,
+)
 from seqmodels.config.models import (
     ConvolutionalConfig,
     MLPConfig,
@@ -52,7 +59,7 @@ from seqmodels.config.transformers import (
     ViTConfig,
 )
 from seqmodels.config.validate import validate
-from seqmodels.data.datasets import dates, shapes
+from seqmodels.data.datasets import ball, dates, shapes
 from seqmodels.data.pipeline import load_data
 from seqmodels.registry import MODELS
 from seqmodels.runs.checkpoints import Checkpoints
@@ -115,6 +122,18 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
         ViTConfig(4, 1, 12, 3, 20, dropout_rate=0.2),
         {"training.steps_per_call": 2, "evaluation.batch_size": 20},
     ),
+    "window_linear, windows of series": (
+        WindowLinearConfig(dropout_rate=0.2),
+        {"evaluation.batch_size": 20},
+    ),
+    "segment_rnn, windows of series": (
+        SegmentRNNConfig(segment_length=4, model_dim=8, hidden_dim=8, dropout_rate=0.2),
+        {"evaluation.batch_size": 20},
+    ),
+    "patch_transformer, windows of series": (
+        PatchTransformerConfig(4, 2, 1, 12, 3, 20, dropout_rate=0.2),
+        {"evaluation.batch_size": 20},
+    ),
     "transformer, pairs": (
         TransformerConfig(1, 1, 12, 3, 20, max_length=64, dropout_rate=0.2),
         {"data.max_shapes": 1, "evaluation.batch_size": 20},
@@ -128,6 +147,7 @@ def few_examples() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         splits = {"train": (0, 40), "validation": (40, 60), "test": (60, 83)}
         patch.setattr(shapes, "SPLITS", splits)
+        patch.setattr(ball, "SPLITS", splits)
         patch.setattr(dates, "NUM_PAIRS", {"train": 60, "validation": 20, "test": 20})
         yield
 
@@ -149,6 +169,9 @@ def make_data(folder: Path, model: ModelConfig) -> tuple[DataConfig, TaskConfig]
     shared: dict[str, Any] = {"cache_dir": str(folder / "cache"), "batch_size": 4}
     if model.inputs == ("image",):
         return classified_images("shapes:8", **shared), ClassificationConfig(label_smoothing=0.1)
+    if model.inputs == ("values",):
+        windows = WindowsConfig(input_length=12, horizon=4)
+        return ExamplesDataConfig(name="ball", inputs=windows, **shared), ForecastingConfig()
     if model.source:
         return pairs("dates", **shared), TranslationConfig(label_smoothing=0.1)
     train, validation = (str(folder / name / "*.txt") for name in ("train", "validation"))

@@ -265,17 +265,23 @@ def test_coverage_prefers_what_looks_at_all_of_the_source() -> None:
     plain = Beam(3, 3, length_penalty=0.5, max_tokens=5)
     covering = dataclasses.replace(plain, coverage_penalty=0.8)
     search = functools.partial(it.search, it.params, prompts, end=END, source=source)
+
+    @jax.jit
+    def align(alone: jax.Array, inputs: jax.Array) -> jax.Array:
+        memory = it.model.apply(variables, alone, train=False, method="encode")
+        return it.model.apply(variables, inputs, memory, method="align")[0]
+
     for row, (before, after) in enumerate(
         zip(search(beam=plain), search(beam=covering), strict=True)
     ):
         expected = []
+        alone = source[0][row : row + 1, : int(source[1][row].sum())]
         for hypothesis in before:
-            inputs = jnp.asarray([[*prompts[row], *hypothesis.tokens]], jnp.int32)
-            length = int(source[1][row].sum())
-            alone = jnp.asarray(source[0][row : row + 1, :length])
-            memory = it.model.apply(variables, alone, train=False, method="encode")
-            weights = it.model.apply(variables, inputs, memory, method="align")[0]
-            cost = float(np.log(np.minimum(np.asarray(weights).sum(axis=0), 1.0)).sum())
+            tokens = [*prompts[row], *hypothesis.tokens]
+            inputs = np.zeros((1, 6), np.int32)  # what comes later changes nothing before it
+            inputs[0, : len(tokens)] = tokens
+            weights = np.asarray(align(alone, inputs))[: len(tokens)]
+            cost = float(np.log(np.minimum(weights.sum(axis=0), 1.0)).sum())
             expected.append(dataclasses.replace(hypothesis, score=hypothesis.score + 0.8 * cost))
         check_same(after, sorted(expected, key=lambda h: -h.score))
 

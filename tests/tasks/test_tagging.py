@@ -100,7 +100,7 @@ def test_a_step_that_is_ignored_has_no_weight() -> None:
     assert targets.show(part.values[0], part.segment_ids[0]) == "noun - other"
     column = EncodedTags(np.concatenate(rows), np.array([0, 3, 6]))
     split = ExampleSplit({"targets": column}, np.arange(2))
-    counted = TASK.baseline(trial({"targets": targets}, split, split))
+    counted = TASK.baseline(trial({**FEATURES, "targets": targets}, split, split))
     assert counted["accuracy"] == pytest.approx(1 / 3) and column.sizes(np.arange(2)) == {
         "labels": 3
     }
