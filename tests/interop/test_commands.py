@@ -194,9 +194,7 @@ def test_missing_parameters_are_initialised_and_named(tmp_path: Path, door: Fron
     assert run.tokenizer is None
     assert np.asarray(run.params["head"]["Dense_0"]["kernel"]).std() > 0
     refused = door("evaluate", f"--workdir={tmp_path / 'run'}")
-    assert (
-        "no task has a model of inputs (kind=values, num_features=12" in refused.line
-    )
+    assert "no task has a model of inputs (kind=values, num_features=12" in refused.line
     assert door("inspect", f"--workdir={tmp_path / 'run'}", "--json").json["num_parameters"]
 
 
