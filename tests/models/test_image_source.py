@@ -58,28 +58,25 @@ def test_steps_are_patches_with_their_places() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_patch_is_read_and_a_row_reads_its_own_image(name: str) -> None:
+    """Rows are an image, the same with one patch changed, for each patch, and the image again."""
     model: Any = build_model(MODELS[name], SPEC)
-    params = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(1)))
+    images = np.repeat(IMAGES[:1], 8, axis=0)
+    for patch in range(6):
+        down, right = 4 * (patch // 3), 4 * (patch % 3)
+        images[1 + patch, down : down + 4, right : right + 4] += 1.0
 
     @jax.jit
-    def differentiate(params: Any, images: Any) -> Any:
-        """Gradients of the outputs of row 0 by the parameters and by the images."""
-        weights = jnp.asarray(DRAW.normal(size=(T, V)).astype(np.float32))
+    def run(images: Any) -> Any:
+        params = {"params": nn.unbox(init_params(model, jax.random.key(1)))}
+        memory = model.apply(params, images, train=False, method="encode")
+        tokens = jnp.broadcast_to(TOKENS[:1], (len(images), T))
+        features, _ = model.apply(params, tokens, memory=memory, train=False)
+        return features
 
-        def total(params: Any, images: Any) -> Any:
-            memory = model.apply({"params": params}, images, train=False, method="encode")
-            x, _ = model.apply({"params": params}, TOKENS, memory=memory, train=False)
-            return (model.apply({"params": params}, x, method="readout")[0] * weights).sum()
-
-        return jax.grad(total, argnums=(0, 1))(params, images)
-
-    by_params, by_images = differentiate(params, jnp.asarray(IMAGES))
-    for path, gradient in jax.tree.leaves_with_path(by_params):
-        assert np.isfinite(gradient).all() and np.any(gradient), jax.tree_util.keystr(path)
-    assert np.abs(np.asarray(cut_patches(by_images, 4)))[0].max(axis=-1).all(), (
-        "a patch is not read"
-    )
-    assert not np.any(by_images[1]), "a row reads another row's image"
+    first, *changed, last = np.asarray(run(jnp.asarray(images)))
+    np.testing.assert_allclose(last, first, **TOLERANCE["rounding"])
+    moved = [float(np.abs(other - first).max()) for other in changed]
+    assert len(moved) == 6 and min(moved) > 1e-3, moved
 
 
 def test_what_does_not_go_with_the_images_is_refused_in_one_line() -> None:
