@@ -28,7 +28,8 @@ def draw_captions(
 
     columns = min(_COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(2.9 * columns, 3.5 * rows), layout="constrained")
+    figure = Figure(figsize=(2.9 * columns, 3.5 * rows))
+    figure.set_layout_engine("constrained", h_pad=0.12)
     figure.subplots(rows, columns, squeeze=False)
     for axes in figure.axes[len(images) :]:
         axes.set_axis_off()
