@@ -93,3 +93,29 @@ def pairs(
         first = TokensConfig(column=source, tokenizer=kind, form=form, max_length=source_length)
     second = dataclasses.replace(side, column=target, max_length=target_length)
     return ExamplesDataConfig(name=name, source=first, targets=second, **data)
+
+
+def captioned_images(
+    name: str,
+    image: str = "image",
+    caption: str = "caption",
+    *,
+    size: int | None = None,
+    words: TokensConfig | None = None,
+    **data: Any,
+) -> ExamplesDataConfig:
+    """Images with a caption each, in words; your own files give a tenth each to validation and
+    test.
+
+    Args:
+      image, caption: names of the columns.
+      size: that images are resized to.
+      words: settings of the captions; none = all words as they are written.
+    """
+    target = TokensConfig(tokenizer=TokenizerKind.WORD) if words is None else words
+    return ExamplesDataConfig(
+        name=name,
+        source=ImageConfig(column=image, size=size),
+        targets=dataclasses.replace(target, column=caption),
+        **{"validation_fraction": 0.1, "test_fraction": 0.1, "max_shapes": 1, **data},
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from seqmodels.config.fields import fraction, number
 
@@ -48,6 +48,13 @@ class ConvolutionForm(enum.StrEnum):
 
     TCN = "tcn"
     TEXT_CNN = "text_cnn"
+
+
+def patch_misfits(image: Any, patch_size: int) -> Iterator[tuple[str, str]]:
+    """Patches that do not fill the images; nothing for inputs of another kind."""
+    sides = (getattr(image, "height", 0), getattr(image, "width", 0))
+    if any(side % patch_size for side in sides):
+        yield "patch_size", f"must divide the sides of images of {sides[0]} x {sides[1]} pixels"
 
 
 @dataclasses.dataclass
@@ -92,6 +99,11 @@ class ModelConfig:
 
         Types and ranges of single fields have been checked before.
         """
+        yield from ()
+
+    def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
+        """Yields (field, what is allowed) where fields do not go with data of this `DataSpec`."""
+        del spec
         yield from ()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from seqmodels.config.errors import suggest
 from seqmodels.config.fields import choice, fraction, number
-from seqmodels.config.models import ModelConfig, Pooling
+from seqmodels.config.models import ModelConfig, Pooling, patch_misfits
 from seqmodels.registry import CELLS
 
 
@@ -203,10 +203,11 @@ class Seq2SeqConfig(CellConfig):
       input_feeding: whether the last attended output is an input of the next step (luong).
       reverse_source: whether the source is read from its end (Sutskever et al., 2014).
       tie_embeddings: whether the target's embedding table computes the logits.
+      patch_size: of a source of images, which is read as patches of so many pixels each way.
     """
 
     kind: ClassVar[str] = "seq2seq"
-    source: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    source: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
     bidirectional: bool = False
     context: Context = Context.BAHDANAU
     score: AlignmentScore = AlignmentScore.ADDITIVE
@@ -216,6 +217,7 @@ class Seq2SeqConfig(CellConfig):
     input_feeding: bool = True
     reverse_source: bool = False
     tie_embeddings: bool = False
+    patch_size: int = 4
 
     @property
     def aligns(self) -> bool:
@@ -235,3 +237,6 @@ class Seq2SeqConfig(CellConfig):
         products = (AlignmentScore.DOT, AlignmentScore.SCALED_DOT)
         if self.aligns and self.score in products and self.bidirectional:
             yield "score", f"{self.score} needs model.bidirectional=false: states of one width"
+
+    def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
+        yield from patch_misfits(spec.source, self.patch_size)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from seqmodels.config.fields import fraction, number
-from seqmodels.config.models import Activation, ModelConfig
+from seqmodels.config.models import Activation, ModelConfig, patch_misfits
 
 
 class NormPlacement(enum.StrEnum):
@@ -203,15 +203,19 @@ class ViTConfig(ModelConfig):
                 f"sinusoidal_2d needs a model_dim divisible by 4, not {self.model_dim}",
             )
 
+    def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
+        yield from patch_misfits(spec.inputs, self.patch_size)
+
 
 @dataclasses.dataclass
 class TransformerConfig(ModelConfig):
     """Encoder-decoder Transformer (2017). Fields as in `GPTConfig`; `final_norm`: whether encoder
     and decoder end with a norm (pre-norm needs it; with post-norm, PyTorch's `nn.Transformer` has
-    it and the paper has not)."""
+    it and the paper has not). A source of images is read as patches of `patch_size` x `patch_size`
+    pixels, whose row and column are added as sines, whatever `position` is."""
 
     kind: ClassVar[str] = "transformer"
-    source: ClassVar[tuple[str, ...]] = ("tokens", "values")
+    source: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
     unbounded: ClassVar[bool] = False
     num_encoder_layers: int = 3
     num_decoder_layers: int = 3
@@ -226,6 +230,7 @@ class TransformerConfig(ModelConfig):
     position: Position = Position.SINUSOIDAL
     activation: Activation = Activation.RELU
     tie_embeddings: EmbeddingTying = EmbeddingTying.ALL
+    patch_size: int = 4
     remat: bool = False
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -234,6 +239,11 @@ class TransformerConfig(ModelConfig):
             yield "position", "rotary needs heads of an even width"
         if self.norm_placement is NormPlacement.PRE and not self.final_norm:
             yield "final_norm", "must be true with model.norm_placement=pre"
+
+    def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
+        yield from patch_misfits(spec.source, self.patch_size)
+        if self.tie_embeddings is EmbeddingTying.ALL and spec.source != spec.inputs:
+            yield "tie_embeddings", "needs one vocabulary on both sides; may be target or none"
 
 
 @dataclasses.dataclass

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from seqmodels.config.errors import UserError
+from seqmodels.files import open_or_explain
 from seqmodels.types import ImageInput
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -21,6 +24,49 @@ _MODES = {1: "L", 3: "RGB"}
 _16_BITS_AS_INTEGERS = ("PPM", "PNG")
 """Formats that Pillow opens in mode I where they have up to 16 bits, scaled to all of these."""
 _WHITE = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFiles:
+    """Images of any size that are decoded, in color, when they are read.
+
+    Attributes:
+      paths: a file per row.
+      places: where each is named, for messages; empty where the path says all.
+    """
+
+    paths: tuple[Path, ...]
+    places: tuple[str, ...] = ()
+    is_generated = False
+
+    @property
+    def shape(self) -> tuple[None, None, int]:
+        return (None, None, 3)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, at: Int[np.ndarray, " n"]) -> list[UInt8[np.ndarray, "H W C"]]:
+        """Returns the images of these rows; raises UserError where a file is not an image."""
+        return [self._read_file(row) for row in at.tolist()]
+
+    def _read_file(self, row: int) -> UInt8[np.ndarray, "H W C"]:
+        try:
+            return read_pixels(self.paths[row], 3)
+        except UserError as error:
+            place = f"{self.places[row]}: " if self.places else ""
+            raise UserError(f"{place}{self.paths[row]}: {error}") from None
+
+    def digest(self) -> str:
+        """A hash of the files' content, in their order; a file of several rows is read once."""
+        known = {path: digest_of(path) for path in dict.fromkeys(self.paths)}
+        return hashlib.sha256(" ".join(known[path] for path in self.paths).encode()).hexdigest()
+
+
+def digest_of(file: Path) -> str:
+    """A hash of a file's content; raises UserError where it cannot be read."""
+    with open_or_explain(file) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_image(

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from seqmodels import registry
+from seqmodels.config.errors import UserError
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.recurrent import CellConfig
 from seqmodels.layers.cells import RecurrentCell
@@ -31,6 +32,12 @@ def build_model(config: ModelConfig, spec: DataSpec, dtype: Any = jnp.float32) -
         raise ValueError(f"{field} {allowed}")
     model = registry.resolve(registry.MODELS[config.kind].implementation)
     return model(config=config, spec=spec, dtype=dtype)
+
+
+def check_misfits(config: ModelConfig, spec: DataSpec) -> None:
+    """Raises UserError where fields of the model do not go with the data."""
+    for field, allowed in config.misfits(spec):
+        raise UserError(f"--config.model.{field}={getattr(config, field)}: {allowed}")
 
 
 def make_cell(config: CellConfig, dtype: Any = jnp.float32) -> RecurrentCell:

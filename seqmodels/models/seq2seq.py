@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -22,6 +21,7 @@ from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.pooling import SequencePooling
 from seqmodels.layers.recurrent import Bidirectional, RecurrentStack
+from seqmodels.layers.source import make_source_embedding
 from seqmodels.models.build import make_cell
 from seqmodels.ops.alignment import reverse_valid
 from seqmodels.types import Carry, DataSpec
@@ -76,14 +76,14 @@ class Seq2Seq(nn.Module):
         config, dtype, spec = self.config, self.dtype, self.spec
         if spec.source is None:
             raise ValueError("a seq2seq has an encoder, so its data must have a source")
-        embed = functools.partial(
-            make_embedding,
-            model_dim=config.model_dim,
-            dtype=dtype,
-            one_hot=config.input_encoding is InputEncoding.ONE_HOT,
-        )
-        self.source_embedding = embed(DataSpec(spec.source, spec.outputs))
-        self.embedding = embed(spec)
+        one_hot = config.input_encoding is InputEncoding.ONE_HOT
+        vectors: dict[str, Any] = {
+            "model_dim": config.model_dim,
+            "dtype": dtype,
+            "one_hot": one_hot,
+        }
+        self.source_embedding = make_source_embedding(spec, patch_size=config.patch_size, **vectors)
+        self.embedding = make_embedding(spec, **vectors)
         self.dropout = nn.Dropout(config.dropout_rate)
         # The decoder's first state comes from the encoder, so there is none to learn.
         decoding = dataclasses.replace(config, learned_initial_state=False)
@@ -124,7 +124,7 @@ class Seq2Seq(nn.Module):
 
     def encode(
         self,
-        source: Num[Array, "B S *features"],
+        source: Num[Array, "B _ *features"],
         *,
         segment_ids: Integer[Array, "B S"] | None = None,
         train: bool,
@@ -134,10 +134,11 @@ class Seq2Seq(nn.Module):
         Raises:
           ValueError: a row has more than one document, outside jit.
         """
-        config, shape = self.config, source.shape[:2]
+        config, x = self.config, self.source_embedding(source, segment_ids)
+        shape = x.shape[:2]
         segments = jnp.ones(shape, jnp.int32) if segment_ids is None else segment_ids
         valid = None if segment_ids is None else segment_ids > 0
-        x = self.dropout(self.source_embedding(source, segment_ids), deterministic=not train)
+        x = self.dropout(x, deterministic=not train)
         x = _one_document(x, segment_ids)
         if config.reverse_source:
             x = reverse_valid(x, segments > 0)

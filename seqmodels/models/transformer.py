@@ -16,9 +16,10 @@ from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.positions import PositionTable, add_positions
 from seqmodels.layers.sharding import constrain
+from seqmodels.layers.source import make_source_embedding
 from seqmodels.ops.attention import contain
 from seqmodels.ops.masks import Positions
-from seqmodels.types import Carry, DataSpec
+from seqmodels.types import Carry, DataSpec, ImageInput
 
 XAVIER = nn.initializers.xavier_uniform()
 
@@ -66,8 +67,8 @@ class Transformer(nn.Module):
                 )
             self.source_embedding = self.embedding
         else:
-            self.source_embedding = make_embedding(
-                DataSpec(spec.source, spec.outputs), dim, init, dtype
+            self.source_embedding = make_source_embedding(
+                spec, dim, init, dtype, patch_size=config.patch_size
             )
         self.position_table = self.source_position_table = None
         if config.position == Position.LEARNED:
@@ -115,17 +116,19 @@ class Transformer(nn.Module):
 
     def encode(
         self,
-        source: Num[Array, "B S *features"],
+        source: Num[Array, "B _ *features"],
         *,
         segment_ids: Integer[Array, "B S"] | None = None,
         train: bool,
     ) -> dict[str, Array]:
         """Reads the source and computes the keys and values for all layers of the decoder."""
-        config, shape = self.config, (source.shape[0], source.shape[1])
-        chunk = start_chunk(shape, None, segment_ids, max_length=config.max_length)
-        positions = chunk.context.queries.positions
-        x = self.source_embedding(source, segment_ids)
-        x = add_positions(x, positions, config.position, self.source_position_table)
+        config, x = self.config, self.source_embedding(source, segment_ids)
+        shape, is_image = (x.shape[0], x.shape[1]), isinstance(self.spec.source, ImageInput)
+        limit = x.shape[1] if is_image else config.max_length
+        chunk = start_chunk(shape, None, segment_ids, max_length=limit)
+        if not is_image:  # whose patches have their places
+            positions = chunk.context.queries.positions
+            x = add_positions(x, positions, config.position, self.source_position_table)
         x = self.dropout(x, deterministic=not train)
         x, _ = self.encoder(x, None, chunk.context, train=train)
         x, _ = finish_chunk(chunk, x, None)

@@ -99,6 +99,11 @@ DATASETS: dict[str, DatasetEntry] = {
         argument="[SIZE]",
         least_size=8,
     ),
+    "scenes": DatasetEntry(
+        "seqmodels.data.datasets.scenes:Scenes",
+        "built in: drawn scenes of two shapes, with captions",
+        ("image", "caption"),
+    ),
     "digits": DatasetEntry(
         "seqmodels.data.datasets.digits:Digits",
         "built in: handwritten digits of 8 x 8 pixels, part of scikit-learn",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,6 +113,27 @@ def score_by_length(
                 "exact_match": scores["exact_match"],
             }
         )
+    return rows
+
+
+def score_word_classes(
+    found: Sequence[str], wanted: Sequence[str], classes: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """Compares the words of each class alone.
+
+    Args:
+      classes: name -> words.
+
+    Returns:
+      For each class: words (its name), and accuracy: the share of texts with the same words of the
+      class as their reference, in the same order.
+    """
+    rows = []
+    for name, words in classes.items():
+        chosen = frozenset(words)
+        kept = ([[w for w in t.split() if w in chosen] for t in side] for side in (found, wanted))
+        equal = sum(a == b for a, b in zip(*kept, strict=True))
+        rows.append({"words": name, "accuracy": equal / len(wanted)})
     return rows
 
 

@@ -14,19 +14,28 @@ from seqmodels.config.decoding import Beam, make_beam
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import normalise_text
 from seqmodels.data.example_data import ExampleData
+from seqmodels.data.features.image import Image
 from seqmodels.data.features.tokens import BOS, EOS, EncodedTokens, Tokens
+from seqmodels.data.ragged import power_of_two
 from seqmodels.decoding.beam import BeamSearch, check_beam
 from seqmodels.decoding.prefill import position_limit
 from seqmodels.protocols import Answerer, Feature, Features, Model, Part, Trial
+from seqmodels.tasks.captions import MOST_DRAWN, draw_captions
 from seqmodels.tasks.scores import RATES, score_tokens, summarize_tokens, total_loss
 from seqmodels.tasks.task import Task, figures_table, own_params
 from seqmodels.tasks.text_metrics import (
     make_bleu,
     score_by_length,
     score_texts,
+    score_word_classes,
     warn_of_missing_spaces,
 )
-from seqmodels.tasks.translation_results import score_baselines, translation_tables
+from seqmodels.tasks.translation_results import (
+    answer_alike,
+    answer_of_texts,
+    score_baselines,
+    translation_tables,
+)
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, VocabOutput
 
 WHOLE = "sequence_accuracy"
@@ -167,9 +176,10 @@ class Translation(Task):
         """Translates the split and compares with its targets, in the form of the data.
 
         Returns:
-          What `score_texts` does, beam_size, length_penalty, coverage_penalty and, where sources
-          are texts, by_source_length (tokens; see `score_by_length`) and, where there is a training
-          split, translation_baselines.
+          What `score_texts` does, beam_size, length_penalty, coverage_penalty; where sources are
+          texts, by_source_length (tokens; see `score_by_length`); where there is a training split,
+          translation_baselines; where the data set has classes of words, by_word_class; where
+          sources are images, captions: true and predicted of the first rows.
         """
         data, evaluation = trial.data, trial.config.evaluation
         assert isinstance(data, ExampleData)
@@ -184,16 +194,28 @@ class Translation(Task):
             "length_penalty": beam.length_penalty,
             "coverage_penalty": beam.coverage_penalty,
         }
-        if isinstance(trial.features["source"], Tokens):
+        source = trial.features["source"]
+        if isinstance(source, Tokens):
             lengths = data.splits[trial.split].lengths("source")
             assert lengths is not None
             result["by_source_length"] = score_by_length(found, targets, lengths, evaluation)
-            if "train" in data.splits:
-                sources, train = written(data, "source", trial.split), "train"
-                trained = (written(data, "source", train), written(data, "targets", train))
-                scores = score_baselines(trained, sources, targets, evaluation)
-                result["translation_baselines"] = scores
+        if "train" in data.splits:
+            result["translation_baselines"] = _score_baselines(trial, targets)
+        if classes := data.dataset.word_classes(trial.features["targets"].config.column):
+            result["by_word_class"] = score_word_classes(found, targets, classes)
+        if isinstance(source, Image):
+            both = zip(targets[:MOST_DRAWN], found[:MOST_DRAWN], strict=True)
+            result["captions"] = [{"true": true, "predicted": said} for true, said in both]
         return result
+
+    def pictures(self, trial: Trial) -> dict[str, Any]:
+        """The first images of the split with their captions, where sources are images."""
+        source = trial.features["source"]
+        if not isinstance(source, Image) or "captions" not in trial.figures:
+            return {}
+        split, captions = trial.data.splits[trial.split], trial.figures["captions"]
+        values = split.columns["source"].part(split.kept[: len(captions)], None).values
+        return {"captions": draw_captions([source.pixels(x) for x in values], captions)}
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """Likelihoods, and translations next to their baselines."""
@@ -219,6 +241,19 @@ def target_tokens(features: Features) -> Tokens:
     target = features["targets"]
     assert isinstance(target, Tokens)
     return target
+
+
+def _score_baselines(trial: Trial, targets: list[str]) -> list[dict[str, Any]]:
+    """Scores of what needs no training, on a split with these targets."""
+    data: Any = trial.data
+    seen = "train"
+    trained = written(data, "targets", seen)
+    if isinstance(trial.features["source"], Tokens):
+        sources = written(data, "source", trial.split)
+        answers = answer_of_texts((written(data, "source", seen), trained), sources)
+    else:
+        answers = answer_alike(trained, len(targets))
+    return score_baselines(answers, targets, trial.config.evaluation)
 
 
 def count_targets(split: Any, target: Tokens) -> np.ndarray:
@@ -303,12 +338,16 @@ class Translator:
 
     def translate(self, sources: Sequence[Any]) -> list[list[Translated]]:
         """The best targets of each of up to `batch_size` encoded sources, best first."""
-        target = self._target
         if isinstance(self._source, Tokens):
             limit = 1 << 30 if self._limit is None else self._limit
             part = self._source.batch(sources, self.batch_size, limit)
         else:
             part = self._source.batch(sources, self.batch_size)
+        return self.translate_rows(part)[: len(sources)]
+
+    def translate_rows(self, part: Part) -> list[list[Translated]]:
+        """The same for `batch_size` rows of sources, as a batch has them."""
+        target = self._target
         found = self._search(
             self._params,
             [np.array([target.id_of(BOS)], np.int32)] * self.batch_size,
@@ -319,7 +358,7 @@ class Translator:
         )
         return [
             [Translated(target.decode(h.tokens), h.score, h.log_probability) for h in hypotheses]
-            for hypotheses in found[: len(sources)]
+            for hypotheses in found
         ]
 
 
@@ -329,22 +368,25 @@ def translate_split(trial: Trial, beam: Beam) -> list[str]:
     params, size = own_params(trial.params), trial.config.evaluation.batch_size
     translator = Translator(trial.model, params, trial.features, beam, size)
     split = trial.data.splits[trial.split]
-    column = split.columns["source"]
-    if isinstance(column, EncodedTokens):
-        sources: list[Any] = column.texts(split.kept)
-    else:
-        sources = [column.part(np.array([i]), width_of(column, i)).values[0] for i in split.kept]
-    found = [""] * len(sources)
+    column, lengths = split.columns["source"], split.lengths("source")
+    found = [""] * len(split.kept)
     # Sources of similar length together: little padding, and few programs.
-    order = np.argsort([len(source) for source in sources], kind="stable")
+    order = np.arange(len(found)) if lengths is None else np.argsort(lengths, kind="stable")
     for first in range(0, len(order), translator.batch_size):
-        chosen = order[first : first + translator.batch_size].tolist()
-        best = translator.translate([sources[i] for i in chosen])
+        chosen = order[first : first + translator.batch_size]
+        rows = split.kept[chosen]
+        if isinstance(column, EncodedTokens):
+            best = translator.translate(column.texts(rows))
+        else:
+            best = translator.translate_rows(_read_rows(column, rows, size))[: len(rows)]
         for i, hypotheses in zip(chosen, best, strict=True):
             found[i] = hypotheses[0].text
     return found
 
 
-def width_of(column: Any, row: int) -> int | None:
-    """Steps of a row; None where rows have none."""
-    return None if column.lengths is None else int(column.lengths[row])
+def _read_rows(column: Any, rows: np.ndarray, size: int) -> Part:
+    """`size` rows of a column, the last of `rows` again where these are fewer."""
+    width = None
+    if column.lengths is not None:
+        width = power_of_two(int(column.lengths[rows].max()), int(column.lengths.max()))
+    return column.part(np.append(rows, [rows[-1]] * (size - len(rows))).astype(int), width)

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.finetuning import Parts, parse_parts
 from seqmodels.distributed.mesh import make_mesh, mesh_context
-from seqmodels.models.build import build_model
+from seqmodels.models.build import build_model, check_misfits
 from seqmodels.protocols import Model, Task
 from seqmodels.runs.paths import flat
 from seqmodels.training import optimizers
@@ -73,9 +73,10 @@ def set_up(config: ExperimentConfig, task: Task, spec: DataSpec, *, carries_stat
 
     Raises:
       UserError: the devices cannot form the mesh of the config, or optimizer.frozen or lr_scales
-        names a part that the model does not have.
+        names a part that the model does not have, or fields of the model do not go with the data.
     """
     training, batch_size = config.training, config.data.batch_size
+    check_misfits(config.model, spec)
     model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
     optimizer = optimizers.make_optimizer(config.optimizer, training.num_steps)
     mesh = make_mesh(training, batch_size)

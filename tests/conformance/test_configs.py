@@ -104,8 +104,12 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
 
     if "source" in config.data.roles():
         length = lengths["targets.max_length"]
-        tokens, source = array(length), array(lengths["source.max_length"])
-        return Batch(tokens, tokens, array(length, dtype=number), tokens, None, source, source)
+        tokens, weights = array(length), array(length, dtype=number)
+        if isinstance(spec.source, ImageInput):
+            images = array(*dataclasses.astuple(spec.source), dtype=number)
+            return Batch(tokens, tokens, weights, tokens, source=images)
+        source = array(lengths["source.max_length"])
+        return Batch(tokens, tokens, weights, tokens, None, source, source)
     if config.task.outputs == "vocab":
         tokens = array(lengths["sequence_length"])
         return Batch(tokens, tokens, array(lengths["sequence_length"], dtype=number))

@@ -88,8 +88,46 @@ class Signs(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             )
 
 
+class Captioned(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """The form of coco_captions: images with a list of captions each, and objects."""
+
+    VERSION = tfds.core.Version("1.1.0")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        text, number = tfds.features.Text(), np.int64
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "image/filename": text,
+            "captions": tfds.features.Sequence({"id": number, "text": text}),
+            "words": tfds.features.Sequence(text),
+            "objects": tfds.features.Sequence({"id": number}),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, Any]]]:
+        del dl_manager
+        return {split: self._generate_examples(split) for split in ("train", "val", "none", "bare")}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index, count in enumerate((2, 1, 0 if split == "none" else 3)):
+            texts = [f"{split} {index} {n}" for n in range(count)]
+            yield (
+                index,
+                {
+                    "image": png("RGB", (6, 4), (40 * index, 5, 6)),
+                    "image/filename": f"{index}.jpg",
+                    "captions": [{"id": n, "text": text} for n, text in enumerate(texts)],
+                    "words": ["" if split == "bare" else "word"],
+                    "objects": [{"id": 1}],
+                },
+            )
+
+
 def prepare_sets(path: Path) -> Path:
     with quiet():
+        Captioned(data_dir=str(path)).download_and_prepare(file_format="array_record")
         TinyPairs(data_dir=str(path)).download_and_prepare(file_format="array_record")
         Signs(data_dir=str(path)).download_and_prepare(file_format="array_record")
     return path
@@ -275,3 +313,37 @@ def test_imdb_as_its_config_reads_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(test.columns["targets"].numbers, np.arange(40) % 2)
     assert test.lengths("inputs").tolist() == [min(1 + 20 * n, 400) for n in range(40)]
     assert data.spec.inputs.vocab_size == 4  # <unk>, <eos> and two words
+
+
+def captioned(root: Path, columns: Any, validation_split: str = "val") -> Any:
+    name = "tfds:captioned"
+    return opened(root, columns, name=name, validation_split=validation_split)
+
+
+def test_an_image_with_several_captions_is_as_many_rows(root: Path) -> None:
+    columns = {"source": "image", "targets": "captions/text", "inputs": "image/filename"}
+    found = captioned(root, columns)
+    split = found.splits()["validation"]
+    owners = [0, 0, 1, 2, 2, 2]
+    captions = ["val 0 0", "val 0 1", "val 1 0", "val 2 0", "val 2 1", "val 2 2"]
+    assert split["captions/text"] == captions
+    assert split["image/filename"] == [f"{n}.jpg" for n in owners]
+    images = split["image"]
+    assert len(images) == 6
+    assert [int(x[0, 0, 0]) for x in images.read(np.array([5, 2, 1]))] == [80, 40, 0]
+    assert found.locate("validation", 4) == "example 2 of the validation split of captioned"
+    words = captioned(root, {"targets": "words", "source": "image"}).splits()["train"]
+    assert words["words"] == ["word"] * 3 and len(words["image"]) == 3
+
+
+def test_lists_that_cannot_be_rows_are_refused(root: Path) -> None:
+    image = {"source": "image"}
+    for columns, split, line in [
+        ({"targets": "captions/txt"}, "val", "image, image/filename, objects, words; did you mean"),
+        ({"targets": "captions/id"}, "val", "objects, words; did you mean 'captions/text'?"),
+        ({"targets": "objects"}, "val", "objects is not text, a class or an image; text, a class"),
+        ({"targets": "captions/text"}, "none", "example 2 of captioned has no captions/text"),
+        ({"targets": "words"}, "bare", "example 0 of captioned has an empty text in words"),
+        ({"targets": "captions/text", "inputs": "words"}, "val", "a list of texts, and so is"),
+    ]:
+        assert line in mistake(captioned(root, {**image, **columns}, split).splits), columns

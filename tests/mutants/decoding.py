@@ -144,8 +144,8 @@ DECODING = {
         *("tasks.test_answers:test_neighbours_and_padding_change_no_class", ("bert",)),
     ),
     "the baseline has seen the split that it translates": Mutant(
-        "tasks.translation:Translation.evaluate_more",
-        *('trial.split), "train"', "trial.split), trial.split"),
+        "tasks.translation:_score_baselines",
+        *('seen = "train"', "seen = trial.split"),
         f"{TRANSLATING}:test_a_split_is_translated_whole_and_in_order",
     ),
     "a text that was found lacks its end": Mutant(

@@ -97,7 +97,7 @@ TASKS = {
         (folder,),
     ),
     "copies of an image are in several splits": Mutant(
-        *("data.datasets.folder:_digest", 'hashlib.file_digest(stream, "sha256").hexdigest()'),
+        *("data.image_file:digest_of", 'hashlib.file_digest(stream, "sha256").hexdigest()'),
         "str(file)",
         *("data.test_images:test_a_folder_is_dealt_by_the_content_of_its_files", (animals,)),
     ),

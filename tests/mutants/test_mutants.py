@@ -17,6 +17,7 @@ import pytest
 
 from tests.conformance.case import case
 from tests.mutants.attention import ATTENTION
+from tests.mutants.captions import CAPTIONS
 from tests.mutants.decoding import DECODING
 from tests.mutants.diagnostics import DIAGNOSTICS
 from tests.mutants.faults import FAULTS
@@ -39,6 +40,7 @@ from tests.mutants.text import TEXT
 from tests.mutants.transformers import TRANSFORMERS
 
 FAMILIES = (
+    CAPTIONS,
     FOUNDATION,
     DIAGNOSTICS,
     FAULTS,

@@ -17,6 +17,7 @@ from jaxtyping import Int
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.features import TextForm
+from seqmodels.data.image_file import ImageFiles
 
 Column = Any
 """Values, one per row: a list of texts, of names of classes, or of numbers; an int array of the
@@ -52,6 +53,19 @@ class Dataset(Protocol):
 
     def classes(self, column: str) -> tuple[str, ...] | None:
         """Names of the classes in a column, in order; None = those of the training split."""
+        ...
+
+    def word_classes(self, column: str) -> Mapping[str, tuple[str, ...]]:
+        """Name of a class of words -> its words, for texts whose words are to be scored by class:
+        {"colours": ("red", "blue")}. Empty for texts without."""
+        ...
+
+    def open_images(self, split: str, column: str, names: Sequence[Any]) -> ImageFiles | None:
+        """The image files that the texts of a column name; None where they name none.
+
+        Raises:
+          UserError: names the row whose file does not exist.
+        """
         ...
 
     def locate(self, split: str, row: int) -> str:
@@ -112,6 +126,16 @@ class BuiltInDataset(abc.ABC):
     def classes(self, column: str) -> tuple[str, ...] | None:
         """Names of the classes in a column; None = those of the training split."""
         del column
+        return None
+
+    def word_classes(self, column: str) -> Mapping[str, tuple[str, ...]]:
+        """Classes of the words in a column of texts: none."""
+        del column
+        return {}
+
+    def open_images(self, split: str, column: str, names: Sequence[Any]) -> ImageFiles | None:
+        """The image files that a column names: none."""
+        del split, column, names
         return None
 
     def locate(self, split: str, row: int) -> str:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Int, UInt8
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data import image_file, sound_file
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
-from seqmodels.data.image_file import read_pixels
-from seqmodels.files import open_or_explain
+from seqmodels.data.image_file import ImageFiles, digest_of
 
 SUFFIXES = {"image": image_file.SUFFIXES, "sound": sound_file.SUFFIXES}
 """Endings of the files of a column."""
@@ -50,7 +45,7 @@ class Folder(BuiltInDataset):
     @functools.cached_property
     def _digests(self) -> dict[str, list[str]]:
         """Hashes of the files' content, by config field."""
-        return {field: list(map(_digest, files)) for field, files in self._files.items()}
+        return {field: list(map(digest_of, files)) for field, files in self._files.items()}
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(repr((self._own.fractions, 2)).encode())
@@ -86,31 +81,6 @@ class Folder(BuiltInDataset):
         return self._own.arrange(self._files, cut)
 
 
-@dataclasses.dataclass(frozen=True)
-class ImageFiles:
-    """Images of any size that are decoded, in color, when they are read."""
-
-    paths: tuple[Path, ...]
-    is_generated = False
-
-    @property
-    def shape(self) -> tuple[None, None, int]:
-        return (None, None, 3)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def read(self, at: Int[np.ndarray, " n"]) -> list[UInt8[np.ndarray, "H W C"]]:
-        """Returns the images of these rows; raises UserError where a file is not an image."""
-        return [self._read_file(self.paths[row]) for row in at.tolist()]
-
-    def _read_file(self, path: Path) -> UInt8[np.ndarray, "H W C"]:
-        try:
-            return read_pixels(path, 3)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from None
-
-
 def _find_files(field: str, path: str, what: str) -> list[Path]:
     """Returns the images or sounds of the subfolders, sorted by class and name."""
     folder = Path(path).expanduser()
@@ -130,8 +100,3 @@ def _find_files(field: str, path: str, what: str) -> list[Path]:
 
 def _has_ending(file: Path, suffixes: tuple[str, ...]) -> bool:
     return file.suffix.lower() in suffixes and file.name[0] != "." and file.is_file()
-
-
-def _digest(file: Path) -> str:
-    with open_or_explain(file) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

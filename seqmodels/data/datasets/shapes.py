@@ -9,13 +9,14 @@ import dataclasses
 import hashlib
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8, UInt64
+from jaxtyping import Float, Int, UInt8
 
 from seqmodels.config.data import DataConfig
 from seqmodels.data import order
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
+from seqmodels.data.drawing import KINDS, cover, uniform
 
-CLASS_NAMES = ("circle", "square", "triangle", "cross")
+CLASS_NAMES = KINDS
 IMAGE_SIZE = 32
 SPLITS = {
     "train": (0, 50_000),
@@ -90,8 +91,8 @@ def draw_shapes(numbers: Int[np.ndarray, " n"], size: int) -> UInt8[np.ndarray, 
     draws = np.zeros((len(numbers), _NUM_DRAWS + size * size), np.uint64)
     for row, number in enumerate(numbers.tolist()):
         draws[row] = order.draw(0, "shapes", number, draws.shape[1])
-    chance = _uniform(draws[:, :_NUM_DRAWS])
-    noise = _NOISE * (2 * _uniform(draws[:, _NUM_DRAWS:]) - 1).reshape(-1, size, size, 1)
+    chance = uniform(draws[:, :_NUM_DRAWS])
+    noise = _NOISE * (2 * uniform(draws[:, _NUM_DRAWS:]) - 1).reshape(-1, size, size, 1)
     cover = _cover(numbers % len(CLASS_NAMES), chance[:, :4], size)[..., None]
     # Shape and ground differ in brightness by 0.3 or more in every channel, either way round.
     low, high = 0.45 * chance[:, 4:7], 0.75 + 0.25 * chance[:, 7:10]
@@ -101,36 +102,10 @@ def draw_shapes(numbers: Int[np.ndarray, " n"], size: int) -> UInt8[np.ndarray, 
     return np.rint(255 * np.clip(ground + cover * (shape - ground) + noise, 0, 1)).astype(np.uint8)
 
 
-def _uniform(draws: UInt64[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Numbers in [0, 1) of the upper 53 bits."""
-    return (draws >> np.uint64(11)) * 2.0**-53
-
-
 def _cover(
     kinds: Int[np.ndarray, " n"], chance: Float[np.ndarray, "n 4"], size: int
 ) -> Float[np.ndarray, "n size size"]:
-    """Share of each pixel that the shape covers, by the distance of its middle from the edge."""
+    """Share of each pixel that the shape covers, at a place, a size and an angle by chance."""
     radius = size * (0.18 + 0.14 * chance[:, 0])
     place = radius[:, None] + (size - 2 * radius[:, None]) * chance[:, 1:3]
-    # A direction without sine and cosine: half angles of tangent -1..1, a quarter turn each way.
-    tangent = 2 * chance[:, 3] - 1
-    cosine = (1 - tangent**2) / (1 + tangent**2)
-    sine = 2 * tangent / (1 + tangent**2)
-    middle = np.arange(size) + 0.5
-    right = middle[None, None, :] - place[:, 0, None, None]
-    down = middle[None, :, None] - place[:, 1, None, None]
-    cosine, sine, radius = (x[:, None, None] for x in (cosine, sine, radius))
-    u, v = cosine * right + sine * down, cosine * down - sine * right
-    half, across, along = 3**0.5 / 2, np.abs(u), np.abs(v)
-    distances = np.stack(
-        [
-            np.sqrt(u**2 + v**2) - 0.8 * radius,
-            np.maximum(across, along) - 0.7 * radius,
-            np.maximum(v, half * across - v / 2) - radius / 2,
-            np.minimum(
-                np.maximum(across - radius, along - radius / 4),
-                np.maximum(along - radius, across - radius / 4),
-            ),
-        ]
-    )
-    return np.clip(0.5 - distances[kinds, np.arange(len(kinds))], 0, 1)
+    return cover(kinds, radius, place, 2 * chance[:, 3] - 1, size)

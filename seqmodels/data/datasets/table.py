@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits, lower_words
 from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
 from seqmodels.data.datasets.table_columns import find_columns
+from seqmodels.data.image_file import ImageFiles
 from seqmodels.files import find_file, open_or_explain, read_filled, split_lines
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -80,6 +81,16 @@ class Table(BuiltInDataset):
             }
             for split, part in self._arrange().items()
         }
+
+    def open_images(self, split: str, column: str, names: Sequence[Any]) -> ImageFiles:
+        """The files of these names, from the folder of the table on."""
+        part = self._arrange()[split]
+        places = tuple(f"{part.file}, line {part.table.lines[row]}" for row in part.rows)
+        paths = tuple(part.file.parent / str(name) for name in names)
+        for place, path in zip(places, paths, strict=True):
+            if not path.is_file():
+                raise UserError(f"{place}: column {column!r} names {path}, which is not a file")
+        return ImageFiles(paths, places)
 
     def locate(self, split: str, row: int) -> str:
         part = self._arrange()[split]

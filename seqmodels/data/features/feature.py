@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -49,18 +50,32 @@ class ColumnSource:
 
     def splits(self) -> dict[str, Any]:
         """The column of each split; raises UserError where it has images."""
-        return self._splits(of_images=False)
-
-    def images(self) -> dict[str, ImageColumn]:
-        """The column of each split; raises UserError where it has something else than images."""
-        return self._splits(of_images=True)
-
-    def _splits(self, *, of_images: bool) -> dict[str, Any]:
-        found = {split: columns[self.column] for split, columns in self.read().items()}
-        if any(isinstance(column, ImageColumn) is not of_images for column in found.values()):
-            what = "does not hold images" if of_images else "holds images"
-            raise UserError(f"{self.field}: is a column that {what}")
+        found = self._splits()
+        if any(isinstance(column, ImageColumn) for column in found.values()):
+            raise UserError(f"{self.field}: is a column that holds images")
         return found
+
+    def images(self) -> tuple[dict[str, ImageColumn], str]:
+        """The column of each split, and a hash of all that decides the data set with its images.
+
+        Raises:
+          UserError: it has something else than images or names of files, or a file is missing.
+        """
+        found, digests = self._splits(), [self.dataset.fingerprint()]
+        for split, column in found.items():
+            if isinstance(column, ImageColumn):
+                continue
+            files = self.dataset.open_images(split, self.column, column)
+            if files is None:
+                raise UserError(f"{self.field}: is a column that does not hold images")
+            found[split] = files
+            digests.append(files.digest())
+        if len(digests) == 1:
+            return found, digests[0]
+        return found, hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+    def _splits(self) -> dict[str, Any]:
+        return {split: columns[self.column] for split, columns in self.read().items()}
 
 
 @runtime_checkable

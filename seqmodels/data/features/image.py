@@ -73,7 +73,7 @@ class Image(FeatureBase):
           UserError: an image cannot be read, has another size than the others, or the run was
             trained on others.
         """
-        splits = source.images()
+        splits, digest = source.images()
         image = _find_form(config, next(iter(splits.values())))
         if saved is not None and saved.image != image:
             raise UserError(
@@ -81,7 +81,6 @@ class Image(FeatureBase):
             )
         feature = cls(config, image)
         as_stored = all(column.shape == dataclasses.astuple(image) for column in splits.values())
-        digest = source.dataset.fingerprint()
         if not as_stored:
             how = config.resampling
             other = "" if how is Resampling.BILINEAR else f" {how}"
@@ -123,6 +122,12 @@ class Image(FeatureBase):
         """The image, drawn with characters."""
         del segment_ids
         return render(from_steps(values, self.image, self.config.reading), self.config)
+
+    def pixels(self, values: np.ndarray) -> UInt8[np.ndarray, "H W C"]:
+        """The image of a row of a batch, to be drawn."""
+        mean, deviation = map(np.array, self.config.scaling())
+        image = from_steps(values, self.image, self.config.reading) * deviation + mean
+        return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `from_json` takes."""
