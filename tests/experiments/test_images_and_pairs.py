@@ -225,7 +225,7 @@ def test_predict_answers_each_input(door: FrontDoor, run: Path, tmp_path: Path) 
         (tmp_path / "2.png").write_text("no image")
         assert "2.png: is not an image" in door(*words, f"--input={tmp_path}").line
         assert (
-            "--input=-: must be a file, a folder of images or a glob"
+            "--input=-: must be a file, a folder of images or sounds, or a glob"
             in door(*words, "--input=-").line
         )
         return
