@@ -54,6 +54,14 @@ def find_file(field: str, pattern: str) -> Path:
     return files[0]
 
 
+def find_file_of(field: str, pattern: str, endings: tuple[str, ...]) -> Path:
+    """The same; raises UserError too if its name has none of the endings."""
+    file = find_file(field, pattern)
+    if file.suffix.lower() not in endings:
+        raise UserError(f"{field}={pattern}: must end with {' or '.join(endings)}")
+    return file
+
+
 def _nearest(path: Path) -> str:
     """Returns a hint: the nearest name in the same directory, or the deepest one that exists."""
     folder = path.parent

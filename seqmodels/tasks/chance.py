@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from seqmodels.protocols import Trial
@@ -16,9 +17,13 @@ class KnownChance(Protocol):
         ...
 
 
-def with_chance(trial: Trial, baseline: dict[str, Any]) -> dict[str, Any]:
-    """A baseline with the exact guess of its data set, where that is known, in `beside`."""
+def with_chance(trial: Trial, baselines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The last of some baselines, with the others in `beside`.
+
+    The exact guess of the data set, where that is known, comes before the others.
+    """
+    *others, last = baselines
     dataset: Any = vars(trial.data).get("dataset")
-    if not isinstance(dataset, KnownChance):
-        return baseline
-    return {**baseline, "beside": [dataset.chance(), *baseline.get("beside", [])]}
+    if isinstance(dataset, KnownChance):
+        others = [dataset.chance(), *others]
+    return {**last, "beside": others} if others else last

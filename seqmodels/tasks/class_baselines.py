@@ -118,6 +118,8 @@ def weigh_positions(
     different tokens in both splits. Source: Stormo et al., 1982, "Use of the Perceptron algorithm
     to distinguish translational initiation sites in E. coli", for the matrix of weights.
     """
+    from scipy.special import log_softmax
+
     size, places = int(max(train.max(), asked.max())) + 1, np.arange(train.shape[1])
     counts = np.zeros((num_classes, train.shape[1], size))
     np.add.at(counts, (labels[:, None], places[None], train), 1)
@@ -126,15 +128,11 @@ def weigh_positions(
     scores = np.log(1 + counts) - np.log(used + sizes)[:, None, None]
     priors = np.log(1 + sizes)
     total = priors[:, None] + np.stack([one[places, asked].sum(axis=1) for one in scores])
-    total -= total.max(axis=0)
-    return (total - np.log(np.exp(total).sum(axis=0))).T
+    return log_softmax(total, axis=0).T
 
 
 def ask_nearest_neighbour(question: Question) -> dict[str, Any] | None:
-    """The class of the nearest training series by Euclid's distance; None where lengths differ.
-
-    It gives no probabilities, and so neither a loss nor a calibration error.
-    """
+    """The class of the nearest training series by Euclid's distance; None where lengths differ."""
     known, other = (flat(split) for split in (question.train, question.asked))
     if known is None or other is None or known.shape[1] != other.shape[1]:
         return None
@@ -142,10 +140,15 @@ def ask_nearest_neighbour(question: Question) -> dict[str, Any] | None:
 
     parts = np.array_split(other, -(-len(other) // _ROWS_AT_ONCE))
     nearest = np.concatenate([cdist(part, known).argmin(axis=1) for part in parts])
-    sure = np.log(np.eye(question.num_classes)[question.labels[nearest]] + 1e-9)
+    return {"model": "nearest neighbour", **score_choices(question.labels[nearest], question)}
+
+
+def score_choices(classes: Integer[np.ndarray, " q"], question: Question) -> dict[str, Any]:
+    """Figures of classes without probabilities, and so without a loss and a calibration error."""
+    sure = np.log(np.eye(question.num_classes)[classes] + 1e-9)
     figures = score_probabilities(sure, question.answers)
     del figures["loss"], figures["calibration_error"]
-    return {"model": "nearest neighbour", **figures}
+    return figures
 
 
 def flat(split: ExampleSplit, rows: np.ndarray | None = None) -> Num[np.ndarray, "n D"] | None:
@@ -195,7 +198,7 @@ def ask_nearest_mean_spectrum(question: Question) -> dict[str, Any]:
     """The class whose sounds have the nearest mean spectrum, by Euclid's distance.
 
     The spectrum of a sound is the mean of the log-mel energies of its frames, that of a class the
-    mean over its training sounds. It gives no probabilities.
+    mean over its training sounds.
     """
     from scipy.spatial.distance import cdist
 
@@ -203,10 +206,7 @@ def ask_nearest_mean_spectrum(question: Question) -> dict[str, Any]:
     found = np.unique(question.labels)
     centres = np.stack([known[question.labels == label].mean(axis=0) for label in found])
     nearest = found[cdist(other, centres).argmin(axis=1)]
-    sure = np.log(np.eye(question.num_classes)[nearest] + 1e-9)
-    figures = score_probabilities(sure, question.answers)
-    del figures["loss"], figures["calibration_error"]
-    return {"model": "nearest mean spectrum", **figures}
+    return {"model": "nearest mean spectrum", **score_choices(nearest, question)}
 
 
 def mean_spectra(split: ExampleSplit) -> Float[np.ndarray, "n M"]:

@@ -76,8 +76,7 @@ class Classification(Task):
 
         The last of them, with the majority class and any others in `beside`.
         """
-        *others, last = ask_baselines(trial)
-        return with_chance(trial, {**last, "beside": others} if others else last)
+        return with_chance(trial, ask_baselines(trial))
 
     def pictures(self, trial: Trial) -> dict[str, Any]:
         """How often each class was taken for each; of inputs of two numbers, the map of classes."""

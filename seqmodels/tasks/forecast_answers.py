@@ -14,9 +14,9 @@ import numpy as np
 from seqmodels.config.errors import UserError
 from seqmodels.config.forecasting import ForecastingConfig, Picture
 from seqmodels.data.datasets.series import Series
-from seqmodels.data.datasets.series_file import find_table, next_time, read_series
+from seqmodels.data.datasets.series_file import ENDINGS, next_time, read_series
 from seqmodels.data.features.windows import Windows, fill
-from seqmodels.files import replacing
+from seqmodels.files import find_file_of, replacing
 from seqmodels.tasks.forecast_pictures import draw_path, draw_windows
 
 _MIDNIGHT = " 00:00:00"
@@ -66,7 +66,9 @@ class ForecastAnswerer:
         """
         feature, size = self._feature, self._feature.config.input_length
         columns = ",".join(feature.channels)
-        series = read_series(find_table("--input", given), columns, self._config.data, "--input")
+        series = read_series(
+            find_file_of("--input", given, ENDINGS), columns, self._config.data, "--input"
+        )
         needed = size + self._hold_out
         if len(series.values) < needed:
             held_out = f" and --hold_out={self._hold_out}" if self._hold_out else ""

@@ -39,6 +39,8 @@ def naive_bayes(
 
     Source: Wang and Manning, 2012, "Baselines and bigrams", MNB with Laplace smoothing of 1.
     """
+    from scipy.special import log_softmax
+
     known, owners = _features(train)
     known, feature = np.unique(known, return_inverse=True)
     place = labels[owners] * len(known) + feature
@@ -53,8 +55,7 @@ def naive_bayes(
     total = priors[:, None] + np.stack(
         [np.bincount(owners, scores[c, at], minlength=asked.count) for c in range(num_classes)]
     )  # of nothing numpy counts in whole numbers
-    total -= total.max(axis=0)
-    return (total - np.log(np.exp(total).sum(axis=0))).T
+    return log_softmax(total, axis=0).T
 
 
 def _features(

@@ -95,7 +95,7 @@ class Regression(Task):
         error = asked - trained.mean(axis=0)
         figures = {"loss": error**2, "absolute_error": np.abs(error)}
         mean = {name: float(x.mean()) for name, x in figures.items()}
-        return with_chance(trial, {"model": "mean", **mean})
+        return with_chance(trial, [{"model": "mean", **mean}])
 
     def answerer(
         self,

@@ -86,6 +86,8 @@ def guess_by_window(train: Labelled, asked: Labelled, num_labels: int) -> Float[
     Beyond the ends of a sequence there is one more token. Source: Robson and Pain, 1971, whose
     directional information is the logarithm of these ratios, without their approximations.
     """
+    from scipy.special import log_softmax
+
     size = int(max(train.tokens.max(), asked.tokens.max())) + 1
     there = train.labels != IGNORED
     labels = train.labels[there]
@@ -96,8 +98,7 @@ def guess_by_window(train: Labelled, asked: Labelled, num_labels: int) -> Float[
         counts = np.ones((size + 1, num_labels))
         np.add.at(counts, (known[:, place], labels), 1)
         total += np.log(counts / counts.sum(axis=0))[other[:, place]]
-    total -= total.max(axis=1, keepdims=True)
-    return total - np.log(np.exp(total).sum(axis=1, keepdims=True))
+    return log_softmax(total, axis=1)
 
 
 def around(steps: Labelled, outside: int) -> Int[np.ndarray, "n W"]:

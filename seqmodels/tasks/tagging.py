@@ -78,8 +78,7 @@ class Tagging(Task):
 
         The last of them, with the frequencies of the labels and any others in `beside`.
         """
-        *others, last = ask_baselines(trial)
-        return with_chance(trial, {**last, "beside": others} if others else last)
+        return with_chance(trial, ask_baselines(trial))
 
     def pictures(self, trial: Trial) -> dict[str, Any]:
         """How often each label was taken for each."""

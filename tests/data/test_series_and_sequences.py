@@ -110,7 +110,7 @@ def test_a_fifth_of_each_class_of_heartbeats_is_held_out(
     path = ecg_files(tmp_path)
     line = mistake(open_columns("ecg200", path=path).splits)
     assert "ECG200_TRAIN.tsv does not hold the published series" in line
-    monkeypatch.setitem(ecg.FILES, "ecg200", made(ecg.FILES["ecg200"], tmp_path))
+    monkeypatch.setattr(ecg.ECG200, "files", made(ecg.ECG200.files, tmp_path))
     splits: Any = open_columns("ecg200", path=path).splits()
     counts = {n: collections.Counter(c["label"]) for n, c in splits.items()}
     assert counts["validation"] == {"1": 2, "-1": 2} and counts["train"] == {"1": 8, "-1": 8}
@@ -131,7 +131,7 @@ def test_equal_windows_of_genes_are_in_one_fold(
     lines = [f"{splice.CLASSES[i % 3]},  NAME-{i},   {s}" for i, s in enumerate(letters * 2)]
     file = tmp_path / "splice.data"
     file.write_text("\n".join(lines) + "\n")
-    monkeypatch.setattr(splice, "FILES", made(splice.FILES, tmp_path))
+    monkeypatch.setattr(splice.Splice, "files", made(splice.Splice.files, tmp_path))
     folds: Any = [open_columns("splice", path=str(file), fold=f).splits() for f in (0, 1)]
     assert folds[0]["validation"] == folds[1]["test"]
     found = [set(columns["sequence"]) for columns in folds[0].values()]

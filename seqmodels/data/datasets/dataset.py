@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int
 
-from seqmodels.config.data import DataConfig
+from seqmodels.config.data import NUM_FOLDS, DataConfig
 from seqmodels.config.features import TextForm
 from seqmodels.data.image_file import ImageFiles
 
@@ -162,6 +162,16 @@ def hash_fraction(text: str) -> float:
     """Returns a number in [0, 1) that depends on the text alone, to assign it to a split."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def split_of_fold(text: str, fold: int) -> str:
+    """The split of a text where the hash of each assigns it to one of ten folds.
+
+    Args:
+      fold: is the test split; the next one is the validation split.
+    """
+    place = (int(hash_fraction(text) * NUM_FOLDS) - fold) % NUM_FOLDS
+    return {0: "test", 1: "validation"}.get(place, "train")
 
 
 def normalise_text(text: str, form: TextForm) -> str:

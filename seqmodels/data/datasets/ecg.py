@@ -6,16 +6,14 @@ The archive's files are tables without a header: the class, then the values, sep
 from __future__ import annotations
 
 import hashlib
-from typing import ClassVar
 
 import numpy as np
 
-from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data import order
-from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Dataset, Splits
+from seqmodels.data.datasets.dataset import SPLITS, Splits
 from seqmodels.data.datasets.origin import Published
-from seqmodels.data.store import cache_directory
+from seqmodels.data.datasets.published import PublishedDataset
 from seqmodels.files import split_lines
 
 HELD_OUT = 5
@@ -78,35 +76,18 @@ FILES = {
 """Not tested against the server."""
 
 
-class _Heartbeats(BuiltInDataset):
+class _Heartbeats(PublishedDataset):
     """The published training and test series; a fifth of the former, of each class, is held out.
 
     Of a class with n training series n // 5 are for validation, so that one with fewer than 5 has
     none there.
     """
 
-    name: ClassVar[str]
-
-    def __init__(self, config: DataConfig) -> None:
-        self._files = FILES[self.name]
-        self._folder = self._files.find(config.path, cache_directory(config))
-        self.description = f"{self.name} of {self._folder or ', '.join(self._files.urls)}"
-
-    @classmethod
-    def open(cls, config: DataConfig) -> Dataset:
-        """Returns the data set; raises UserError where data.path lacks its files."""
-        return cls(config)
-
-    @classmethod
-    def prepare(cls, config: DataConfig) -> None:
-        """Downloads the files unless they are there."""
-        FILES[cls.name].prepare(config.path, cache_directory(config))
-
     def fingerprint(self) -> str:
-        return hashlib.sha256(f"{self._files.fingerprint()} {HELD_OUT} 1".encode()).hexdigest()
+        return hashlib.sha256(f"{self.files.fingerprint()} {HELD_OUT} 1".encode()).hexdigest()
 
     def splits(self) -> Splits:
-        contents = self._files.read(self._folder)
+        contents = self.files.read(self._folder)
         train, test = (read_numbers(content) for content in contents.values())
         held_out = hold_out(train[:, 0])
         parts = (train[~held_out], train[held_out], test)
@@ -119,13 +100,13 @@ class _Heartbeats(BuiltInDataset):
         }
 
     def locate(self, split: str, row: int) -> str:
-        return f"{self.name}, {split} series {row + 1}"
+        return f"{self.files.name}, {split} series {row + 1}"
 
 
 class ECG5000(_Heartbeats):
     """500 and 4,500 series of 140 values, classes 1 to 5 (two series of class 5 in training)."""
 
-    name = "ecg5000"
+    files = FILES["ecg5000"]
 
     def classes(self, column: str) -> tuple[str, ...] | None:
         return tuple("12345") if column == "label" else None
@@ -134,7 +115,7 @@ class ECG5000(_Heartbeats):
 class ECG200(_Heartbeats):
     """100 and 100 series of 96 values, classes -1 and 1."""
 
-    name = "ecg200"
+    files = FILES["ecg200"]
 
     def classes(self, column: str) -> tuple[str, ...] | None:
         return ("-1", "1") if column == "label" else None

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, hash_fraction
+from seqmodels.files import open_or_explain
 
 SPLIT_FIELDS = {"train": "train_path", "validation": "validation_path", "test": "test_path"}
 T = TypeVar("T")
+
+
+def digest_files(how: str, files: Mapping[str, Path]) -> str:
+    """A hash of how files are read, and of the content and the ending of each.
+
+    Args:
+      files: config field -> file.
+    """
+    digest = hashlib.sha256(how.encode())
+    for field, file in files.items():
+        with open_or_explain(file) as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{field} {file.suffix} {content}".encode())
+    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from seqmodels.config.data import DataConfig
-from seqmodels.data.datasets.dataset import BuiltInDataset, Dataset, Splits, hash_fraction
+from seqmodels.data.datasets.dataset import Splits, hash_fraction
 from seqmodels.data.datasets.origin import Published
-from seqmodels.data.store import cache_directory
+from seqmodels.data.datasets.published import PublishedDataset
 from seqmodels.files import split_lines
 
 CLASSES = ("h", "e", "_")
@@ -31,32 +30,20 @@ FILES = Published(
 """Qian and Sejnowski, 1988. Not tested against the server."""
 
 
-class Proteins(BuiltInDataset):
+class Proteins(PublishedDataset):
     """111 chains of 18,105 residues for training and validation, 17 of 3,520 for testing.
 
     structure has a label per residue: h (helix), e (sheet) or _ (coil). A hash of the sequence
     holds about 15 % of the training chains out, so that equal chains are in one split.
     """
 
-    def __init__(self, config: DataConfig) -> None:
-        self._folder = FILES.find(config.path, cache_directory(config))
-        self.description = f"{FILES.name} of {self._folder or ', '.join(FILES.urls)}"
-
-    @classmethod
-    def open(cls, config: DataConfig) -> Dataset:
-        """Returns the data set; raises UserError where data.path lacks its files."""
-        return cls(config)
-
-    @classmethod
-    def prepare(cls, config: DataConfig) -> None:
-        """Downloads the files unless they are there."""
-        FILES.prepare(config.path, cache_directory(config))
+    files = FILES
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(f"{FILES.fingerprint()} {VALIDATION} 1".encode()).hexdigest()
+        return hashlib.sha256(f"{self.files.fingerprint()} {VALIDATION} 1".encode()).hexdigest()
 
     def splits(self) -> Splits:
-        contents = FILES.read(self._folder)
+        contents = self.files.read(self._folder)
         chains = {name: read_chains(content.decode("ascii")) for name, content in contents.items()}
         held_out = [hash_fraction(sequence) < VALIDATION for sequence, _ in chains[_TRAIN]]
         known = list(zip(chains[_TRAIN], held_out, strict=True))

@@ -11,39 +11,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from seqmodels.config.data import DataConfig
-from seqmodels.data.datasets.dataset import BuiltInDataset, Dataset, Splits
+from seqmodels.data.datasets.dataset import Splits
 from seqmodels.data.datasets.origin import Published
+from seqmodels.data.datasets.published import PublishedDataset
 from seqmodels.data.datasets.series import Series, cut_in_time
-from seqmodels.data.store import cache_directory
 
 _VEGA = ("https://raw.githubusercontent.com/vega/vega-datasets/main/data",)
 
 
-class _PublishedSeries(BuiltInDataset):
+class _PublishedSeries(PublishedDataset):
     """Series of one published table, cut in the order of time.
 
     Columns: values, all channels; and each channel by itself.
     """
-
-    files: ClassVar[Published]
-
-    def __init__(self, config: DataConfig) -> None:
-        self._folder = self.files.find(config.path, cache_directory(config))
-        self.description = f"{self.files.name} of {self._folder or ', '.join(self.files.urls)}"
-
-    @classmethod
-    def open(cls, config: DataConfig) -> Dataset:
-        """Returns the data set; raises UserError where data.path lacks its file."""
-        return cls(config)
-
-    @classmethod
-    def prepare(cls, config: DataConfig) -> None:
-        """Downloads the file unless it is there."""
-        cls.files.prepare(config.path, cache_directory(config))
-
-    def fingerprint(self) -> str:
-        return self.files.fingerprint()
 
     @abc.abstractmethod
     def cut(self, rows: list[dict[str, str]]) -> Iterator[dict[str, Series]]:

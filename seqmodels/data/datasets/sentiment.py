@@ -7,18 +7,15 @@ be tested on the other.
 from __future__ import annotations
 
 import hashlib
-from typing import ClassVar
 
-from seqmodels.config.data import NUM_FOLDS, DataConfig
+from seqmodels.config.data import DataConfig
 from seqmodels.data.datasets.dataset import (
     SPLITS,
-    BuiltInDataset,
-    Dataset,
     Splits,
-    hash_fraction,
+    split_of_fold,
 )
 from seqmodels.data.datasets.origin import Published
-from seqmodels.data.store import cache_directory
+from seqmodels.data.datasets.published import PublishedDataset
 from seqmodels.files import split_lines
 
 CLASSES = ("negative", "positive")
@@ -66,24 +63,8 @@ _PARTS = {
 }
 
 
-class _Sentences(BuiltInDataset):
+class _Sentences(PublishedDataset):
     """Sentences of published files, with their classes."""
-
-    files: ClassVar[Published]
-
-    def __init__(self, config: DataConfig) -> None:
-        self._folder = self.files.find(config.path, cache_directory(config))
-        self.description = f"{self.files.name} of {self._folder or ', '.join(self.files.urls)}"
-
-    @classmethod
-    def open(cls, config: DataConfig) -> Dataset:
-        """Returns the data set; raises UserError where data.path lacks its files."""
-        return cls(config)
-
-    @classmethod
-    def prepare(cls, config: DataConfig) -> None:
-        """Downloads the files unless they are there."""
-        cls.files.prepare(config.path, cache_directory(config))
 
     def classes(self, column: str) -> tuple[str, ...] | None:
         return CLASSES if column == "label" else None
@@ -112,8 +93,7 @@ class RottenTomatoes(_Sentences):
         for name, label in zip(MR.files, CLASSES, strict=True):
             # 0x85, a line end of Unicode's, is an ellipsis here.
             for line in split_lines(contents[name].decode("windows-1252")):
-                fold = (int(hash_fraction(line) * NUM_FOLDS) - self._fold) % NUM_FOLDS
-                split = splits[{0: "test", 1: "validation"}.get(fold, "train")]
+                split = splits[split_of_fold(line, self._fold)]
                 split["text"].append(line.strip())
                 split["label"].append(label)
         return splits
@@ -126,9 +106,6 @@ class SST2(_Sentences):
     """6,920, 872 and 1,821 whole sentences, split as the files are named."""
 
     files = STSA
-
-    def fingerprint(self) -> str:
-        return STSA.fingerprint()
 
     def splits(self) -> Splits:
         contents = STSA.read(self._folder)

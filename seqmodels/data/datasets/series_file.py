@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
 import itertools
 import math
 from collections import Counter
@@ -17,10 +16,10 @@ import numpy as np
 from seqmodels.config.data import DataConfig, GapPolicy
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
-from seqmodels.data.datasets.own_files import OwnFiles
+from seqmodels.data.datasets.own_files import OwnFiles, digest_files
 from seqmodels.data.datasets.series import Series, cut_by_fractions, forward_fill
 from seqmodels.data.datasets.table import split_rows
-from seqmodels.files import find_file, open_or_explain
+from seqmodels.files import find_file_of
 
 ENDINGS = (".csv", ".tsv")
 ALL = "values"
@@ -43,7 +42,8 @@ class SeriesFile(BuiltInDataset):
         self._config = config
         self._own = OwnFiles.of(config, f"a {' or '.join(ENDINGS)} file", needs_validation=True)
         self._files = {
-            field: find_table(f"data.{field}", path) for field, path in self._own.paths.items()
+            field: find_file_of(f"data.{field}", path, ENDINGS)
+            for field, path in self._own.paths.items()
         }
         self.description = ", ".join(map(str, self._files.values()))
 
@@ -53,12 +53,7 @@ class SeriesFile(BuiltInDataset):
 
     def fingerprint(self) -> str:
         how = (self._own.fractions, self._config.columns(), self._config.time_column)
-        digest = hashlib.sha256(repr((how, str(self._config.gaps), 1)).encode())
-        for field, file in self._files.items():
-            with open_or_explain(file) as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
-            digest.update(f"{field} {file.suffix} {content}".encode())
-        return digest.hexdigest()
+        return digest_files(repr((how, str(self._config.gaps), 1)), self._files)
 
     def splits(self) -> Splits:
         """Reads the wanted columns; see `read_series`.
@@ -92,14 +87,6 @@ def _cut(whole: dict[str, Series], validation: float, test: float) -> dict[str, 
     parts = {name: cut_by_fractions(one, validation, test) for name, one in whole.items()}
     splits = next(iter(parts.values()))
     return {split: {name: part[split] for name, part in parts.items()} for split in splits}
-
-
-def find_table(field: str, path: str) -> Path:
-    """The file of a path; raises UserError where there is none, or none with such an ending."""
-    file = find_file(field, path)
-    if file.suffix.lower() not in ENDINGS:
-        raise UserError(f"{field}={path}: must end with {' or '.join(ENDINGS)}")
-    return file
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from seqmodels.config.data import NUM_FOLDS, DataConfig
-from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Dataset, Splits, hash_fraction
+from seqmodels.config.data import DataConfig
+from seqmodels.data.datasets.dataset import SPLITS, Splits, split_of_fold
 from seqmodels.data.datasets.origin import Published
-from seqmodels.data.store import cache_directory
+from seqmodels.data.datasets.published import PublishedDataset
 from seqmodels.files import split_lines
 
 CLASSES = ("EI", "IE", "N")
@@ -29,7 +29,7 @@ FILES = Published(
 """Towell, Noordewier and Shavlik, 1991. Not tested against the server."""
 
 
-class Splice(BuiltInDataset):
+class Splice(PublishedDataset):
     """3,190 windows of 60 bases around a donor (EI), an acceptor (IE) or neither (N).
 
     Letters are A, C, G, T, and rarely N, D, R or S where a base is not known. There is no published
@@ -38,30 +38,21 @@ class Splice(BuiltInDataset):
     split each.
     """
 
+    files = FILES
+
     def __init__(self, config: DataConfig) -> None:
-        self._folder, self._fold = FILES.find(config.path, cache_directory(config)), config.fold
-        self.description = f"splice of {self._folder or ', '.join(FILES.urls)}"
-
-    @classmethod
-    def open(cls, config: DataConfig) -> Dataset:
-        """Returns the data set; raises UserError where data.path lacks its file."""
-        return cls(config)
-
-    @classmethod
-    def prepare(cls, config: DataConfig) -> None:
-        """Downloads the file unless it is there."""
-        FILES.prepare(config.path, cache_directory(config))
+        super().__init__(config)
+        self._fold = config.fold
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(f"{FILES.fingerprint()} {self._fold} 1".encode()).hexdigest()
+        return hashlib.sha256(f"{self.files.fingerprint()} {self._fold} 1".encode()).hexdigest()
 
     def splits(self) -> Splits:
-        (content,) = FILES.read(self._folder).values()
+        (content,) = self.files.read(self._folder).values()
         splits: Splits = {split: {"sequence": [], "label": []} for split in SPLITS}
         for line in split_lines(content.decode("ascii")):
             label, _, sequence = (part.strip() for part in line.split(","))
-            fold = (int(hash_fraction(sequence) * NUM_FOLDS) - self._fold) % NUM_FOLDS
-            split = splits[{0: "test", 1: "validation"}.get(fold, "train")]
+            split = splits[split_of_fold(sequence, self._fold)]
             split["sequence"].append(sequence)
             split["label"].append(label)
         return splits

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +13,10 @@ from typing import Any
 from seqmodels.config.data import TABLE_ENDINGS, DataConfig
 from seqmodels.config.errors import UserError
 from seqmodels.data.datasets.dataset import SPLITS, BuiltInDataset, Splits, lower_words
-from seqmodels.data.datasets.own_files import OwnFiles, deal_rows
+from seqmodels.data.datasets.own_files import OwnFiles, deal_rows, digest_files
 from seqmodels.data.datasets.table_columns import find_columns
 from seqmodels.data.image_file import ImageFiles
-from seqmodels.files import find_file, open_or_explain, read_filled, split_lines
+from seqmodels.files import find_file_of, read_filled, split_lines
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _LONGEST_FIELD = 2**31 - 1
@@ -51,7 +50,8 @@ class Table(BuiltInDataset):
         self._own = OwnFiles.of(config, what, needs_validation=True)
         self._wanted = config.columns()
         self._files = {
-            field: _find_table(f"data.{field}", path) for field, path in self._own.paths.items()
+            field: find_file_of(f"data.{field}", path, TABLE_ENDINGS)
+            for field, path in self._own.paths.items()
         }
         self.description = ", ".join(map(str, self._files.values()))
 
@@ -61,12 +61,7 @@ class Table(BuiltInDataset):
 
     def fingerprint(self) -> str:
         how = (self._own.fractions, 2, list(self._wanted.values()))
-        digest = hashlib.sha256(repr(how).encode())
-        for field, file in self._files.items():
-            with open_or_explain(file) as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
-            digest.update(f"{field} {file.suffix} {content}".encode())
-        return digest.hexdigest()
+        return digest_files(repr(how), self._files)
 
     def splits(self) -> Splits:
         """Reads the wanted columns.
@@ -123,13 +118,6 @@ def _cut(whole: _Part, validation: float, test: float) -> dict[str, _Part]:
     keys = [lower_words(x if isinstance(x, str) else json.dumps(x)) for x in first]
     dealt = deal_rows(keys, validation, test)
     return {split: dataclasses.replace(whole, rows=rows) for split, rows in dealt.items()}
-
-
-def _find_table(field: str, path: str) -> Path:
-    file = find_file(field, path)
-    if file.suffix.lower() not in TABLE_ENDINGS:
-        raise UserError(f"{field}={path}: must end with {' or '.join(TABLE_ENDINGS)}")
-    return file
 
 
 def read_table(file: Path, wanted: Mapping[str, str]) -> Rows:
