@@ -129,7 +129,8 @@ def test_files_of_ones_own_are_evaluated_without_the_run_s_data(
     if "images" not in run.name:
         assert "BLEU" in door(*words).err
         told = door("evaluate", f"--workdir={run}", f"--input={tmp_path}/new.source").line
-        assert "must be a table (.csv, .tsv, .jsonl), or files with a column each" in told
+        assert "must be a table (.csv, .tsv, .jsonl)" in told
+        assert "or files with a column each, by a path with {column}" in told
 
 
 def test_rows_hold_the_throughput(run: Path) -> None:
