@@ -33,4 +33,4 @@ def make_model(cell: str) -> ModelConfig:
 
 
 def get_config(variant: str) -> ExperimentConfig:
-    return make_config("adding", make_model(variant), num_steps=5000, peak_lr=2e-3)
+    return make_config("adding", make_model(variant), num_steps=1500, peak_lr=2e-3)
