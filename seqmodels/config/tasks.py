@@ -235,7 +235,7 @@ class TranslationConfig(TaskConfig):
 
     kind: ClassVar[str] = "translation"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {
-        "source": ("tokens", "image", "values"),
+        "source": ("tokens", "image", "values", "sound"),
         "targets": ("tokens",),
     }
     causal: ClassVar[bool | None] = True

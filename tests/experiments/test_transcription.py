@@ -87,6 +87,21 @@ def test_every_command_takes_a_table_of_sounds_and_texts(
     assert shown.split("\n")[0] in TEXTS and " s |" in shown
 
 
+def test_an_encoder_decoder_attends_to_a_sound(door: FrontDoor, run: Path, tmp_path: Path) -> None:
+    flags = words(str(run.parent / "sounds.csv"), tmp_path / "cache")
+    flags[0] = "--config=spoken_digits:seq2seq"
+    flags = [flag.replace("data.inputs.", "data.source.") for flag in flags]
+    steps = [f"--config.training.{name}=4" for name in ("num_steps", "log_every")]
+    steps += [f"--config.training.{name}_every=4" for name in ("evaluate", "checkpoint")]
+    done = door("train", *flags, *steps, f"--workdir={tmp_path / 'run'}")
+    assert done.status == 0, done.err
+    found = door("evaluate", f"--workdir={tmp_path / 'run'}", "--split=test", "--json").json
+    assert 0 <= found["exact_match"] <= 1 and found["num_targets"] > 0
+    done = door("predict", f"--workdir={tmp_path / 'run'}", f"--input={run.parent / 'wav'}")
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    assert len(answers) == 4 * len(TEXTS) and {"file", "translations"} <= answers[0].keys()
+
+
 def test_a_language_model_decides_between_transcripts(
     door: FrontDoor, run: Path, tmp_path: Path
 ) -> None:
