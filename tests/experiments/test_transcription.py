@@ -99,7 +99,7 @@ def test_an_encoder_decoder_attends_to_a_sound(door: FrontDoor, run: Path, tmp_p
     assert 0 <= found["exact_match"] <= 1 and found["num_targets"] > 0
     done = door("predict", f"--workdir={tmp_path / 'run'}", f"--input={run.parent / 'wav'}")
     answers = [json.loads(line) for line in done.out.splitlines()]
-    assert len(answers) == 4 * len(TEXTS) and {"file", "translations"} <= answers[0].keys()
+    assert len(answers) == 4 * len(TEXTS) and {"source", "translations"} <= answers[0].keys()
 
 
 def test_a_language_model_decides_between_transcripts(
