@@ -15,6 +15,7 @@ COMMANDS = {
     "generate": "experiments.generate",
     "predict": "experiments.predict",
     "inspect": "experiments.inspect_",
+    "look": "experiments.look",
     "batch": "experiments.batch",
     "music": "experiments.music",
     "reproduce": "experiments.reproduce",
