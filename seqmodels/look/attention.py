@@ -1,4 +1,4 @@
-"""Where attention looks: maps, entropy, heads found by rule, and the way through all layers."""
+"""Attention: maps, entropy, heads found by rule, and the way through all layers."""
 
 from __future__ import annotations
 
@@ -165,9 +165,8 @@ def _add_rollout(inside: Inside, patterns: dict[str, np.ndarray], section: Secti
         name, flow = f"{before}rollout", rollout(stack)
         labels, _ = labels_of(inside, before, flow)
         section.numbers[name] = {"pattern": flow}
-        section.figures[name] = draw_heads(
-            flow[None], labels, labels, f"{name}: through all layers"
-        )
+        highest, title = float(flow.max()), f"{name}: through all layers"
+        section.figures[name] = draw_heads(flow[None], labels, labels, title, highest)
         section.matrices.append(Matrix(name, labels, labels, flow))
 
 

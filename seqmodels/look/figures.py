@@ -9,8 +9,10 @@ import numpy as np
 
 from seqmodels.look.labels import drawn, legible
 
-MOST_TICKS = 64
+MOST_TICKS = 256
 """Labels along an axis; of more, every second is written, or fewer."""
+MOST_SMALL = 64
+"""The same of a map among several."""
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -22,9 +24,9 @@ def new_figure(width: float, height: float) -> Any:
 
 def write_ticks(axis: Any, labels: Sequence[str], *, small: bool = False) -> None:
     """Writes tokens along an axis of matplotlib, upright, so that a text can be read."""
-    every = -(-len(labels) // MOST_TICKS)
+    every = -(-len(labels) // (MOST_SMALL if small else MOST_TICKS))
     places = range(0, len(labels), every)
-    size = 5 if small or len(labels) > 40 else 7
+    size = 5 if small or len(labels) > 150 else 7
     long = max((len(drawn(labels[place])) for place in places), default=1) > 2
     rotation = 90 if axis.axis_name == "x" and long else 0
     names = [drawn(labels[place]) for place in places]
@@ -32,16 +34,23 @@ def write_ticks(axis: Any, labels: Sequence[str], *, small: bool = False) -> Non
     axis.set_tick_params(length=0)
 
 
-def draw_heads(weights: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str) -> Any:
+def draw_heads(
+    weights: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    highest: float = 1.0,
+) -> Any:
     """Maps of attention [H, T, S], one for each head; the outer ones have the labels.
 
     Args:
       rows, columns: labels of the queries and of the keys.
+      highest: weight of the brightest colour.
     """
     heads = len(weights)
     across = min(4, heads)
     down = -(-heads // across)
-    side = 3.4 if heads > 1 else 6.5
+    side = 3.4 if heads > 1 else max(6.5, 0.09 * len(columns))
     size = (side * across + 1.6, side * down + 1.2)
     figure = plain_figure(*size)
     grid = figure.subplots(
@@ -52,8 +61,8 @@ def draw_heads(weights: np.ndarray, rows: Sequence[str], columns: Sequence[str],
         if number >= heads:
             axes.set_axis_off()
             continue
-        image = axes.imshow(weights[number], cmap="viridis", vmin=0, vmax=1, aspect="auto")
-        axes.set_title(f"head {number}", fontsize=8, pad=3)
+        image = axes.imshow(weights[number], cmap="viridis", vmin=0, vmax=highest, aspect="auto")
+        axes.set_title(f"head {number}" if heads > 1 else "", fontsize=8, pad=3)
         axes.set(xticks=[], yticks=[])
         if number % across == 0:
             write_ticks(axes.yaxis, rows, small=heads > 1)

@@ -56,7 +56,7 @@ def look_at_run(
 
 
 class _Context:
-    """What the looks need; the counted model is made only where it is asked for."""
+    """All that the looks need; the counted model is made only where it is asked for."""
 
     def __init__(self, run: Run, inside: Inside, names: list[str] | None, compare: bool) -> None:
         self.run, self.inside, self.names, self._compare = run, inside, names, compare
@@ -98,12 +98,15 @@ def output_names(run: Run) -> list[str] | None:
 def write_look(
     folder: Path, title: str, lead: Sequence[str], sections: Sequence[Section]
 ) -> list[Path]:
-    """Writes look.json, look.npz, look.html and a PNG of each figure; returns their paths.
+    """Writes look.html, look.json, look.npz for large arrays, and a PNG of each figure.
+
+    Returns:
+      Their paths, the page first.
 
     Raises:
       UserError: a file cannot be written.
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     numbers = {s.name: _split(s.numbers, s.name, arrays) for s in sections}
     pictures = draw(sections)
     page = render(title, lead, sections, pictures)
@@ -113,11 +116,13 @@ def write_look(
         for name, content in (("look.json", text), ("look.html", page)):
             with replacing(folder / name) as partial:
                 partial.write_text(content, encoding="utf-8")
-        with replacing(folder / "look.npz") as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        if arrays:
+            with replacing(folder / "look.npz") as partial, partial.open("wb") as file:
+                np.savez_compressed(file, **arrays)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
-    paths = [folder / name for name in ("look.html", "look.json", "look.npz")]
+    names = ("look.html", "look.json", *(("look.npz",) if arrays else ()))
+    paths = [folder / name for name in names]
     for part, drawn in pictures.items():
         for name, png in drawn.items():
             path = folder / f"{part}-{name.replace('/', '-')}.png"
@@ -125,7 +130,7 @@ def write_look(
     return paths
 
 
-def _split(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+def _split(value: Any, name: str, arrays: dict[str, Any]) -> Any:
     """The numbers of a section, with the name in `look.npz` in place of a large array."""
     if isinstance(value, dict):
         return {str(key): _split(one, f"{name}/{key}", arrays) for key, one in value.items()}

@@ -25,7 +25,8 @@ figure { margin: 1rem 0; } figcaption { color: #555; font-size: .85rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .2rem 0; }
-td, th { padding: .15rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: left; }
+td, th { padding: .15rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: left;
+  overflow-wrap: normal; max-width: 34rem; }
 td.number { text-align: right; white-space: nowrap; }
 .tokens { font-family: ui-monospace, monospace; line-height: 1.9; }
 .tokens button { font: inherit; border: 0; padding: 0 .1rem; margin: 0 1px; background: none;
@@ -71,7 +72,8 @@ for (const part of document.querySelectorAll("[data-matrices]")) {
   }
   function change() {
     const one = all[select.value];
-    spans(queries, one.rows, point); spans(keys, one.columns, () => {}); point(at);
+    spans(queries, one.rows, point); spans(keys, one.columns, () => {});
+    point(one.rows.length - 1);
   }
   options(select, all); select.addEventListener("change", change); change();
 }
@@ -84,7 +86,7 @@ for (const part of document.querySelectorAll("[data-lines]")) {
     spans(tokens, one.labels, n => { readout.textContent =
       `${one.labels[n]}: ${one.values[n] === null ? "none" : one.values[n].toPrecision(4)}`; });
     [...tokens.children].forEach((t, n) => { const v = one.values[n]; if (v !== null)
-      shade(t, .9 * Math.abs(v) / most, v < 0 ? "200,40,40" : "30,140,60");
+      shade(t, .6 * Math.abs(v) / most, v < 0 ? "200,40,40" : "30,140,60");
       t.title = v === null ? "" : v.toPrecision(4); });
     readout.textContent = "";
   }

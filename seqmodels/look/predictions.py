@@ -1,4 +1,4 @@
-"""What a model predicts: tokens by probability, layer by layer, and which inputs decide."""
+"""Predictions: tokens by probability, layer by layer, and which inputs decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recurrence keeps: gates and states over a text, memory, and the step's Jacobian."""
+"""Recurrences: gates and states over a text, memory, and the step's Jacobian."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ def _add_eigenvalues(inside: Inside, section: Section) -> None:
     found = step_eigenvalues(inside)
     if found is None:
         return
-    section.numbers["step_eigenvalues"] = {"real": found.real, "imaginary": found.imag}
+    points = np.stack([np.real(found), np.imag(found)], axis=1)
+    section.numbers["step_eigenvalues"] = {"real": points[:, 0], "imaginary": points[:, 1]}
     section.numbers["spectral_radius"] = float(np.abs(found).max())
-    points = np.stack([found.real, found.imag], axis=1)
     title = f"eigenvalues of the last step, largest modulus {np.abs(found).max():.3f}"
     section.figures["step_eigenvalues"] = draw_plane(points, [], title, "circle")

@@ -1,4 +1,4 @@
-"""What a look finds: numbers, pictures, and values to point at."""
+"""Findings: numbers, pictures, and values to point at."""
 
 from __future__ import annotations
 

@@ -54,11 +54,10 @@ def pair_example(features: Features, translator: Any, given: Given, make_batch: 
     """A source with the given target, or with the translator's, in the form of the batches."""
     source, said = translator.read(given.text), given.target
     said = translator.translate([source])[0][0].text if said is None else said
-    parts = {"source": features["source"].batch([source], 1)}
-    parts["targets"] = features["targets"].batch([features["targets"].read(said)], 1)
+    target = features["targets"].batch([features["targets"].read(said)], 1)
+    parts = {"source": features["source"].batch([source], 1), "targets": target}
     batch = make_batch(parts, features)
-    size = int((parts["targets"].segment_ids[0] > 0).sum())
-    values = cut_row(parts["source"])
+    size, values = cut_row(target).shape[1], cut_row(parts["source"])
     cut = {name: getattr(batch, name)[:, :size] for name in ("inputs", "targets", "loss_weights")}
     labels = features["targets"].labels
     return Example(

@@ -255,11 +255,10 @@ def target_tokens(features: Features) -> Tokens:
 def _score_baselines(trial: Trial, targets: list[str]) -> list[dict[str, Any]]:
     """Scores of what needs no training, on a split with these targets."""
     data: Any = trial.data
-    seen = "train"
-    trained = written(data, "targets", seen)
+    trained = written(data, "targets", "train")
     if isinstance(trial.features["source"], Tokens):
         sources = written(data, "source", trial.split)
-        answers = answer_of_texts((written(data, "source", seen), trained), sources)
+        answers = answer_of_texts((written(data, "source", "train"), trained), sources)
     else:
         answers = answer_alike(trained, len(targets))
     return score_baselines(answers, targets, trial.config.evaluation)
