@@ -34,6 +34,8 @@ def effective_memory(inside: Inside) -> dict[str, Float[np.ndarray, " T"]]:
       The norms by distance T - s, from 0 on, for each embedding of steps.
     """
     shifts = sites(inside, "embed")
+    if not jax.tree.leaves(shifts):
+        return {}
     batch = on_device(inside.example.batch)
 
     def last(params: Any, shifts: Any) -> jax.Array:
