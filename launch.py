@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "experiments.predict",
     "inspect": "experiments.inspect_",
     "look": "experiments.look",
+    "report": "experiments.report",
     "batch": "experiments.batch",
     "music": "experiments.music",
     "reproduce": "experiments.reproduce",

@@ -92,7 +92,8 @@ class Goal:
         from scipy.stats import ttest_1samp
 
         side = "less" if self.lower_is_better else "greater"
-        return float(ttest_1samp(values, self.goal, alternative=side).pvalue)
+        found: Any = ttest_1samp(values, self.goal, alternative=side)
+        return float(found.pvalue)
 
     def summarize(
         self, values: Sequence[float], baseline: float | None, seconds: float
