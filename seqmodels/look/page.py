@@ -22,6 +22,7 @@ h1 { font-size: 1.5rem; } h2 { margin-top: 2.2rem; border-top: 1px solid #ccc; p
 nav a { margin-right: 1rem; }
 img { max-width: 100%; height: auto; }
 figure { margin: 1rem 0; } figcaption { color: #555; font-size: .85rem; }
+.grid { display: grid; gap: 0 1rem; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .2rem 0; }
@@ -38,7 +39,7 @@ pre { overflow-x: auto; background: #f5f5f5; padding: .6rem; }
 code { overflow-wrap: anywhere; }
 """
 SCRIPT = """
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(document.getElementById("page-data").textContent);
 function spans(line, labels, act) {
   line.replaceChildren(...labels.map((label, n) => {
     const token = document.createElement("button");
@@ -116,10 +117,12 @@ TEMPLATE = """<!doctype html>
 {{- c|cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>{% endfor %}
 {% for block in s.texts %}<pre>{{ block }}</pre>{% endfor %}
+{% if s.columns > 1 %}<div class="grid">{% endif %}
 {% for name, uri in s.pictures %}<figure><img src="{{ uri }}" alt="{{ name }}">
 <figcaption>{{ name }}</figcaption></figure>{% endfor %}
+{% if s.columns > 1 %}</div>{% endif %}
 </section>{% endfor %}
-<script type="application/json" id="data">{{ data|safe }}</script>
+<script type="application/json" id="page-data">{{ data|safe }}</script>
 <script>{{ script|safe }}</script>
 </body></html>
 """
@@ -154,6 +157,7 @@ def render(
             **{name: getattr(s, name) for name in ("name", "title", "text", "matrices", "lines")},
             "tables": s.tables,
             "texts": s.texts,
+            "columns": s.columns,
             "pictures": [(name, as_uri(png)) for name, png in pictures[s.name].items()],
         }
         for s in sections
@@ -214,6 +218,7 @@ def as_png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def as_uri(png: bytes) -> str:
-    """A PNG as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def as_uri(picture: bytes) -> str:
+    """A PNG or a GIF as a data URI."""
+    kind = "gif" if picture.startswith(b"GIF8") else "png"
+    return f"data:image/{kind};base64," + base64.b64encode(picture).decode()

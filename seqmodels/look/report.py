@@ -174,7 +174,8 @@ def curves_section(run: Opened, others: Sequence[Opened]) -> Section | None:
     """Every metric of the rows over the steps, one picture each."""
     if not run.rows:
         return None
-    section = Section("curves", "Curves", "Rows of metrics.jsonl, over the steps of the optimizer.")
+    text = "Rows of metrics.jsonl, over the steps of the optimizer."
+    section = Section("curves", "Curves", text, columns=2)
     units = {m.name: m.unit for m in run.config.task.metrics}
     names = [n for row in run.rows for n, x in row.items() if isinstance(x, int | float)]
     for name in dict.fromkeys(names):

@@ -22,6 +22,7 @@ class Section:
       lines: values to point at, one per step.
       tables: to be shown.
       texts: blocks of plain text.
+      columns: pictures side by side on a wide page.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Section:
     lines: list[Line] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
     texts: list[str] = dataclasses.field(default_factory=list)
+    columns: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
