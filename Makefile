@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python >= 3.11 and make; the rest goes into .venv.
 .SUFFIXES:
-.PHONY: demo test test-all test-hard test-peers lint format help
+.PHONY: demo test test-all test-hard test-peers test-browser lint format help
 
 PYTHON = python3
 VENV = .venv
@@ -15,7 +15,7 @@ endif
 endif
 
 # The suite keeps tokenised data and compiled programs beside the code.
-SUITE = test test-all test-hard test-peers
+SUITE = test test-all test-hard test-peers test-browser
 $(SUITE): export SEQMODELS_CACHE_DIR ?= $(CURDIR)/.cache/data
 $(SUITE): export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 $(SUITE): export JAX_PLATFORMS ?= cpu
@@ -31,6 +31,7 @@ help:
 	@echo "make test-all    the same, with more variants, shapes and seeds of each law"
 	@echo "make test-hard   kills, damaged files, mutants"
 	@echo "make test-peers  comparisons with other libraries"
+	@echo "make test-browser  pages in Chromium, where it is installed"
 	@echo "make lint        style and types;  make format  mends the style"
 
 demo: $(VENV)/.runtime
@@ -40,13 +41,16 @@ test: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
 test-all: $(VENV)/.dev
-	@$(PYTEST) -n 2 --dist loadgroup -m "not hard and not peers" $(ARGS)
+	@$(PYTEST) -n 2 --dist loadgroup -m "not hard and not peers and not browser" $(ARGS)
 
 test-hard: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup -m hard $(ARGS)
 
 test-peers: $(VENV)/.peers
 	@$(PYTEST) -m peers $(ARGS)
+
+test-browser: $(VENV)/.dev
+	@$(PYTEST) -m browser $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -15,6 +15,8 @@ COMMANDS = {
     "generate": "experiments.generate",
     "predict": "experiments.predict",
     "inspect": "experiments.inspect_",
+    "look": "experiments.look",
+    "report": "experiments.report",
     "batch": "experiments.batch",
     "music": "experiments.music",
     "reproduce": "experiments.reproduce",

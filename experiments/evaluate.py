@@ -16,7 +16,7 @@ from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels import registry
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
-from seqmodels.runs.opening import parse_step
+from seqmodels.runs.opening import parse_step, read_config
 
 DOC = """Evaluates a run on held-out data and compares it with a baseline.
 
@@ -30,6 +30,9 @@ to the result unless --json is given.
 With --input=FILE all of that file is evaluated instead of a split, for a language model a text (or
 a glob of texts), else a table (.csv, .tsv, .jsonl), files of a column each (corpus/new.{column}) or
 a folder of images with a subfolder per class. Nothing else is read, so that there is no baseline.
+
+With --compare=DIR2 a second run is evaluated on the same rows: the difference with its paired
+bootstrap interval, the sign by row, and the rows that decide.
 
 With --choices a language model answers multiple-choice questions instead, with the choice that is
 most likely after the prompt. Each line of the file is {"prompt": text, "choices": [text, ..],
@@ -51,6 +54,7 @@ def define(values: flags.FlagValues) -> None:
     string("split", "validation", "validation, test or train", flag_values=values)
     string("input", None, "file to evaluate on, or a glob of texts", flag_values=values)
     string("choices", None, "file of multiple-choice questions", flag_values=values)
+    string("compare", None, "work directory of a second run, on the same rows", flag_values=values)
     integer("num_shots", 0, "number of questions shown as examples", 0, flag_values=values)
 
 
@@ -62,6 +66,8 @@ def run(arguments: Arguments) -> int:
         return choose(arguments, step)
     if arguments.flags["num_shots"].present:
         raise UserError("--num_shots: needs --choices=FILE")
+    if arguments.flags.compare is not None:
+        return compare(arguments, step)
     given, split = arguments.flags.input, arguments.flags.split
     if given is not None:
         config, split = only_file(arguments), "test"
@@ -93,6 +99,47 @@ def run(arguments: Arguments) -> int:
             program.say(f"written to {drawn}")
         if (picture := draw_by_length(workdir, result)) is not None:
             program.say(f"written to {picture}")
+    return program.DONE
+
+
+def compare(arguments: Arguments, step: str | int) -> int:
+    """Compares a run with a second one on the rows of a split."""
+    asked, config, split = arguments.flags, arguments.experiment, arguments.flags.split
+    for name in ("input", "distributed"):
+        if asked[name].present:
+            raise UserError(f"--{name}={asked[name].value}: has no effect with --compare")
+    second = Path(asked.compare).expanduser()
+    other = read_config(second, "--compare")
+    if other.task.kind != config.task.kind:
+        raise UserError(
+            f"--compare={second}: its task.kind is {other.task.kind}, this run's {config.task.kind}"
+        )
+    if config.model.fitted or other.model.fitted:
+        raise UserError("--compare: an n-gram is not evaluated row by row")
+    program.set_up_jax(config)
+    from rich.console import Group
+
+    from seqmodels.evaluation.compare import compare_runs, comparison_tables
+    from seqmodels.evaluation.evaluate import write_result
+    from seqmodels.runs.run import load_run, open_data
+
+    first = dataclasses.replace(load_run(arguments.workdir, step), config=config)
+    found = load_run(second)
+    other = dataclasses.replace(found.config, evaluation=config.evaluation)
+    found = dataclasses.replace(found, config=other)
+    others = arguments.overrides_data
+    own = open_data(first.workdir, first.config, first.task, others=others)
+    data = own, open_data(second, found.config, found.task)
+    names = first.task.metric_names
+    metric = config.training.best_metric if config.training.best_metric in names else names[0]
+    result = compare_runs(first, found, data, split, config.task.metric(metric))
+    labels = (f"{arguments.workdir}, step {first.step}", f"{second}, step {found.step}")
+    program.answer(arguments, result, Group(*comparison_tables(result, labels)))
+    name = f"{split}-against-{second.name}-{found.step}"
+    facts = {"step": first.step, "split": name, "compare": str(second), "other_step": found.step}
+    path = write_result(arguments.workdir, {**facts, **result}, dict(arguments.overrides))
+    if not asked.json:
+        program.say(f"written to {path}")
     return program.DONE
 
 
@@ -151,7 +198,7 @@ def choose(arguments: Arguments, step: str | int) -> int:
             f"--choices={asked.choices}: needs task.kind=language_model; this run's is "
             f"{config.task.kind}"
         )
-    for name in ("split", "input", "distributed"):
+    for name in ("split", "input", "distributed", "compare"):
         if asked[name].present:
             raise UserError(f"--{name}={asked[name].value}: has no effect with --choices")
     for name, text in arguments.overrides:

@@ -238,6 +238,8 @@ def tell(summary: dict[str, Any]) -> str:
     met = {True: "met", False: "missed", None: "no goal"}[summary["met"]]
     beside = [f"baseline {baseline:.4g}"] if baseline is not None else []
     beside += [f"published {published:g}"] if published is not None else []
+    p_value = summary.get("p_value")
+    beside += [f"p {p_value:.2g} against the goal"] if p_value is not None else []
     beside += [f"{summary['seconds']:,.0f} s"]
     wanted = "" if goal is None else f", goal {goal:g}"
     name = f"{summary['name']}: {summary['metric']} {summary['value']:.4g}"

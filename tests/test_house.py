@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "evaluation": EVALUATION,
     "training": EVALUATION | {"training"},
     "interop": EVALUATION | {"training"},
+    "look": EVALUATION,
     "benchmark": MODELS,
 }
 ROOM_OF_TABLE = {"MODELS": "models", "CELLS": "layers", "TASKS": "tasks"}
@@ -311,10 +312,8 @@ def without_checks(text: str) -> str:
 
 @functools.cache
 def readers() -> list[str]:
-    """The sources that give a field its effect.
-
-    The module of a registered class counts as one that names the config of that class.
-    """
+    """The sources that give a field its effect; the module of a registered class counts as one that
+    names the config of that class."""
     checks = ("validate", "overrides", "serialization", "files", "fields", "errors")
     texts = []
     for path in SOURCES:

@@ -80,13 +80,28 @@ class Goal:
             return None
         return value <= self.goal if self.lower_is_better else value >= self.goal
 
+    def p_value(self, values: Sequence[float]) -> float | None:
+        """Chance of a mean this far on the right side of the goal if the true one were the goal.
+
+        By the one-sided t test over the seeds; None for one seed, or without a goal.
+        """
+        if self.goal is None or len(values) < 2:
+            return None
+        if len(set(values)) == 1:  # no spread, and so no test
+            return None
+        from scipy.stats import ttest_1samp
+
+        side = "less" if self.lower_is_better else "greater"
+        found: Any = ttest_1samp(values, self.goal, alternative=side)
+        return float(found.pvalue)
+
     def summarize(
         self, values: Sequence[float], baseline: float | None, seconds: float
     ) -> dict[str, Any]:
         """Makes the answer of `reproduce --json`.
 
         Args:
-          values: values of the seeds; their mean decides.
+          values: values of the seeds; their mean decides, and `p_value` says how surely.
           baseline: value of the baseline; None if there is none.
           seconds: total time of all seeds.
         """
@@ -98,6 +113,7 @@ class Goal:
             "published": self.published,
             "goal": self.goal,
             "met": self.is_met(value),
+            "p_value": self.p_value(values),
             "baseline": baseline,
             "seconds": seconds,
         }

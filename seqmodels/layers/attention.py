@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from seqmodels.config.transformers import Position
 from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.record import is_recording, record
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
-from seqmodels.ops.attention import Contained, attention, contain
+from seqmodels.ops.attention import Contained, attention, attention_weights, contain
 from seqmodels.ops.masks import Positions
 from seqmodels.ops.positions import RotaryScaling, alibi_slopes, rotary
 
@@ -125,18 +126,15 @@ class SelfAttention(nn.Module):
         if cache is not None:
             cache, held = _extend(cache, layer, context, held)
         alibi = self.position == Position.ALIBI
-        y = attention(
+        y = _attended(
+            self,
             q,
-            held.keys,
-            held.values,
+            held,
             context.queries,
             context.keys,
             causal=self.causal,
             window=self.window,
             slopes=jnp.asarray(alibi_slopes(self.num_heads)) if alibi else None,
-            dropout_rate=self.dropout_rate,
-            dropout_key=_dropout_key(self),
-            finite=held.finite,
         )
         out = _output(x.shape[-1], self.use_bias, self.output_init, self.dtype)
         return out(_concatenated(y)), cache
@@ -214,10 +212,11 @@ class CrossAttention(nn.Module):
         q = constrain(jnp.swapaxes(project(constrain(x, ACTIVATIONS)), 1, 2), HEADS)
         length = len(x) * x.shape[1] // len(keys)
         segments = queries.segments
-        y = attention(
+        held = contain(keys, values) if finite is None else Contained(keys, values, finite)
+        y = _attended(
+            self,
             _regrouped(q, len(keys)),
-            keys,
-            values,
+            held,
             # Only documents count here, so every position may be 0.
             Positions(
                 jnp.zeros((1, length), jnp.int32),
@@ -225,9 +224,6 @@ class CrossAttention(nn.Module):
             ),
             memory,
             causal=False,
-            dropout_rate=self.dropout_rate,
-            dropout_key=_dropout_key(self),
-            finite=finite,
         )
         out = _output(x.shape[-1], self.use_bias, self.output_init, self.dtype)
         return out(_concatenated(_regrouped(y, len(x))))
@@ -239,6 +235,30 @@ def _regrouped(x: Float[Array, "B H T K"], rows: int) -> Float[Array, "rows H ti
         return x
     by_query = jnp.swapaxes(x, 1, 2)  # [B, T, H, K]
     return jnp.swapaxes(by_query.reshape(rows, -1, *by_query.shape[2:]), 1, 2)
+
+
+def _attended(
+    layer: SelfAttention | CrossAttention,
+    q: Float[Array, "B H T K"],
+    held: Contained,
+    queries: Positions,
+    keys: Positions | None,
+    **masks: Any,
+) -> Float[Array, "B H T K"]:
+    """The values that the queries find.
+
+    Where inner values are asked for, from the weights [B, H, T, S] as a whole, recorded as
+    `pattern`; there is no dropout then.
+    """
+    if not is_recording(layer):
+        masks |= {"dropout_rate": layer.dropout_rate, "dropout_key": _dropout_key(layer)}
+        values = (held.keys, held.values, queries, keys)
+        return attention(q, *values, finite=held.finite, **masks)
+    weights = attention_weights(q, held.keys, queries, keys, finite=held.finite, **masks)
+    record(layer, "pattern", lambda: weights)
+    grouped = (*held.values.shape[:2], -1, held.values.shape[2])
+    summed = jnp.einsum("bgts,bgsk->bgtk", weights.reshape(grouped), held.values)
+    return summed.reshape(q.shape).astype(held.values.dtype)
 
 
 def _dropout_key(layer: SelfAttention | CrossAttention) -> Any:

@@ -22,6 +22,7 @@ from seqmodels.layers.attention import (
 from seqmodels.layers.dense import Initializer
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
+from seqmodels.layers.record import RECORDED, SHIFTS, hook, is_recording, record
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
 from seqmodels.ops.positions import RotaryScaling
 
@@ -90,6 +91,7 @@ class Block(nn.Module):
         context: AttentionContext,
     ) -> tuple[tuple[Float[Array, "B T D"], Cache | None, Int[Array, ""]], None]:
         x, cache, layer = state
+        x = hook(self, "resid_pre", x)
         attend, look_up, feed = self._parts()
 
         def attend_to_self(x: Array) -> Array:
@@ -106,6 +108,7 @@ class Block(nn.Module):
         if context.memory is not None:
             x = self._add(x, "cross_attention", attend_to_memory)
         x = self._add(x, "feedforward", feed)
+        record(self, "resid_post", lambda: x)
         return (constrain(x, ACTIVATIONS), cache, layer + 1), None
 
     def _parts(self) -> tuple[SelfAttention, CrossAttention, FeedForward]:
@@ -179,7 +182,7 @@ class TransformerStack(nn.Module):
         unroll = self.num_layers if self.num_layers <= UNROLL_UP_TO else 1
         blocks = nn.scan(
             block,
-            variable_axes={"params": 0},
+            variable_axes={"params": 0, RECORDED: 0, SHIFTS: 0},
             split_rngs={"params": True, "dropout": True},
             in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
             length=self.num_layers,
@@ -191,8 +194,11 @@ class TransformerStack(nn.Module):
         )
         # The cache is part of the scan's state; as its input and output it would be copied.
         (x, cache, _), _ = stack((x, cache, jnp.int32(0)), context)
+        lens = self.variables[RECORDED]["blocks"]["resid_post"] if is_recording(self) else None
         if self.final_norm:
             names = {"norm": "norm", "norm_epsilon": "epsilon", "use_bias": "use_bias"}
             own = {names[key]: value for key, value in self.block.items() if key in names}
-            x = make_norm(dtype=self.dtype, name="final_norm", **own)(x)
+            norm = make_norm(dtype=self.dtype, name="final_norm", **own)
+            x, lens = norm(x), None if lens is None else norm(lens)
+        record(self, "lens", lambda: lens)  # [L, B, T, D]
         return x, cache

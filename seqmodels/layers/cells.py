@@ -29,7 +29,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from seqmodels.layers.dense import Initializer
+from seqmodels.layers.record import record, record_all
 from seqmodels.layers.sharding import parameter
+from seqmodels.ops.gates import gru_gates, lstm_gates
 from seqmodels.ops.recurrent import (
     LayerNormLSTMParams,
     LSTMState,
@@ -202,7 +204,9 @@ class RNNCell(DenseCell):
         inits = (nn.initializers.normal(0.001), identity_init) if self.identity else ()
         weights = self._weights(x.shape[-1], *inits)
         moments = (starts, valid, self.restart_state())
-        return rnn(x.astype(self.dtype), state, *weights, *moments, relu=self.relu)
+        y, state = rnn(x.astype(self.dtype), state, *weights, *moments, relu=self.relu)
+        record(self, "hidden", lambda: y)
+        return y, state
 
 
 class _LSTMBase(DenseCell):
@@ -262,13 +266,16 @@ class LSTMCell(_LSTMBase):
         starts: Bool[Array, "B T"] | None = None,
         valid: Bool[Array, "B T"] | None = None,
     ) -> tuple[Float[Array, "B T P"], LSTMState]:
-        weights = self._weights(x.shape[-1])
+        weights, x = self._weights(x.shape[-1]), x.astype(self.dtype)
         marks = (starts, valid, self.restart_state())
         if self.projection_dim is None:
-            return lstm(x.astype(self.dtype), state, *weights, *marks)
+            record_all(self, lambda: lstm_gates(x, state, *weights, *marks))
+            return lstm(x, state, *weights, *marks)
         shape, init = (self.hidden_dim, self.projection_dim), nn.initializers.glorot_uniform()
         projection = self._param("projection", init, ("gates", "hidden"), *shape)
-        return projected_lstm(x.astype(self.dtype), state, *weights, projection, *marks)
+        gates = lambda: lstm_gates(x, state, *weights, *marks, projection=projection)
+        record_all(self, gates)
+        return projected_lstm(x, state, *weights, projection, *marks)
 
 
 class LayerNormLSTMCell(_LSTMBase):
@@ -289,8 +296,9 @@ class LayerNormLSTMCell(_LSTMBase):
             self._param("cell_scale", ONES, ("norm",), size),
             self._param("cell_bias", ZEROS, ("norm",), size),
         )
-        marks = (starts, valid, self.restart_state())
-        return layer_norm_lstm(x.astype(self.dtype), state, *weights, norms, *marks)
+        marks, x = (starts, valid, self.restart_state()), x.astype(self.dtype)
+        record_all(self, lambda: lstm_gates(x, state, *weights, *marks, norms=norms))
+        return layer_norm_lstm(x, state, *weights, norms, *marks)
 
 
 class _GRUBase(DenseCell):
@@ -325,8 +333,9 @@ class GRUCell(_GRUBase):
     ) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
         weights = self._weights(x.shape[-1])
         recurrent_bias = self._param("recurrent_bias", ZEROS, ("hidden",), self.hidden_dim)
-        marks = (starts, valid, self.restart_state())
-        return gru(x.astype(self.dtype), state, *weights, recurrent_bias, *marks)
+        marks, x = (starts, valid, self.restart_state()), x.astype(self.dtype)
+        record_all(self, lambda: gru_gates(x, state, *weights, recurrent_bias, *marks))
+        return gru(x, state, *weights, recurrent_bias, *marks)
 
 
 class GRUResetBeforeCell(_GRUBase):
@@ -341,5 +350,6 @@ class GRUResetBeforeCell(_GRUBase):
         valid: Bool[Array, "B T"] | None = None,
     ) -> tuple[Float[Array, "B T N"], Float[Array, "B N"]]:
         weights = self._weights(x.shape[-1])
-        marks = (starts, valid, self.restart_state())
-        return gru_reset_before(x.astype(self.dtype), state, *weights, *marks)
+        marks, x = (starts, valid, self.restart_state()), x.astype(self.dtype)
+        record_all(self, lambda: gru_gates(x, state, *weights, None, *marks))
+        return gru_reset_before(x, state, *weights, *marks)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Num
 
 from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.record import hook
 from seqmodels.layers.sharding import ACTIVATIONS, by_batch, constrain
 from seqmodels.ops.log_mel import log_mel
 from seqmodels.types import (
@@ -67,7 +68,7 @@ class TokenEmbedding(nn.Module):
         # The cast comes after the gather, so that its gradient is summed in float32.
         gather = {"mode": "fill", "fill_value": jnp.nan, "wrap_negative_indices": False}
         vectors = without_padding(table.at[tokens].get(**gather), segment_ids)
-        return constrain(vectors.astype(self.dtype), ACTIVATIONS)
+        return hook(self, "embed", constrain(vectors.astype(self.dtype), ACTIVATIONS))
 
     def attend(self, features: Float[Array, "*rows D"]) -> Float[Array, "*rows V"]:
         """Logits in float32."""
@@ -91,7 +92,8 @@ class OneHot(nn.Module):
     ) -> Float[Array, "B T V"]:
         known = (tokens >= 0) & (tokens < self.vocab_size)
         vectors = nn.one_hot(tokens, self.vocab_size, dtype=self.dtype)
-        return without_padding(jnp.where(known[..., None], vectors, jnp.nan), segment_ids)
+        vectors = without_padding(jnp.where(known[..., None], vectors, jnp.nan), segment_ids)
+        return hook(self, "embed", vectors)
 
 
 class ValueEmbedding(nn.Module):
@@ -108,7 +110,8 @@ class ValueEmbedding(nn.Module):
         dense = Dense(
             self.model_dim, (None, "embed"), kernel_init=self.kernel_init, dtype=self.dtype
         )
-        return constrain(dense(without_padding(values, segment_ids)), ACTIVATIONS)
+        values = hook(self, "values", without_padding(values, segment_ids))
+        return hook(self, "embed", constrain(dense(values), ACTIVATIONS))
 
 
 class SoundEmbedding(nn.Module):

@@ -16,12 +16,14 @@ from jaxtyping import Array, Bool, Float
 
 from seqmodels.layers.cells import Join, RecurrentCell
 from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.record import record, record_all
 from seqmodels.layers.sharding import parameter
 from seqmodels.ops.scan import (
     SoftmaxState,
     empty_softmax_state,
     linear_scan,
     running_softmax,
+    running_weights,
     with_segments,
 )
 
@@ -64,6 +66,7 @@ class _GatedCell(RecurrentCell):
         a, b = self.coefficients(*jnp.split(self.gates(x), self.num_parts, axis=-1))
         restart = self.first[None] if self.learned_initial_state else None
         h = linear_scan(*with_segments(a, b, starts, valid, restart), state)
+        record_all(self, lambda: {"decay": a, "input": b, "hidden": _padded(h, valid)})
         return _padded(h, valid).astype(self.dtype), h[:, -1]
 
 
@@ -186,6 +189,8 @@ class LRUCell(RecurrentCell):
         # Re(h C) as one real product: [Re h, -Im h] times the stacked parts of C.
         y = self.output(jnp.concatenate([h.real, -h.imag], axis=-1)) + self.skip(x)
         after = LRUState(h[:, -1].real, h[:, -1].imag)
+        states = {"real": h.real, "imaginary": h.imag}
+        record_all(self, lambda: {"decay": jnp.broadcast_to(size, h.shape), **states})
         return _padded(y, valid).astype(self.dtype), after
 
 
@@ -307,6 +312,8 @@ class AarenCell(RecurrentCell):
     ) -> tuple[Float[Array, "B T N"], SoftmaxState]:
         restart = self.initial_state(x.shape[0]) if self.learned_initial_state else None
         marks = (starts, valid, restart)
-        attended, state = running_softmax(self.scores(x), self.value(x), state, *marks)
+        scores = self.scores(x)
+        record(self, "pattern", lambda: running_weights(scores, state, *marks))
+        attended, state = running_softmax(scores, self.value(x), state, *marks)
         attended = attended.astype(self.dtype).reshape(*x.shape[:2], -1)
         return _padded(self.out(attended), valid), state

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from seqmodels.layers.dense import Dense, Initializer
+from seqmodels.layers.record import hook
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
 
 
@@ -69,7 +70,8 @@ class PatchEmbedding(nn.Module):
             dtype=self.dtype,
             name="project",
         )
-        return constrain(project(cut_patches(images, self.patch_size)), ACTIVATIONS)
+        x = constrain(project(cut_patches(images, self.patch_size)), ACTIVATIONS)
+        return hook(self, "embed", x)
 
 
 def sinusoidal_2d(rows: int, columns: int, model_dim: int) -> Float[np.ndarray, "P D"]:

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from seqmodels.layers.record import hook, record
 from seqmodels.layers.sharding import by_rows
 from seqmodels.ops.recurrent import document_ends
 
@@ -86,9 +87,12 @@ class RecurrentStack(nn.Module):
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T N"], dict[str, Any]]:
-        x, state, after = by_rows(x), by_rows(state), {}
+        x, state, after, lens = by_rows(x), by_rows(state), {}, []
         # By name, because jit returns a state sorted, with layer_10 before layer_2.
         for n, cell in enumerate(self.cells):
+            x = hook(self, f"resid_pre_{n}", x)
             x, after[f"layer_{n}"] = cell(x, state[f"layer_{n}"], starts, valid)
             x = by_rows(self.dropout(x, deterministic=not train))
+            lens.append(x)
+        record(self, "lens", lambda: jnp.stack(lens))  # [L, B, T, N]
         return x, after

@@ -15,6 +15,7 @@ from seqmodels.layers.convolution import ShortConvolution
 from seqmodels.layers.dense import Dense, Initializer
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
+from seqmodels.layers.record import hook, record
 from seqmodels.layers.sharding import ACTIVATIONS, by_rows, constrain
 
 
@@ -95,6 +96,7 @@ class ResidualBlock(nn.Module):
         train: bool,
     ) -> tuple[Float[Array, "B T D"], dict[str, Any]]:
         state, after = by_rows(state), {}
+        x = hook(self, "resid_pre", x)
 
         def recur(x: Array) -> Array:
             x = by_rows(x)
@@ -106,6 +108,7 @@ class ResidualBlock(nn.Module):
         x = self._add(x, recur, self.cell_norm, train)
         if self.mlp_dim is not None:
             x = self._add(x, self.feedforward, self.feedforward_norm, train)
+        record(self, "resid_post", lambda: x)
         return constrain(x, ACTIVATIONS), after
 
     def _add(
@@ -148,9 +151,12 @@ class ResidualStack(nn.Module):
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T D"], dict[str, Any]]:
-        after = {}
+        after, lens = {}, []
         # By name, because jit returns a state sorted, with layer_10 before layer_2.
         for n, block in enumerate(self.blocks):
             name = f"layer_{n}"
             x, after[name] = block(x, state[name], starts, valid, train=train)
-        return x if self.final_norm is None else self.final_norm(x), after
+            lens.append(x)
+        norm = (lambda x: x) if self.final_norm is None else self.final_norm
+        record(self, "lens", lambda: jnp.stack([norm(x) for x in lens]))  # [L, B, T, D]
+        return norm(x), after

@@ -20,6 +20,7 @@ from seqmodels.layers.cells import RecurrentCell
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.pooling import SequencePooling
+from seqmodels.layers.record import RECORDED, record
 from seqmodels.layers.recurrent import Bidirectional, RecurrentStack
 from seqmodels.layers.source import make_source_embedding
 from seqmodels.models.build import make_cell
@@ -239,7 +240,9 @@ class Seq2Seq(nn.Module):
         x = _one_document(x, segment_ids)
         valid = None if segment_ids is None else segment_ids > 0
         if self.config.context is Context.BAHDANAU or self._feeds:
-            return self._step_through(x, before, valid, train)
+            y, after, weights = self._step_through(x, before, valid, train)
+            record(self, "alignment_pattern", lambda: weights)
+            return y, after, weights
         joined, context = x, None
         if "context" in before:
             shape = (*x.shape[:2], before["context"].shape[-1])
@@ -251,6 +254,7 @@ class Seq2Seq(nn.Module):
             y = self._output(y, context, x)
         elif self.aligns:
             context, weights = self._attend(y, before["memory"])
+            record(self, "alignment_pattern", lambda: weights)
             y = self._output(context, y)
         return y, after, weights
 
@@ -280,6 +284,7 @@ class Seq2Seq(nn.Module):
 
         loop = nn.scan(
             step,
+            variable_axes={RECORDED: 1},  # [B, T, 1, ...]
             variable_broadcast="params",
             split_rngs={"params": False, "dropout": True},
             in_axes=1,

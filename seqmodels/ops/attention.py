@@ -200,6 +200,7 @@ def attention_weights(
     window: int | None = None,
     bias: Float[Array, "C H T S"] | None = None,
     slopes: Float[Array, " H"] | None = None,
+    finite: Bool[Array, "B S"] | None = None,
 ) -> Float[Array, "B H T S"]:
     """The weights with which `attention` sums values, all at once, for pictures.
 
@@ -207,7 +208,8 @@ def attention_weights(
     """
     keys = queries if keys is None else keys
     mask = attention_mask(queries, keys, causal=causal, window=window)
-    k, _, finite = contain(k, k)
+    if finite is None:
+        k, _, finite = contain(k, k)
     weights, inverse, broken = _weigh(q, k, finite, mask, _with_alibi(bias, slopes, queries, keys))
     return jnp.where(broken, jnp.nan, weights * inverse)
 

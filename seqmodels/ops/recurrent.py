@@ -344,15 +344,15 @@ def layer_norm_lstm(
     The shifts of the first two norms and b would only add up, so they are one bias here. Dtypes and
     the other arguments as in `lstm`; the gradient is JAX's.
     """
-    before = _norm(input_product(x, kernel, jnp.zeros_like(bias)))
+    before = layer_norm(input_product(x, kernel, jnp.zeros_like(bias)))
     before = before * norms.input_scale[None, None] + bias[None, None]
     recurrent_kernel = recurrent_kernel.astype(x.dtype)
 
     def step(state: LSTMState, z: Array) -> tuple[LSTMState, Array]:
-        product = _norm(state_product(state.hidden, recurrent_kernel))
+        product = layer_norm(state_product(state.hidden, recurrent_kernel))
         i, f, g, o = jnp.split(z + product * norms.recurrent_scale[None], 4, axis=-1)
         cell = jax.nn.sigmoid(f) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-        inner = _norm(cell) * norms.cell_scale[None] + norms.cell_bias[None]
+        inner = layer_norm(cell) * norms.cell_scale[None] + norms.cell_bias[None]
         hidden = jax.nn.sigmoid(o) * jnp.tanh(inner)
         return LSTMState(hidden, cell), hidden
 
@@ -360,6 +360,7 @@ def layer_norm_lstm(
     return ys.astype(x.dtype), state
 
 
-def _norm(v: Array) -> Array:
+def layer_norm(v: Array) -> Array:
+    """(v - mean(v)) / sqrt(var(v) + 1e-5) over the last axis."""
     centred = v - v.mean(axis=-1, keepdims=True)
     return centred * lax.rsqrt(jnp.square(centred).mean(axis=-1, keepdims=True) + 1e-5)

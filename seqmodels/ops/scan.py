@@ -283,6 +283,25 @@ def running_softmax(
     return outputs, after
 
 
+def running_weights(
+    scores: Float[Array, "B T H"],
+    state: SoftmaxState,
+    starts: Bool[Array, "B T"] | None = None,
+    valid: Bool[Array, "B T"] | None = None,
+    restart: SoftmaxState | None = None,
+) -> Float[Array, "B H T S"]:
+    """The weight of each token of the chunk at every step of `running_softmax`.
+
+    A row adds up to 1 less the weight of what came before the chunk or is learned.
+    """
+    batch_size, length, heads = scores.shape
+    nothing = lambda of: of._replace(weighted=jnp.zeros((*of.total.shape, length)))
+    places = jnp.broadcast_to(jnp.eye(length)[None, :, None], (batch_size, length, heads, length))
+    again = None if restart is None else nothing(restart)
+    weights, _ = running_softmax(scores, places, nothing(state), starts, valid, again)
+    return jnp.swapaxes(weights, 1, 2)
+
+
 def _sums(state: SoftmaxState) -> Float[Array, "B N"]:
     joined = jnp.concatenate([state.total[..., None], state.weighted], axis=-1)
     return joined.reshape(joined.shape[0], -1)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from seqmodels.protocols.data import BatchSource, Data, Feature, Features, Part, Rows
 from seqmodels.protocols.model import FittedModel, Model
-from seqmodels.protocols.task import Answerer, Evaluate, Task, Trial
+from seqmodels.protocols.task import Answerer, Evaluate, Example, Given, Task, Trial
 
 __all__ = [
     "Answerer",
     "BatchSource",
     "Data",
     "Evaluate",
+    "Example",
     "Feature",
     "Features",
     "FittedModel",
+    "Given",
     "Model",
     "Part",
     "Rows",

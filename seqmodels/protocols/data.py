@@ -90,6 +90,14 @@ class Feature(Protocol):
         """A row of a batch as text."""
         ...
 
+    def labels(self, values: np.ndarray) -> list[str]:
+        """A name for each step of a row without padding."""
+        ...
+
+    def picture(self, values: np.ndarray) -> np.ndarray | None:
+        """The image [H, W, C] that a row shows; None where it is not one."""
+        ...
+
     def to_json(self) -> dict[str, Any]:
         """All that there is to it."""
         ...

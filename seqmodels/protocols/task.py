@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 
 from seqmodels.protocols.data import BatchSource, Data, Features, Part
 from seqmodels.protocols.model import Model
@@ -15,6 +16,22 @@ from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params
 
 Evaluate = Callable[..., dict[str, Any]]
 """`evaluate(model, params, task=None, evaluation=None)` -> figures of the split in question."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """A user's own input.
+
+    Attributes:
+      text: a text, or the path of a file where the feature is given as files.
+      target: the text that follows from it, for models that make one text of another; None = the
+        model's own.
+      limit: most steps of a text that are read.
+    """
+
+    text: str
+    target: str | None = None
+    limit: int = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +54,25 @@ class Trial:
     config: Any
     evaluate: Evaluate
     figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One row of a user's own, for looking inside a model.
+
+    Attributes:
+      batch: one row without padding.
+      steps: a label for each step of the inputs, as a person reads it.
+      source: the same of what an encoder reads; empty without one.
+      targets: the same of the targets, where each step has one.
+      picture: the image that a model reads, if it reads one.
+    """
+
+    batch: Batch
+    steps: list[str]
+    source: list[str] = dataclasses.field(default_factory=list)
+    targets: list[str] = dataclasses.field(default_factory=list)
+    picture: np.ndarray | None = None
 
 
 @runtime_checkable
@@ -110,6 +146,16 @@ class Task(Protocol):
 
     def show(self, batch: Batch, row: int, features: Features) -> str:
         """A row as text."""
+        ...
+
+    def example(
+        self, model: Model, params: Params, features: Features, config: Any, given: Given
+    ) -> Example:
+        """A user's own input as one row. Raises UserError where it cannot be read."""
+        ...
+
+    def rival(self, data: Data, config: Any) -> tuple[Model, Params] | None:
+        """A counted model of the same targets, whose predictions are shown next to a run's."""
         ...
 
     def forward(

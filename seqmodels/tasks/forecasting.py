@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from seqmodels.config.forecasting import ForecastError, Picture, Strategy, WindowScale
 from seqmodels.decoding.unroll import unroll_values
-from seqmodels.protocols import Answerer, Features, Model, Part, Trial
+from seqmodels.protocols import Answerer, Example, Features, Given, Model, Part, Trial
 from seqmodels.tasks.classification import read_whole
 from seqmodels.tasks.forecast_answers import ForecastAnswerer, save_forecast
 from seqmodels.tasks.forecast_pictures import draw_errors, draw_path, draw_windows
@@ -257,6 +257,16 @@ class Forecasting(Task):
             return [*drawn, draw_path(first, stem.with_name(f"{stem.name}-path.gif"))]
         path = stem.with_name(f"{stem.name}-forecasts.png")
         return [*drawn, draw_windows(shown, names, self.config.levels(), path)]
+
+    def example(
+        self, model: Model, params: Params, features: Features, config: Any, given: Given
+    ) -> Example:
+        """The last window of a series as the model reads it; of separate channels the first."""
+        found = super().example(model, params, features, config, given)
+        length = features["inputs"].config.input_length
+        x, _, _ = self._enter(jnp.asarray(found.batch.inputs[:, -length:]))
+        batch = dataclasses.replace(found.batch, inputs=np.asarray(x[:1]))
+        return dataclasses.replace(found, batch=batch, steps=found.steps[-length:])
 
     def answerer(
         self,

@@ -11,8 +11,9 @@ import numpy as np
 
 from seqmodels.data.text import tokenizer_of
 from seqmodels.decoding.scoring import Scorer
-from seqmodels.protocols import Answerer, Features, Model, Trial
-from seqmodels.tasks.ngram_baseline import kneser_ney
+from seqmodels.protocols import Answerer, Data, Example, Features, Given, Model, Trial
+from seqmodels.tasks.looking import next_token_example
+from seqmodels.tasks.ngram_baseline import count_ngram, kneser_ney
 from seqmodels.tasks.scores import score_tokens, summarize_tokens, total_loss
 from seqmodels.tasks.task import Task
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, TokenInput, VocabOutput
@@ -88,6 +89,17 @@ class LanguageModel(Task):
     def baseline(self, trial: Trial) -> dict[str, Any]:
         """The Kneser-Ney n-gram of evaluation.baseline_order; see `ngram_baseline.kneser_ney`."""
         return kneser_ney(trial)
+
+    def example(
+        self, model: Model, params: Params, features: Features, config: Any, given: Given
+    ) -> Example:
+        """The tokens of a text, each with the next as its target."""
+        del params, config
+        return next_token_example(model, tokenizer_of(features), given)
+
+    def rival(self, data: Data, config: Any) -> tuple[Model, Params] | None:
+        """The Kneser-Ney n-gram of evaluation.baseline_order, counted on the training split."""
+        return count_ngram(data, config.evaluation.baseline_order)
 
     def answerer(
         self,

@@ -11,8 +11,9 @@ import numpy as np
 
 from seqmodels.data.masking import Masked, Masking, mask_token
 from seqmodels.data.text import tokenizer_of
-from seqmodels.protocols import BatchSource, Features, Model, Trial
+from seqmodels.protocols import BatchSource, Example, Features, Given, Model, Trial
 from seqmodels.tasks.language_model import documents
+from seqmodels.tasks.looking import name_tokens, text_tokens
 from seqmodels.tasks.ngram_baseline import unigram
 from seqmodels.tasks.scores import score_tokens, summarize_tokens
 from seqmodels.tasks.task import Task
@@ -83,6 +84,17 @@ class MaskedLanguageModel(Task):
                 start = place + 1
             parts.append(text + tokenizer.decode(inputs[start:]))
         return "\n".join(parts)
+
+    def example(
+        self, model: Model, params: Params, features: Features, config: Any, given: Given
+    ) -> Example:
+        """The tokens of a text, none of them masked: each is its own target."""
+        del params, config
+        tokenizer = tokenizer_of(features)
+        tokens = text_tokens(model, tokenizer, given).astype(np.int32)[:, : given.limit]
+        labels = name_tokens(tokenizer, tokens[0])
+        batch = Batch(tokens, tokens, np.ones(tokens.shape, np.float32))
+        return Example(batch, labels, targets=labels)
 
     def forward(
         self,

@@ -11,8 +11,19 @@ import jax
 
 from seqmodels.config.tasks import Metric, TaskConfig
 from seqmodels.files import save_figure
-from seqmodels.protocols import Answerer, BatchSource, Features, Model, Part, Trial
+from seqmodels.protocols import (
+    Answerer,
+    BatchSource,
+    Data,
+    Example,
+    Features,
+    Given,
+    Model,
+    Part,
+    Trial,
+)
 from seqmodels.tasks.lengths import length_tables
+from seqmodels.tasks.looking import whole_example
 from seqmodels.types import Batch, Carry, ClassOutput, DataSpec, Metrics, Params
 
 
@@ -102,6 +113,22 @@ class Task:
             batch.targets[row], ends if batch.targets[row].ndim else None
         )
         return f"{target}\n{features['inputs'].show(batch.inputs[row], segments)}"
+
+    def example(
+        self, model: Model, params: Params, features: Features, config: Any, given: Given
+    ) -> Example:
+        """A user's own input as one row, for looking inside a model.
+
+        Raises:
+          UserError: it cannot be read.
+        """
+        del model, params, config
+        return whole_example(features[self.config.answers or "inputs"], given)
+
+    def rival(self, data: Data, config: Any) -> tuple[Model, Params] | None:
+        """A counted model of the same targets, whose predictions are shown next to a run's."""
+        del data, config
+        return None
 
     def forward(
         self,

@@ -19,8 +19,9 @@ from seqmodels.data.features.tokens import BOS, EOS, EncodedTokens, Tokens
 from seqmodels.data.ragged import power_of_two
 from seqmodels.decoding.beam import BeamSearch, check_beam
 from seqmodels.decoding.prefill import position_limit
-from seqmodels.protocols import Answerer, Feature, Features, Model, Part, Trial
+from seqmodels.protocols import Answerer, Example, Feature, Features, Given, Model, Part, Trial
 from seqmodels.tasks.captions import MOST_DRAWN, draw_captions
+from seqmodels.tasks.looking import pair_example
 from seqmodels.tasks.scores import RATES, score_tokens, summarize_tokens, total_loss
 from seqmodels.tasks.task import Task, figures_table, own_params
 from seqmodels.tasks.text_metrics import (
@@ -222,6 +223,14 @@ class Translation(Task):
         tables = [figures_table(result, self.config.metrics, unit)]
         return tables + (translation_tables(result) if "bleu" in result else [])
 
+    def example(
+        self, model: Model, params: Params, features: Features, config: Any, given: Given
+    ) -> Example:
+        """A source with the given target, or with the model's own."""
+        beam = make_beam(config.evaluation, target_tokens(features).config.max_length)
+        answerer = self.answerer(model, params, features, config, beam, 1)
+        return pair_example(features, answerer, given, self.make_batch)
+
     def answerer(
         self,
         model: Model,
@@ -246,11 +255,10 @@ def target_tokens(features: Features) -> Tokens:
 def _score_baselines(trial: Trial, targets: list[str]) -> list[dict[str, Any]]:
     """Scores of what needs no training, on a split with these targets."""
     data: Any = trial.data
-    seen = "train"
-    trained = written(data, "targets", seen)
+    trained = written(data, "targets", "train")
     if isinstance(trial.features["source"], Tokens):
         sources = written(data, "source", trial.split)
-        answers = answer_of_texts((written(data, "source", seen), trained), sources)
+        answers = answer_of_texts((written(data, "source", "train"), trained), sources)
     else:
         answers = answer_alike(trained, len(targets))
     return score_baselines(answers, targets, trial.config.evaluation)
@@ -386,7 +394,7 @@ def translate_split(trial: Trial, beam: Beam) -> list[str]:
 
 def _read_rows(column: Any, rows: np.ndarray, size: int) -> Part:
     """`size` rows of a column, the last of `rows` again where these are fewer."""
-    width = None
-    if column.lengths is not None:
-        width = power_of_two(int(column.lengths[rows].max()), int(column.lengths.max()))
+    lengths, width = column.lengths, None
+    if lengths is not None:
+        width = power_of_two(int(lengths[rows].max()), int(lengths.max()))
     return column.part(np.append(rows, [rows[-1]] * (size - len(rows))).astype(int), width)

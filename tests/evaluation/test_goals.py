@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,19 @@ from seqmodels.evaluation.goals import (
 BLEU = Goal("german", "multi30k_gru", "bleu", 20.6, 20.0, "somebody")
 LOSS = Goal("tunes", "irish_gru", "loss", 1.45, measure=Measure.TRAINING)
 OPEN = Goal("open", "stories", "accuracy", None)
+
+
+def test_the_p_value_is_that_of_a_one_sided_t_test() -> None:
+    """Of three values t has the distribution function 1/2 + t / (2 sqrt(2 + t^2))."""
+    below = statistics.fmean([1.1, 1.2, 1.3]) - 1.45
+    t = below / (statistics.stdev([1.1, 1.2, 1.3]) / math.sqrt(3))
+    expected = 0.5 + t / (2 * math.sqrt(2 + t**2))
+    assert LOSS.p_value([1.1, 1.2, 1.3]) == pytest.approx(expected)
+    assert LOSS.p_value([1.7, 1.6, 1.8]) > 0.9
+    assert BLEU.p_value([30.0, 31.0, 29.5]) < 0.01
+    for values in ([1.4], [1.4, 1.4]):
+        assert LOSS.p_value(values) is None
+    assert OPEN.p_value([1.0, 2.0]) is None
 
 
 def test_a_goal_is_met_from_its_own_side() -> None:
@@ -54,6 +68,7 @@ def test_the_mean_of_the_seeds_counts() -> None:
         "published": None,
         "goal": 1.45,
         "met": True,
+        "p_value": pytest.approx(0.3524163823495667),
         "baseline": 1.7,
         "seconds": 90.0,
     }

@@ -63,14 +63,14 @@ RECURRENT = {
     ),
     "the recurrent product has no norm of its own": Mutant(
         "ops.recurrent:layer_norm_lstm",
-        "_norm(state_product(state.hidden, recurrent_kernel))",
+        "layer_norm(state_product(state.hidden, recurrent_kernel))",
         "state_product(state.hidden, recurrent_kernel)",
         *(EQUATIONS, ("layer_norm_lstm",)),
     ),
     "the scale comes before the norm": Mutant(
         "ops.recurrent:layer_norm_lstm",
-        "inner = _norm(cell) * norms.cell_scale[None] + norms.cell_bias[None]",
-        "inner = _norm(cell * norms.cell_scale[None]) + norms.cell_bias[None]",
+        "inner = layer_norm(cell) * norms.cell_scale[None] + norms.cell_bias[None]",
+        "inner = layer_norm(cell * norms.cell_scale[None]) + norms.cell_bias[None]",
         *(EQUATIONS, ("layer_norm_lstm",)),
     ),
     "chrono's gates forget": Mutant(

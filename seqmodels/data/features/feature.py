@@ -205,6 +205,15 @@ class FeatureBase:
         del encoded
         return {}
 
+    def labels(self, values: np.ndarray) -> list[str]:
+        """A name for each step of a row without padding: its number."""
+        return [str(number) for number in range(len(values))]
+
+    def picture(self, values: np.ndarray) -> np.ndarray | None:
+        """The image [H, W, C] that a row shows; None where it is not one."""
+        del values
+        return None
+
     def names(self) -> tuple[str, ...]:
         """Names of the classes, for features that have some."""
         raise TypeError(f"a feature of kind {self.kind} has no classes")

@@ -129,6 +129,10 @@ class Image(FeatureBase):
         image = from_steps(values, self.image, self.config.reading) * deviation + mean
         return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
+    def picture(self, values: np.ndarray) -> np.ndarray | None:
+        """The image itself."""
+        return self.pixels(values)
+
     def to_json(self) -> dict[str, Any]:
         """Returns what `from_json` takes."""
         return {"kind": self.kind, "image": dataclasses.asdict(self.image)}

@@ -200,6 +200,14 @@ class Tokens(FeatureBase):
         """A row as text."""
         return self.decode(values if segment_ids is None else values[segment_ids > 0])
 
+    def labels(self, values: np.ndarray) -> list[str]:
+        """The text of each token by itself."""
+        size = self.tokenizer.vocab_size
+        return [
+            self.tokenizer.decode([token]) if token < size else self.reserved[token - size]
+            for token in values.tolist()
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """Returns what `from_json` takes."""
         tokenizer = self.tokenizer.to_json()
