@@ -32,6 +32,7 @@ from seqmodels.distributed.mesh import mesh_context
 from seqmodels.distributed.signals import StopRequest, stop_on_signals
 from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.protocols import Data, Task
+from seqmodels.runs.divergence import record_divergence
 from seqmodels.runs.event_files import require_tensorboard
 from seqmodels.runs.hold import hold
 from seqmodels.runs.workdir import refuse_other_run
@@ -244,6 +245,7 @@ class Member(Trainer):
             return self.count_call(outputs, stop)
         except NonFiniteError as error:
             self.problem = str(error)
+            record_divergence(self._workdir, self.problem)
             self._progress.say(f"{self._workdir}: {error}; it is frozen, the others continue")
             return False
 
