@@ -17,6 +17,7 @@ COMMANDS = {
     "inspect": "experiments.inspect_",
     "batch": "experiments.batch",
     "music": "experiments.music",
+    "sweep": "experiments.sweep",
     "reproduce": "experiments.reproduce",
     "diagnose": "experiments.diagnose",
     "import": "experiments.import_",
