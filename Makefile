@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python >= 3.11 and make; the rest goes into .venv.
 .SUFFIXES:
-.PHONY: demo test test-all test-hard test-peers lint format help
+.PHONY: demo test test-all test-hard test-peers test-slurm lint format help
 
 PYTHON = python3
 VENV = .venv
@@ -15,7 +15,7 @@ endif
 endif
 
 # The suite keeps tokenised data and compiled programs beside the code.
-SUITE = test test-all test-hard test-peers
+SUITE = test test-all test-hard test-peers test-slurm
 $(SUITE): export SEQMODELS_CACHE_DIR ?= $(CURDIR)/.cache/data
 $(SUITE): export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 $(SUITE): export JAX_PLATFORMS ?= cpu
@@ -29,6 +29,7 @@ help:
 	@echo "make test-all    the same, with more variants, shapes and seeds of each law"
 	@echo "make test-hard   kills, damaged files, mutants"
 	@echo "make test-peers  comparisons with other libraries"
+	@echo "make test-slurm  jobs of a Slurm cluster of one node, where slurm-wlm and munge are installed"
 	@echo "make lint        style and types;  make format  mends the style"
 
 demo: $(VENV)/.runtime
@@ -38,13 +39,16 @@ test: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
 test-all: $(VENV)/.dev
-	@$(PYTEST) -n 2 --dist loadgroup -m "not hard and not peers" $(ARGS)
+	@$(PYTEST) -n 2 --dist loadgroup -m "not hard and not peers and not slurm" $(ARGS)
 
 test-hard: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup -m hard $(ARGS)
 
 test-peers: $(VENV)/.peers
 	@$(PYTEST) -m peers $(ARGS)
+
+test-slurm: $(VENV)/.dev
+	@$(PYTEST) -m slurm $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from experiments import program
+from experiments import executors, program
 from experiments.arguments import Arguments, Command, ConfigSource, alternatives
 from experiments.reproduce import commit
 from seqmodels.config.errors import UserError
 from seqmodels.sweeps import manifest as manifests
 from seqmodels.sweeps.grid import Planned, plan
+from seqmodels.sweeps.jobs import read_job
 from seqmodels.sweeps.local import LocalExecutor, Stop, Task
 from seqmodels.sweeps.manifest import Manifest, need_manifest, read_manifest
 from seqmodels.sweeps.states import State, Status
@@ -32,7 +33,8 @@ DOC = """Trains a config with many values of some fields, and compares the runs.
 Every combination is a run with a work directory of its own in --root. The same command continues
 what is not done: finished runs are not repeated, jobs in flight are found again, and runs that
 failed are started again with --retries. With other values it says what is added and what no longer
-belongs. --status shows the runs, --table their results; both need --root alone.
+belongs. --status shows the runs, --table their results; both need --root alone. With
+--executor=slurm the runs are submitted, and nothing here has to stay alive.
 """
 
 
@@ -40,6 +42,7 @@ def define(values: flags.FlagValues) -> None:
     string, integer, switch = flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_bool
     string("root", None, "folder of the sweep, with a work directory per run", flag_values=values)
     integer("random", None, "number of points drawn from log: and linear:", 1, flag_values=values)
+    executors.define(values)
     integer("parallel", 1, "runs trained at once on this machine", 1, flag_values=values)
     integer("retries", 0, "how often a run that fails is started again", 0, flag_values=values)
     switch("dry_run", False, "validate, list the runs, stop", flag_values=values)
@@ -58,6 +61,9 @@ def run(arguments: Arguments) -> int:
     asked = arguments.flags
     if asked.root is None:
         raise UserError("--root=DIR is required: the folder of the sweep")
+    options = executors.check(arguments)
+    if options is not None and asked.parallel > 1:
+        raise UserError(f"--parallel={asked.parallel}: is for --executor=local; Slurm decides")
     root = Path(asked.root).expanduser().absolute()
     shown = [name for name in ("dry_run", "status", "table") if getattr(asked, name)]
     if len(shown) > 1:
@@ -81,6 +87,8 @@ def run(arguments: Arguments) -> int:
         manifests.claim_runs(root, runs)
         check_data(root, new, runs)
         manifests.write_manifest(root, new)
+        if options is not None:
+            return submit_all(arguments, root, new, runs, options)
         return train_here(arguments, root, new, runs)
 
 
@@ -169,6 +177,28 @@ def train_here(
     return status
 
 
+def submit_all(
+    arguments: Arguments,
+    root: Path,
+    manifest: Manifest,
+    runs: Sequence[Planned],
+    options: dict[str, Any],
+) -> int:
+    """Submits the runs that are not done to Slurm; returns the exit status."""
+    from seqmodels.sweeps.slurm import adopt_jobs, submit
+
+    retries = arguments.flags.retries
+    adopt_jobs({root / one.name: read_job(root / one.name) for one in runs})
+    tasks, _ = choose(root, runs, read_statuses(root, manifest), retries=retries)
+    jobs = {}
+    for task in tasks:
+        jobs[task.workdir.name] = submit(task, options, retries)
+        program.say(f"{task.workdir.name}: submitted as job {jobs[task.workdir.name]}")
+    watch = f"python launch.py sweep --root={root} --status"
+    program.answer(arguments, jobs, f"{len(jobs)} submitted; {watch}")
+    return program.DONE
+
+
 def choose(
     root: Path, runs: Sequence[Planned], statuses: Mapping[str, Status], *, retries: int
 ) -> tuple[list[Task], list[Path]]:
@@ -176,15 +206,14 @@ def choose(
     tasks, in_flight = [], []
     for one in runs:
         workdir, status = root / one.name, statuses[one.name]
-        changed = manifests.changed_fields(workdir, one.config)
-        words = tuple(f"--config.{field}={text}" for field, text in changed.items())
+        words = manifests.change_words(workdir, one.config)
         if status.state.in_flight:
             in_flight.append(workdir)
-        elif status.state is State.DIVERGED and not changed:
+        elif status.state is State.DIVERGED and not words:
             program.say(f"{one.name}: diverged: {status.note}; delete it to train it again")
         elif status.state is State.FAILED and not retries:
             program.say(f"{one.name}: failed: {status.note}; --retries=1 starts it again")
-        elif status.state is not State.DONE or changed:
+        elif status.state is not State.DONE or words:
             tasks.append(Task(workdir, words))
     if in_flight:
         program.say(f"in flight: {', '.join(path.name for path in in_flight)}")
@@ -282,7 +311,9 @@ def evaluate_baselines(workdir: Path, *, further: bool) -> dict[str, object]:
     return {"baseline": opened.task.baseline(trial)}
 
 
-COMMAND = Command("sweep", DOC, run, define, ConfigSource.OPTIONAL, prefixes=("sweep",))
+COMMAND = Command(
+    "sweep", DOC, run, define, ConfigSource.OPTIONAL, prefixes=("sweep", executors.PREFIX)
+)
 
 if __name__ == "__main__":
     program.end(program.main(COMMAND))

@@ -18,7 +18,7 @@ from seqmodels.sweeps.jobs import LOCAL, LOG, Job, end_job, read_job, start_time
 from seqmodels.sweeps.states import State, Status, read_status
 
 _LOOK_S = 0.2
-_CODE = Path(__file__).parents[2]
+CODE = Path(__file__).parents[2]
 _GPUS = "CUDA_VISIBLE_DEVICES"
 
 
@@ -37,7 +37,7 @@ def job_command(task: Task) -> list[str]:
 
 def job_environment() -> dict[str, str]:
     """The environment of a job: this one, with the code of this program first."""
-    paths = (str(_CODE), os.environ.get("PYTHONPATH", ""))
+    paths = (str(CODE), os.environ.get("PYTHONPATH", ""))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
@@ -119,7 +119,7 @@ class LocalExecutor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=_CODE,
+                cwd=CODE,
                 env={**job_environment(), **visible_gpus(place, self._parallel, os.environ)},
                 start_new_session=True,  # Ctrl-C reaches it through this process
             )

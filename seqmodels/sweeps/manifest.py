@@ -151,7 +151,9 @@ def read_manifest(root: Path) -> Manifest | None:
     if not path.exists():
         held = [p.name for p in root.iterdir() if p.name != _LOCK] if root.is_dir() else []
         if held:
-            raise UserError(f"--root={root}: is not empty and has no {MANIFEST}: this is not a sweep")
+            raise UserError(
+                f"--root={root}: is not empty and has no {MANIFEST}: this is not a sweep"
+            )
         return None
     values = read_json(path)
     try:
@@ -252,9 +254,7 @@ def refuse_other_data(root: Path, manifest: Manifest, key: str, fingerprint: str
 
 
 def claim_runs(root: Path, runs: Sequence[Planned]) -> None:
-    """Writes the config of each run into its directory, where `train --workdir=DIR` reads it.
-
-    A run that has steps keeps its own until it is resumed, see `changed_fields`.
+    """Claims the directory of each run, see `claim_run`, once none is refused.
 
     Raises:
       UserError: a directory holds a run of another config, or cannot be written.
@@ -262,17 +262,28 @@ def claim_runs(root: Path, runs: Sequence[Planned]) -> None:
     for run in runs:
         refuse_other_run(root / run.name, run.config)
     for run in runs:
-        workdir = root / run.name
-        if has_steps(workdir):
-            continue
-        try:
-            workdir.mkdir(parents=True, exist_ok=True)
-            write_json(workdir / "config.json", to_json(resolved(run.config)))
-        except OSError as error:
-            raise UserError(f"{workdir}: cannot be written: {error.strerror}") from None
+        claim_run(root / run.name, run.config)
 
 
-def changed_fields(workdir: Path, config: ExperimentConfig) -> dict[str, str]:
-    """Field -> value as text, for what a run that has steps will change when it is resumed."""
+def claim_run(workdir: Path, config: ExperimentConfig) -> None:
+    """Writes the config of a run into its directory, where `train --workdir=DIR` reads it.
+
+    A run that has steps keeps its own until it is resumed, see `change_words`.
+
+    Raises:
+      UserError: the directory cannot be written.
+    """
+    if has_steps(workdir):
+        return
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_json(workdir / "config.json", to_json(resolved(config)))
+    except OSError as error:
+        raise UserError(f"{workdir}: cannot be written: {error.strerror}") from None
+
+
+def change_words(workdir: Path, config: ExperimentConfig) -> tuple[str, ...]:
+    """Flags of `train` for what a run that has steps will change when it is resumed."""
     old, new = flat_values(read_config(workdir)), flat_values(resolved(config))
-    return {name: show_value(new[name]) for name in new if old.get(name) != new[name]}
+    changed = (name for name in new if old.get(name) != new[name])
+    return tuple(f"--config.{name}={show_value(new[name])}" for name in changed)

@@ -14,7 +14,7 @@ from seqmodels.runs.follow import Update, seconds_left, watch
 from seqmodels.runs.opening import read_config
 from seqmodels.sweeps.jobs import SLURM, Job, last_line, read_job
 
-_SIGNALLED = (130, 143)
+SIGNALLED = (130, 143)
 """Exit statuses of a run that a signal ended after it had saved."""
 _GOING = ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT")
 _ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "TIMEOUT")
@@ -115,7 +115,7 @@ def _judge(
         return State.DIVERGED, problem
     if job is None:
         return (State.STOPPED, "") if any(update.saved) else (State.WAITING, "")
-    if job.status in _SIGNALLED:
+    if job.status in SIGNALLED:
         return State.STOPPED, ""
     if job.status is None:  # nothing was left to record it
         return State.STOPPED, f"killed; {last_line(workdir)}".removesuffix("; ")

@@ -20,6 +20,7 @@ from tests.sweeps.fakes import fake_command, tell_jobs
 
 SWEEP = ("--sweep.optimizer.peak_lr=1e-3,1e-2", "--sweep.training.seed=0..1")
 NAMES = [f"peak_lr={rate},seed={seed}" for rate in ("0.001", "0.01") for seed in (0, 1)]
+ONE = "--root=R --config=demo_lstm --sweep.training.seed=1"
 MISTAKES = [
     ("", "--root=DIR is required"),
     ("--root=R", "R: no such directory"),
@@ -31,6 +32,11 @@ MISTAKES = [
     ("--root=R --config=demo_lstm --sweep.training.seeds=1", "did you mean 'seed'"),
     ("--root=R --config=demo_lstm --sweep.training.seed", "--sweep.training.seed: needs a value"),
     ("--root=R --config=demo_lstm --sweep.training.seed=1 --parallel=0", "--parallel=0: must be"),
+    (f"{ONE} --slurm.time=5", "--slurm.time=5: needs --executor=slurm"),
+    (f"{ONE} --executor=slurm", "--slurm.time=MINUTES is required with --executor=slurm"),
+    (f"{ONE} --executor=slurm --slurm.tme=5", "--slurm.tme=5: is not known; did you mean 'time'"),
+    (f"{ONE} --executor=slurm --slurm.time=1h", "--slurm.time=1h: must be an integer, 1 or more"),
+    (f"{ONE} --executor=slrum", "--executor=slrum: must be one of: local, slurm"),
     (
         "--root=R --config=demo_lstm --sweep.training.seed=1 --sweep.training.seed=2",
         "--sweep.training.seed=2: is given twice",

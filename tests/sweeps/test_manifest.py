@@ -12,7 +12,7 @@ from seqmodels.runs.opening import read_json
 from seqmodels.sweeps.grid import plan
 from seqmodels.sweeps.manifest import (
     Manifest,
-    changed_fields,
+    change_words,
     claim_runs,
     compare,
     make_manifest,
@@ -68,7 +68,7 @@ def test_a_longer_sweep_is_continued_and_another_config_is_refused(tmp_path: Pat
     longer = plan(new.base, SWEEPS, None)
     claim_runs(tmp_path, longer)
     # The run that has steps records the change itself, when it is resumed.
-    assert changed_fields(first, longer[0].config) == {"training.num_steps": "40"}
+    assert change_words(first, longer[0].config) == ("--config.training.num_steps=40",)
     assert read_json(first / "config.json")["training"]["num_steps"] == 20
     other = tmp_path / "peak_lr=0.001,seed=1"
     assert read_json(other / "config.json")["training"]["num_steps"] == 40
