@@ -44,6 +44,7 @@ def define(values: flags.FlagValues) -> None:
     integer("random", None, "number of points drawn from log: and linear:", 1, flag_values=values)
     executors.define(values)
     integer("parallel", 1, "runs trained at once on this machine", 1, flag_values=values)
+    switch("pack", False, "train runs that differ in numbers alone together", flag_values=values)
     integer("retries", 0, "how often a run that fails is started again", 0, flag_values=values)
     switch("dry_run", False, "validate, list the runs, stop", flag_values=values)
     switch("status", False, "show the state of every run", flag_values=values)
@@ -64,6 +65,8 @@ def run(arguments: Arguments) -> int:
     options = executors.check(arguments)
     if options is not None and asked.parallel > 1:
         raise UserError(f"--parallel={asked.parallel}: is for --executor=local; Slurm decides")
+    if options is not None and asked.pack:
+        raise UserError("--pack: is for --executor=local")
     root = Path(asked.root).expanduser().absolute()
     shown = [name for name in ("dry_run", "status", "table") if getattr(asked, name)]
     if len(shown) > 1:
@@ -163,6 +166,10 @@ def train_here(
     asked = arguments.flags
     before = read_statuses(root, manifest)
     tasks, in_flight = choose(root, runs, before, retries=asked.retries)
+    if asked.pack:
+        from experiments.packing import pack_tasks
+
+        tasks = pack_tasks(tasks, {root / one.name: one.config for one in runs}, asked.parallel)
     stop = Stop()
     with stop.listening():
         executor = LocalExecutor(asked.parallel, asked.retries, program.say, stop)
@@ -192,8 +199,9 @@ def submit_all(
     tasks, _ = choose(root, runs, read_statuses(root, manifest), retries=retries)
     jobs = {}
     for task in tasks:
-        jobs[task.workdir.name] = submit(task, options, retries)
-        program.say(f"{task.workdir.name}: submitted as job {jobs[task.workdir.name]}")
+        (workdir,) = task.workdirs
+        jobs[workdir.name] = submit(workdir, task.words, options, retries)
+        program.say(f"{workdir.name}: submitted as job {jobs[workdir.name]}")
     watch = f"python launch.py sweep --root={root} --status"
     program.answer(arguments, jobs, f"{len(jobs)} submitted; {watch}")
     return program.DONE
@@ -214,7 +222,7 @@ def choose(
         elif status.state is State.FAILED and not retries:
             program.say(f"{one.name}: failed: {status.note}; --retries=1 starts it again")
         elif status.state is not State.DONE or words:
-            tasks.append(Task(workdir, words))
+            tasks.append(Task((workdir,), words))
     if in_flight:
         program.say(f"in flight: {', '.join(path.name for path in in_flight)}")
     return tasks, in_flight

@@ -34,6 +34,7 @@ class Job:
         another process may have its number later.
       job_id: slurm: the number of the job.
       attempt: how often the run has failed and was started again.
+      log: the file of what it prints, from the directory of the run; None = `LOG`.
       status: its exit status; None until it ends, and for good if it is killed.
     """
 
@@ -43,6 +44,7 @@ class Job:
     started: int | None = None
     job_id: str | None = None
     attempt: int = 0
+    log: str | None = None
     status: int | None = None
 
     def runs_here(self) -> bool:
@@ -100,10 +102,10 @@ def end_job(workdir: Path, status: int) -> None:
         write_job(workdir, dataclasses.replace(job, status=status))
 
 
-def last_line(workdir: Path) -> str:
-    """The last line that the jobs of a run have printed; empty if there is none."""
+def last_line(workdir: Path, job: Job) -> str:
+    """The last line that the job of a run has printed; empty if there is none."""
     try:
-        with (workdir / LOG).open("rb") as file:
+        with (workdir / (job.log or LOG)).open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
             text = file.read().decode("utf-8", "replace")
     except OSError:

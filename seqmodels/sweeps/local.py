@@ -24,15 +24,26 @@ _GPUS = "CUDA_VISIBLE_DEVICES"
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A run to train: its directory, and the flags of `train` besides --workdir."""
+    """Runs to train in one process: one, or several that are a pack.
 
-    workdir: Path
+    Attributes:
+      workdirs: their directories.
+      words: the flags of `train` besides --workdir.
+    """
+
+    workdirs: tuple[Path, ...]
     words: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> Path:
+        """The file of what its process prints."""
+        return self.workdirs[0] / LOG
 
 
 def job_command(task: Task) -> list[str]:
-    """The command of a job of a run."""
-    return [sys.executable, "-m", "experiments.job", f"--workdir={task.workdir}", *task.words]
+    """The command of a job."""
+    places = [f"--workdir={workdir}" for workdir in task.workdirs]
+    return [sys.executable, "-m", "experiments.job", *places, *task.words]
 
 
 def job_environment() -> dict[str, str]:
@@ -64,11 +75,11 @@ class Stop:
 
 
 class LocalExecutor:
-    """Trains runs, at most `parallel` at a time; the end of one does not touch the others.
+    """Trains runs, at most `parallel` tasks at a time; the end of one does not touch the others.
 
     Args:
       parallel: number of processes.
-      retries: how often a run that fails is started again.
+      retries: how often a task that fails is started again.
       say: prints a line.
       stop: see `Stop`.
     """
@@ -78,8 +89,8 @@ class LocalExecutor:
     ) -> None:
         self._parallel, self._retries, self._say = parallel, retries, say
         self._stop = stop or Stop()
-        self._own: dict[Path, subprocess.Popen[bytes]] = {}
-        self._places: dict[Path, int] = {}
+        self._own: dict[Task, subprocess.Popen[bytes]] = {}
+        self._places: dict[Task, int] = {}
 
     def run(self, tasks: Sequence[Task], in_flight: Sequence[Path] = ()) -> dict[Path, Status]:
         """Trains the runs, and waits for those that another process has started before.
@@ -87,33 +98,33 @@ class LocalExecutor:
         Returns:
           How each ended. After a signal the jobs have saved, and the rest has not begun.
         """
-        waiting, watched, ended = list(tasks), list(in_flight), {}
-        total, signalled = len(tasks) + len(in_flight), False
+        waiting, ended = list(tasks), dict[Path, Status]()
+        watched = [Task((workdir,)) for workdir in in_flight]
+        total, signalled = sum(len(t.workdirs) for t in waiting) + len(watched), False
         while waiting or watched:
             if self._stop.signal is not None:
                 waiting = []
                 signalled = self._end_all(signalled)
             while waiting and len(watched) < self._parallel:
-                task = waiting.pop(0)
-                self._start(task, attempt=0)
-                watched.append(task.workdir)
-            for workdir in [w for w in watched if self._is_over(w)]:
-                watched.remove(workdir)
-                self._places.pop(workdir, None)
-                status = ended[workdir] = read_status(workdir)
-                if again := self._again(workdir, status, tasks):
-                    self._start(again, attempt=(status.job.attempt if status.job else 0) + 1)
-                    watched.append(workdir)
-                    continue
-                self._say(f"{describe_end(workdir.name, status)} ({len(ended)} of {total})")
+                watched.append(self._start(waiting.pop(0), attempt=0))
+            for task in [task for task in watched if self._is_over(task)]:
+                watched.remove(task)
+                mine = self._places.pop(task, None) is not None
+                statuses = {workdir: read_status(workdir) for workdir in task.workdirs}
+                if mine and (again := self._again(task, statuses)) is not None:
+                    watched.append(again)
+                    statuses = {w: s for w, s in statuses.items() if w not in again.workdirs}
+                for workdir, status in statuses.items():
+                    ended[workdir] = status
+                    self._say(f"{describe_end(workdir.name, status)} ({len(ended)} of {total})")
             time.sleep(_LOOK_S if watched else 0)
         return ended
 
-    def _start(self, task: Task, attempt: int) -> None:
+    def _start(self, task: Task, attempt: int) -> Task:
         taken = set(self._places.values())
         place = next(i for i in range(self._parallel) if i not in taken)
-        self._places[task.workdir] = place
-        with (task.workdir / LOG).open("ab") as log:
+        self._places[task] = place
+        with task.log.open("ab") as log:
             process = subprocess.Popen(
                 job_command(task),
                 stdin=subprocess.DEVNULL,
@@ -123,30 +134,35 @@ class LocalExecutor:
                 env={**job_environment(), **visible_gpus(place, self._parallel, os.environ)},
                 start_new_session=True,  # Ctrl-C reaches it through this process
             )
-        self._own[task.workdir] = process
-        started = start_time(process.pid)
-        job = Job(LOCAL, socket.gethostname(), process.pid, started, attempt=attempt)
-        write_job(task.workdir, job)
+        self._own[task] = process
+        job = Job(LOCAL, socket.gethostname(), process.pid, start_time(process.pid))
+        for workdir in task.workdirs:
+            log_name = None if len(task.workdirs) == 1 else os.path.relpath(task.log, workdir)
+            write_job(workdir, dataclasses.replace(job, attempt=attempt, log=log_name))
+        return task
 
-    def _is_over(self, workdir: Path) -> bool:
-        process = self._own.get(workdir)
+    def _is_over(self, task: Task) -> bool:
+        process = self._own.get(task)
         if process is None:
-            return not read_status(workdir).state.in_flight
+            return not any(read_status(workdir).state.in_flight for workdir in task.workdirs)
         if process.poll() is None:
             return False
-        del self._own[workdir]
-        job = read_job(workdir)
-        if job is not None and job.status is None and process.returncode > 0:
-            end_job(workdir, process.returncode)
+        del self._own[task]
+        for workdir in task.workdirs if process.returncode > 0 else ():
+            job = read_job(workdir)
+            if job is not None and job.status is None:
+                end_job(workdir, process.returncode)
         return True
 
-    def _again(self, workdir: Path, status: Status, tasks: Sequence[Task]) -> Task | None:
-        """The task of a run that failed and may be started again."""
-        attempt = 0 if status.job is None else status.job.attempt
-        if status.state is not State.FAILED or attempt >= self._retries or self._stop.signal:
+    def _again(self, task: Task, statuses: Mapping[Path, Status]) -> Task | None:
+        """Starts the runs that failed again, if they may be."""
+        failed = {w: one for w, one in statuses.items() if one.state is State.FAILED}
+        attempt = max((one.job.attempt for one in failed.values() if one.job), default=0)
+        if not failed or attempt >= self._retries or self._stop.signal is not None:
             return None
-        self._say(f"{workdir.name}: failed: {status.note}; starting it again")
-        return next((task for task in tasks if task.workdir == workdir), None)
+        for workdir, one in failed.items():
+            self._say(f"{workdir.name}: failed: {one.note}; starting it again")
+        return self._start(Task(tuple(failed), task.words), attempt + 1)
 
     def _end_all(self, signalled: bool) -> bool:
         """Asks the jobs once to save and end; kills them at the second Ctrl-C."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from seqmodels.config.errors import RunFailure, UserError, suggest
 from seqmodels.sweeps.jobs import SLURM, Job, write_job
-from seqmodels.sweeps.local import CODE, Task
+from seqmodels.sweeps.local import CODE
 from seqmodels.sweeps.slurm_job import TrainingJob
 from seqmodels.sweeps.states import Queue
 
@@ -73,10 +73,14 @@ def parse_options(given: Mapping[str, str]) -> dict[str, Any]:
     return options
 
 
-def submit(task: Task, options: Mapping[str, Any], retries: int = 0) -> str:
+def submit(
+    workdir: Path, words: tuple[str, ...], options: Mapping[str, Any], retries: int = 0
+) -> str:
     """Submits the job of a run, and records it; returns the number of the job.
 
-    A job of several tasks is one program, see `--distributed=auto`.
+    Args:
+      workdir: of the run; a job of several tasks is one program, see `--distributed=auto`.
+      words: flags of `train` besides --workdir.
 
     Raises:
       RunFailure: Slurm does not take it.
@@ -85,24 +89,24 @@ def submit(task: Task, options: Mapping[str, Any], retries: int = 0) -> str:
 
     logging.getLogger("submitit").setLevel(logging.ERROR)
     tasks = options.get("nodes", 1) * options.get("ntasks_per_node", 1)
-    words = task.words + (("--distributed=auto",) if tasks > 1 else ())
+    words += ("--distributed=auto",) if tasks > 1 else ()
     path = shlex.quote(str(CODE))
-    executor = submitit.SlurmExecutor(task.workdir / _FOLDER)
+    executor = submitit.SlurmExecutor(workdir / _FOLDER)
     executor.update_parameters(
         **{"signal_delay_s": SIGNAL_DELAY_S, **options},
-        job_name=task.workdir.name,
-        comment=str(task.workdir),
+        job_name=workdir.name,
+        comment=str(workdir),
         stderr_to_stdout=True,
         additional_parameters={"requeue": True},
         setup=[f'export PYTHONPATH={path}"${{PYTHONPATH:+:$PYTHONPATH}}"'],
     )
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # sbatch's own lines
-            job_id = executor.submit(TrainingJob(str(task.workdir), words, retries)).job_id
+            job_id = executor.submit(TrainingJob(str(workdir), words, retries)).job_id
     except Exception as error:  # submitit's own, with what sbatch has printed
         line = str(error).strip().split("\n")[-1]
-        raise RunFailure(f"{task.workdir.name}: Slurm does not take the job: {line}") from None
-    write_job(task.workdir, Job(SLURM, job_id=job_id))
+        raise RunFailure(f"{workdir.name}: Slurm does not take the job: {line}") from None
+    write_job(workdir, Job(SLURM, job_id=job_id))
     return job_id
 
 

@@ -67,7 +67,7 @@ class TrainingJob:
         log = workdir / (LOG if task == 0 else f"log.{task}.txt")
         with log.open("ab") as out:
             process = subprocess.Popen(
-                job_command(Task(workdir, self.words)),
+                job_command(Task((workdir,), self.words)),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

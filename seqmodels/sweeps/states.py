@@ -118,8 +118,8 @@ def _judge(
     if job.status in SIGNALLED:
         return State.STOPPED, ""
     if job.status is None:  # nothing was left to record it
-        return State.STOPPED, f"killed; {last_line(workdir)}".removesuffix("; ")
-    return State.FAILED, last_line(workdir) or f"exit status {job.status}"
+        return State.STOPPED, f"killed; {last_line(workdir, job)}".removesuffix("; ")
+    return State.FAILED, last_line(workdir, job) or f"exit status {job.status}"
 
 
 def _entry(queue: Queue, job: Job) -> tuple[str, str]:

@@ -43,7 +43,7 @@ SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=0
 SlurmctldParameters=preempt_send_user_signal
 JobRequeue=1
 KillWait=20
-MinJobAge=30
+MinJobAge=600
 ReturnToService=2
 InactiveLimit=0
 SlurmctldTimeout=60

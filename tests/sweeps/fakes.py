@@ -85,7 +85,7 @@ with open(workdir / "metrics.jsonl", "w") as f:
 
 def fake_command(task: Task) -> list[str]:
     """Instead of `job_command`: what the job does is read from a file next to the sweep."""
-    return [sys.executable, "-S", "-c", PROGRAM, str(task.workdir), *task.words]
+    return [sys.executable, "-S", "-c", PROGRAM, str(task.workdirs[0]), *task.words]
 
 
 def tell_jobs(workdir: Path, *words: str) -> None:

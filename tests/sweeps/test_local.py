@@ -25,15 +25,15 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Task
     """Four runs, whose jobs do as they are told."""
     monkeypatch.setattr(local, "job_command", fake_command)
     _, runs = make_sweep(tmp_path / "s")
-    yield [Task(tmp_path / "s" / run.name, ("--config.training.num_steps=20",)) for run in runs]
+    yield [Task((tmp_path / "s" / run.name,), ("--config.training.num_steps=20",)) for run in runs]
 
 
 def test_the_end_of_one_does_not_touch_the_others(tasks: list[Task]) -> None:
     for task, word in zip(tasks, ("fail", "end", "diverge", "kill"), strict=True):
-        tell_jobs(task.workdir, word)
+        tell_jobs(task.workdirs[0], word)
     lines: list[str] = []
     ended = LocalExecutor(1, 0, lines.append).run(tasks)
-    names = [task.workdir.name for task in tasks]
+    names = [task.workdirs[0].name for task in tasks]
     assert [status.state for status in ended.values()] == ["failed", "done", "diverged", "stopped"]
     assert lines == [
         f"{names[0]}: failed: train: no room (1 of 4)",
@@ -41,26 +41,26 @@ def test_the_end_of_one_does_not_touch_the_others(tasks: list[Task]) -> None:
         f"{names[2]}: diverged: step 3 is not finite (3 of 4)",
         f"{names[3]}: stopped: killed; training (4 of 4)",
     ]
-    words = json.loads((tasks[1].workdir / "started.json").read_text())
+    words = json.loads((tasks[1].workdirs[0] / "started.json").read_text())
     assert words == ["--config.training.num_steps=20"]
-    job = read_job(tasks[0].workdir)
+    job = read_job(tasks[0].workdirs[0])
     assert job is not None and job.status == 1
 
 
 def test_a_run_that_fails_is_started_again_as_often_as_asked(tasks: list[Task]) -> None:
     for task, words in zip(tasks[:2], (("fail", "fail", "end"), ("fail",) * 3), strict=True):
-        tell_jobs(task.workdir, *words)
+        tell_jobs(task.workdirs[0], *words)
     lines: list[str] = []
     ended = LocalExecutor(1, 2, lines.append).run(tasks[:2])
     assert [status.state for status in ended.values()] == ["done", "failed"]
     assert len([line for line in lines if "starting it again" in line]) == 4
-    job = read_job(tasks[1].workdir)
+    job = read_job(tasks[1].workdirs[0])
     assert job is not None and job.attempt == 2
 
 
 def test_several_run_at_once(tasks: list[Task]) -> None:
     for task, word in zip(tasks[:3], ("meet", "meet", "last"), strict=True):
-        tell_jobs(task.workdir, word)
+        tell_jobs(task.workdirs[0], word)
     ended = LocalExecutor(2, 0, lambda line: None).run(tasks[:3])
     assert [status.note for status in ended.values()] == ["", "", ""]
     assert {status.state for status in ended.values()} == {State.DONE}
@@ -68,11 +68,11 @@ def test_several_run_at_once(tasks: list[Task]) -> None:
 
 def test_a_signal_lets_the_jobs_save_and_starts_no_more(tasks: list[Task]) -> None:
     for task in tasks:
-        tell_jobs(task.workdir, "wait")
+        tell_jobs(task.workdirs[0], "wait")
     stop, lines = Stop(), list[str]()
 
     def send() -> None:
-        while not all((task.workdir / "waits").exists() for task in tasks[:2]):
+        while not all((task.workdirs[0] / "waits").exists() for task in tasks[:2]):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -81,10 +81,10 @@ def test_a_signal_lets_the_jobs_save_and_starts_no_more(tasks: list[Task]) -> No
         thread.start()
         ended = LocalExecutor(2, 3, lines.append, stop).run(tasks)
     thread.join()
-    assert list(ended) == [task.workdir for task in tasks[:2]]
+    assert list(ended) == [task.workdirs[0] for task in tasks[:2]]
     assert {status.state for status in ended.values()} == {State.STOPPED}
     assert stop.signal == signal.SIGTERM and lines[0].startswith("stopping: the jobs save")
-    assert read_status(tasks[3].workdir).state is State.WAITING
+    assert read_status(tasks[3].workdirs[0]).state is State.WAITING
 
 
 def test_a_second_ctrl_c_kills(tasks: list[Task]) -> None:
@@ -96,14 +96,14 @@ def test_a_second_ctrl_c_kills(tasks: list[Task]) -> None:
 
 
 def test_jobs_in_flight_are_found_and_waited_for(tasks: list[Task]) -> None:
-    workdir = tasks[0].workdir
+    workdir = tasks[0].workdirs[0]
     tell_jobs(workdir, "wait")
     first = LocalExecutor(1, 0, lambda line: None)
     first._start(tasks[0], attempt=0)  # whose program is killed then
     while not (workdir / "waits").exists():
         time.sleep(0.01)
     assert read_status(workdir).state is State.RUNNING
-    process = first._own[workdir]
+    process = first._own[tasks[0]]
 
     def end() -> None:
         process.terminate()
@@ -131,7 +131,7 @@ def test_jobs_share_the_gpus(place: int, parallel: int, visible: str, expected: 
 
 
 def test_the_command_of_a_job_is_train(tmp_path: Path) -> None:
-    task = Task(tmp_path / "none", ("--dry_run",))
+    task = Task((tmp_path / "none",), ("--dry_run",))
     done = subprocess.run(
         local.job_command(task),
         env=local.job_environment(),

@@ -100,7 +100,7 @@ def test_a_process_is_known_by_its_number_and_its_start() -> None:
 
 
 def test_a_damaged_record_is_named(workdir: Path) -> None:
-    assert read_job(workdir) is None and last_line(workdir) == ""
+    assert read_job(workdir) is None and last_line(workdir, HERE) == ""
     (workdir / "job.json").write_text('{"what": 1}')
     with pytest.raises(UserError, match=r"job.json: cannot be read"):
         read_job(workdir)
