@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python >= 3.11 and make; the rest goes into .venv.
 .SUFFIXES:
-.PHONY: demo test test-all test-hard test-peers test-browser lint format help
+.PHONY: demo test test-all test-hard test-peers test-browser test-slurm lint format help
 
 PYTHON = python3
 VENV = .venv
@@ -15,7 +15,7 @@ endif
 endif
 
 # The suite keeps tokenised data and compiled programs beside the code.
-SUITE = test test-all test-hard test-peers test-browser
+SUITE = test test-all test-hard test-peers test-browser test-slurm
 $(SUITE): export SEQMODELS_CACHE_DIR ?= $(CURDIR)/.cache/data
 $(SUITE): export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 $(SUITE): export JAX_PLATFORMS ?= cpu
@@ -32,6 +32,7 @@ help:
 	@echo "make test-hard   kills, damaged files, mutants"
 	@echo "make test-peers  comparisons with other libraries"
 	@echo "make test-browser  pages in Chromium, where it is installed"
+	@echo "make test-slurm  jobs of a Slurm cluster of one node, where slurm-wlm and munge are installed"
 	@echo "make lint        style and types;  make format  mends the style"
 
 demo: $(VENV)/.runtime
@@ -41,7 +42,7 @@ test: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)
 
 test-all: $(VENV)/.dev
-	@$(PYTEST) -n 2 --dist loadgroup -m "not hard and not peers and not browser" $(ARGS)
+	@$(PYTEST) -n 2 --dist loadgroup -m "not hard and not peers and not browser and not slurm" $(ARGS)
 
 test-hard: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup -m hard $(ARGS)
@@ -51,6 +52,9 @@ test-peers: $(VENV)/.peers
 
 test-browser: $(VENV)/.dev
 	@$(PYTEST) -m browser $(ARGS)
+
+test-slurm: $(VENV)/.dev
+	@$(PYTEST) -m slurm $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

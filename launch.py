@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "experiments.report",
     "batch": "experiments.batch",
     "music": "experiments.music",
+    "sweep": "experiments.sweep",
     "reproduce": "experiments.reproduce",
     "diagnose": "experiments.diagnose",
     "import": "experiments.import_",

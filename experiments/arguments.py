@@ -36,6 +36,7 @@ class ConfigSource(enum.Enum):
     FILE = "--config"
     WORKDIR = "--workdir"
     EITHER = "--config, else --workdir"
+    OPTIONAL = "--config, if one is given"
     OWN = "made by the command, which also applies the overrides"
 
 
@@ -52,6 +53,7 @@ class Command:
       overridable: sections that `--config.SECTION.field=value` may change; None for all.
       short: own flags that are short for fields of the config, flag -> field.
       positional: own flag that takes a word without a flag.
+      prefixes: families of flags `--PREFIX.NAME=VALUE` whose names the command checks itself.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Command:
     overridable: tuple[str, ...] | None = None
     short: dict[str, str] = dataclasses.field(default_factory=dict)
     positional: str | None = None
+    prefixes: tuple[str, ...] = ()
 
     @property
     def takes_overrides(self) -> bool:
@@ -69,7 +72,7 @@ class Command:
 
     @property
     def takes_config(self) -> bool:
-        return self.source in (ConfigSource.FILE, ConfigSource.EITHER)
+        return self.source in (ConfigSource.FILE, ConfigSource.EITHER, ConfigSource.OPTIONAL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Arguments:
       config: the validated config with all overrides; None if the command has no config.
       config_name: the value of `--config`, if given.
       overrides: fields that were set, with their values as text.
+      prefixed: prefix -> name -> value of the flags `--PREFIX.NAME=VALUE`.
     """
 
     command: Command
@@ -89,6 +93,7 @@ class Arguments:
     config: ExperimentConfig | None
     config_name: str | None
     overrides: tuple[tuple[str, str | None], ...]
+    prefixed: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
 
     @property
     def experiment(self) -> ExperimentConfig:
@@ -121,6 +126,7 @@ class _Sorted:
     overrides: list[tuple[str, str | None]]
     config: str | None = None
     wants_help: bool = False
+    prefixed: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
 
 
 def parse(command: Command, argv: Sequence[str]) -> Arguments | str:
@@ -144,11 +150,11 @@ def parse(command: Command, argv: Sequence[str]) -> Arguments | str:
             raise UserError(f"--{name}={text}: must be {_flag_type(values[name])}") from None
     values.mark_as_parsed()
     config = _build_config(command, values, words)
-    return Arguments(command, values, config, words.config, tuple(words.overrides))
+    return Arguments(command, values, config, words.config, tuple(words.overrides), words.prefixed)
 
 
 def _sort(command: Command, values: flags.FlagValues, argv: Sequence[str]) -> _Sorted:
-    words, left = _Sorted({}, []), list(argv)
+    words, left = _Sorted({}, [], prefixed={p: {} for p in command.prefixes}), list(argv)
     while left:
         word = left.pop(0)
         match = _FLAG.fullmatch(word)
@@ -186,6 +192,11 @@ def _place(
         if not text:
             raise UserError(f"--config: needs a name; one of: {', '.join(config_names())}")
         words.config = text
+    elif (family := words.prefixed.get(name.partition(".")[0])) is not None and "." in name:
+        if not text:
+            raise UserError(f"--{name}: needs a value")
+        if family.setdefault(name.partition(".")[2], text) != text:
+            raise UserError(f"--{name}={text}: is given twice")
     elif name in values:
         if text is None and not values[name].boolean:
             raise UserError(f"--{name}: needs a value, {_flag_type(values[name])}")
@@ -197,8 +208,8 @@ def _place(
         only = f", except --config.FIELD=VALUE in the sections {sections}" if sections else ""
         raise UserError(f"--{name}: {command.name} takes the config from --workdir{only}")
     else:
-        known = [*values, *(["config"] if command.takes_config else [])]
-        near = suggest(name, known)
+        known = [*values, *(["config"] if command.takes_config else []), *command.prefixes]
+        near = suggest(name.partition(".")[0], known)
         raise UserError(f"--{name}: {command.name} has no such flag{near}")
 
 
@@ -206,6 +217,7 @@ def _flag_names(command: Command, values: flags.FlagValues) -> str:
     names = (["--config"] if command.takes_config else []) + [f"--{name}" for name in values]
     if command.takes_overrides:
         names += ["--config.SECTION.FIELD"]
+    names += [f"--{prefix}.NAME" for prefix in command.prefixes]
     return ", ".join(names)
 
 
@@ -242,7 +254,7 @@ def override(
     Raises:
       UserError: a field is unknown, or a value has the wrong type.
     """
-    apply_overrides(config, overrides, _alternatives())
+    apply_overrides(config, overrides, alternatives())
     return config
 
 
@@ -254,6 +266,8 @@ def _first_config(
         return None
     if words.config is not None:
         return load_config(words.config)
+    if command.source is ConfigSource.OPTIONAL:
+        return None
     if command.source is ConfigSource.FILE:
         raise UserError(f"--config=NAME is required; one of: {', '.join(config_names())}")
     workdir = values["workdir"].value
@@ -265,7 +279,7 @@ def _first_config(
     return read_config(Path(workdir).expanduser())
 
 
-def _alternatives() -> list[str]:
+def alternatives() -> list[str]:
     """Every config with every variant."""
     return [
         f"{name}:{variant}" if len(variants) > 1 else name
@@ -282,6 +296,7 @@ def _help(command: Command, values: flags.FlagValues, words: _Sorted) -> str:
         usage += f" [{command.positional.upper()}]"
     if command.takes_config:
         usage += " --config=NAME[:variant]"
+    usage += "".join(f" --{prefix}.NAME=VALUE" for prefix in command.prefixes)
     lines = [f"{usage} [flags]", "", *command.doc.strip().split("\n"), "", "flags:"]
     if command.takes_config:
         lines += _flag_help("--config=NAME[:variant]", None, f"one of: {', '.join(config_names())}")
@@ -309,7 +324,7 @@ def _config_help(command: Command, words: _Sorted) -> list[str]:
     if named is None and directory is None:
         return [f"config {how}: see them with --config=NAME --help"]
     config = load_config(named) if named else read_config(Path(str(directory)).expanduser())
-    apply_overrides(config, words.overrides, _alternatives())
+    apply_overrides(config, words.overrides, alternatives())
     rows = [
         (f"{name}={show_value(value)}", describe_field(config, name, kind))
         for name, kind, value in leaves(config)

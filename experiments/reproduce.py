@@ -216,20 +216,14 @@ def measure(goal: Goal, config: ExperimentConfig, workdir: Path) -> Figure:
         found, base, _ = judge_run(opened, data, **_TUNES)
         baseline, details = base[goal.metric], {**details, **found, "baseline": base}
     else:
+        from seqmodels.evaluation.baselines import best_baseline
         from seqmodels.evaluation.evaluate import evaluate_run, write_result
 
         found = evaluate_run(opened, data, goal.split)
         write_result(workdir, found)
-        baseline, details = best_baseline(goal, found), {**details, **found}
+        best = best_baseline(found, goal.metric, lower_is_better=goal.lower_is_better)
+        baseline, details = None if best is None else best[1], {**details, **found}
     return Figure(found[goal.metric], baseline, trained + time.monotonic() - started, details)
-
-
-def best_baseline(goal: Goal, found: dict[str, Any]) -> float | None:
-    """The best baseline of an evaluation."""
-    rows = [found["baseline"], *found["baseline"].get("beside", [])]
-    rows += found.get("translation_baselines", [])
-    values = [row[goal.metric] for row in rows if goal.metric in row]
-    return (min if goal.lower_is_better else max)(values) if values else None
 
 
 def tell(summary: dict[str, Any]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
-from experiments import distributed, program
+from experiments import distributed, executors, program
 from experiments.arguments import Arguments, Command, ConfigSource
+from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.runs.event_files import require_tensorboard
 from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile
@@ -18,7 +20,7 @@ Without --config it uses the config of the work directory. SIGTERM and Ctrl-C sa
 end the command; the same command resumes from it. With --init_from a new run starts with those
 parameters of another run that fit. --dry_run trains nothing and does not touch the work directory:
 it validates everything, counts parameters and memory, and makes one batch. --profile does not
-change the results of the run.
+change the results of the run. --executor=slurm submits the run instead and returns.
 """
 
 
@@ -35,6 +37,7 @@ def define(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     distributed.define(values)
+    executors.define(values)
     flags.DEFINE_string(
         "init_from",
         None,
@@ -52,6 +55,7 @@ def run(arguments: Arguments) -> int:
     if config.task.metric(config.training.best_metric).further:
         config.task.check_evaluation(config)
     distributed.check(arguments)
+    options = executors.check(arguments)
     named = None if arguments.flags.workdir is None else arguments.workdir
     if arguments.flags.profile:
         refuse_profile(config, named)
@@ -68,9 +72,34 @@ def run(arguments: Arguments) -> int:
     # Before importing jax.
     find_start(config, workdir)
     refuse_other_run(workdir, config)
+    if options is not None:
+        return submit_run(arguments, workdir, options)
     program.set_up_jax(config)
     distributed.start(arguments)
     return start(config, workdir, profile=arguments.flags.profile)
+
+
+def submit_run(arguments: Arguments, workdir: Path, options: dict[str, Any]) -> int:
+    """Submits the run to Slurm; returns the exit status."""
+    from seqmodels.sweeps import manifest, slurm
+    from seqmodels.sweeps.jobs import read_job
+    from seqmodels.sweeps.states import read_status
+
+    asked, workdir = arguments.flags, workdir.absolute()
+    if asked.distributed != "off":
+        raise UserError(
+            f"--distributed={asked.distributed}: leave it out: a job with --slurm.nodes or "
+            "--slurm.ntasks_per_node above 1 is one run over its tasks"
+        )
+    manifest.claim_run(workdir, arguments.experiment)
+    slurm.adopt_jobs({workdir: read_job(workdir)})
+    if read_status(workdir, slurm.read_queue()).state.in_flight:
+        raise UserError(f"--workdir={workdir}: a job of this run is in flight")
+    words = manifest.change_words(workdir, arguments.experiment)
+    words += ("--profile",) if asked.profile else ()
+    job = slurm.submit(workdir, words, options)
+    program.say(f"submitted as job {job}; python launch.py inspect --follow --workdir={workdir}")
+    return program.DONE
 
 
 def start(config: ExperimentConfig, workdir: Path, *, profile: bool = False) -> int:
@@ -93,7 +122,13 @@ def start(config: ExperimentConfig, workdir: Path, *, profile: bool = False) -> 
 
 
 COMMAND = Command(
-    "train", DOC, run, define, ConfigSource.EITHER, short={"init_from": "training.init_from"}
+    "train",
+    DOC,
+    run,
+    define,
+    ConfigSource.EITHER,
+    short={"init_from": "training.init_from"},
+    prefixes=(executors.PREFIX,),
 )
 
 if __name__ == "__main__":

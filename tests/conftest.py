@@ -39,7 +39,13 @@ from experiments.compile_cache import trim  # noqa: E402
 _ROOT = Path(__file__).parents[1]
 _MAPPINGS, _MOST_MAPPINGS = Path("/proc/self/maps"), 15_000
 # Rooms whose tests run apart from the others, and under which marker.
-_MARKED = {"browser": "browser", "faults": "hard", "mutants": "hard", "peers": "peers"}
+_MARKED = {
+    "browser": "browser",
+    "faults": "hard",
+    "mutants": "hard",
+    "peers": "peers",
+    "slurm": "slurm",
+}
 # Files that take longest: they start first, so that no worker waits for another at the end.
 _SLOWEST = ("training/test_finetuning.py",)
 # How many cases of a law `make test` runs, where they differ in a variant, a shape or a seed alone;

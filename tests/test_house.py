@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "runs": RUNS,
     "evaluation": EVALUATION,
     "training": EVALUATION | {"training"},
-    "interop": EVALUATION | {"training"},
+    **dict.fromkeys(("interop", "sweeps"), EVALUATION | {"training"}),
     "look": EVALUATION,
     "benchmark": MODELS,
 }

@@ -17,6 +17,7 @@ from seqmodels import registry
 from seqmodels.config.errors import UserError
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.validate import validate
+from seqmodels.sweeps.grid import plan
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -71,7 +72,7 @@ def flag_problem(words: list[str]) -> str | None:
     """What is wrong with the flags of a command line, if anything."""
     command, values = command_of(words[0]), flags.FlagValues()
     command.define(values)
-    references, overrides = [], []
+    references, overrides, swept = [], [], []
     for word in words[1:]:
         if not word.startswith("--"):
             continue
@@ -80,12 +81,18 @@ def flag_problem(words: list[str]) -> str | None:
             references.append(text)
         elif name.startswith("config.") and command.takes_overrides:
             overrides.append((name.removeprefix("config."), text))
+        elif name.partition(".")[0] in command.prefixes and references:
+            swept.append((name, name.partition(".")[2], text))
         elif name not in {*values, *HELP_FLAGS}:
             return f"{command.name} has no flag --{name}"
     if not references or references[0] in ("", "NAME"):  # "" where a table names them
         return None
     try:
-        validate(override(load_config(references[0]), overrides))
+        config = override(load_config(references[0]), overrides)
+        validate(config)
+        sweeps = {field: text for name, field, text in swept if name.startswith("sweep.")}
+        if sweeps:
+            plan(config, sweeps, 2 if any(":" in text for text in sweeps.values()) else None)
     except UserError as error:
         return str(error)
     return None

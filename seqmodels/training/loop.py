@@ -23,6 +23,7 @@ from seqmodels.protocols import Data, Task
 from seqmodels.runs.changes import change, read_changes
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.clock import Clock
+from seqmodels.runs.divergence import clear_divergence, record_divergence
 from seqmodels.runs.event_files import require_tensorboard
 from seqmodels.runs.hold import hold
 from seqmodels.runs.paths import flat
@@ -148,6 +149,7 @@ class Trainer:
             training.num_steps, self._step, label or config.model.kind, live=label is None
         )
         self._say_how_it_starts(start, before)
+        clear_divergence(workdir)
         rows = self._writer.rows
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, Mapping[str, Any]] | None = None
@@ -180,8 +182,12 @@ class Trainer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         self._progress.close()
+        if isinstance(error, NonFiniteError):
+            record_divergence(self._workdir, str(error))
         if kind is KeyboardInterrupt:
             return  # at once, without waiting for a save in progress
         self._profile.close()

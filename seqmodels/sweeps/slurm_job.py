@@ -1,0 +1,102 @@
+"""The part of a Slurm job that submitit starts: it trains in a process below it. Imports no jax.
+
+    USR2, the signal before the time limit or a preemption, and TERM become TERM for the training,
+    which saves the step that it is at and ends; then the job is requeued and resumes.
+
+submitit has installed handlers of its own before, which would save inside the signal, exit, and
+ignore TERM; these replace them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from seqmodels.sweeps.jobs import LOG, SLURM, Job, end_job, write_job
+from seqmodels.sweeps.local import CODE, Task, job_command, job_environment
+from seqmodels.sweeps.states import SIGNALLED
+
+_LOOK_S = 0.2
+_CANCELLED = ("COMPLETING", "CANCELLED", "")
+
+
+@dataclasses.dataclass
+class TrainingJob:
+    """A job of a run, as submitit calls it on the node, once per task.
+
+    Attributes:
+      workdir: of the run.
+      words: flags of `train` besides --workdir.
+      retries: how often the run is started again if it fails.
+    """
+
+    workdir: str
+    words: tuple[str, ...] = ()
+    retries: int = 0
+
+    def __call__(self) -> None:
+        workdir, number = Path(self.workdir), os.environ["SLURM_JOB_ID"]
+        task = int(os.environ.get("SLURM_PROCID", "0"))
+        signals: list[int] = []
+        received = lambda signum, frame: signals.append(signum)
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+            signal.signal(each, received)
+        signal.signal(signal.SIGCONT, _ignore)
+        for attempt in range(self.retries + 1):
+            if task == 0:
+                write_job(workdir, Job(SLURM, job_id=number, attempt=attempt))
+            status = self._train(workdir, task, signals)
+            if status in (0, *SIGNALLED) or signals:
+                break
+        if task == 0 and status > 0:
+            end_job(workdir, status)
+        stopped = bool(signals) and (status in SIGNALLED or status < 0)
+        if task == 0 and stopped and _is_preempted(number, signals):
+            write_job(workdir, Job(SLURM, job_id=number))
+            subprocess.run(["scontrol", "requeue", number], check=True, timeout=60)
+        sys.exit(status if status >= 0 else 128 - status)
+
+    def _train(self, workdir: Path, task: int, signals: list[int]) -> int:
+        """Trains, and hands signals on; returns the exit status, below 0 if it was killed."""
+        log = workdir / (LOG if task == 0 else f"log.{task}.txt")
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                job_command(Task((workdir,), self.words)),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=CODE,
+                env=job_environment(),
+                preexec_fn=_ignore_usr2,
+            )
+        sent = False
+        while process.poll() is None:
+            if signals and not sent:
+                process.terminate()
+                sent = True
+            time.sleep(_LOOK_S)
+        return process.returncode
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Does nothing: Slurm sends CONT before TERM."""
+
+
+def _ignore_usr2() -> None:
+    """In the process that trains, which Slurm signals too: by itself USR2 would end it."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+
+def _is_preempted(number: str, signals: list[int]) -> bool:
+    """Whether a job is to be requeued: not where its user has cancelled it."""
+    if signal.SIGUSR2 in signals:
+        return True
+    command = ["squeue", f"--jobs={number}", "--noheader", "--format=%T"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return done.stdout.strip() not in _CANCELLED
