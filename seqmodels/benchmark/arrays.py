@@ -22,9 +22,9 @@ def draw_tokens(name: str, shape: tuple[int, ...], seed: int, vocab_size: int) -
     return _generator(name, seed).integers(0, vocab_size, shape, dtype=np.int32)
 
 
-def draw_weight(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """A parameter: of deviation 0.1, and around 1 for the scale of a norm."""
-    drawn = draw(name, shape, seed, 0.1)
+def draw_weight(name: str, shape: tuple[int, ...], seed: int, scale: float = 0.1) -> np.ndarray:
+    """A parameter: normal of deviation `scale`, and around 1 for the scale of a norm."""
+    drawn = draw(name, shape, seed, scale)
     return drawn + 1 if name.endswith("scale") else drawn
 
 

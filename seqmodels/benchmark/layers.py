@@ -45,8 +45,7 @@ def recurrent(params: dict[str, Any], seed: int) -> Program:
         return cell.apply({"params": weights}, x, state)[0]
 
     def start(key: Any, x: Any) -> Any:
-        zeros = jax.eval_shape(lambda: cell.init(key, b, method="initial_state"))
-        first = cell.apply(zeros, b, method="initial_state")
+        first = cell.init_with_output(key, x.shape[0], method="initial_state")[0]
         return cell.init(key, x, first)["params"]
 
     x = jax.ShapeDtypeStruct((b, t, d), jnp.float32)
