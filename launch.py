@@ -19,6 +19,7 @@ COMMANDS = {
     "music": "experiments.music",
     "reproduce": "experiments.reproduce",
     "diagnose": "experiments.diagnose",
+    "benchmark": "experiments.benchmark",
     "import": "experiments.import_",
     "export": "experiments.export",
 }

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,15 @@ class Effort:
 
 
 class Process:
-    """A worker (`benchmark.worker`), which inherits cores, allocator and flags."""
+    """A worker (`benchmark.worker`), which inherits cores, allocator and flags.
 
-    def __init__(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(_search_path())}
+    Args:
+      more: environment variables in addition.
+    """
+
+    def __init__(self, more: Mapping[str, str] | None = None) -> None:
+        path = os.pathsep.join(_search_path())
+        environment = {**os.environ, "PYTHONPATH": path, **(more or {})}
         # What a program of this library keeps on disk must not make it look faster.
         environment.pop("JAX_COMPILATION_CACHE_DIR", None)
         self._process = subprocess.Popen(
