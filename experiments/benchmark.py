@@ -61,9 +61,8 @@ def run(arguments: Arguments) -> int:
     asked = arguments.flags
     if asked.action is not None:
         if asked.action != COMPARE:
-            raise UserError(
-                f"benchmark {asked.action}: not known{suggest(asked.action, [COMPARE])}"
-            )
+            near = suggest(asked.action, [COMPARE])
+            raise UserError(f"benchmark {asked.action}: not known{near}")
         return compare(asked.first, asked.second)
     if asked.first is not None:
         raise UserError(f"{asked.first!r}: only benchmark {COMPARE} takes files")
@@ -158,7 +157,7 @@ def measure(
             if suite == "startup":
                 rows += measure_startup(size)
             if suite == "numerics":
-                rows += numerics_rows(pool, seed)
+                rows += numerics_rows(pool, size is Size.SMALL, seed)
     if not rows:
         raise RunFailure("nothing was measured: every case needs a library that is not installed")
     return {

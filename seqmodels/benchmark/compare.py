@@ -34,11 +34,8 @@ def compare_rows(
     """
     ours, theirs = _by_key(first), _by_key(second)
     rows = [_compare(ours[key], theirs[key]) for key in ours if key in theirs]
-    alone = [
-        " ".join(filter(None, key))
-        for key in {**ours, **theirs}
-        if (key in ours) != (key in theirs)
-    ]
+    unpaired = [key for key in {**ours, **theirs} if (key in ours) != (key in theirs)]
+    alone = [" ".join(filter(None, key)) for key in unpaired]
     return [row for row in rows if row is not None], alone
 
 

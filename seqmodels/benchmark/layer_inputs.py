@@ -51,6 +51,13 @@ def segments_of(params: dict[str, Any]) -> np.ndarray | None:
     return np.broadcast_to(1 + np.arange(t) * params["documents"] // t, (b, t)).astype(np.int32)
 
 
+def positions_of(params: dict[str, Any]) -> np.ndarray:
+    """Positions of the tokens in their documents, [B, T]."""
+    b, t, _, _ = params["shape"]
+    each = t // (params.get("documents") or 1)
+    return np.broadcast_to(np.arange(t) % each, (b, t)).astype(np.int32)
+
+
 def visible(params: dict[str, Any]) -> np.ndarray:
     """Whether a query may look at a key, [T, T], the same for every row."""
     _, t, _, _ = params["shape"]

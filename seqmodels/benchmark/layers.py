@@ -16,6 +16,7 @@ from seqmodels.benchmark.flops import hardware_flops
 from seqmodels.benchmark.layer_inputs import (
     attention_flops,
     attention_inputs,
+    positions_of,
     recurrent_inputs,
     segments_of,
     visible,
@@ -37,7 +38,9 @@ def recurrent(params: dict[str, Any], seed: int) -> Program:
         the input and every weight.
     """
     b, t, d, n = params["shape"]
-    heads = {"num_heads": max(1, n // 64)} if "num_heads" in CELLS[params["cell"]].reads else {}
+    heads: dict[str, Any] = (
+        {"num_heads": max(1, n // 64)} if "num_heads" in CELLS[params["cell"]].reads else {}
+    )
     cell = make_cell(RecurrentConfig(cell=params["cell"], model_dim=d, hidden_dim=n, **heads))
 
     def layer(x: Any, weights: Any) -> Any:
@@ -87,12 +90,9 @@ def attention_layer(params: dict[str, Any], seed: int) -> Program:
       params: {"shape": (B, T, H, K), "gradient": bool, "window": None or tokens, "documents": None
         or number per row}.
     """
-    b, t, _, _ = params["shape"]
     segments = segments_of(params)
-    at = Positions(jnp.broadcast_to(jnp.arange(t, dtype=jnp.int32), (b, t)), segments)
-    if segments is not None:
-        each = t // params["documents"]
-        at = Positions(jnp.broadcast_to(jnp.arange(t, dtype=jnp.int32) % each, (b, t)), segments)
+    held = None if segments is None else jnp.asarray(segments)
+    at = Positions(jnp.asarray(positions_of(params)), held)
     function = functools.partial(_attend, at, params.get("window"))
     return _compile_attention(function, params, seed)
 

@@ -7,8 +7,9 @@ operands, constant cotangents and reductions over many axes have been wrong in r
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import jax
@@ -34,13 +35,22 @@ from seqmodels.types import (
 
 Probe = tuple[str, float, float]
 """A name, the largest error relative to the largest value, and the error that is allowed."""
+QUICK_MODELS = ("recurrent", "gpt")
+"""Checked where there is little time."""
+MODEL_GROUP = "models"
 _FLOAT32 = 1e-5
 _FROM_GRADIENTS = 1e-4
 
 
 def numerics(params: dict[str, Any], seed: int) -> Program:
-    """Runs the probes of a group of `GROUPS`; they are the fact `probes`."""
-    probes = list(GROUPS[params["group"]](seed))
+    """Runs the probes of a group of `GROUPS`; they are the fact `probes`.
+
+    Args:
+      params: {"group", "quick": of the models only `QUICK_MODELS`}.
+    """
+    group = params["group"]
+    names = QUICK_MODELS if params["quick"] else None
+    probes = list(models(seed, names) if group == MODEL_GROUP else GROUPS[group](seed))
     return Program(lambda _: None, lambda _: [], {"probes": probes})
 
 
@@ -208,8 +218,14 @@ _OUTPUTS: dict[str, Any] = {
 }
 
 
-def models(seed: int) -> Iterator[Probe]:
-    """The gradient of every registered model and cell, jitted against op by op."""
+def models(seed: int, names: Collection[str] | None) -> Iterator[Probe]:
+    """The gradient of every registered model and cell, jitted against op by op.
+
+    Each operation is compiled by itself, which takes about five seconds per model.
+
+    Args:
+      names: of the models; None = all.
+    """
     configs: dict[str, ModelConfig] = {}
     for name, entry in registry.MODELS.items():
         kind: type[ModelConfig] = registry.resolve(entry.config)
@@ -217,7 +233,8 @@ def models(seed: int) -> Iterator[Probe]:
             configs[name] = shrunk(kind())
     for cell in registry.CELLS:
         configs[f"recurrent, {cell}"] = shrunk(RecurrentConfig(cell=cell))
-    for name, config in configs.items():
+    for name in configs if names is None else names:
+        config = configs[name]
         yield f"gradient of {name}", model_error(config, seed), _FROM_GRADIENTS
 
 
@@ -259,7 +276,7 @@ def model_error(config: ModelConfig, seed: int) -> float:
 
     with jax.default_matmul_precision("highest"):
         jitted = jax.tree.leaves(jax.jit(jax.grad(loss))(params))
-        with jax.disable_jit():
+        with jax.disable_jit(), _quick_compilation():
             plain = jax.tree.leaves(jax.grad(loss)(params))
     largest = max(float(np.abs(x).max()) for x in plain)
     errors = [
@@ -267,6 +284,17 @@ def model_error(config: ModelConfig, seed: int) -> float:
         for a, b in zip(jitted, plain, strict=True)
     ]
     return max(errors)
+
+
+@contextlib.contextmanager
+def _quick_compilation() -> Iterator[None]:
+    """Compiles single operations quickly, which have nothing to optimise."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _array(kind: str | None, seed: int) -> Any:
@@ -288,5 +316,4 @@ GROUPS: dict[str, Callable[[int], Iterator[Probe]]] = {
     "bfloat16": bfloat16,
     "tensor_float32": tensor_float32,
     "scans": scans,
-    "models": models,
 }

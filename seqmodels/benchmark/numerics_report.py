@@ -24,33 +24,37 @@ SWITCHES = (
 """Settings that are tried, one at a time, where something is off."""
 
 
-def numerics_rows(pool: Pool, seed: int) -> Iterator[dict[str, Any]]:
-    """Yields {"case", "error", "allowed", "right", "advice", ..} of every probe."""
+def numerics_rows(pool: Pool, quick: bool, seed: int) -> Iterator[dict[str, Any]]:
+    """Yields {"case", "error", "allowed", "right", "advice", ..} of every probe.
+
+    Args:
+      quick: check few models.
+    """
     for group in GROUPS:
         place = f"{pool.folder.name}/numerics.npz"
         try:
-            probes = _ask(pool.get((OURS, 0)), group, seed, place)
+            probes = _ask(pool.get((OURS, 0)), group, quick, seed, place)
         except Missing as missing:
             yield make_row("numerics", group, OURS, right=None, problem=f"needs {missing}")
             continue
         except Failed as problem:
             probes = [(f"{group} ({problem})", float("inf"), 0.0)]
         wrong = any(error > allowed for _, error, allowed in probes)
-        advice = find_switch(group, seed, place) if wrong else ""
+        advice = find_switch(group, quick, seed, place) if wrong else ""
         for name, error, allowed in probes:
             right = error <= allowed
             values = {"error": error, "allowed": allowed, "right": right}
             yield make_row("numerics", name, OURS, **values, advice="" if right else advice)
 
 
-def find_switch(group: str, seed: int, place: str) -> str:
+def find_switch(group: str, quick: bool, seed: int, place: str) -> str:
     """Says which of `SWITCHES` makes every probe of a group right, if one does."""
     for switch in SWITCHES:
         (name, value), *_ = switch.items()
         before = os.environ.get(name, "") if name == "XLA_FLAGS" else ""
         process = Process({name: f"{before} {value}".strip()})
         try:
-            probes = _ask(process, group, seed, place)
+            probes = _ask(process, group, quick, seed, place)
         except (Failed, Missing):  # a version that does not know the flag ends at once
             continue
         finally:
@@ -60,8 +64,11 @@ def find_switch(group: str, seed: int, place: str) -> str:
     return "off; none of the known switches helps"
 
 
-def _ask(process: Process, group: str, seed: int, place: str) -> list[tuple[str, float, float]]:
+def _ask(
+    process: Process, group: str, quick: bool, seed: int, place: str
+) -> list[tuple[str, float, float]]:
+    params = {"group": group, "quick": quick}
     answer = process.ask(
-        "prepare", library=OURS, suite="numerics", params={"group": group}, seed=seed, to=place
+        "prepare", library=OURS, suite="numerics", params=params, seed=seed, to=place
     )
     return [(name, error, allowed) for name, error, allowed in answer["probes"]]

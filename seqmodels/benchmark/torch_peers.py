@@ -88,7 +88,7 @@ def _copy_weights(torch: Any, layer: Any, kind: str, d: int, n: int, seed: int) 
             layer.bias_hh_l0[2 * n :] = weights["recurrent_bias"]
 
 
-def _in_our_layout(kind: str, n: int, found: list[np.ndarray]) -> list[np.ndarray]:
+def _in_our_layout(kind: str, n: int, found: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Gradients by x and by our weights in the order of their names."""
     x, kernel, recurrent_kernel, bias, *rest = found
     if kind == "gru":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seqmodels.benchmark.arrays import draw_weight
 
 MODEL_SCALE = 0.02
 """Deviation of the weights of whole models."""
-OPTIMIZER = {
+OPTIMIZER: dict[str, Any] = {
     "peak_lr": 1e-3,
     "beta1": 0.9,
     "beta2": 0.95,
