@@ -38,9 +38,8 @@ def recurrent(params: dict[str, Any], seed: int) -> Program:
         the input and every weight.
     """
     b, t, d, n = params["shape"]
-    heads: dict[str, Any] = (
-        {"num_heads": max(1, n // 64)} if "num_heads" in CELLS[params["cell"]].reads else {}
-    )
+    has_heads = "num_heads" in CELLS[params["cell"]].reads
+    heads: dict[str, Any] = {"num_heads": max(1, n // 64)} if has_heads else {}
     cell = make_cell(RecurrentConfig(cell=params["cell"], model_dim=d, hidden_dim=n, **heads))
 
     def layer(x: Any, weights: Any) -> Any:
