@@ -50,7 +50,12 @@ def define(values: flags.FlagValues) -> None:
         "file for all numbers, next to which a roofline and a plot of scaling are drawn",
         flag_values=values,
     )
-    string("cases", None, "only cases whose names contain this", flag_values=values)
+    string(
+        "cases",
+        None,
+        "cases whose names contain one of these, with commas; none = all",
+        flag_values=values,
+    )
     flags.DEFINE_integer("seed", 0, "of inputs and weights", 0, flag_values=values)
     string("action", None, f"{COMPARE}, or nothing to measure", flag_values=values)
     string("first", None, f"with {COMPARE}: the earlier file", flag_values=values)
@@ -108,20 +113,21 @@ def check_target(path: Path) -> Path:
     return path
 
 
-def select(suites: list[str], size: Size, part: str | None) -> dict[str, list[Any]]:
+def select(suites: list[str], size: Size, parts: str | None) -> dict[str, list[Any]]:
     """The cases of each suite that has cases.
 
     Raises:
-      UserError: `part` is in no name.
+      UserError: one of `parts`, separated by commas, is in no name.
     """
     found = {name: list(CASES[name](size)) for name in suites if name in CASES}
-    if part is None:
+    if parts is None:
         return found
-    chosen = {name: [case for case in cases if part in case.name] for name, cases in found.items()}
-    if not any(chosen.values()):
-        names = [case.name for cases in found.values() for case in cases]
-        raise UserError(f"--cases={part}: in no name of a case{suggest(part, names)}")
-    return chosen
+    names = [case.name for cases in found.values() for case in cases]
+    for part in parts.split(","):
+        if not any(part in name for name in names):
+            raise UserError(f"--cases={parts}: {part!r} is in no name{suggest(part, names)}")
+    wanted = lambda case: any(part in case.name for part in parts.split(","))
+    return {suite: [case for case in cases if wanted(case)] for suite, cases in found.items()}
 
 
 def warn_of_load() -> None:

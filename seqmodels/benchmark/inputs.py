@@ -88,7 +88,9 @@ def _steps(config: ExperimentConfig, params: dict[str, Any], place: Path) -> Pro
     training = dataclasses.replace(
         config.training, num_steps=_NEVER, evaluate_every=_NEVER, checkpoint_every=_NEVER
     )
-    config, steps = dataclasses.replace(config, training=training), params["steps"]
+    evaluation = dataclasses.replace(config.evaluation, sequence_length=params["length"])
+    config = dataclasses.replace(config, training=training, evaluation=evaluation)
+    steps = params["steps"]
     task = build_task(config)
     loaded = load_data(config, task)
     setup, _ = prepare(config, place, task, loaded)

@@ -33,7 +33,7 @@ def numerics_rows(pool: Pool, quick: bool, seed: int) -> Iterator[dict[str, Any]
     for group in GROUPS:
         place = f"{pool.folder.name}/numerics.npz"
         try:
-            probes = _ask(pool.get((OURS, 0)), group, quick, seed, place)
+            probes = _ask(pool.get(("numerics", 0)), group, quick, seed, place)
         except Missing as missing:
             yield make_row("numerics", group, OURS, right=None, problem=f"needs {missing}")
             continue
@@ -60,7 +60,7 @@ def find_switch(group: str, quick: bool, seed: int, place: str) -> str:
         finally:
             process.close()
         if all(error <= allowed for _, error, allowed in probes):
-            return f"off; right with {name}={value}"
+            return f"off; right with {name}={before} {value}".replace("= ", "=")
     return "off; none of the known switches helps"
 
 

@@ -138,26 +138,35 @@ class Pool:
     def call(self, suite: str, params: dict[str, Any], seed: int) -> dict[str, Any]:
         """Facts of a program of this library that is run, not timed.
 
+        Its process ends, because memory that was used and freed changes the speed of later runs.
+
         Raises:
           RunFailure: it fails.
         """
         arguments = {"library": "seqmodels", "suite": suite, "params": params, "seed": seed}
+        process = Process()
         try:
-            process = self.get(("seqmodels", 0))
             return process.ask("prepare", **arguments, to=f"{self.folder.name}/facts.npz")
         except (Missing, Failed) as problem:
             raise RunFailure(f"{suite}: {problem}") from None
+        finally:
+            process.close()
 
 
 def take_turns(processes: Sequence[Process], effort: Effort) -> list[list[float]]:
-    """Times prepared programs: one list of seconds for each process, one number per round."""
+    """Times prepared programs: one list of seconds for each process, one number per round.
+
+    Each round begins with another process, so that none always follows the same one.
+    """
     series: list[list[float]] = [[] for _ in processes]
     until = time.monotonic() + effort.max_seconds
     for count in range(effort.max_rounds):
         if count >= timing.MIN_ROUNDS and time.monotonic() > until:
             break
-        for process, taken in zip(processes, series, strict=True):
+        for place in range(len(processes)):
+            turn = (count + place) % len(processes)
             time.sleep(PAUSE)
+            process, taken = processes[turn], series[turn]
             taken.append(statistics.median(process.ask("run", seconds=effort.slice_seconds)))
         if timing.enough(series):
             break

@@ -18,7 +18,7 @@ def table_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     """Cells of the table for people, one row per measured row."""
     for row in rows:
         if row.get("problem"):
-            yield row["case"], "-", "", "", row["peer"] or "", "-", row["problem"]
+            yield row["case"], "-", "", "", row["peer"] or "", "-", "failed"
             continue
         noisy = "~" if row.get("noisy") else ""
         yield (

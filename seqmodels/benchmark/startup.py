@@ -54,17 +54,17 @@ def _first_steps(folder: Path, front: Sequence[str], size: Size) -> Iterator[dic
     }
     command = [*front, "train", "--config=demo_gpt", "--dry_run"]
     command += [f"--config.{name}={value}" for name, value in fields.items()]
-    number = iter(range(10**6))
 
     def first_step(cache: str) -> float:
         environment = {"JAX_COMPILATION_CACHE_DIR": str(folder / cache)}
         return _seconds(command, environment)
 
+    caches = (f"cache{n}" for n in range(_RUNS[size]))
     try:
-        first_step("warm")
-        cold = lambda: first_step(f"cold{next(number)}")
-        runs = {OURS: lambda: first_step("warm"), "cold": cold}
-        series = _in_turn(runs, _RUNS[size])
+        series: dict[str, list[float]] = {OURS: [], "cold cache": []}
+        for cache in caches:
+            series["cold cache"].append(first_step(cache))
+            series[OURS].append(first_step(cache))
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().split("\n")
         yield make_row("startup", "train, until compiled, warm cache", OURS, problem=lines[-1])

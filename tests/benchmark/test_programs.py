@@ -10,7 +10,7 @@ import pytest
 
 from seqmodels.benchmark import suites
 from seqmodels.benchmark.layer_inputs import packed_weights, recurrent_inputs, visible
-from seqmodels.benchmark.processes import difference
+from seqmodels.benchmark.processes import Effort, difference, take_turns
 from seqmodels.benchmark.suites import CASES, Size
 from seqmodels.benchmark.worker import PROGRAMS, Worker
 
@@ -82,3 +82,23 @@ def test_every_case_has_a_program(size: Size) -> None:
             assert (suites.OURS, program) in PROGRAMS
             for peer in case.peers.values():
                 assert (peer.library, peer.program or program) in PROGRAMS
+
+
+class Recorder:
+    """A stand-in for a process."""
+
+    def __init__(self, name: str, order: list[str]) -> None:
+        self._name, self._order = name, order
+
+    def ask(self, do: str, seconds: float) -> list[float]:
+        assert do == "run"
+        self._order.append(self._name)
+        return [seconds, 3 * seconds, 2 * seconds]
+
+
+def test_processes_take_turns_and_each_begins_once() -> None:
+    order: list[str] = []
+    processes: Any = [Recorder(name, order) for name in "abc"]
+    series = take_turns(processes, Effort(0.5, 4, 60.0))
+    assert "".join(order) == "abcbcacababc"
+    assert series == [[1.0] * 4] * 3
