@@ -161,7 +161,7 @@ def measure(
                 peak = found["matrix_flops_per_second"]
                 rows += measure_case(pool, case, EFFORT[size], peers, peak, program.say, seed)
             if suite == "startup":
-                rows += measure_startup(size)
+                rows += measure_startup(size, program.say)
             if suite == "numerics":
                 rows += numerics_rows(pool, size is Size.SMALL, seed)
     if not rows:

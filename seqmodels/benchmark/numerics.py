@@ -35,7 +35,7 @@ from seqmodels.types import (
 
 Probe = tuple[str, float, float]
 """A name, the largest error relative to the largest value, and the error that is allowed."""
-QUICK_MODELS = ("recurrent", "gpt")
+QUICK_MODELS = ("recurrent",)
 """Checked where there is little time."""
 MODEL_GROUP = "models"
 _FLOAT32 = 1e-5

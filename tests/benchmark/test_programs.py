@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from seqmodels.benchmark import suites
 from seqmodels.benchmark.layer_inputs import packed_weights, recurrent_inputs, visible
-from seqmodels.benchmark.processes import Effort, difference, take_turns
+from seqmodels.benchmark.processes import ROOT, Effort, difference, take_turns
 from seqmodels.benchmark.suites import CASES, Size
 from seqmodels.benchmark.worker import PROGRAMS, Worker
 
@@ -102,3 +104,35 @@ def test_processes_take_turns_and_each_begins_once() -> None:
     series = take_turns(processes, Effort(0.5, 4, 60.0))
     assert "".join(order) == "abcbcacababc"
     assert series == [[1.0] * 4] * 3
+
+
+MISSING = (
+    *(
+        "filelock",
+        "importlib_resources",
+        "matplotlib",
+        "ml_collections",
+        "sacrebleu",
+        "safetensors",
+    ),
+    *("sklearn", "symusic", "tensorflow_datasets", "tokenizers", "torch"),
+)
+"""Libraries that a bare accelerator machine does not have."""
+
+
+@pytest.mark.grid
+def test_a_bare_machine_runs_it(tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.modules |= dict.fromkeys({MISSING})
+import launch
+from experiments import benchmark
+assert launch.main(["--help"]) == 0
+from seqmodels.benchmark.worker import PROGRAMS, Worker
+params = {{"model": "lstm_lm", "layers": 1, "dim": 4, "vocab": 5, "length": 8, "batch": 2}}
+Worker().prepare("seqmodels", "train", params, 0, "{tmp_path}/a.npz")
+params |= {{"prompt": 3, "new_tokens": 2}}
+Worker().prepare("seqmodels", "decode", params, 0, "{tmp_path}/a.npz")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
