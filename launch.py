@@ -22,6 +22,7 @@ COMMANDS = {
     "sweep": "experiments.sweep",
     "reproduce": "experiments.reproduce",
     "diagnose": "experiments.diagnose",
+    "benchmark": "experiments.benchmark",
     "import": "experiments.import_",
     "export": "experiments.export",
 }

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from filelock import FileLock
 
 from experiments import program
 from experiments.arguments import Arguments, Command
@@ -59,6 +58,8 @@ def run(arguments: Arguments) -> int:
 
         require_symusic()
     values, tunes, lines = _read(arguments) if asked.input is not None else _sample(arguments)
+    from filelock import FileLock  # here, because `benchmark` runs without it
+
     from seqmodels.music.judge import list_unplayed, render_tunes
     from seqmodels.runs.workdir import LOCK, write_json
 

@@ -46,15 +46,14 @@ MAY_IMPORT = {
     "distributed": LOW | {"layers"},
     "runs": RUNS,
     "evaluation": EVALUATION,
-    "training": EVALUATION | {"training"},
-    **dict.fromkeys(("interop", "sweeps"), EVALUATION | {"training"}),
+    **dict.fromkeys(("training", "interop", "sweeps", "benchmark"), EVALUATION | {"training"}),
     "look": EVALUATION,
-    "benchmark": MODELS,
 }
 ROOM_OF_TABLE = {"MODELS": "models", "CELLS": "layers", "TASKS": "tasks"}
 """Where the classes of a table of the registry live: looking one up is importing its room."""
-LIGHT_ROOMS = {"ops", "layers", "models", "benchmark"}
 LIGHT_LIBRARIES = {"jax", "flax", "optax", "jaxtyping", "numpy", "seqmodels"}
+LIGHT_ROOMS = dict.fromkeys(("ops", "layers", "models"), LIGHT_LIBRARIES)
+LIGHT_ROOMS["benchmark"] = LIGHT_LIBRARIES | {"torch", "rich", "matplotlib"}  # where installed
 
 
 def name_of(path: Path) -> str:
@@ -105,7 +104,7 @@ def wrong_imports(path: Path) -> Iterator[str]:
     if room == "__init__":
         return
     if room in LIGHT_ROOMS:  # which run on bare machines
-        yield from names - LIGHT_LIBRARIES - sys.stdlib_module_names
+        yield from names - LIGHT_ROOMS[room] - sys.stdlib_module_names
     used = {name.split(".")[1] for name in found if name.startswith("seqmodels.")}
     if room != "config":  # which resolves the classes of configs alone
         used |= {ROOM_OF_TABLE[table] for table in lookups(path)}

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
@@ -44,6 +43,8 @@ def _apply(config: ExperimentConfig, name: str, text: str | None, variants: Iter
     if inner is not None and text.lower() == "none":
         setattr(owner, field, None)
         return
+    from ml_collections import config_flags  # here, because `benchmark` runs without it
+
     # ml_collections reads Field.type, which is a string with postponed annotations.
     dataclasses.fields(owner)[list(field_types(type(owner))).index(field)].type = kind
     choices = inner or kind

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from seqmodels.config.data import DataConfig
@@ -73,6 +72,8 @@ def open_arrays(cache: Path, where: Path, make: Callable[[], Content]) -> Stored
     """
     entry = read_arrays(where)
     if entry is None:
+        import filelock  # here, because `benchmark` runs without it
+
         with explain_cache_errors(cache):
             where.parent.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(where.with_suffix(".lock")):

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import TokenizerKind
@@ -67,6 +65,8 @@ def only_trainer(workdir: Path) -> Iterator[None]:
     Raises:
       UserError: another process trains there, or the directory cannot be written.
     """
+    from filelock import FileLock, Timeout  # here, because `benchmark` runs without it
+
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         # Long enough to outlast a check by `has_trainer`.
