@@ -50,7 +50,8 @@ def get_config(variant: str) -> ExperimentConfig:
         model=MODELS[variant],
         data=ExamplesDataConfig(
             name="spoken_digits",
-            **{"source" if attends else "inputs": sound},
+            source=sound if attends else None,
+            inputs=None if attends else sound,
             targets=TokensConfig(max_length=32),
             max_shapes=3,
             batch_size=32,
