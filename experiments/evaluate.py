@@ -110,7 +110,7 @@ def compare(arguments: Arguments, step: str | int) -> int:
             raise UserError(f"--{name}={asked[name].value}: has no effect with --compare")
     second = Path(asked.compare).expanduser()
     other = read_config(second, "--compare")
-    if other.task.kind != config.task.kind:
+    if type(other.task) is not type(config.task):
         raise UserError(
             f"--compare={second}: its task.kind is {other.task.kind}, this run's {config.task.kind}"
         )

@@ -79,7 +79,7 @@ def measure(settings: dict[str, Any], length: int) -> np.ndarray:
     from seqmodels.protocols import Example
     from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
 
-    given = {k: length if k == "chrono_length" else v for k, v in settings.items()}
+    given: dict[str, Any] = {k: length if k == "chrono_length" else v for k, v in settings.items()}
     config = RecurrentConfig(num_layers=1, model_dim=WIDTH, hidden_dim=WIDTH, **given)
     model = build_model(config, DataSpec(TokenInput(VOCAB), VocabOutput(VOCAB)))
     params = jax.jit(lambda key: nn.unbox(init_params(model, key)))(jax.random.key(0))
