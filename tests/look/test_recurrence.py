@@ -55,6 +55,7 @@ def test_gates_of_two_layers_of_lstm() -> None:
         inputs = np.array(outputs)
 
 
+@pytest.mark.grid
 def test_gates_of_a_gru() -> None:
     w, seen, h = weights("gru"), inside("gru").values, np.zeros(5)
     cell = w["layers"]["cells_0"]
