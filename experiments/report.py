@@ -43,6 +43,9 @@ def run(arguments: Arguments) -> int:
     from seqmodels.look.page import check_templates, draw, render
 
     check_templates()
+    output = Path(asked.output or (Path(asked.root or place) / "report.html")).expanduser()
+    if not output.parent.is_dir():
+        raise UserError(f"--output={output}: {output.parent} is not a directory")
     if (place / "diagnose.json").is_file():
         from seqmodels.look.report import diagnosis_sections
 
@@ -52,7 +55,6 @@ def run(arguments: Arguments) -> int:
         sections, given, title, lead = sections_of(place, against, asked.examples)
     pictures = {name: {**drawn, **given.get(name, {})} for name, drawn in draw(sections).items()}
     page = render(title, lead, sections, pictures)
-    output = Path(asked.output or (Path(asked.root or place) / "report.html")).expanduser()
     try:
         with replacing(output) as partial:
             partial.write_text(page, encoding="utf-8")

@@ -18,6 +18,8 @@ from seqmodels.types import Batch, Params
 
 SCANNED = "blocks"
 """Name of modules that are one scan over layers, so that axis 0 of their values is the layer."""
+BACKWARD = "backward"
+"""Name of cells that read from the end, and record their steps in that order."""
 ENCODERS = ("encoder", "source")
 """Beginnings of names that say where they belong."""
 
@@ -125,6 +127,8 @@ def split_layers(keys: tuple[str, ...], value: np.ndarray) -> list[tuple[str, np
     value = value[0]
     if value.ndim == 3 and value.shape[1] == 1 and not keys[-1].endswith("pattern"):
         value = value[:, 0]  # of a decoder that steps, [T, 1, ...]
+    if BACKWARD in keys:  # in the order of the text again
+        value = value[..., ::-1, ::-1] if keys[-1] == "pattern" else value[::-1]
     return [(name_of(keys), value)]
 
 

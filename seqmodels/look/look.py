@@ -86,7 +86,7 @@ LOOKS: dict[str, Callable[[_Context], Section | None]] = {
 def output_names(run: Run) -> list[str] | None:
     """The names of a run's classes or tokens; None where its outputs are numbers."""
     assert run.features is not None
-    feature = run.features.get("targets", run.features["inputs"])
+    feature = run.features.get("targets") or run.features["inputs"]
     if isinstance(run.spec.outputs, VocabOutput):
         return feature.labels(np.arange(run.spec.outputs.vocab_size))
     try:

@@ -285,7 +285,7 @@ def default_values(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def data_section(run: Opened) -> Section:
-    """Origin and sizes of the data."""
+    """The origin of the data, and their sizes."""
     data = run.config.data
     name, rows = data.dataset, []
     if name in registry.DATASETS:
@@ -306,7 +306,7 @@ def data_section(run: Opened) -> Section:
 
 
 def environment_section(run: Opened) -> Section:
-    """Machine that a run was trained on, if known, the versions here, and commands to repeat it."""
+    """The machine of the training, if it is known, versions here, and commands to repeat a run."""
     rows: list[list[Any]] = []
     for file in ("reproduce.json", "imported.json", "init_from.json"):
         if (run.place / file).is_file():

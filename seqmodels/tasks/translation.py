@@ -255,10 +255,11 @@ def target_tokens(features: Features) -> Tokens:
 def _score_baselines(trial: Trial, targets: list[str]) -> list[dict[str, Any]]:
     """Scores of what needs no training, on a split with these targets."""
     data: Any = trial.data
-    trained = written(data, "targets", "train")
+    seen = "train"
+    trained = written(data, "targets", seen)
     if isinstance(trial.features["source"], Tokens):
         sources = written(data, "source", trial.split)
-        answers = answer_of_texts((written(data, "source", "train"), trained), sources)
+        answers = answer_of_texts((written(data, "source", seen), trained), sources)
     else:
         answers = answer_alike(trained, len(targets))
     return score_baselines(answers, targets, trial.config.evaluation)
@@ -299,9 +300,8 @@ class Translated:
 class Translator:
     """{"source", "translations": [{"text", "score", "log_probability"}, ..], best first}.
 
-    It keeps the programs that it compiles. Every call has `batch_size` rows, and sources are padded
-    to a power of two, so that few programs are compiled. No result depends on what else is
-    translated, but for the rounding of other widths.
+    Every call has `batch_size` rows, and sources are padded to a power of two: few programs are
+    compiled, and kept. No result depends on the others, but for the rounding of other widths.
 
     Args:
       beam: how it searches.

@@ -115,7 +115,9 @@ def test_each_family_records_what_it_has(name: str, names: set[str]) -> None:
     assert names <= {path.rpartition("/")[2] for path in recorded_of(name)[1]}
 
 
-@pytest.mark.parametrize("memory", [False, True], ids=["self", "cross"])
+@pytest.mark.parametrize(
+    "memory", [False, pytest.param(True, marks=pytest.mark.grid)], ids=["self", "cross"]
+)
 def test_attention_from_whole_weights_is_attention(memory: bool) -> None:
     """With fewer heads of keys than of queries, and with documents."""
     draw = np.random.default_rng(0)
@@ -141,7 +143,7 @@ def test_attention_from_whole_weights_is_attention(memory: bool) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [n if n in ("lstm", "gru") else pytest.param(n, marks=pytest.mark.grid) for n in CELLS],
+    [n if n == "lstm" else pytest.param(n, marks=pytest.mark.grid) for n in CELLS],
 )
 def test_recurrences_are_recorded_as_they_run(name: str) -> None:
     """The plain equations of the gates against the fast cells, whose output is known."""
@@ -162,7 +164,7 @@ def test_recurrences_are_recorded_as_they_run(name: str) -> None:
         assert set(found) in ({"pattern"}, {"decay", "real", "imaginary"})
 
 
-@pytest.mark.parametrize("name", ["gpt", "recurrent"])
+@pytest.mark.parametrize("name", [pytest.param("gpt", marks=pytest.mark.grid), "recurrent"])
 def test_a_shift_of_the_embedding_is_its_gradient(name: str) -> None:
     """A small step along the gradient by a shift changes the output as much as it says."""
     c = case(name)

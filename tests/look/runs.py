@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -16,7 +17,7 @@ from seqmodels.look.inside import Inside, look_inside
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.protocols import Example
-from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
+from seqmodels.types import Batch, ClassOutput, DataSpec, TokenInput, VocabOutput
 
 TOKENS = np.array([[1, 4, 2, 6, 1, 4, 5, 3, 0]], np.int32)
 SYMBOLS = ("\n", "a", "b", "(", '"', ".", "c")
@@ -40,8 +41,14 @@ def example() -> Example:
 
 @functools.cache
 def inside(name: str) -> Inside:
+    """One of the models."""
+    return look_at(CONFIGS[name])
+
+
+def look_at(config: ModelConfig) -> Inside:
     """A model with parameters away from the small initial values."""
-    model = build_model(CONFIGS[name], SPEC)
+    outputs = ClassOutput(4, per_step=False) if not build_model(config, SPEC).causal else None
+    model = build_model(config, dataclasses.replace(SPEC, outputs=outputs or SPEC.outputs))
     params = jax.jit(lambda key: nn.unbox(init_params(model, key)))(jax.random.key(0))
     draw = np.random.default_rng(1)
     move = lambda x: jax.numpy.asarray(x + 0.4 * draw.normal(size=x.shape), x.dtype)

@@ -93,6 +93,7 @@ def test_the_grid_of_patches_follows_from_their_number(shape, steps, grid) -> No
     assert look.patch_grid(shape, steps) == grid
 
 
+@pytest.mark.grid
 def test_a_section_has_every_head() -> None:
     section = look.look_at_attention(inside("gpt"))
     assert section is not None

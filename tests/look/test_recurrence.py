@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
+import pytest
 
+from seqmodels.config.recurrent import RecurrentEncoderConfig
 from seqmodels.look import gradients, probes, recurrence
-from tests.look.runs import TOKENS, inside, sigmoid, softmax, weights
+from tests.look.runs import TOKENS, inside, look_at, sigmoid, softmax, weights
 from tests.tolerances import TOLERANCE
 
 T = TOKENS.shape[1]
@@ -52,6 +55,7 @@ def test_gates_of_two_layers_of_lstm() -> None:
         inputs = np.array(outputs)
 
 
+@pytest.mark.grid
 def test_gates_of_a_gru() -> None:
     w, seen, h = weights("gru"), inside("gru").values, np.zeros(5)
     cell = w["layers"]["cells_0"]
@@ -63,6 +67,20 @@ def test_gates_of_a_gru() -> None:
         h = (1 - z) * n + z * h
         for name, value in {"reset_gate": r, "update_gate": z, "hidden": h}.items():
             np.testing.assert_allclose(seen[f"cells.0.{name}"][t], value, **TOLERANCE["rounding"])
+
+
+@pytest.mark.grid
+def test_a_cell_that_reads_from_the_end_has_the_order_of_the_text() -> None:
+    config = RecurrentEncoderConfig(cell="rnn", model_dim=6, hidden_dim=5, num_layers=1)
+    seen = look_at(config)
+    w = jax.tree.map(lambda x: np.asarray(x, np.float64), jax.device_get(seen.params))
+    cell = next(w[name]["cells_0"]["backward"] for name in w if "cells_0" in w[name])
+    h = np.zeros(5)
+    (found,) = (v for n, v in seen.values.items() if n.endswith("backward.hidden"))
+    for t in reversed(range(T)):
+        x = w["embedding"]["table"][TOKENS[0, t]]
+        h = np.tanh(x @ cell["kernel"] + h @ cell["recurrent_kernel"] + cell["bias"])
+        np.testing.assert_allclose(found[t], h, **TOLERANCE["rounding"])
 
 
 def test_memory_is_the_norm_of_the_product_of_jacobians() -> None:
