@@ -18,6 +18,8 @@ COMMANDS = {
     "batch": "experiments.batch",
     "music": "experiments.music",
     "sweep": "experiments.sweep",
+    "verify": "experiments.verify",
+    "bisect": "experiments.bisect_",
     "reproduce": "experiments.reproduce",
     "diagnose": "experiments.diagnose",
     "import": "experiments.import_",

@@ -52,7 +52,7 @@ class Command:
       source: origin of its config.
       overridable: sections that `--config.SECTION.field=value` may change; None for all.
       short: own flags that are short for fields of the config, flag -> field.
-      positional: own flag that takes a word without a flag.
+      positional: own flags that take words without a flag, in this order.
       prefixes: families of flags `--PREFIX.NAME=VALUE` whose names the command checks itself.
     """
 
@@ -63,7 +63,7 @@ class Command:
     source: ConfigSource = ConfigSource.NONE
     overridable: tuple[str, ...] | None = None
     short: dict[str, str] = dataclasses.field(default_factory=dict)
-    positional: str | None = None
+    positional: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
 
     @property
@@ -158,8 +158,9 @@ def _sort(command: Command, values: flags.FlagValues, argv: Sequence[str]) -> _S
     while left:
         word = left.pop(0)
         match = _FLAG.fullmatch(word)
-        if match is None and command.positional not in (None, *words.own):
-            words.own[command.positional] = word
+        free = [name for name in command.positional if name not in words.own]
+        if match is None and free:
+            words.own[free[0]] = word
             continue
         if match is None:
             raise UserError(f"{word!r} is not a flag; flags are {_flag_names(command, values)}")
@@ -292,8 +293,7 @@ def alternatives() -> list[str]:
 def _help(command: Command, values: flags.FlagValues, words: _Sorted) -> str:
     """The help of a command; with `--config` or `--workdir` also all fields with their values."""
     usage = f"python launch.py {command.name}"
-    if command.positional is not None:
-        usage += f" [{command.positional.upper()}]"
+    usage += "".join(f" [{name.upper()}]" for name in command.positional)
     if command.takes_config:
         usage += " --config=NAME[:variant]"
     usage += "".join(f" --{prefix}.NAME=VALUE" for prefix in command.prefixes)

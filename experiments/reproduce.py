@@ -348,7 +348,7 @@ def show_list(arguments: Arguments) -> int:
     return program.DONE
 
 
-COMMAND = Command("reproduce", DOC, run, define, ConfigSource.OWN, positional="name")
+COMMAND = Command("reproduce", DOC, run, define, ConfigSource.OWN, positional=("name",))
 
 if __name__ == "__main__":
     program.end(program.main(COMMAND))
