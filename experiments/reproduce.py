@@ -333,7 +333,7 @@ def read_notes() -> str:
 
 def show_list(arguments: Arguments) -> int:
     """Lists the goals."""
-    results, values, lines = read_results(RESULTS), [], []
+    results, values, table = read_results(RESULTS), [], []
     for goal in goals.GOALS.values():
         found = results.get(goal.name, {})
         keys = ("value", "met", "baseline", "seconds")
@@ -342,9 +342,14 @@ def show_list(arguments: Arguments) -> int:
         recorded = "not run" if not found else f"{found['value']:.4g}"
         bound = "<=" if goal.lower_is_better else ">="
         wanted = "none" if goal.goal is None else f"{bound} {goal.goal:g}"
-        columns = f"  {goal.name:<25}{goal.metric:<14}goal {wanted:<12}recorded {recorded:<10}"
-        lines.append(columns + goal.config)
-    program.answer(arguments, values, "\n".join(lines))
+        row = (goal.name, goal.metric, f"goal {wanted}", f"recorded {recorded}", goal.config)
+        table.append(row)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in table
+    ]
+    program.answer(arguments, values, "\n".join(line.rstrip() for line in lines))
     return program.DONE
 
 
