@@ -151,8 +151,7 @@ class Trainer:
         )
         self._say_how_it_starts(start, before)
         clear_divergence(workdir)
-        pack = "" if label is None else ", in a pack"
-        note_origin(workdir, self._step, describe_devices(setup.mesh) + pack)
+        note_origin(workdir, self._step, describe_devices(setup.mesh, packed=label is not None))
         rows = self._writer.rows
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, Mapping[str, Any]] | None = None
