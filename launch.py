@@ -20,6 +20,8 @@ COMMANDS = {
     "batch": "experiments.batch",
     "music": "experiments.music",
     "sweep": "experiments.sweep",
+    "verify": "experiments.verify",
+    "bisect": "experiments.bisect_",
     "reproduce": "experiments.reproduce",
     "diagnose": "experiments.diagnose",
     "benchmark": "experiments.benchmark",

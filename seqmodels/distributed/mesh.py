@@ -150,3 +150,11 @@ def _indivisible(
 def batch_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:
     """Sharding of a batch [B, ...], or of steps_per_call batches stacked [K, B, ...]."""
     return NamedSharding(mesh, PartitionSpec(*([None] if stacked else []), BATCH_AXES))
+
+
+def describe_devices(mesh: Mesh, *, packed: bool = False) -> str:
+    """The devices of a mesh, its axes, and whether several runs share it: `cpu x 2 (data 2)`."""
+    device = mesh.devices.flat[0]
+    kind = f"{device.platform} {device.device_kind}".replace("cpu cpu", "cpu")
+    axes = ", ".join(f"{name} {size}" for name, size in mesh.shape.items() if size > 1)
+    return f"{kind} x {mesh.size}" + (f" ({axes})" if axes else "") + ", in a pack" * packed

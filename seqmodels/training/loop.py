@@ -14,7 +14,7 @@ from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.serialization import from_json, to_json
 from seqmodels.data.pipeline import load_data
-from seqmodels.distributed.mesh import mesh_context
+from seqmodels.distributed.mesh import describe_devices, mesh_context
 from seqmodels.distributed.processes import decide, is_main
 from seqmodels.distributed.signals import StopRequest, stop_on_signals
 from seqmodels.distributed.stop import make_stop_request
@@ -28,6 +28,7 @@ from seqmodels.runs.event_files import require_tensorboard
 from seqmodels.runs.hold import hold
 from seqmodels.runs.paths import flat
 from seqmodels.runs.progress import TrainingProgress
+from seqmodels.runs.provenance import note_origin
 from seqmodels.runs.rows import METRICS, MetricsWriter, costs_of, stops_early
 from seqmodels.runs.workdir import kept_features, resolved
 from seqmodels.tasks.build import build_task
@@ -150,6 +151,7 @@ class Trainer:
         )
         self._say_how_it_starts(start, before)
         clear_divergence(workdir)
+        note_origin(workdir, self._step, describe_devices(setup.mesh, packed=label is not None))
         rows = self._writer.rows
         self._clock = Clock(rows[-1]["seconds"] if rows else 0.0, self._step)
         self._unread: tuple[int, Mapping[str, Any]] | None = None
