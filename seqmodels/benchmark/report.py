@@ -146,7 +146,9 @@ def _roofline(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> 
     intensities = [row["flops"] / row["bytes"] for row in rows]
     ends = [min([*intensities, peak / bandwidth]) / 2, max([*intensities, peak / bandwidth]) * 2]
     xs = [ends[0], peak / bandwidth, ends[1]]
-    axes.plot(xs, [min(peak, bandwidth * x) / 1e9 for x in xs], color="black", label="measured")
+    axes.plot(
+        xs, [min(peak, bandwidth * x) / 1e9 for x in xs], color="black", label="measured bounds"
+    )
     for suite in dict.fromkeys(row["suite"] for row in rows):
         own = {row["case"]: row for row in rows if row["suite"] == suite}.values()
         x = [row["flops"] / row["bytes"] for row in own]
