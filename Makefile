@@ -19,6 +19,8 @@ SUITE = test test-all test-hard test-peers
 $(SUITE): export SEQMODELS_CACHE_DIR ?= $(CURDIR)/.cache/data
 $(SUITE): export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 $(SUITE): export JAX_PLATFORMS ?= cpu
+# Compiled Python is kept, whatever the shell says: half of the time to collect the tests.
+$(SUITE): export PYTHONDONTWRITEBYTECODE =
 # The peers are compared with what a user runs; the others are compiled quickly (tests/conftest.py).
 test-peers: export XLA_FLAGS ?=
 PYTEST = $(BIN)/python -m pytest -q

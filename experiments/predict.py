@@ -48,8 +48,9 @@ def define(values: flags.FlagValues) -> None:
     string("folder", None, "folder for tables and pictures of the answers", flag_values=values)
     integer("batch_size", 32, "inputs at once", lower_bound=1, flag_values=values)
     for flag in answer_flags().values():
-        make: Any = flags.DEFINE_float if flag.type is float else flags.DEFINE_integer
-        make(flag.name, flag.default, flag.text, lower_bound=flag.least, flag_values=values)
+        bound = {} if flag.least is None else {"lower_bound": flag.least}
+        make: Any = {int: integer, float: flags.DEFINE_float, str: string}[flag.type]
+        make(flag.name, flag.default, flag.text, flag_values=values, **bound)
     program.define_step(values)
 
 

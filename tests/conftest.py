@@ -142,6 +142,15 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Does not import what would be deselected: peers are large, and every worker collects."""
+    if collection_path.parent == _ROOT / "tests":
+        marker = _MARKED.get(collection_path.name)
+        if marker and f"not {marker}" in config.option.markexpr:
+            return True
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the rooms, and puts together what runs in one process, the slowest first."""

@@ -33,4 +33,5 @@ def make_model(cell: str) -> ModelConfig:
 
 
 def get_config(variant: str) -> ExperimentConfig:
-    return make_config("adding", make_model(variant), num_steps=5000, peak_lr=2e-3)
+    steps = 3000 if variant == "lru" else 1500
+    return make_config("adding", make_model(variant), num_steps=steps, peak_lr=2e-3)

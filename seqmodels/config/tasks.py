@@ -45,16 +45,16 @@ class AnswerFlag:
 
     Attributes:
       name: as typed.
-      type: int or float.
+      type: int, float or str.
       default: its value where it is not given.
-      least: its least value.
+      least: the least value of a number.
       text: help.
     """
 
     name: str
-    type: type[int] | type[float]
+    type: type[int] | type[float] | type[str]
     default: int | float | None
-    least: int
+    least: int | None
     text: str
 
 
@@ -235,7 +235,7 @@ class TranslationConfig(TaskConfig):
 
     kind: ClassVar[str] = "translation"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {
-        "source": ("tokens", "image", "values"),
+        "source": ("tokens", "image", "values", "sound"),
         "targets": ("tokens",),
     }
     causal: ClassVar[bool | None] = True

@@ -167,7 +167,7 @@ class TrainingConfig:
       steps_per_call: optimizer steps in one call of the compiled program.
       accumulation_steps: micro-batches per batch, weighted by their tokens.
       keep_checkpoints: number of latest checkpoints to keep, in addition to the best.
-      best_metric: a metric of the validation split; lower is better.
+      best_metric: a metric of the validation split; its task says which direction is better.
       early_stopping_patience: stop after this many evaluations without a better best_metric; none
         never stops.
       dtype: of the arithmetic; parameters, softmax and loss stay float32.
@@ -216,8 +216,11 @@ class EvaluationConfig:
         cell that reads a token at a time is faster with many, which moves its loss a little; for
         a model whose memory is longer, and one with positions, it is another question.
       baseline_order: order of the Kneser-Ney baseline reported with the result; 1 = unigram.
-      beam_size, length_penalty, coverage_penalty: of the search for translations; see
-        `decoding.Beam`. A beam of 1 is greedy.
+      beam_size, length_penalty, coverage_penalty: of the search for translations, the first of
+        transcripts too; see `decoding.Beam`. A beam of 1 is greedy.
+      language_model, language_model_order, language_model_weight, length_bonus: for transcripts, a
+        UTF-8 file with a text on each line, the order n of the n-gram model that is counted in it,
+        and the weights a and b of the search; see `decoding.ctc.search`. none = without.
       lowercase: whether BLEU, chrF and exact match compare lower-cased texts.
       bleu_tokenizer: see `BleuTokenizer`.
     """
@@ -231,5 +234,9 @@ class EvaluationConfig:
     beam_size: int = 4
     length_penalty: float = number(0.6, least=0)
     coverage_penalty: float = number(0.0, least=0)
+    language_model: str | None = None
+    language_model_order: int = number(5, least=1, most=MAX_ORDER)
+    language_model_weight: float = number(0.5, least=0)
+    length_bonus: float = number(1.0, least=0)
     lowercase: bool = False
     bleu_tokenizer: BleuTokenizer = BleuTokenizer.WMT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,10 +18,16 @@ class Transcript:
     Attributes:
       tokens: int32, less than the blank.
       log_probability: in nats, of the alignments that were found; of one alone if greedy.
+      score: what the search ranks by; log_probability where there is no prior.
     """
 
     tokens: Int[np.ndarray, " U"]
     log_probability: float
+    score: float
+
+
+Prior = Callable[[tuple[int, ...]], Float[np.ndarray, " U"]]
+"""What each symbol adds to the score of a prefix that it continues: [blank], in nats."""
 
 
 def greedy(log_probabilities: Float[np.ndarray, "T C"]) -> Transcript:
@@ -32,10 +39,13 @@ def greedy(log_probabilities: Float[np.ndarray, "T C"]) -> Transcript:
     best = log_probabilities.argmax(axis=1)
     changed = np.diff(best, prepend=-1) != 0
     tokens = best[changed & (best != log_probabilities.shape[1] - 1)]
-    return Transcript(tokens.astype(np.int32), float(log_probabilities.max(axis=1).sum()))
+    probability = float(log_probabilities.max(axis=1).sum())
+    return Transcript(tokens.astype(np.int32), probability, probability)
 
 
-def search(log_probabilities: Float[np.ndarray, "T C"], size: int) -> list[Transcript]:
+def search(
+    log_probabilities: Float[np.ndarray, "T C"], size: int, prior: Prior | None = None
+) -> list[Transcript]:
     """The most probable transcripts, best first, by prefix beam search.
 
     For each prefix y of the frames so far, the mass of its alignments is kept in two parts, by
@@ -45,17 +55,24 @@ def search(log_probabilities: Float[np.ndarray, "T C"], size: int) -> list[Trans
         n'(y)   = n(y) p(y_last)
         n'(y c) += (b(y) + [c != y_last] n(y)) p(c)
 
-    and the `size` prefixes of the largest mass stay. Where none is dropped, the probabilities are
-    those of all alignments.
+    and the `size` prefixes of the best score stay. Where none is dropped, the probabilities are
+    those of all alignments. The score is
+
+        log(b(y) + n(y)) + sum_u prior(y_<u)[y_u]
+
+    where the prior of a language model is a log P(y_u | y_<u) + b: its probability with a weight,
+    and a bonus for each symbol, since the former alone prefers short transcripts.
 
     Args:
       log_probabilities: of one row, without padding; the blank is the last class.
       size: prefixes kept.
+      prior: None: 0.
 
-    Source: Hannun et al., 2014, arXiv:1408.2873, without a language model.
+    Source: Hannun et al., 2014, arXiv:1408.2873, with symbols in place of words.
     """
     blank = log_probabilities.shape[1] - 1
     beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
+    priors: dict[tuple[int, ...], float] = {(): 0.0}
     for frame in log_probabilities.tolist():
         found: dict[tuple[int, ...], list[float]] = collections.defaultdict(_nothing)
         for prefix, (b, n) in beam.items():
@@ -68,10 +85,23 @@ def search(log_probabilities: Float[np.ndarray, "T C"], size: int) -> list[Trans
                 longer = found[(*prefix, symbol)]
                 before = b if symbol == last else mass
                 longer[1] = _add(longer[1], before + frame[symbol])
-        masses = {y: mass for y, parts in found.items() if (mass := _add(*parts)) > -math.inf}
-        best = sorted(masses, key=lambda y: (-masses[y], y))[:size]
+        if prior is not None:
+            for prefix in beam:
+                steps = prior(prefix).tolist()
+                for symbol in range(blank):
+                    priors[*prefix, symbol] = priors[prefix] + steps[symbol]
+        scores = {
+            y: mass + priors.get(y, 0.0)
+            for y, parts in found.items()
+            if (mass := _add(*parts)) > -math.inf
+        }
+        best = sorted(scores, key=lambda y: (-scores[y], y))[:size]
         beam = {y: (found[y][0], found[y][1]) for y in best}
-    return [Transcript(np.array(y, np.int32), _add(b, n)) for y, (b, n) in beam.items()]
+        priors = {y: priors.get(y, 0.0) for y in best}
+    return [
+        Transcript(np.array(y, np.int32), mass := _add(b, n), mass + priors[y])
+        for y, (b, n) in beam.items()
+    ]
 
 
 def _nothing() -> list[float]:

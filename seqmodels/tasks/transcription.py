@@ -11,15 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.decoding import Beam, make_beam
 from seqmodels.config.errors import UserError
+from seqmodels.config.transcription import TranscriptSearch, make_transcript_search
 from seqmodels.data.example_data import ExampleData
 from seqmodels.data.examples import ExampleSplit
 from seqmodels.data.features.feature import PADDING
-from seqmodels.data.features.tokens import EncodedTokens
+from seqmodels.data.features.tokens import EncodedTokens, Tokens
 from seqmodels.data.ragged import power_of_two
 from seqmodels.decoding import ctc
+from seqmodels.decoding.ngram_prior import NgramPrior
+from seqmodels.files import read_filled_lines
 from seqmodels.ops.ctc import ctc_loss
+from seqmodels.ops.ngram import count_tables
 from seqmodels.protocols import Answerer, Features, Model, Part, Trial
 from seqmodels.tasks.error_rates import error_rates
 from seqmodels.tasks.tagging import label_steps
@@ -118,13 +121,21 @@ class Transcription(Task):
         }
 
     def evaluate_more(self, trial: Trial) -> dict[str, Any]:
-        """Transcribes the split; returns what `error_rates` does, and beam_size."""
-        data, evaluation = trial.data, trial.config.evaluation
+        """Transcribes the split; returns what `error_rates` does, and the search's settings."""
+        data = trial.data
         assert isinstance(data, ExampleData)
-        beam = make_beam(evaluation, target_tokens(trial.features).config.max_length)
-        found = transcribe_split(trial, beam)
+        search = make_transcript_search(trial.config)
+        found = transcribe_split(trial, search)
         rates = error_rates(found, written(data, "targets", trial.split))
-        return {**rates, "beam_size": beam.size}
+        settings: dict[str, Any] = {"beam_size": search.beam.size}
+        if search.language_model is not None:
+            settings |= {
+                "language_model": str(search.language_model),
+                "language_model_order": search.order,
+                "language_model_weight": search.weight,
+                "length_bonus": search.bonus,
+            }
+        return {**rates, **settings}
 
     def tables(self, result: dict[str, Any], unit: str) -> list[Any]:
         """The loss and the error rates in one table."""
@@ -148,16 +159,27 @@ class Transcription(Task):
 class Transcriber:
     """{"text" or "file", "transcripts": [{"text", "log_probability"}, ..], best first} of an input.
 
+    With a language model the transcripts have a "score" too, by which they are ranked.
+
     Args:
-      beam: its size (1 is greedy) and the number of transcripts; the rest does not matter.
+      search: the beam and its language model.
       batch_size: inputs at once.
+
+    Raises:
+      UserError: the file of the language model cannot be read, or has no text.
     """
 
     def __init__(
-        self, model: Model, params: Params, features: Features, beam: Beam, batch_size: int
+        self,
+        model: Model,
+        params: Params,
+        features: Features,
+        search: TranscriptSearch,
+        batch_size: int,
     ) -> None:
-        self._params, self._features, self._beam = params, features, beam
+        self._params, self._features, self._beam = params, features, search.beam
         self.batch_size, self._target = batch_size, target_tokens(features)
+        self._prior = read_prior(search, self._target)
 
         def classify(params: Params, inputs: jax.Array, segment_ids: Any) -> jax.Array:
             logits, _ = label_steps(model, params, inputs, segment_ids, train=False)
@@ -178,7 +200,11 @@ class Transcriber:
             {
                 key: name,
                 "transcripts": [
-                    {"text": self.text(best), "log_probability": best.log_probability}
+                    {
+                        "text": self.text(best),
+                        "log_probability": best.log_probability,
+                        **({} if self._prior is None else {"score": best.score}),
+                    }
                     for best in found
                 ],
                 **inputs.facts(one),
@@ -196,7 +222,8 @@ class Transcriber:
             if self._beam.size == 1:
                 answers.append([ctc.greedy(frames)])
             else:
-                answers.append(ctc.search(frames, self._beam.size)[: self._beam.num_best])
+                best = ctc.search(frames, self._beam.size, self._prior)
+                answers.append(best[: self._beam.num_best])
         return answers
 
     def text(self, transcript: ctc.Transcript) -> str:
@@ -204,11 +231,30 @@ class Transcriber:
         return self._target.decode(transcript.tokens)
 
 
-def transcribe_split(trial: Trial, beam: Beam) -> list[str]:
+def read_prior(search: TranscriptSearch, target: Tokens) -> ctc.Prior | None:
+    """Counts the n-grams of the lines of a text; None without one.
+
+    Raises:
+      UserError: the file cannot be read, or has no text.
+    """
+    if search.language_model is None:
+        return None
+    texts = []
+    for number, line in enumerate(read_filled_lines(search.language_model), 1):
+        try:
+            texts.append(target.encode(line))
+        except UserError as error:
+            raise UserError(f"{search.language_model}, line {number}: {error}") from None
+    offsets = np.cumsum([0, *map(len, texts)])
+    tables = count_tables(np.concatenate(texts), target.input.vocab_size, search.order, offsets)
+    return NgramPrior(tables, search.order, search.weight, search.bonus)
+
+
+def transcribe_split(trial: Trial, search: TranscriptSearch) -> list[str]:
     """The best transcript of each example of a split, in the order of the split."""
     # The main process by itself, with its own copy of the parameters.
     params, size = own_params(trial.params), trial.config.evaluation.batch_size
-    transcriber = Transcriber(trial.model, params, trial.features, beam, size)
+    transcriber = Transcriber(trial.model, params, trial.features, search, size)
     split = trial.data.splits[trial.split]
     column, lengths, count = split.columns["inputs"], split.lengths("inputs"), len(split.kept)
     places = np.arange(count) if lengths is None else np.argsort(lengths, kind="stable")

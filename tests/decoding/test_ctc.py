@@ -9,8 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from seqmodels.config.models import NgramConfig
 from seqmodels.decoding.ctc import greedy, search
+from seqmodels.decoding.ngram_prior import NgramPrior
+from seqmodels.models.ngram import Ngram, fit_ngram
 from seqmodels.ops.ctc import ctc_loss
+from seqmodels.types import DataSpec, TokenInput, VocabOutput
 from tests.tolerances import TOLERANCE
 
 C = 4  # three symbols and the blank
@@ -57,6 +61,47 @@ def test_a_narrow_search_finds_the_best_of_an_easy_case() -> None:
         assert tuple(best.tokens.tolist()) == max(masses, key=lambda one: masses[one])
         assert len(others) <= 7
         assert best.log_probability <= np.log(max(masses.values())) + 1e-9
+
+
+def test_a_language_model_is_added_with_its_weight_and_the_bonus() -> None:
+    """Against all transcripts, with the probabilities of the model `ngram` over whole texts."""
+    texts = [[0, 1, 2, 0, 1], [0, 1, 1], [2, 0, 1, 2], [0, 2, 2, 0]]
+    spec, config = DataSpec(TokenInput(C - 1), VocabOutput(C - 1)), NgramConfig(order=3)
+    offsets = np.cumsum([0, *map(len, texts)])
+    tables = fit_ngram(config, spec, np.concatenate(texts), offsets)
+    weight, bonus = 0.7, 0.3
+    prior = NgramPrior(tables, config.order, weight, bonus)
+    model = Ngram(config, spec)
+
+    @jax.jit
+    def read(inputs: jax.Array, segment_ids: jax.Array) -> jax.Array:
+        features, _ = model.apply({"params": tables}, inputs, segment_ids=segment_ids, train=False)
+        return model.apply({"params": tables}, features, method="readout")
+
+    def log_p(text: tuple[int, ...]) -> float:
+        # The row begins with padding, which predicts the first symbol: it has no context.
+        inputs, ids = np.zeros((2, 1, 5), np.int32)
+        inputs[0, 1 : len(text) + 1], ids[0, 1 : len(text) + 1] = text, 1
+        found = read(jnp.asarray(inputs), jnp.asarray(ids))
+        return float(sum(found[0, n, symbol] for n, symbol in enumerate(text)))
+
+    frames = log_probabilities(3, 4)
+    masses = mass_of_all(frames)
+    expected = {
+        text: np.log(mass) + weight * log_p(text) + bonus * len(text)
+        for text, mass in masses.items()
+    }
+    found = search(frames, 10_000, prior)
+    assert len(found) == len(masses)
+    for one in found:
+        text = tuple(one.tokens.tolist())
+        np.testing.assert_allclose(one.score, expected[text], **TOLERANCE["reference"])
+        np.testing.assert_allclose(
+            one.log_probability, np.log(masses[text]), **TOLERANCE["reference"]
+        )
+    ranked = [tuple(one.tokens.tolist()) for one in found]
+    assert ranked == sorted(expected, key=lambda text: -expected[text])
+    assert ranked != sorted(masses, key=lambda text: -masses[text])
 
 
 def test_greedy_is_the_collapse_of_the_best_alignment() -> None:

@@ -87,6 +87,49 @@ def test_every_command_takes_a_table_of_sounds_and_texts(
     assert shown.split("\n")[0] in TEXTS and " s |" in shown
 
 
+def test_an_encoder_decoder_attends_to_a_sound(door: FrontDoor, run: Path, tmp_path: Path) -> None:
+    flags = words(str(run.parent / "sounds.csv"), tmp_path / "cache")
+    flags[0] = "--config=spoken_digits:seq2seq"
+    flags = [flag.replace("data.inputs.", "data.source.") for flag in flags]
+    steps = [f"--config.training.{name}=4" for name in ("num_steps", "log_every")]
+    steps += [f"--config.training.{name}_every=4" for name in ("evaluate", "checkpoint")]
+    done = door("train", *flags, *steps, f"--workdir={tmp_path / 'run'}")
+    assert done.status == 0, done.err
+    found = door("evaluate", f"--workdir={tmp_path / 'run'}", "--split=test", "--json").json
+    assert 0 <= found["exact_match"] <= 1 and found["num_targets"] > 0
+    done = door("predict", f"--workdir={tmp_path / 'run'}", f"--input={run.parent / 'wav'}")
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    assert len(answers) == 4 * len(TEXTS) and {"source", "translations"} <= answers[0].keys()
+
+
+def test_a_language_model_decides_between_transcripts(
+    door: FrontDoor, run: Path, tmp_path: Path
+) -> None:
+    """One with a large weight, that knows nothing but zeros, reads zeros into every sound."""
+    (tmp_path / "zeros.txt").write_text("00000000\n" * 5)
+    (tmp_path / "digits.txt").write_text("01\n\n10\n")
+    words = ("predict", f"--workdir={run}", f"--input={run.parent / 'wav'}")
+    heard = [json.loads(line) for line in door(*words).out.splitlines()]
+    model = f"--language_model={tmp_path / 'zeros.txt'}"
+    found = [
+        json.loads(line)
+        for line in door(*words, model, "--language_model_weight=50").out.splitlines()
+    ]
+    texts = [one["transcripts"][0]["text"] for one in heard]
+    assert any("1" in text for text in texts)
+    assert not any("1" in one["transcripts"][0]["text"] for one in found)
+    assert all("score" in one["transcripts"][0] for one in found)
+    field = f"--config.evaluation.language_model={tmp_path / 'zeros.txt'}"
+    result = door("evaluate", f"--workdir={run}", "--split=test", field, "--json").json
+    assert result["language_model_order"] == 5 and result["length_bonus"] == 1.0
+
+    line = door(*words, f"--language_model={tmp_path / 'zero.txt'}").line
+    assert "evaluation.language_model" in line and "zeros.txt" in line, line
+    assert "needs evaluation.beam_size above 1" in door(*words, model, "--beam_size=1").line
+    line = door(*words, f"--language_model={tmp_path / 'digits.txt'}").line
+    assert "digits.txt, line 2: " in line, line
+
+
 MISTAKES = {
     "no such file": ({"wav/3.wav": "wav/none.wav"}, {}, "cannot be read (No such file"),
     "too long a transcript": (
