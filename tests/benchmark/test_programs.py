@@ -12,6 +12,7 @@ import pytest
 
 from seqmodels.benchmark import suites
 from seqmodels.benchmark.layer_inputs import packed_weights, recurrent_inputs, visible
+from seqmodels.benchmark.memory import PeakMemory
 from seqmodels.benchmark.processes import ROOT, Effort, difference, take_turns
 from seqmodels.benchmark.suites import CASES, Size
 from seqmodels.benchmark.worker import PROGRAMS, Worker
@@ -136,3 +137,13 @@ Worker().prepare("seqmodels", "decode", params, 0, "{tmp_path}/a.npz")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_the_peak_of_memory_is_that_of_the_work_alone() -> None:
+    size = 64_000_000
+    for _ in range(2):  # the second is not hidden by what the first has freed
+        memory = PeakMemory()
+        np.ones(size, np.uint8)
+        assert 0.95 * size < (memory.read() or 0) < 1.5 * size
+    assert (PeakMemory().read() or 0) < size / 4
