@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -86,7 +87,11 @@ def _batches(config: ExperimentConfig, rows: int) -> Program:
 
 def _steps(config: ExperimentConfig, params: dict[str, Any], place: Path) -> Program:
     training = dataclasses.replace(
-        config.training, num_steps=_NEVER, evaluate_every=_NEVER, checkpoint_every=_NEVER
+        config.training,
+        num_steps=_NEVER,
+        log_every=params["steps"],
+        evaluate_every=_NEVER,
+        checkpoint_every=_NEVER,
     )
     evaluation = dataclasses.replace(config.evaluation, sequence_length=params["length"])
     config = dataclasses.replace(config, training=training, evaluation=evaluation)
@@ -108,6 +113,8 @@ def _steps(config: ExperimentConfig, params: dict[str, Any], place: Path) -> Pro
 
         return Program(bare, lambda _: [], facts, feed.close)
     open_now, stop = contextlib.ExitStack(), StopRequest()
+    unread = open_now.enter_context(open(os.devnull, "w", encoding="utf-8"))
+    open_now.enter_context(contextlib.redirect_stderr(unread))  # the progress of the run
     open_now.enter_context(mesh_context(setup.mesh))
     trainer = open_now.enter_context(Trainer(config, place / "run", loaded, setup, None))
 

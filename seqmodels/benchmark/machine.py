@@ -59,7 +59,7 @@ def machine(params: dict[str, Any], seed: int) -> Program:
         "allocator": allocator(),
         "matrix_flops_per_second": peaks,
         "bytes_per_second": bandwidth(_TRIAD // smaller, seed),
-        "loop_microseconds": 1e6 * seconds_per_run(lambda: None),
+        "loop_microseconds": 1e6 * statistics.median(seconds_of_runs(lambda: None)),
         "dispatch_microseconds": 1e6 * dispatch_seconds(seed),
     }
     return Program(lambda _: None, lambda _: [], facts)
@@ -101,7 +101,7 @@ def matrix_peak(dtype: Any, largest: int, seed: int) -> float:
     while True:
         a = jnp.asarray(draw("a", (size, size), seed), dtype)
         b = jnp.asarray(draw("b", (size, size), seed), dtype)
-        seconds = seconds_per_run(lambda a=a, b=b: jax.block_until_ready(product(a, b)))
+        seconds = min(seconds_of_runs(lambda a=a, b=b: jax.block_until_ready(product(a, b))))
         best = max(best, 2 * size**3 / seconds)
         if seconds > _ENOUGH or size >= largest:
             return best
@@ -118,22 +118,22 @@ def bandwidth(elements: int, seed: int) -> float:
     def run() -> None:
         held[0] = jax.block_until_ready(triad(a, b, held[0]))
 
-    return 3 * 4 * elements / seconds_per_run(run)
+    return 3 * 4 * elements / min(seconds_of_runs(run))
 
 
 def dispatch_seconds(seed: int) -> float:
     """Time of a call of the smallest program."""
     x = jax.device_put(draw("x", (1,), seed))
     add = jax.jit(lambda x: x + 1)
-    return seconds_per_run(lambda: jax.block_until_ready(add(x)))
+    return statistics.median(seconds_of_runs(lambda: jax.block_until_ready(add(x))))
 
 
-def seconds_per_run(run: Callable[[], Any]) -> float:
-    """Median time of runs after a warm one."""
+def seconds_of_runs(run: Callable[[], Any]) -> list[float]:
+    """Times of runs after a warm one; of a peak the fastest counts."""
     run()
     taken = []
     for _ in range(_RUNS):
         started = time.perf_counter()
         run()
         taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+    return taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import sys
 from pathlib import Path
 
@@ -13,10 +14,15 @@ class PeakMemory:
     """The growth of the memory since it was made, at its highest.
 
     On an accelerator: what the allocator of jax or torch counts. On a CPU: resident memory as Linux
-    counts it, whose high-water mark is reset here; elsewhere unknown.
+    counts it, whose high-water mark is reset here; elsewhere unknown. The C library gives back what
+    earlier work has freed, so that it is counted again.
     """
 
     def __init__(self) -> None:
+        with contextlib.suppress(
+            OSError, AttributeError
+        ):  # other C libraries have no such function
+            ctypes.CDLL(None).malloc_trim(0)
         with contextlib.suppress(OSError):
             _RESET.write_text("5")
         self._before = _resident("VmRSS")

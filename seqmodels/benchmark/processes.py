@@ -21,6 +21,7 @@ from seqmodels.benchmark import timing
 from seqmodels.config.errors import RunFailure
 
 ROOT = Path(__file__).parents[2]
+_OF_RUNS = ("first_ms", "peak_bytes")
 PAUSE = 0.01
 """Seconds between two turns, in which the threads of the last one fall asleep."""
 
@@ -146,7 +147,8 @@ class Pool:
         arguments = {"library": "seqmodels", "suite": suite, "params": params, "seed": seed}
         process = Process()
         try:
-            return process.ask("prepare", **arguments, to=f"{self.folder.name}/facts.npz")
+            found = process.ask("prepare", **arguments, to=f"{self.folder.name}/facts.npz")
+            return {name: fact for name, fact in found.items() if name not in _OF_RUNS}
         except (Missing, Failed) as problem:
             raise RunFailure(f"{suite}: {problem}") from None
         finally:

@@ -22,7 +22,8 @@ class Program:
       run: does the work on the n-th set of inputs, to its end, and returns its results.
       outputs: arrays of such results that all implementations must agree on.
       facts: figures of it: flops (what the equations need), hardware_flops, bytes (arguments and
-        results), trace_ms, lower_ms, compile_ms, items (tokens or rows of a run).
+        results), trace_ms, lower_ms, compile_ms, temporary_bytes (of XLA), items (tokens or rows of
+        a run).
       close: frees what it holds.
     """
 
@@ -64,7 +65,7 @@ def compile_apart(jitted: Any, *args: Any) -> tuple[Any, dict[str, Any]]:
     """Compiles a jitted function.
 
     Returns:
-      The program, and trace_ms, lower_ms, compile_ms and hardware_flops.
+      The program, and trace_ms, lower_ms, compile_ms, hardware_flops and temporary_bytes.
     """
     marks = [time.perf_counter()]
     traced = jitted.trace(*args)
@@ -79,6 +80,8 @@ def compile_apart(jitted: Any, *args: Any) -> tuple[Any, dict[str, Any]]:
         for name, before, after in zip(names, marks, marks[1:], strict=False)
     }
     facts["hardware_flops"] = count(traced.jaxpr)
+    if (memory := compiled.memory_analysis()) is not None:
+        facts["temporary_bytes"] = int(memory.temp_size_in_bytes)
     return compiled, facts
 
 

@@ -11,23 +11,35 @@ from typing import Any
 from seqmodels.config.errors import UserError
 from seqmodels.files import save_figure
 
-_HEAD = ("case", "ms", "GFLOP/s", "MFU", "peer", "peer ms", "ratio (interval)")
+_HEAD = ("case", "ms", "per s", "GFLOP/s", "MFU", "MB")
+_PEER_HEAD = ("peer", "peer ms", "peer MB", "ratio (interval)")
+_FURTHER = {
+    "decode": {"first_token_ms": "first token ms", "state_bytes": "state bytes"},
+    "compile": {"trace_ms": "trace ms", "lower_ms": "lower ms", "compile_ms": "compile ms"},
+}
+"""Suite -> further columns."""
 
 
 def table_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     """Cells of the table for people, one row per measured row."""
     for row in rows:
+        further = [number(row.get(name)) for name in _FURTHER.get(row["suite"], {})]
         if row.get("problem"):
-            yield row["case"], "-", "", "", row["peer"] or "", "-", "failed"
+            blanks = [""] * (len(_HEAD) - 2 + len(further))
+            yield row["case"], "-", *blanks, row["peer"] or "", "-", "", "failed"
             continue
         noisy = "~" if row.get("noisy") else ""
         yield (
             row["case"],
             f"{noisy}{number(row['ms'])}",
+            number(row.get("per_second")),
             number(row["flops"] / row["ms"] / 1e6) if row["flops"] and row["ms"] else "",
             f"{row['mfu']:.0%}" if row["mfu"] else "",
+            megabytes(row.get("peak_bytes")),
+            *further,
             row["peer"] or "",
             number(row["peer_ms"]),
+            megabytes(row.get("peer_peak_bytes")),
             ratio_text(row),
         )
 
@@ -46,6 +58,11 @@ def number(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def megabytes(size: int | None) -> str:
+    """A size in 10^6 bytes."""
+    return "" if size is None else number(size / 1e6)
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -75,7 +92,7 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Any:
         if suite == "numerics":
             shown.append(_numerics(own))
             continue
-        table = Table(*_HEAD, title=suite)
+        table = Table(*_HEAD, *_FURTHER.get(suite, {}).values(), *_PEER_HEAD, title=suite)
         for cells in table_rows(own):
             table.add_row(*cells)
         shown.append(table)
@@ -83,7 +100,11 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Any:
             ratios = [row["ratio"] for row in own if row["peer"] == peer and row["ratio"]]
             mean, worst = number(geometric_mean(ratios)), number(min(ratios))
             shown.append(f"{suite}, {peer}: geometric mean of the ratios {mean}, lowest {worst}")
-    return Group(*shown, "ratio: time of the peer / ours; ~: the interval is wide")
+    legend = (
+        "ratio: time of the peer / ours; ~: the interval is wide; per s: tokens, rows, programs; "
+        "MFU: share of the measured peak; MB: growth of the memory"
+    )
+    return Group(*shown, legend)
 
 
 def _numerics(rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -125,7 +146,9 @@ def _roofline(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> 
     intensities = [row["flops"] / row["bytes"] for row in rows]
     ends = [min([*intensities, peak / bandwidth]) / 2, max([*intensities, peak / bandwidth]) * 2]
     xs = [ends[0], peak / bandwidth, ends[1]]
-    axes.plot(xs, [min(peak, bandwidth * x) / 1e9 for x in xs], color="black", label="measured")
+    axes.plot(
+        xs, [min(peak, bandwidth * x) / 1e9 for x in xs], color="black", label="measured bounds"
+    )
     for suite in dict.fromkeys(row["suite"] for row in rows):
         own = {row["case"]: row for row in rows if row["suite"] == suite}.values()
         x = [row["flops"] / row["bytes"] for row in own]

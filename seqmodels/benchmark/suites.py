@@ -186,6 +186,8 @@ def train_cases(size: Size) -> Iterator[Case]:
         models = {**models, "gpt2_124m": _LARGE}
     for name, params in models.items():
         peers = _peers("torch") if params["model"] in _OF_TORCH else {}
+        if size is Size.FULL and params["model"] == "gpt":
+            peers["torch.compile"] = Peer("torch", {"compiled": True})
         rounds = 6 if params is _LARGE else None
         yield Case("train", name, params, peers, max_rounds=rounds)
 

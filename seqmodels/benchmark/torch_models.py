@@ -126,8 +126,17 @@ class TorchLSTM:
 
 
 def train(params: dict[str, Any], seed: int) -> Program:
-    """Steps of training; as `training.train`."""
+    """Steps of training; as `training.train`.
+
+    Args:
+      params: also "compiled", whether by torch.compile.
+
+    Raises:
+      ImportError: compiled, and there is no GPU.
+    """
     torch = load_torch()
+    if params.get("compiled") and device_of(torch) == "cpu":
+        raise ImportError(name="CUDA")
     model = {"gpt": TorchGPT, "lstm_lm": TorchLSTM}[params["model"]](params, seed)
     decayed = [p for name, p in model.params.items() if name.endswith("kernel")]
     others = [p for name, p in model.params.items() if not name.endswith("kernel")]
@@ -156,11 +165,12 @@ def _make_step(
     ]
     weights = list(model.params.values())
     bfloat16 = params.get("dtype") == "bfloat16"
+    read = torch.compile(model.logits) if params.get("compiled") else model.logits
 
     def step(n: int) -> Any:
         ids = rows[n % NUM_SETS]
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-            logits = model.logits(ids[:, :-1]).flatten(0, 1)
+            logits = read(ids[:, :-1]).flatten(0, 1)
         loss = torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, OPTIMIZER["clip_norm"])

@@ -12,9 +12,11 @@ import pytest
 
 from seqmodels.benchmark import suites
 from seqmodels.benchmark.layer_inputs import packed_weights, recurrent_inputs, visible
+from seqmodels.benchmark.memory import PeakMemory
 from seqmodels.benchmark.processes import ROOT, Effort, difference, take_turns
 from seqmodels.benchmark.suites import CASES, Size
 from seqmodels.benchmark.worker import PROGRAMS, Worker
+from seqmodels.training import loop
 
 SHAPE = (2, 5, 3, 4)
 
@@ -129,6 +131,7 @@ import launch
 from experiments import benchmark
 assert launch.main(["--help"]) == 0
 from seqmodels.benchmark.worker import PROGRAMS, Worker
+from seqmodels.training import loop
 params = {{"model": "lstm_lm", "layers": 1, "dim": 4, "vocab": 5, "length": 8, "batch": 2}}
 Worker().prepare("seqmodels", "train", params, 0, "{tmp_path}/a.npz")
 params |= {{"prompt": 3, "new_tokens": 2}}
@@ -136,3 +139,33 @@ Worker().prepare("seqmodels", "decode", params, 0, "{tmp_path}/a.npz")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_the_peak_of_memory_is_that_of_the_work_alone() -> None:
+    size = 64_000_000
+    for _ in range(2):  # the second is not hidden by what the first has freed
+        memory = PeakMemory()
+        np.ones(size, np.uint8)
+        assert 0.95 * size < (memory.read() or 0) < 1.5 * size
+    assert (PeakMemory().read() or 0) < size / 4
+
+
+@pytest.mark.grid
+def test_the_loop_takes_the_steps_of_the_bare_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither evaluates nor saves, and nothing is printed."""
+    made: list[str] = []
+    monkeypatch.setattr(loop.Trainer, "_evaluate_now", lambda self: made.append("evaluation"))
+    monkeypatch.setattr(loop.Trainer, "_save", lambda self, metrics: made.append("checkpoint"))
+    params = {"model": "lstm_lm", "layers": 1, "dim": 4, "batch": 2, "length": 8, "steps": 3}
+    for what in ("loop", "bare step"):
+        worker = Worker()
+        facts = worker.prepare(
+            "seqmodels", "data", {"what": what, **params}, 0, f"{tmp_path}/a.npz"
+        )
+        assert facts["items"] == 3 * 2 * 8
+        worker.run(0.0)
+        worker.release()
+    assert not made and capfd.readouterr().err == ""

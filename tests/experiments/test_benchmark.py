@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from experiments import benchmark_page
 from seqmodels.benchmark import suites
 from seqmodels.benchmark.compare import compare_rows
 from seqmodels.benchmark.measure import COLUMNS, make_row
 from seqmodels.benchmark.processes import Effort
+from seqmodels.benchmark.report import read_result
 from seqmodels.benchmark.suites import OURS, Case, Peer, Size
 from tests.experiments.conftest import FrontDoor
 
@@ -114,3 +116,27 @@ def test_mistakes(door: FrontDoor, tmp_path: Path) -> None:
         (["--first=a.json"], "'a.json': only benchmark compare takes files"),
     ):
         assert part in door("benchmark", *words).line, words
+
+
+@pytest.mark.hard
+def test_the_small_size_runs_whole(door: FrontDoor, tmp_path: Path) -> None:
+    to = tmp_path / "result.json"
+    answer = door("benchmark", "--suite=all", "--size=small", f"--json={to}")
+    assert answer.status == 0, answer.err
+    rows = json.loads(to.read_text())["rows"]
+    assert {row["suite"] for row in rows} == set(suites.SUITES)
+    named = {
+        (suite, case.name) for suite, make in suites.CASES.items() for case in make(Size.SMALL)
+    }
+    assert named <= {(row["suite"], row["case"]) for row in rows}
+    assert all(row["ms"] > 0 for row in rows if row["suite"] != "numerics")
+    again = door("benchmark", "compare", to, to)
+    assert again.status == 0 and "0 faster, 0 slower" in again.err
+    assert (tmp_path / "result-scaling.png").stat().st_size > 10_000
+
+
+def test_the_page_has_the_recorded_ratios() -> None:
+    page = benchmark_page.PAGE.read_text(encoding="utf-8")
+    result = read_result("RESULT", benchmark_page.RESULT)
+    assert benchmark_page.with_section(page, result) == page
+    assert benchmark_page.section(result) in page and result["rows"]
