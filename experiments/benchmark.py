@@ -41,7 +41,7 @@ def define(values: flags.FlagValues) -> None:
         "size",
         "small",
         [size.value for size in Size],
-        "of the cases: small takes about three minutes on two cores, full an hour and more",
+        "of the cases: small takes a few minutes on two cores, full hours",
         flag_values=values,
     )
     string(

@@ -1,4 +1,4 @@
-"""Generates the table of docs/performance.md from experiments/results/benchmark.json.
+"""Generates the table of docs/performance.md from docs/benchmark.json.
 
 python -m experiments.benchmark_page
 """
@@ -14,7 +14,7 @@ from seqmodels.benchmark.report import markdown, read_result
 from seqmodels.files import replacing
 
 ROOT = Path(__file__).parents[1]
-RESULT = ROOT / "experiments" / "results" / "benchmark.json"
+RESULT = ROOT / "docs" / "benchmark.json"
 PAGE = ROOT / "docs" / "performance.md"
 _SECTION = re.compile(r"(?<=<!-- generated -->\n).*?(?=<!-- end -->)", re.DOTALL)
 

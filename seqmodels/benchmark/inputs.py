@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
+import io
 import random
 import tempfile
 from pathlib import Path
@@ -113,7 +113,7 @@ def _steps(config: ExperimentConfig, params: dict[str, Any], place: Path) -> Pro
 
         return Program(bare, lambda _: [], facts, feed.close)
     open_now, stop = contextlib.ExitStack(), StopRequest()
-    unread = open_now.enter_context(open(os.devnull, "w", encoding="utf-8"))
+    unread = io.StringIO()
     open_now.enter_context(contextlib.redirect_stderr(unread))  # the progress of the run
     open_now.enter_context(mesh_context(setup.mesh))
     trainer = open_now.enter_context(Trainer(config, place / "run", loaded, setup, None))
