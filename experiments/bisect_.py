@@ -151,7 +151,7 @@ def describe(first: Path, second: Path, result: dict[str, Any]) -> list[str]:
     return [*lines, f"taken again, these steps are the same in both; not as it was left: {by}"]
 
 
-COMMAND = Command("bisect", DOC, run, define, positional=_RUNS)
+COMMAND = Command("bisect", DOC, run, define, positionals=_RUNS)
 
 if __name__ == "__main__":
     program.end(program.main(COMMAND))
