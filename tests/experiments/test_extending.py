@@ -81,6 +81,7 @@ def test_the_cell_is_new_and_short() -> None:
     assert block.count("\n") - 1 <= 30
 
 
+@pytest.mark.grid  # 15 s in a process of its own; the page is run by the tests below too
 def test_the_model_and_the_cell_obey_the_laws(copy: Path) -> None:
     """By the commands of the page, as one."""
     selected = []
