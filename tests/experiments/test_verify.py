@@ -83,6 +83,7 @@ def test_one_flipped_bit_of_a_weight_is_found(
     assert any(line.startswith("step 6: params/") for line in windows[3, 6]["problems"])
 
 
+@pytest.mark.grid
 def test_a_row_of_metrics_that_is_not_the_runs_is_found(
     verify: Callable, copy_of_trained: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_bisect_finds_no_difference(door: FrontDoor, trained: Path, copy_of_trai
     assert (found["step"], found["after"], found["config"]) == (None, 6, [])
 
 
+@pytest.mark.grid
 def test_bisect_blames_the_run_that_has_a_flipped_bit(
     door: FrontDoor, trained: Path, copy_of_trained: Path
 ) -> None:

@@ -43,7 +43,7 @@ def table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _made(figures: dict[str, Any]) -> str:
-    found = {json.dumps(part["made"]) for part in figures.values()}
+    found = {json.dumps(part["made"]) for name, part in figures.items() if name != "hostile"}
     if len(found) > 1:
         raise SystemExit(f"figures of different days or versions: {', '.join(sorted(found))}")
     made = json.loads(found.pop())
@@ -97,6 +97,18 @@ def _reads(figures: dict[str, Any]) -> str:
     )
 
 
+def _hostile(figures: dict[str, Any]) -> str:
+    one = figures["hostile"]
+    total, signals = one["runs"] * one["steps"], one["signals"].items()
+    how = ", ".join(f"{count} by {name}" for name, count in signals)
+    return (
+        f"Measured {one['made']['date']}: {one['runs']} runs of {one['steps']:,} steps, killed "
+        f"{one['kills']} times\n({how}) and continued by {one['commands']} commands: equal bits. "
+        f"{one['lost']:,} of {total:,} steps\nwere taken again ({one['lost'] / total:.1%}), "
+        f"besides {one['kills']} more starts.\n"
+    )
+
+
 PARTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "made": _made,
     "kills": _kills,
@@ -105,6 +117,7 @@ PARTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "damage": _damage,
     "nan": _nan,
     "reads": _reads,
+    "hostile": _hostile,
 }
 
 

@@ -13,6 +13,14 @@ FIGURES = {
     "damage_unsealed": {"unsealed": {"removed": {"not needed": 1}}},
     "nan": {"told": "step 4 is not finite"},
     "reads": {"reads": 11, "steps": 4},
+    "hostile": {
+        "runs": 2,
+        "steps": 50,
+        "kills": 6,
+        "lost": 3,
+        "commands": 4,
+        "signals": {"SIGKILL": 2, "SIGTERM": 4},
+    },
 }
 
 
@@ -27,6 +35,9 @@ def test_every_table_is_generated() -> None:
         *("| without its seal: removed | not needed | 1 |", "    train: step 4 is not finite"),
         "11 reads of a run that saved every 6 steps and kept one checkpoint, of 4 different steps; "
         "none failed.",
+        "Measured 2000-01-01: 2 runs of 50 steps, killed 6 times",
+        "(2 by SIGKILL, 4 by SIGTERM) and continued by 4 commands: equal bits. 3 of 100 steps",
+        "were taken again (3.0%), besides 6 more starts.",
     ):
         assert line in made.splitlines()
     assert refresh(made, figures) == made

@@ -23,7 +23,8 @@ LIMIT_S = 3000
 
 def start_sweep(setting: Setting, root: Path) -> subprocess.Popen[str]:
     """Starts, or continues, the sweep."""
-    words = setting.command(root, f"--config.training.num_steps={NUM_STEPS}")
+    rare = ("--config.training.evaluate_every=240", "--config.training.checkpoint_every=60")
+    words = setting.command(root, f"--config.training.num_steps={NUM_STEPS}", *rare)
     flags = [word for word in words[3:] if not word.startswith("--workdir=")]
     sweep = (f"--sweep.training.seed=0..{RUNS - 1}", f"--root={root}", "--parallel=2")
     return subprocess.Popen(

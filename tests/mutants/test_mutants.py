@@ -35,6 +35,7 @@ from tests.mutants.recurrent import RECURRENT
 from tests.mutants.seeing import SEEING
 from tests.mutants.seq2seq import SEQ2SEQ
 from tests.mutants.sounds import SOUNDS
+from tests.mutants.sweeps import SWEEPS
 from tests.mutants.tasks import TASKS
 from tests.mutants.text import TEXT
 from tests.mutants.transformers import TRANSFORMERS
@@ -57,6 +58,7 @@ FAMILIES = (
     TRANSFORMERS,
     SEQ2SEQ,
     SOUNDS,
+    SWEEPS,
     TASKS,
     TEXT,
     SEEING,

@@ -19,17 +19,21 @@ from seqmodels.sweeps.views import read_statuses, show_statuses, status_line
 from tests.sweeps.fakes import make_sweep, write_rows
 
 
+def write_sweep(root: Path) -> Path:
+    """One point with two runs, of which the last is worse than its best; one with one."""
+    manifest, _ = make_sweep(root)
+    write_manifest(root, manifest)
+    write_rows(root / "peak_lr=0.001,seed=0", {10: 2.5, 20: 2.0})
+    write_rows(root / "peak_lr=0.001,seed=1", {10: 1.75, 20: 1.875})
+    write_rows(root / "peak_lr=0.01,seed=0", {10: 1.5, 20: 1.25})
+    write_rows(root / "peak_lr=0.01,seed=1", {10: 0.5})
+    record_divergence(root / "peak_lr=0.01,seed=1", "loss of step 13 is not finite")
+    return root
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """One point with two runs, of which the last is worse than its best; one with one."""
-    manifest, _ = make_sweep(tmp_path)
-    write_manifest(tmp_path, manifest)
-    write_rows(tmp_path / "peak_lr=0.001,seed=0", {10: 2.5, 20: 2.0})
-    write_rows(tmp_path / "peak_lr=0.001,seed=1", {10: 1.75, 20: 1.875})
-    write_rows(tmp_path / "peak_lr=0.01,seed=0", {10: 1.5, 20: 1.25})
-    write_rows(tmp_path / "peak_lr=0.01,seed=1", {10: 0.5})
-    record_divergence(tmp_path / "peak_lr=0.01,seed=1", "loss of step 13 is not finite")
-    return tmp_path
+    return write_sweep(tmp_path)
 
 
 def text_of(printed: object) -> str:
