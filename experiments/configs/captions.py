@@ -1,13 +1,18 @@
 """Captions of drawn scenes ("a small blue circle left of a large red square"), in words.
 
-python launch.py train --config=captions --workdir=runs/captions    # or captions:transformer
-python launch.py evaluate --workdir=runs/captions --split=test
+    python launch.py train --config=captions --workdir=runs/captions    # or captions:transformer
+    python launch.py evaluate --workdir=runs/captions --split=test
     python launch.py train --config=captions:coco --workdir=runs/coco       # tfds:coco_captions
 
 Goal: 95 % of the 1,000 captions of the test split exactly right. The colours and shapes of its two
 objects are together in no training scene. `seq2seq` reads the image as 64 patches with a
-bidirectional LSTM and attends to its states; `transformer` reads them with two blocks. Neither was
-run to its end, so there is no result; `coco` was run on a stand-in of a few images alone.
+bidirectional LSTM and attends to its states; `transformer` reads them with two blocks.
+
+Measured 2026-11-29 on one of two cores of a shared Intel Xeon that other programs kept busy, jax
+0.10.2, seed 0: `transformer` has 53 % of the captions of the validation split exactly right (BLEU
+90.1), at the best step of 3,000, the 2,000th; after it the loss of training goes on falling (0.03)
+and that of validation does not (0.14). The goal is far; the test split was not looked at. `seq2seq`
+was not run to its end, and `coco` on a stand-in of a few images alone.
 """
 
 from __future__ import annotations
