@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import pytest
 
@@ -93,7 +94,7 @@ def test_second_load_reads_the_store(
 
     # Nor does it take the lock, so that a cache that cannot be written still serves.
     monkeypatch.setattr(store, "_write", refuse)
-    monkeypatch.setattr(store.filelock, "FileLock", refuse)
+    monkeypatch.setattr(filelock, "FileLock", refuse)
     second = load(config)
     assert second.fingerprint == first.fingerprint
     assert second.tokenizer.to_json() == first.tokenizer.to_json()
