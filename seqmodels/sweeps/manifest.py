@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.serialization import flat_values, from_json, show_value, to_json
@@ -104,6 +102,8 @@ def only_sweep(root: Path) -> Iterator[None]:
     Raises:
       UserError: there is one, or the folder cannot be written.
     """
+    from filelock import FileLock, Timeout  # here, because `benchmark` runs without it
+
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(root / _LOCK, timeout=0.5)
