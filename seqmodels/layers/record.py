@@ -39,8 +39,12 @@ def record_all(module: nn.Module, make: Callable[[], dict[str, Any]]) -> None:
 
 
 def hook(module: nn.Module, name: str, x: Array) -> Array:
-    """Records an array, and adds what the caller gives under this name, if anything."""
+    """Records an array, and adds what the caller gives under this name, if anything.
+
+    Of a module that is called more than once, the last call is recorded, and shifted alone.
+    """
     record(module, name, lambda: x)
     if module.has_variable(SHIFTS, name):
-        return x + module.get_variable(SHIFTS, name)
+        shift = module.get_variable(SHIFTS, name)
+        return x + shift if shift.shape == x.shape else x
     return x

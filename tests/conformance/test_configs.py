@@ -105,6 +105,10 @@ def batch_of(config: ExperimentConfig, spec: DataSpec) -> Batch:
     if "source" in config.data.roles():
         length = lengths["targets.max_length"]
         tokens, weights = array(length), array(length, dtype=number)
+        if isinstance(spec.source, SoundInput):
+            sounds = array(lengths["source.max_length"], spec.source.frame_length, dtype=number)
+            segments = array(lengths["source.max_length"])
+            return Batch(tokens, tokens, weights, tokens, None, sounds, segments)
         if isinstance(spec.source, ImageInput):
             images = array(*dataclasses.astuple(spec.source), dtype=number)
             return Batch(tokens, tokens, weights, tokens, source=images)

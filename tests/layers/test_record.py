@@ -29,6 +29,14 @@ CASES = [
     if name in TRAINED
 ]
 
+# The rest of the weight is on a learned or an earlier state, or beyond a window's bell.
+SHORT_OF_ONE = {
+    "recurrent aaren, learned",
+    "seq2seq concat, local, two directions",
+    "seq2seq scaled dot, aaren",
+    "seq2seq luong, dot, local, unfed",
+}
+
 
 def arrays_of(c: Any) -> tuple[Any, Any]:
     """Inputs of a case and its source, if it has one, without padding."""
@@ -97,7 +105,13 @@ def test_recording_changes_no_output(name: str) -> None:
     for path, value in found.items():
         assert np.isfinite(value).all(), path
         if path.endswith("pattern"):
-            np.testing.assert_allclose(value.sum(-1), 1, err_msg=path, **TOLERANCE["rounding"])
+            sums = value.sum(-1)
+            if name in SHORT_OF_ONE:
+                assert (value >= 0).all() and (sums <= 1 + TOLERANCE["rounding"]["atol"]).all(), (
+                    path
+                )
+            else:
+                np.testing.assert_allclose(sums, 1, err_msg=path, **TOLERANCE["rounding"])
 
 
 @pytest.mark.parametrize(

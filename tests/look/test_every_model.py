@@ -18,7 +18,15 @@ from tests.conformance.cases import CONFIGS, TRAINED, VARIANTS
 
 ATTENDS = ("gpt", "transformer", "bert", "vit", "aaren", "seq2seq", "patch_transformer")
 RECURS = ("recurrent", "recurrent_encoder", "seq2seq", "segment_rnn")
-CASES = [pytest.param(n, marks=pytest.mark.grid) for n in (*CONFIGS, *VARIANTS) if n in TRAINED]
+# Not looked into yet: layers that are called twice (over the window, then over the horizon), and an
+# encoder-decoder whose cells attend.
+_LACKING = pytest.mark.xfail(strict=True, reason="gradient flow of this model is not shown yet")
+LACKING = {"segment_rnn", "seq2seq scaled dot, aaren"}
+CASES = [
+    pytest.param(n, marks=[pytest.mark.grid, *([_LACKING] if n in LACKING else [])])
+    for n in (*CONFIGS, *VARIANTS)
+    if n in TRAINED
+]
 
 
 def look(name: str) -> tuple[Inside, dict[str, Section]]:

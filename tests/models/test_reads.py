@@ -73,6 +73,8 @@ def test_a_model_runs_on_what_it_says(name: str) -> None:
             whole = isinstance(output, ClassOutput) and not output.per_step
             if read == "image" and not whole:
                 continue  # an image is one step
+            if name == "bert" and kind == "vocab" and read != "tokens":
+                continue  # masked tokens are read off the table of the inputs
             shape = shape_of(config, read, output, source)
             rows = (B,) if read == "image" else (B, T)
             ends = {"vocab": (V,), "classes": (5,), "values": (4, 2, 3)}[kind]
