@@ -11,8 +11,8 @@ bidirectional LSTM and attends to its states; `transformer` reads them with two 
 Measured 2026-11-29 on one of two cores of a shared Intel Xeon that other programs kept busy, jax
 0.10.2, seed 0: `transformer` has 53 % of the captions of the validation split exactly right (BLEU
 90.1), at the best step of 3,000, the 2,000th; after it the loss of training continues to fall
-(0.03) and that of validation does not (0.14). The goal is far; the test split was not looked at. `seq2seq`
-was not run to its end, and `coco` on a stand-in of a few images alone.
+(0.03) and that of validation does not (0.14). The goal is far; the test split was not looked at.
+`seq2seq` was not run to its end, and `coco` on a stand-in of a few images alone.
 """
 
 from __future__ import annotations
