@@ -58,24 +58,34 @@ def write_json(path: Path, value: Any) -> None:
         partial.write_text(to_text(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def only_trainer(workdir: Path) -> contextlib.AbstractContextManager[None]:
+    """Locks the work directory against other trainers, see `only_process`."""
+    return only_process(workdir / LOCK, f"--workdir={workdir}", "another process is training there")
+
+
 @contextlib.contextmanager
-def only_trainer(workdir: Path) -> Iterator[None]:
-    """Locks the work directory against other processes; the lock ends with its process.
+def only_process(file: Path, field: str, busy: str) -> Iterator[None]:
+    """Locks a directory against other processes; the lock ends with its process.
+
+    Args:
+      file: of the lock; its directory is made.
+      field: flag and value that name the directory, for messages.
+      busy: message where another process has the lock.
 
     Raises:
-      UserError: another process trains there, or the directory cannot be written.
+      UserError: another process has it, or the directory cannot be written.
     """
     from filelock import FileLock, Timeout  # here, because `benchmark` runs without it
 
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         # Long enough to outlast a check by `has_trainer`.
-        lock = FileLock(workdir / LOCK, timeout=0.5)
+        lock = FileLock(file, timeout=0.5)
         lock.acquire(poll_interval=0.01)
     except Timeout:
-        raise UserError(f"--workdir={workdir}: another process is training there") from None
+        raise UserError(f"{field}: {busy}") from None
     except OSError as error:
-        raise UserError(f"--workdir={workdir}: cannot be written: {error.strerror}") from None
+        raise UserError(f"{field}: cannot be written: {error.strerror}") from None
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from seqmodels.runs.provenance import changed_names, code_digests, library_versi
 from seqmodels.runs.workdir import (
     fixed_differences,
     has_steps,
+    only_process,
     path_fields,
     refuse_other_run,
     resolved,
@@ -95,27 +96,9 @@ class Change:
             )
 
 
-@contextlib.contextmanager
-def only_sweep(root: Path) -> Iterator[None]:
-    """Locks the folder of a sweep against other processes that start its runs.
-
-    Raises:
-      UserError: there is one, or the folder cannot be written.
-    """
-    from filelock import FileLock, Timeout  # here, because `benchmark` runs without it
-
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / _LOCK, timeout=0.5)
-        lock.acquire(poll_interval=0.01)
-    except Timeout:
-        raise UserError(f"--root={root}: another process is running this sweep") from None
-    except OSError as error:
-        raise UserError(f"--root={root}: cannot be written: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def only_sweep(root: Path) -> contextlib.AbstractContextManager[None]:
+    """Locks the folder of a sweep against others that start its runs, see `only_process`."""
+    return only_process(root / _LOCK, f"--root={root}", "another process is running this sweep")
 
 
 def make_manifest(

@@ -40,7 +40,7 @@ FAULTS = {
         *(f"{CHECKPOINTS}:test_resuming_deletes_later_steps", (three,)),
     ),
     "nobody takes the lock": Mutant(
-        *("runs.workdir:only_trainer", "lock.acquire(poll_interval=0.01)", "pass"),
+        *("runs.workdir:only_process", "lock.acquire(poll_interval=0.01)", "pass"),
         *(f"{WORKDIR}:test_processes_may_train_in_a_directory_one_after_another", (same,)),
     ),
     "two commands take the same number": Mutant(

@@ -82,7 +82,7 @@ SEEING = {
         *(f"{FOLLOW}:test_checking_for_a_trainer_does_not_block_one", (here,)),
     ),
     "a look holds a trainer back": Mutant(
-        *("runs.workdir:only_trainer", "timeout=0.5", "timeout=0"),
+        *("runs.workdir:only_process", "timeout=0.5", "timeout=0"),
         *(f"{FOLLOW}:test_checking_for_a_trainer_does_not_block_one", (here,)),
     ),
 }
