@@ -81,15 +81,13 @@ def search(
             own[0] = _add(own[0], mass + frame[blank])
             if prefix:
                 own[1] = _add(own[1], n + frame[last])
+            steps = None if prior is None else prior(prefix).tolist()
             for symbol in range(blank):
-                longer = found[(*prefix, symbol)]
+                y = (*prefix, symbol)
                 before = b if symbol == last else mass
-                longer[1] = _add(longer[1], before + frame[symbol])
-        if prior is not None:
-            for prefix in beam:
-                steps = prior(prefix).tolist()
-                for symbol in range(blank):
-                    priors[*prefix, symbol] = priors[prefix] + steps[symbol]
+                found[y][1] = _add(found[y][1], before + frame[symbol])
+                if steps is not None:
+                    priors[y] = priors[prefix] + steps[symbol]
         scores = {
             y: mass + priors.get(y, 0.0)
             for y, parts in found.items()
