@@ -41,7 +41,8 @@ def record_all(module: nn.Module, make: Callable[[], dict[str, Any]]) -> None:
 def hook(module: nn.Module, name: str, x: Array) -> Array:
     """Records an array, and adds what the caller gives under this name, if anything.
 
-    Of a module that is called more than once, the last call is recorded, and shifted alone.
+    Of a module that is called more than once the last call is recorded; calls of another shape than
+    that one are not shifted.
     """
     record(module, name, lambda: x)
     if module.has_variable(SHIFTS, name):
