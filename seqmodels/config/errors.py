@@ -6,7 +6,7 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class UserError(Exception):
@@ -25,24 +25,29 @@ _DISK_ERRORS = (
 _IN_TEXT = re.compile(r"os_error_code='(\d+)'")  # how tensorstore reports an errno
 
 
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yields the error, then its causes, contexts and members if a group, nearest first."""
+    seen: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        this = left.pop(0)
+        if this is not None and this not in seen:
+            seen.append(this)
+            yield this
+            left += [this.__cause__, this.__context__, *getattr(this, "exceptions", ())]
+
+
 def find_problem(error: BaseException) -> str | None:
     """The message of the disk error that caused `error`, such as "No space left on device".
 
     Searches the causes and contexts of an error too, because libraries hide the original one.
     """
-    seen: list[BaseException] = []
-    left: list[BaseException | None] = [error]
-    while left:
-        this = left.pop(0)
-        if this is None or this in seen:
-            continue
-        seen.append(this)
+    for this in chain(error):
         number = this.errno if isinstance(this, OSError) else None
         if match := _IN_TEXT.search(str(this)):
             number = int(match.group(1))
         if number in _DISK_ERRORS:
             return os.strerror(number)
-        left += [this.__cause__, this.__context__, *getattr(this, "exceptions", ())]
     return None
 
 

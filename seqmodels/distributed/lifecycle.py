@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import NoReturn
 
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import UserError, chain
 from seqmodels.distributed import processes
 from seqmodels.distributed.native_output import NativeOutput
 from seqmodels.distributed.rendezvous import Rendezvous
@@ -182,11 +182,17 @@ def fail(status: int, line: str) -> NoReturn:
 
 
 def describe_lost_process(error: BaseException) -> str | None:
-    """One line that reports a lost process, or None if the exception has another cause."""
+    """One line that reports a lost process, or None if the exception has another cause.
+
+    Looks through its causes too: a save that waits for the other processes in a thread ends with
+    an error of its own, whose cause is the lost connection.
+    """
     assert _process is not None
-    text = " ".join(re.sub(r"\[external[^]]*\]", "", str(error)).split())
-    found = _LOST.search(text) is not None
-    return f"another process is lost ({text[-120:]}){_process.remedy}" if found else None
+    for this in chain(error):
+        text = " ".join(re.sub(r"\[external[^]]*\]", "", str(this)).split())
+        if _LOST.search(text):
+            return f"another process is lost ({text[-120:]}){_process.remedy}"
+    return None
 
 
 def shut_down(status: int) -> int:

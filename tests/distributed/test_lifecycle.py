@@ -111,6 +111,18 @@ def test_errors_of_a_lost_process_are_recognised(make_process: Any, text: str, f
         assert "external" not in line
 
 
+def test_a_lost_process_is_recognised_as_the_cause_of_a_failed_save(make_process: Any) -> None:
+    """What orbax raised when another process was killed between two parts of a save."""
+    make_process(0)
+    error = TimeoutError("ChainedFuture completed 4/6 futures but timed out after 26.08 seconds.")
+    assert lifecycle.describe_lost_process(error) is None
+    error.__cause__ = TimeoutError(
+        "Timeout waiting at barrier '3.params'. Task 1 heartbeat timeout"
+    )
+    line = lifecycle.describe_lost_process(error)
+    assert line is not None and "Task 1 heartbeat timeout" in line and line.endswith(RESUME)
+
+
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_process_that_fails_announces_it_and_ends(
     make_process: Any, capsys: pytest.CaptureFixture[str], index: int

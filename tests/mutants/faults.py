@@ -70,7 +70,7 @@ FAULTS = {
         "distributed.test_signals:test_a_ctrl_c_in_response_to_the_line_interrupts",
     ),
     "what the disk said is looked for in the last error alone": Mutant(
-        *("config.errors:find_problem", "this.__cause__, this.__context__, ", ""),
+        *("config.errors:chain", "this.__cause__, this.__context__, ", ""),
         "config.test_errors:test_what_the_disk_said_is_found_where_it_was_hidden",
     ),
     "damaged metrics of a checkpoint are left in its way": Mutant(
