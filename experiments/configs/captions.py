@@ -22,7 +22,7 @@ import dataclasses
 from experiments.configs._examples import captioned_images
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.features import TextForm, TokenizerKind, TokensConfig
-from seqmodels.config.models import ModelConfig
+from seqmodels.config.models import ImageStem, ModelConfig
 from seqmodels.config.recurrent import Context, Seq2SeqConfig
 from seqmodels.config.tasks import TranslationConfig
 from seqmodels.config.training import EvaluationConfig, OptimizerConfig, TrainingConfig
@@ -40,9 +40,15 @@ MODELS: dict[str, ModelConfig] = {
         norm_placement=NormPlacement.PRE,
         final_norm=True,
         tie_embeddings=EmbeddingTying.TARGET,
+        stem=ImageStem.CONVOLUTIONAL,
     ),
     "seq2seq": Seq2SeqConfig(
-        cell="lstm", context=Context.BAHDANAU, model_dim=64, hidden_dim=96, bidirectional=True
+        cell="lstm",
+        context=Context.BAHDANAU,
+        model_dim=64,
+        hidden_dim=96,
+        bidirectional=True,
+        stem=ImageStem.CONVOLUTIONAL,
     ),
 }
 

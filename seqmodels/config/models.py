@@ -50,11 +50,24 @@ class ConvolutionForm(enum.StrEnum):
     TEXT_CNN = "text_cnn"
 
 
-def patch_misfits(image: Any, patch_size: int) -> Iterator[tuple[str, str]]:
-    """Patches that do not fill the images; nothing for inputs of another kind."""
+class ImageStem(enum.StrEnum):
+    """How an image becomes vectors, one for each patch: `linear`, a map of its pixels, or
+    `convolutional`, convolutions that see its surroundings too."""
+
+    LINEAR = "linear"
+    CONVOLUTIONAL = "convolutional"
+
+
+def patch_misfits(
+    image: Any, patch_size: int, stem: ImageStem = ImageStem.LINEAR
+) -> Iterator[tuple[str, str]]:
+    """Patches that do not fill the images, or that convolutions of stride 2 do not reach; nothing
+    for inputs of another kind."""
     sides = (getattr(image, "height", 0), getattr(image, "width", 0))
     if any(side % patch_size for side in sides):
         yield "patch_size", f"must divide the sides of images of {sides[0]} x {sides[1]} pixels"
+    elif stem is ImageStem.CONVOLUTIONAL and (patch_size < 2 or patch_size & (patch_size - 1)):
+        yield "patch_size", "must be a power of 2, at least 2, with stem=convolutional"
 
 
 @dataclasses.dataclass

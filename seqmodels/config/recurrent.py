@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from seqmodels.config.errors import suggest
 from seqmodels.config.fields import choice, fraction, number
-from seqmodels.config.models import ModelConfig, Pooling, patch_misfits
+from seqmodels.config.models import ImageStem, ModelConfig, Pooling, patch_misfits
 from seqmodels.registry import CELLS
 
 
@@ -204,6 +204,7 @@ class Seq2SeqConfig(CellConfig):
       reverse_source: whether the source is read from its end (Sutskever et al., 2014).
       tie_embeddings: whether the target's embedding table computes the logits.
       patch_size: of a source of images, which is read as patches of so many pixels each way.
+      stem: how a patch of an image becomes a vector.
     """
 
     kind: ClassVar[str] = "seq2seq"
@@ -218,6 +219,7 @@ class Seq2SeqConfig(CellConfig):
     reverse_source: bool = False
     tie_embeddings: bool = False
     patch_size: int = 4
+    stem: ImageStem = ImageStem.LINEAR
 
     @property
     def aligns(self) -> bool:
@@ -239,4 +241,4 @@ class Seq2SeqConfig(CellConfig):
             yield "score", f"{self.score} needs model.bidirectional=false: states of one width"
 
     def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
-        yield from patch_misfits(spec.source, self.patch_size)
+        yield from patch_misfits(spec.source, self.patch_size, self.stem)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from seqmodels.config.fields import fraction, number
-from seqmodels.config.models import Activation, ModelConfig, patch_misfits
+from seqmodels.config.models import Activation, ImageStem, ModelConfig, patch_misfits
 
 
 class NormPlacement(enum.StrEnum):
@@ -212,7 +212,7 @@ class TransformerConfig(ModelConfig):
     """Encoder-decoder Transformer (2017). Fields as in `GPTConfig`; `final_norm`: whether encoder
     and decoder end with a norm (pre-norm needs it; with post-norm, PyTorch's `nn.Transformer` has
     it and the paper has not). A source of images is read as patches of `patch_size` x `patch_size`
-    pixels, whose row and column are added as sines, whatever `position` is."""
+    pixels by its `stem`; their row and column are added as sines, whatever `position` is."""
 
     kind: ClassVar[str] = "transformer"
     source: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
@@ -231,6 +231,7 @@ class TransformerConfig(ModelConfig):
     activation: Activation = Activation.RELU
     tie_embeddings: EmbeddingTying = EmbeddingTying.ALL
     patch_size: int = 4
+    stem: ImageStem = ImageStem.LINEAR
     remat: bool = False
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -241,7 +242,7 @@ class TransformerConfig(ModelConfig):
             yield "final_norm", "must be true with model.norm_placement=pre"
 
     def misfits(self, spec: Any) -> Iterator[tuple[str, str]]:
-        yield from patch_misfits(spec.source, self.patch_size)
+        yield from patch_misfits(spec.source, self.patch_size, self.stem)
         if self.tie_embeddings is EmbeddingTying.ALL and spec.source != spec.inputs:
             yield "tie_embeddings", "needs one vocabulary on both sides; may be target or none"
 

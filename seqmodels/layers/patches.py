@@ -74,6 +74,60 @@ class PatchEmbedding(nn.Module):
         return hook(self, "embed", x)
 
 
+class ConvolutionalStem(nn.Module):
+    """Patches by convolutions of 3 x 3: a vector sees the surroundings of its patch too.
+
+        x = relu(conv(x)), of stride 2                         # log2(p) times: H -> H / p
+        x = relu(conv(x)), of stride 1
+        x = x W + b                                            # [B, P, D]
+
+    The last convolutions have D channels, and each before that reduces the image half as many as
+    the next. Zeros surround the image. Source: Xiao et al., 2021, arXiv:2106.14881, without their
+    batch norms, which would make an image depend on the others of its batch.
+
+    Attributes:
+      patch_size: p, a power of 2.
+      model_dim: D.
+      dtype: dtype of the products.
+    """
+
+    patch_size: int
+    model_dim: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: Num[Array, "B height width channels"]) -> Float[Array, "B P D"]:
+        halvings = self.patch_size.bit_length() - 1
+        x = images
+        for layer in range(halvings + 1):
+            width = max(1, self.model_dim >> max(halvings - 1 - layer, 0))
+            convolve = Dense(
+                width,
+                (None, "embed"),
+                kernel_init=nn.initializers.he_normal(),
+                dtype=self.dtype,
+                name=f"convolution_{layer}",
+            )
+            x = nn.relu(convolve(_neighbourhoods(x, 2 if layer < halvings else 1)))
+        x = Dense(self.model_dim, (None, "embed"), dtype=self.dtype, name="project")(x)
+        x = constrain(x.reshape(len(x), -1, self.model_dim), ACTIVATIONS)
+        return hook(self, "embed", x)
+
+
+def _neighbourhoods(
+    images: Num[Array, "B height width channels"], stride: int
+) -> Num[Array, "B rows columns values"]:
+    """The 3 x 3 pixels around every `stride`-th pixel, in the order (row, column, channel)."""
+    _, height, width, _ = images.shape
+    x = jnp.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    taps = [
+        x[:, row : row + height : stride, column : column + width : stride]
+        for row in range(3)
+        for column in range(3)
+    ]
+    return jnp.concatenate(taps, axis=-1)
+
+
 def sinusoidal_2d(rows: int, columns: int, model_dim: int) -> Float[np.ndarray, "P D"]:
     """Sines and cosines of the column, then of the row, of each patch, row by row.
 

@@ -83,7 +83,9 @@ class Seq2Seq(nn.Module):
             "dtype": dtype,
             "one_hot": one_hot,
         }
-        self.source_embedding = make_source_embedding(spec, patch_size=config.patch_size, **vectors)
+        self.source_embedding = make_source_embedding(
+            spec, patch_size=config.patch_size, stem=config.stem, **vectors
+        )
         self.embedding = make_embedding(spec, **vectors)
         self.dropout = nn.Dropout(config.dropout_rate)
         # The decoder's first state comes from the encoder, so there is none to learn.

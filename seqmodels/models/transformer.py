@@ -68,7 +68,7 @@ class Transformer(nn.Module):
             self.source_embedding = self.embedding
         else:
             self.source_embedding = make_source_embedding(
-                spec, dim, init, dtype, patch_size=config.patch_size
+                spec, dim, init, dtype, patch_size=config.patch_size, stem=config.stem
             )
         self.position_table = self.source_position_table = None
         if config.position == Position.LEARNED:

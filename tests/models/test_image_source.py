@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from seqmodels.config.errors import UserError
-from seqmodels.config.models import ModelConfig
+from seqmodels.config.models import ImageStem, ModelConfig
 from seqmodels.config.recurrent import Context, Seq2SeqConfig
 from seqmodels.config.transformers import EmbeddingTying, TransformerConfig, ViTConfig
-from seqmodels.layers.patches import cut_patches, sinusoidal_2d
+from seqmodels.layers.patches import ConvolutionalStem, cut_patches, sinusoidal_2d
 from seqmodels.layers.source import ImageSteps
 from seqmodels.models.build import build_model, check_misfits
 from seqmodels.models.initialize import init_params
@@ -27,6 +27,9 @@ SPEC = DataSpec(TokenInput(V), VocabOutput(V), IMAGE)
 MODELS: dict[str, ModelConfig] = {
     "seq2seq": Seq2SeqConfig(
         model_dim=6, hidden_dim=8, attention_dim=5, context=Context.LUONG, input_feeding=False
+    ),
+    "convolutional stem": Seq2SeqConfig(
+        model_dim=6, hidden_dim=8, attention_dim=5, stem=ImageStem.CONVOLUTIONAL
     ),
     "transformer": TransformerConfig(
         *(1, 1, 12, 3, 10),
@@ -54,6 +57,33 @@ def test_steps_are_patches_with_their_places() -> None:
         layer.apply(params, jnp.zeros((B, 12, 8, 3)))
     with pytest.raises(ValueError, match="no segments"):
         layer.apply(params, jnp.asarray(IMAGES), jnp.ones((B, 6), jnp.int32))
+
+
+def convolved(x: Any, dense: dict[str, Any], stride: int) -> Any:
+    """A convolution of 3 x 3 with its ReLU, pixel by pixel."""
+    batch, height, width, _ = x.shape
+    kernel = dense["kernel"].reshape(3, 3, x.shape[-1], -1)
+    y = np.zeros((batch, height // stride, width // stride, kernel.shape[-1]), np.float64)
+    y += dense["bias"]
+    for row, column, down, right in np.ndindex(*y.shape[1:3], 3, 3):
+        i, j = row * stride + down - 1, column * stride + right - 1
+        if 0 <= i < height and 0 <= j < width:
+            y[:, row, column] += x[:, i, j] @ kernel[down, right]
+    return np.maximum(y, 0)
+
+
+def test_a_convolutional_stem_is_its_equation() -> None:
+    layer = ConvolutionalStem(patch_size=4, model_dim=D)
+    params = nn.unbox(layer.init(jax.random.key(0), jnp.asarray(IMAGES)))
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda x: rng.normal(0, 0.3, x.shape), params["params"])
+    x = IMAGES
+    for i, (stride, features) in enumerate([(2, D // 2), (2, D), (1, D)]):
+        x = convolved(x, params[f"convolution_{i}"], stride)
+        assert x.shape[-1] == features
+    expected = x.reshape(B, 6, D) @ params["project"]["kernel"] + params["project"]["bias"]
+    found = layer.apply({"params": params}, jnp.asarray(IMAGES))
+    np.testing.assert_allclose(found, expected, **TOLERANCE["reference"])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -84,6 +114,11 @@ def test_what_does_not_go_with_the_images_is_refused_in_one_line() -> None:
     vit = DataSpec(IMAGE, ClassOutput(3, per_step=False))
     for config, spec, line in [
         (Seq2SeqConfig(patch_size=3), SPEC, f"patch_size=3: {sides}"),
+        (
+            Seq2SeqConfig(stem=ImageStem.CONVOLUTIONAL, patch_size=1),
+            SPEC,
+            "patch_size=1: must be a power of 2, at least 2, with stem=convolutional",
+        ),
         (ViTConfig(patch_size=8), vit, f"patch_size=8: {sides}"),
         (TransformerConfig(), SPEC, "tie_embeddings=all: needs one vocabulary on both sides"),
     ]:

@@ -12,6 +12,10 @@ CAPTIONS = {
         *("x + jnp.broadcast_to(jnp.asarray(waves, x.dtype), x.shape)", "x"),
         "models.test_image_source:test_steps_are_patches_with_their_places",
     ),
+    "a convolution sees the pixels of another place": Mutant(
+        *("layers.patches:_neighbourhoods", "((0, 0), (1, 1), (1, 1)", "((0, 0), (0, 2), (1, 1)"),
+        "models.test_image_source:test_a_convolutional_stem_is_its_equation",
+    ),
     "combinations of the test split are trained on": Mutant(
         "data.datasets.scenes:combinations",
         *('"train": (test, None)', '"train": (validation, None)'),

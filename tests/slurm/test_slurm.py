@@ -147,19 +147,19 @@ def test_jobs_that_are_preempted_or_time_out_end_with_the_same_bits(
     number = job_of(preempted).job_id
     cluster.ask("scancel", "--signal=TERM", str(number))
     wait_for_rows(timed_out)
-    # Held until its time is up, so that it cannot end before.
+    # Held until its time is up, so that it cannot end before; not longer, or Slurm kills it.
     pid = trainer_of(timed_out)
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    setting.finish(alone, *longer)
     wait_for(lambda: is_asked_to_end(pid), "the signal before the time limit")
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
     wait_for(lambda: trainer_of(timed_out) != pid, "the end of the first job")
-    saved = [int(path.name) for path in (timed_out / "checkpoints").glob("[0-9]*")]
+    saved = [int(path.name) for path in (timed_out / "checkpoints").glob("*[0-9]")]
     assert 0 < max(saved) < 1200
     # What is left may take longer than the next limit.
     raise_limit(cluster, job_of(timed_out).job_id)
+    setting.finish(alone, *longer)
     wait_for_end(preempted, timed_out)
     for workdir in (preempted, timed_out):
         assert restarts(cluster, job_of(workdir).job_id) >= 1
