@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import RunFailure, UserError
 from seqmodels.decoding.prefill import Prefill, Prompts, choose_capacity, position_limit, readout
+from seqmodels.decoding.unstacked import Stacks
 from seqmodels.protocols import Model
 from seqmodels.types import Carry, Params
 
@@ -172,9 +173,11 @@ def _search(
     It is finished when every row is done, or at the greatest length.
     """
     unfinished = lambda s: (s.step <= settings.max_tokens) & jnp.any(s.totals > -jnp.inf)
+    stacks = Stacks(params)
+    layers = stacks.unstack(params)
     state = jax.lax.while_loop(
         lambda s: unfinished(s) & (s.step < until),
-        functools.partial(_advance, model, params, settings),
+        lambda s: _advance(model, stacks.stack(layers), settings, s),
         state,
     )
     return state, unfinished(state)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
 from seqmodels.decoding.prefill import position_limit, readout
+from seqmodels.decoding.unstacked import Stacks
 from seqmodels.protocols import Model
 from seqmodels.types import Carry, Params
 
@@ -52,16 +53,22 @@ def unroll(
       `count` on.
     """
 
-    def step(i: Array, loop: tuple[Carry, Array, Any, Array]) -> tuple[Carry, Array, Any, Array]:
+    weights, states = Stacks(params), Stacks(carry)
+    layers = weights.unstack(params)
+
+    def step(i: Array, loop: tuple[Any, Array, Any, Array]) -> tuple[Any, Array, Any, Array]:
         carry, inputs, state, chosen = loop
+        params, carry = weights.stack(layers), states.stack(carry)
         features, carry = model.apply({"params": params}, inputs[:, None], carry, train=False)
         outputs = readout(model, params, features[:, 0])
         inputs, state = choose(outputs, start + i, state)
-        return carry, inputs, state, chosen.at[:, i].set(inputs)
+        return states.unstack(carry), inputs, state, chosen.at[:, i].set(inputs)
 
     size = int(count) if size is None else size
     chosen = jnp.zeros((len(inputs), size, *inputs.shape[1:]), inputs.dtype)
-    return jax.lax.fori_loop(0, count, step, (carry, inputs, state, chosen))
+    loop = (states.unstack(carry), inputs, state, chosen)
+    carry, *rest = jax.lax.fori_loop(0, count, step, loop)
+    return states.stack(carry), *rest
 
 
 def next_values(

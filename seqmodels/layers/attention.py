@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from seqmodels.config.transformers import Position
 from seqmodels.layers.dense import Dense, Initializer
@@ -20,17 +20,6 @@ from seqmodels.ops.positions import RotaryScaling, alibi_slopes, rotary
 HEADS = ("batch", "heads", "time", None)
 """Logical names of the axes of [B, H, T, K]. Heads whose number the mesh axis does not divide are
 whole on every device, and so are queries whose groups it does not divide."""
-
-
-class Cache(NamedTuple):
-    """Keys and values of all layers, [B, L, G, S, K]; a slot S holds one token of a row.
-
-    `finite` [B, L, S] is that of `ops.attention.contain`.
-    """
-
-    keys: Float[Array, "B L G S K"]
-    values: Float[Array, "B L G S K"]
-    finite: Bool[Array, "B L S"]
 
 
 class Memory(NamedTuple):
@@ -114,17 +103,16 @@ class SelfAttention(nn.Module):
     def __call__(
         self,
         x: Float[Array, "B T D"],
-        cache: Cache | None,
-        layer: Int[Array, ""],
+        cache: Contained | None,
         context: AttentionContext,
-    ) -> tuple[Float[Array, "B T D"], Cache | None]:
+    ) -> tuple[Float[Array, "B T D"], Contained | None]:
         q, k, v = self._project(constrain(x, ACTIVATIONS))
         if self.position == Position.ROTARY:
             angles = (context.queries.positions, self.rotary_base, self.rotary_scaling)
             q, k = rotary(q, *angles), rotary(k, *angles)
         held = contain(k, v)
         if cache is not None:
-            cache, held = _extend(cache, layer, context, held)
+            cache, held = _extend(cache, context, held)
         alibi = self.position == Position.ALIBI
         y = _attended(
             self,
@@ -281,26 +269,36 @@ def _output(model_dim: int, use_bias: bool, kernel_init: Initializer, dtype: Any
     )
 
 
-def of_layer(cache: Cache | Memory, layer: Int[Array, ""]) -> Contained:
-    """Keys and values of one layer, [B, G, S, K]."""
-    pick = lambda stack: lax.dynamic_index_in_dim(stack, layer, 1, keepdims=False)
-    return Contained(pick(cache.keys), pick(cache.values), pick(cache.finite))
-
-
 def _extend(
-    cache: Cache, layer: Array, context: AttentionContext, new: Contained
-) -> tuple[Cache, Contained]:
+    cache: Contained, context: AttentionContext, new: Contained
+) -> tuple[Contained, Contained]:
     """Writes a chunk into its slots; returns the cache and the keys and values to attend to."""
     assert context.keys is not None
-    rows = jnp.arange(len(new.keys))[:, None]
-
-    def write(stack: Array, new: Array) -> Array:
-        new = jnp.swapaxes(new, 1, 2).astype(stack.dtype)  # [B, T, G, K], as the index puts it
-        return stack.at[rows, layer, :, context.slots].set(new, mode="drop")
-
-    finite = cache.finite.at[rows, layer, context.slots].set(new.finite, mode="drop")
-    after = Cache(write(cache.keys, new.keys), write(cache.values, new.values), finite)
-    if context.keys.positions.shape[1] == cache.keys.shape[3]:
-        return after, of_layer(after, layer)
-    pairs = zip(of_layer(cache, layer), new, (2, 2, 1), strict=True)
+    slots = context.slots
+    assert slots is not None
+    after = Contained(*(_written(old, slots, x) for old, x in zip(cache, new, strict=True)))
+    if context.keys.positions.shape[1] == cache.keys.shape[2]:
+        return after, after
+    pairs = zip(cache, new, (2, 2, 1), strict=True)
     return after, Contained(*(jnp.concatenate(pair, axis=s) for *pair, s in pairs))
+
+
+def _written(
+    cache: Shaped[Array, "B *G S *K"], slots: Int[Array, "B T"], new: Shaped[Array, "B *G T *K"]
+) -> Shaped[Array, "B *G S *K"]:
+    """Writes the tokens of a chunk into their slots; one whose slot is S or above is dropped."""
+    axis = min(cache.ndim - 1, 2)
+    new = new.astype(cache.dtype)
+    if slots.shape[1] > 1:
+        place = (jnp.arange(len(cache))[:, None], *(axis - 1) * (slice(None),), slots)
+        return cache.at[place].set(jnp.moveaxis(new, axis, 1), mode="drop")
+    # To drop a token, the compiler would choose between two whole caches, and so copy one.
+    kept = slots < cache.shape[axis]
+    slot = jnp.where(kept, slots, 0)[:, 0]
+    place = (jnp.arange(len(cache)), *(axis - 1) * (slice(None),), slot)
+    new = jnp.squeeze(new, axis)
+    new = jnp.where(kept.reshape(-1, *(1,) * (new.ndim - 1)), new, cache[place])
+    if len(cache) == 1:
+        row = lax.dynamic_update_index_in_dim(cache[0], new[0], slot[0], axis - 1)
+        return row[None]
+    return cache.at[place].set(new, mode="promise_in_bounds")

@@ -8,23 +8,21 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from seqmodels.config.models import Activation
 from seqmodels.config.transformers import Norm, NormPlacement, Position
-from seqmodels.layers.attention import (
-    AttentionContext,
-    Cache,
-    CrossAttention,
-    SelfAttention,
-    of_layer,
-)
+from seqmodels.layers.attention import AttentionContext, CrossAttention, SelfAttention
 from seqmodels.layers.dense import Initializer
 from seqmodels.layers.feedforward import FeedForward
 from seqmodels.layers.norms import make_norm
 from seqmodels.layers.record import RECORDED, SHIFTS, hook, is_recording, record
 from seqmodels.layers.sharding import ACTIVATIONS, constrain
+from seqmodels.ops.attention import Contained
 from seqmodels.ops.positions import RotaryScaling
+
+BLOCKS = "blocks"
+"""Name of the parameters of all blocks of a stack, stacked along their first axis."""
 
 UNROLL_UP_TO = 12
 """Up to this number of layers the scan over them is unrolled: faster steps, longer compilation."""
@@ -87,29 +85,31 @@ class Block(nn.Module):
     @nn.compact
     def __call__(
         self,
-        state: tuple[Float[Array, "B T D"], Cache | None, Int[Array, ""]],
+        x: Float[Array, "B T D"],
         context: AttentionContext,
-    ) -> tuple[tuple[Float[Array, "B T D"], Cache | None, Int[Array, ""]], None]:
-        x, cache, layer = state
+        cache: Contained | None,
+        memory: Contained | None,
+    ) -> tuple[Float[Array, "B T D"], Contained | None]:
         x = hook(self, "resid_pre", x)
         attend, look_up, feed = self._parts()
 
         def attend_to_self(x: Array) -> Array:
             nonlocal cache
-            added, cache = attend(x, cache, layer, context)
+            added, cache = attend(x, cache, context)
             return added
 
         def attend_to_memory(x: Array) -> Array:
             assert context.memory is not None
-            keys, values, finite = of_layer(context.memory, layer)
-            return look_up(x, keys, values, context.queries, context.memory.positions, finite)
+            assert memory is not None
+            positions = (context.queries, context.memory.positions)
+            return look_up(x, memory.keys, memory.values, *positions, memory.finite)
 
         x = self._add(x, "attention", attend_to_self)
-        if context.memory is not None:
+        if memory is not None:
             x = self._add(x, "cross_attention", attend_to_memory)
         x = self._add(x, "feedforward", feed)
         record(self, "resid_post", lambda: x)
-        return (constrain(x, ACTIVATIONS), cache, layer + 1), None
+        return constrain(x, ACTIVATIONS), cache
 
     def _parts(self) -> tuple[SelfAttention, CrossAttention, FeedForward]:
         scaled = nn.initializers.normal(0.02 / math.sqrt(2 * self.num_layers))
@@ -173,28 +173,38 @@ class TransformerStack(nn.Module):
     def __call__(
         self,
         x: Float[Array, "B T D"],
-        cache: Cache | None,
+        cache: Contained | None,
         context: AttentionContext,
         *,
         train: bool,
-    ) -> tuple[Float[Array, "B T D"], Cache | None]:
+    ) -> tuple[Float[Array, "B T D"], Contained | None]:
+        """Applies the blocks.
+
+        Args:
+          cache: keys and values of all layers, [B, L, G, S, K], and `finite` [B, L, S], of
+            `ops.attention.contain`; a slot S holds one token of a row. None in the parallel form.
+          context: positions, slots and memory of the chunk.
+          train: whether there is dropout.
+        """
         block = nn.remat(Block) if self.remat else Block
-        unroll = self.num_layers if self.num_layers <= UNROLL_UP_TO else 1
+        # A loop over the layers would copy the cache of each.
+        unrolled = self.num_layers <= UNROLL_UP_TO or cache is not None
         blocks = nn.scan(
             block,
             variable_axes={"params": 0, RECORDED: 0, SHIFTS: 0},
             split_rngs={"params": True, "dropout": True},
-            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
+            in_axes=(nn.broadcast, 1, 1),  # pyright: ignore[reportArgumentType]
+            out_axes=1,
             length=self.num_layers,
-            unroll=unroll,
+            unroll=self.num_layers if unrolled else 1,
             metadata_params={nn.PARTITION_NAME: "layers"},
         )
         stack = blocks(
-            num_layers=self.num_layers, train=train, dtype=self.dtype, name="blocks", **self.block
+            num_layers=self.num_layers, train=train, dtype=self.dtype, name=BLOCKS, **self.block
         )
-        # The cache is part of the scan's state; as its input and output it would be copied.
-        (x, cache, _), _ = stack((x, cache, jnp.int32(0)), context)
-        lens = self.variables[RECORDED]["blocks"]["resid_post"] if is_recording(self) else None
+        memory = None if context.memory is None else Contained(*context.memory[:3])
+        x, cache = stack(x, context, cache, memory)
+        lens = self.variables[RECORDED][BLOCKS]["resid_post"] if is_recording(self) else None
         if self.final_norm:
             names = {"norm": "norm", "norm_epsilon": "epsilon", "use_bias": "use_bias"}
             own = {names[key]: value for key, value in self.block.items() if key in names}

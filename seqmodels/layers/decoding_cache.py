@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Integer
 
-from seqmodels.layers.attention import AttentionContext, Cache
+from seqmodels.layers.attention import AttentionContext
+from seqmodels.ops.attention import Contained
 from seqmodels.ops.masks import Positions
 from seqmodels.ops.positions import Advance, advance, continued
 from seqmodels.types import Carry
@@ -36,7 +37,7 @@ class Chunk(NamedTuple):
     """
 
     context: AttentionContext
-    cache: Cache | None
+    cache: Contained | None
     after: Carry
     lost: Bool[Array, "B T"] | None
 
@@ -113,7 +114,7 @@ def start_chunk(
     keys = _joined(before, new) if rolling and length > 1 else after
     return Chunk(
         AttentionContext(new, keys, slots),
-        Cache(carry["keys"], carry["values"], carry["finite"]),
+        Contained(carry["keys"], carry["values"], carry["finite"]),
         {
             "positions": after.positions,
             "segments": after.segments,
@@ -126,7 +127,7 @@ def start_chunk(
 
 
 def finish_chunk(
-    chunk: Chunk, features: Float[Array, "B T D"], cache: Cache | None
+    chunk: Chunk, features: Float[Array, "B T D"], cache: Contained | None
 ) -> tuple[Float[Array, "B T D"], Carry]:
     """Features, NaN where a token is lost, and the carry, None in the parallel form."""
     if chunk.lost is not None:

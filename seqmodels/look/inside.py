@@ -12,12 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from seqmodels.layers.blocks import BLOCKS
 from seqmodels.layers.record import RECORDED, SHIFTS
 from seqmodels.protocols import Example, Model
 from seqmodels.types import Batch, Params
 
-SCANNED = "blocks"
-"""Name of modules that are one scan over layers, so that axis 0 of their values is the layer."""
 BACKWARD = "backward"
 """Name of cells that read from the end, and record their steps in that order."""
 ENCODERS = ("encoder", "source")
@@ -118,10 +117,10 @@ def split_layers(keys: tuple[str, ...], value: np.ndarray) -> list[tuple[str, np
     """Names and values without the axis of rows; those of a scan over layers one by one."""
     if keys[-1] == "lens":  # [L, B, T, D]; a decoder that steps records none as a whole
         return [(name_of(keys), value[:, 0])] if value.shape[1] == 1 else []
-    if SCANNED in keys:
-        at = keys.index(SCANNED)
+    if BLOCKS in keys:
+        at = keys.index(BLOCKS)
         return [
-            (name_of((*keys[:at], f"{SCANNED}_{layer}", *keys[at + 1 :])), value[layer, 0])
+            (name_of((*keys[:at], f"{BLOCKS}_{layer}", *keys[at + 1 :])), value[layer, 0])
             for layer in range(len(value))
         ]
     value = value[0]

@@ -172,7 +172,7 @@ def test_self_attention_equals_pytorch() -> None:
     places = Positions(jnp.arange(T)[None], padded(T))
 
     def loss(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        y, _ = layer.apply({"params": params}, x, None, jnp.int32(0), AttentionContext(places))
+        y, _ = layer.apply({"params": params}, x, None, AttentionContext(places))
         return jnp.sum(y * golden["self/loss_weights"]), y
 
     run = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))

@@ -98,7 +98,7 @@ def filled(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
 def test_self_attention_is_its_equations(name: str) -> None:
     layer = SelfAttention(H, train=False, use_bias=True, **CASES[name])
     context = AttentionContext(Positions(jnp.asarray(POSITIONS), jnp.asarray(SEGMENTS)))
-    arguments = (jnp.asarray(X), None, jnp.int32(0), context)
+    arguments = (jnp.asarray(X), None, context)
     params = filled(layer, *arguments)
     y, cache = jax.jit(layer.apply)({"params": params}, *arguments)
     assert cache is None
@@ -173,7 +173,7 @@ def test_a_decoder_block_is_its_three_parts_in_turn(placement: NormPlacement, ki
 
         def attend(x: np.ndarray, p: Any = p) -> np.ndarray:
             own = {"params": p["attention"]}
-            return np.float64(looks(own, np.float32(x), None, np.int32(0), context)[0])
+            return np.float64(looks(own, np.float32(x), None, context)[0])
 
         def look_up(x: np.ndarray, p: Any = p, n: int = n) -> np.ndarray:
             own = {"params": p["cross_attention"]}

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from seqmodels.config.transformers import GPTConfig, Position
 from seqmodels.layers.decoding_cache import start_chunk
@@ -32,9 +33,8 @@ CUTS = [(1,) * T, (T,), (3, 1, 1, 12)]
 
 def start(**fields: Any) -> tuple[Any, Any, Any]:
     """A model, parameters different from zero, and a jitted call on a chunk."""
-    config = GPTConfig(
-        num_layers=2, model_dim=12, num_heads=2, mlp_dim=20, max_length=T, window=W, **fields
-    )
+    fields = {"window": W, **fields}
+    config = GPTConfig(num_layers=2, model_dim=12, num_heads=2, mlp_dim=20, max_length=T, **fields)
     model = build_model(config, SPEC)
     params = nn.unbox(jax.jit(lambda key: init_params(model, key))(jax.random.key(0)))
     params = jax.tree.map(lambda x: x + 0.3 * jax.random.normal(jax.random.key(1), x.shape), params)
@@ -120,3 +120,18 @@ def test_one_token_is_written_in_place_and_nothing_is_joined() -> None:
 
     compiled = jax.jit(run, donate_argnums=2).lower(params, TOKENS[:, :1], carry).compile()
     assert compiled.memory_analysis().alias_size_in_bytes >= 2 * carry["keys"].nbytes
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_token_without_a_slot_leaves_the_cache_as_it_is(rows: int) -> None:
+    """Padding, and a token past the capacity, each in a step of its own."""
+    model, _, step = start(window=None)
+    carry = model.apply({}, rows, 2, method="initial_carry")
+    ids = np.ones((rows, 1), np.int32)
+    for n in range(2):
+        _, carry = step(TOKENS[:rows, n, None], carry, ids)
+    for segment, lost in [(0, False), (1, True)]:
+        features, after = step(TOKENS[:rows, 2, None], carry, segment * ids)
+        assert np.isnan(features).all() == lost
+        for name in ("keys", "values", "finite", "positions", "segments"):
+            np.testing.assert_array_equal(after[name], carry[name])

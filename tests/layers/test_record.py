@@ -144,7 +144,7 @@ def test_attention_from_whole_weights_is_attention(memory: bool) -> None:
         inputs = (x, *keys, at, at)
     else:
         layer = SelfAttention(6, train=False, num_kv_heads=3, position=Position.ALIBI)
-        inputs = (x, None, jnp.int32(0), AttentionContext(at))
+        inputs = (x, None, AttentionContext(at))
     params = layer.init(jax.random.key(0), *inputs)["params"]
     plain = layer.apply({"params": params}, *inputs)
     found, more = layer.apply({"params": params}, *inputs, mutable=[RECORDED])

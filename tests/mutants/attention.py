@@ -51,8 +51,16 @@ ATTENTION = {
     ),
     "keys of a rolling cache and of the chunk change places": Mutant(
         "layers.attention:_extend",
-        *("zip(of_layer(cache, layer), new, (2", "zip(new, of_layer(cache, layer), (2"),
+        *("zip(cache, new, (2", "zip(new, cache, (2"),
         f"{CACHE}:test_a_rolling_cache_may_be_cut_anywhere",
+    ),
+    "a token without a slot is written into the first": Mutant(
+        *("layers.attention:_written", "new, cache[place])", "new, new)"),
+        *(f"{CACHE}:test_a_token_without_a_slot_leaves_the_cache_as_it_is", (2,)),
+    ),
+    "a cache is written into two copies": Mutant(
+        *("decoding.unstacked:_Place.unstack", "jnp.squeeze(layer)", "layer"),
+        *("decoding.test_unstacked:test_a_loop_that_decodes_holds_no_stack", (1,)),
     ),
     "what is not finite is summed with a weight of 0": Mutant(
         *("ops.attention:contain", "jnp.where(finite[..., None, :, None], x, 0)", "x"),
@@ -64,7 +72,7 @@ ATTENTION = {
     ),
     "a cache forgets which of its keys were not finite": Mutant(
         "layers.attention:_extend",
-        *("context.slots].set(new.finite", "context.slots].set(True"),
+        *("zip(cache, new, strict=True))", "zip(cache, new._replace(finite=new.finite | True)))"),
         *("conformance.test_not_finite:test_nan_in_a_document_reaches_no_other", ("gpt",)),
     ),
     "padding is looked up": Mutant(

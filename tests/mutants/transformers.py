@@ -10,7 +10,8 @@ BOTH_WAYS, LAWS = "conformance.test_both_ways", "conformance.test_models"
 GOLDEN, ENCODERS, MASKING = "golden.test_encoders", "models.test_encoders", "data.test_masking"
 TRANSFORMERS = {
     "every decoder layer looks at the first layer's memory": Mutant(
-        *("layers.attention:of_layer", "(stack, layer, 1", "(stack, 0 * layer, 1"),
+        *("layers.blocks:TransformerStack.__call__", "*context.memory[:3]"),
+        "*(jnp.broadcast_to(x[:, :1], x.shape) for x in context.memory[:3])",
         *(f"{GOLDEN}:test_transformer_equals_pytorch", (NormPlacement.POST,)),
     ),
     "cross attention sees padding and other documents": Mutant(

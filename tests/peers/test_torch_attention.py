@@ -64,7 +64,7 @@ def test_self_attention_like_torch(causal: bool, seed: int) -> None:
 
     def loss(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         own = {"qkv": {n: params[n] for n in ("kernel", "bias")}, "out": params["out"]}
-        y, _ = layer.apply({"params": own}, x, None, jnp.int32(0), context)
+        y, _ = layer.apply({"params": own}, x, None, context)
         return jnp.sum(y * weights), y
 
     run = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
