@@ -17,6 +17,7 @@ from absl import flags
 
 from experiments import compile_cache
 from experiments.arguments import Arguments, Command, parse
+from seqmodels.allocator import keep_freed_memory
 from seqmodels.config.errors import RunFailure, UserError, find_problem
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.strict_json import to_text
@@ -47,6 +48,7 @@ def _run(command: Command, argv: Sequence[str]) -> int:
             print(arguments)
             return DONE
         _set_up_logging()
+        keep_freed_memory()
         return command.run(arguments)
     except UserError as error:
         return _fail(command, MISTAKE, error)

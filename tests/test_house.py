@@ -29,10 +29,11 @@ LOW = {"types", "protocols", "config", "registry", "files"}
 MODELS = LOW | {"ops", "layers", "models"}
 TASKS = MODELS | {"data", "decoding", "tasks"}
 RUNS = TASKS | {"distributed", "runs"}
-EVALUATION = RUNS | {"evaluation", "music"}
+EVALUATION = RUNS | {"evaluation", "music", "allocator"}
 MAY_IMPORT = {
     "types": set(),
     "registry": set(),
+    "allocator": set(),
     "protocols": {"types"},
     "config": {"registry"},
     "files": {"config"},

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from seqmodels.allocator import keep_freed_memory
 from seqmodels.benchmark.arrays import draw
 from seqmodels.benchmark.program import Program
 
@@ -87,11 +88,13 @@ def versions() -> dict[str, str]:
 
 
 def allocator() -> str:
-    """The library that allocates memory of this process: jemalloc, tcmalloc, or the system's."""
+    """The library that allocates memory of a worker: jemalloc, tcmalloc, or the system's, and
+    whether it keeps what is freed."""
     maps = Path("/proc/self/maps")
     mapped = maps.read_text(encoding="utf-8") if maps.exists() else ""
     found = [name for name in ("jemalloc", "tcmalloc", "mimalloc") if name in mapped]
-    return found[0] if found else f"of {sys.platform} (libc)"
+    kept = ", keeps freed memory" if keep_freed_memory() else ""
+    return found[0] if found else f"of {sys.platform} (libc{kept})"
 
 
 def matrix_peak(dtype: Any, largest: int, seed: int) -> float:
