@@ -18,7 +18,9 @@ from seqmodels.config.training import MAX_SEED
 from seqmodels.runs.opening import parse_step
 
 if TYPE_CHECKING:
+    from seqmodels.config.experiment import ExperimentConfig
     from seqmodels.runs.run import Run
+    from seqmodels.runs.state_file import StateFile
 
 DOC = """Continues a prompt or a file; needs only the work directory.
 
@@ -27,6 +29,10 @@ with its settings, to samples/ in the work directory. A text of an imported mode
 model's own end-of-text token, which is not written. With --beam_size it searches for the most
 probable texts up to --end, or to that token; the best appears as far as it is certain, the others
 once found.
+
+--state_out=FILE keeps the state after the text, and --state_in=FILE resumes there, with or without
+a further --prompt: the same text as without the interruption, or with another --seed or several
+--num_samples other continuations of it.
 """
 _OF_TEXTS = ("num_samples", "max_tokens", "min_tokens", "ignore_eos", "strict_length")
 _OF_DRAWS = ("temperature", "top_k", "top_p", "seed")
@@ -44,6 +50,9 @@ def define(values: flags.FlagValues) -> None:
     integer("num_samples", 1, "number of texts", **one)
     integer("max_tokens", 500, "maximum number of new tokens per text", **one)
     integer("min_tokens", 0, "minimum number of new tokens of a text that has an end", **zero)
+    resumed = "file of --state_out whose text is resumed; the prompt comes after it"
+    string("state_in", None, resumed, flag_values=values)
+    string("state_out", None, "file for the state after the text", flag_values=values)
     string("end", "", r"a text ends once it contains this; \n is a line feed", flag_values=values)
     past = "continue past the end-of-text token of an imported model, and write it"
     switch("ignore_eos", False, past, flag_values=values)
@@ -72,11 +81,12 @@ def run(arguments: Arguments) -> int:
     if asked.min_tokens and not asked.end and not eos_ids:
         raise UserError(f"--min_tokens={asked.min_tokens}: needs --end=TEXT")
     beam, prompt = read_beam(asked, eos_ids), read_prompt(asked)
+    states = read_states(asked, config)
     program.set_up_jax(config)
     from seqmodels.runs.run import load_run
 
     opened = load_run(workdir, step)
-    make = sample if beam is None else functools.partial(search, beam)
+    make = functools.partial(sample, states) if beam is None else functools.partial(search, beam)
     settings, made = make(arguments, opened, prompt, asked.end.replace(r"\n", "\n"))
     values = {"step": opened.step, "prompt": prompt, **settings}
     if asked.json:
@@ -93,18 +103,71 @@ Made = tuple[dict[str, Any], dict[str, Any]]
 """The settings; and `texts` with details about them."""
 
 
-def sample(arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
+@dataclasses.dataclass(frozen=True)
+class States:
+    """The files of --state_in, with its content, and of --state_out."""
+
+    given: tuple[Path, StateFile] | None = None
+    output: Path | None = None
+
+
+def read_states(asked: Any, config: ExperimentConfig) -> States:
+    """Reads the file of --state_in and checks the place of --state_out; imports no jax.
+
+    Raises:
+      UserError: flags contradict each other, or the file is damaged or of another model.
+    """
+    from seqmodels.files import find_file
+    from seqmodels.runs.state_file import check_owner, check_place, model_of, read_state
+
+    for name in ("state_in", "state_out"):
+        if asked[name].value is not None and asked.beam_size is not None:
+            raise UserError(f"--{name}={asked[name].value}: has no effect with --beam_size")
+    if asked.state_out is not None and asked.num_samples > 1:
+        raise UserError(
+            f"--num_samples={asked.num_samples}: must be 1 with --state_out, which keeps one text"
+        )
+    output = None if asked.state_out is None else check_place(asked.state_out)
+    if asked.state_in is None:
+        return States(output=output)
+    path = find_file("--state_in", asked.state_in)
+    found = read_state(path)
+    check_owner(path, found.owner, model=model_of(config), dtype=config.training.dtype.value)
+    return States((path, found), output)
+
+
+def sample(states: States, arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:
     """Draws texts; without --json they are printed while they come."""
     from seqmodels.runs.generate import generate_text
+    from seqmodels.runs.resume_text import restore_text_state, save_text_state
 
     asked = arguments.flags
     settings: dict[str, Any] = {name: getattr(asked, name) for name in (*_OF_TEXTS, *_OF_DRAWS)}
     settings["end"] = end
+    state = None
+    if states.given is not None:
+        path, found = states.given
+        state = restore_text_state(path, opened, found)
+        if not asked["seed"].present:
+            settings["seed"] = state.seed
     printer = None if asked.json else Printer(prompt, asked.num_samples)
-    made = generate_text(opened, [prompt], **settings, on_text=printer, on_notice=program.say)
+    made = generate_text(
+        opened,
+        [prompt],
+        **settings,
+        state=state,
+        keep_state=states.output is not None,
+        on_text=printer,
+        on_notice=program.say,
+    )
     if printer is not None:
         printer.finish()
-    return settings, {"texts": made.texts, "tokens_per_second": made.tokens_per_second}
+    if states.output is not None:
+        assert made.state is not None
+        save_text_state(states.output, opened, made.state)
+    files = {name: asked[name].value for name in ("state_in", "state_out") if asked[name].present}
+    found = {"texts": made.texts, "tokens_per_second": made.tokens_per_second}
+    return {**settings, **files}, found
 
 
 def search(beam: Beam, arguments: Arguments, opened: Run, prompt: str, end: str) -> Made:

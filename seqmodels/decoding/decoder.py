@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -16,6 +16,7 @@ import numpy as np
 from seqmodels.config.errors import UserError
 from seqmodels.decoding.prefill import Prefill, Prompts, choose_capacity, position_limit
 from seqmodels.decoding.sampling import Sampling, draw_tokens, forbid_end, row_keys
+from seqmodels.decoding.text_state import RECENT, TextState
 from seqmodels.decoding.unroll import unroll
 from seqmodels.protocols import Model
 from seqmodels.types import Carry, Params, VocabOutput
@@ -33,9 +34,11 @@ class Ending(Protocol):
 
     Attributes:
       ended: [B] bool, whether a row has ended.
+      can_end: whether a row may end before max_tokens at all.
     """
 
     ended: np.ndarray
+    can_end: bool
 
     def take(self, new: np.ndarray) -> None:
         """Appends the next tokens [B, n]; sets those after the end of a row to -1."""
@@ -59,14 +62,21 @@ class Generation:
     Attributes:
       tokens: [B, max_tokens] int32, without the prompts; -1 after the end of a row.
       tokens_per_second: over all rows, without prompt and compilation.
+      state: of the only row after its last token, if it was asked for.
     """
 
     tokens: np.ndarray
     tokens_per_second: float
+    state: TextState | None = None
 
 
-def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: bool) -> None:
+def check_request(
+    prompts: Prompts, max_tokens: int, limit: int | None, strict: bool, begun: int = 0
+) -> None:
     """Rejects a request that cannot be served, before anything is computed.
+
+    Args:
+      begun: tokens before the prompts, of a text that is resumed.
 
     Raises:
       UserError: max_tokens below 1, or (`strict`) a text longer than the model's positions.
@@ -74,9 +84,9 @@ def check_request(prompts: Prompts, max_tokens: int, limit: int | None, strict: 
     """
     if max_tokens < 1:
         raise UserError(f"--max_tokens={max_tokens}: allowed are 1 and above")
-    if not prompts or any(len(p) == 0 for p in prompts):
+    if not prompts or (not begun and any(len(p) == 0 for p in prompts)):
         raise ValueError("every prompt needs at least one token")
-    longest = max(len(p) for p in prompts)
+    longest = begun + max(len(p) for p in prompts)
     # The last new token is never read, so it needs no position.
     needed = longest + max_tokens - 1
     if strict and limit is not None and needed > limit:
@@ -106,9 +116,14 @@ def _draw(
 
 
 def _first(
-    logits: jax.Array, states: jax.Array, key: jax.Array, limits: Any, **how: bool
+    logits: jax.Array,
+    states: jax.Array,
+    key: jax.Array,
+    limits: Any,
+    index: jax.Array,
+    **how: bool,
 ) -> tuple[jax.Array, jax.Array]:
-    return _draw(key, limits, how, logits, 0, states)
+    return _draw(key, limits, how, logits, index, states)
 
 
 def _block(
@@ -176,12 +191,14 @@ class Decoder:
         on_tokens: TokenCallback | None = None,
         on_notice: Callable[[str], None] = _log.warning,
         strict_length: bool = False,
+        state: TextState | None = None,
+        keep_state: bool = False,
     ) -> Generation:
         """Continues each prompt by max_tokens tokens, or until a row ends.
 
         Args:
           params: arrays, unboxed.
-          prompts: one or more arrays of tokens, of any lengths above 0.
+          prompts: one or more arrays of tokens, of any lengths above 0; with a state also 0.
           max_tokens: most new tokens of each row.
           sampling: how tokens are drawn.
           ending: rule by which a row ends before max_tokens; None = never.
@@ -190,12 +207,22 @@ class Decoder:
             -1 after the end of a row.
           on_notice: called once, with one line, if the text grows past the model's positions.
           strict_length: reject such a text instead.
+          state: of a text that every row resumes; its prompt follows. With the seed of that text,
+            without prompts and with the same sampling, the first row gets the tokens that it would
+            have had without the interruption.
+          keep_state: return the state of the text, which must be a single one.
 
         Raises:
           UserError: see `check_request`.
+          ValueError: the state of several texts is asked for.
         """
-        check_request(prompts, max_tokens, self._limit, strict_length)
-        request = _Request(self, params, prompts, max_tokens, sampling, ending, seed)
+        if keep_state and len(prompts) > 1:
+            raise ValueError(f"one state is kept, of one text; there are {len(prompts)}")
+        begun = 0 if state is None else state.num_read + 1
+        check_request(prompts, max_tokens, self._limit, strict_length, begun)
+        request = _Request(
+            *(self, params, prompts, max_tokens, sampling, ending, seed), state, keep_state
+        )
         if request.outgrows:
             on_notice(
                 f"the text outgrows the model's {self._limit} positions: past them it continues "
@@ -216,38 +243,46 @@ class _Request:
         sampling: Sampling,
         ending: Ending | None,
         seed: int,
+        state: TextState | None,
+        keeps: bool,
     ) -> None:
         self._decoder, self._params, self._max_tokens = decoder, params, max_tokens
-        self._key, self._ending = jax.random.key(seed), ending
+        self._seed, self._ending, self._keeps = seed, ending, keeps
+        self._key, self._state = jax.random.key(seed), state
+        # Number of the first draw; `least` counts the tokens of this request alone.
+        self._start = 0 if state is None else state.num_drawn
         none = np.zeros((1, decoder._vocab_size)), np.zeros(len(prompts)), 0
         table, states, least = none if ending is None else ending.forbidden()
         table, self._states = jnp.asarray(table, jnp.int32), jnp.asarray(states, jnp.int32)
-        self._limits = (sampling.thresholds(decoder._vocab_size), (table, np.int32(least)))
+        least = np.int32(least + self._start)
+        self._limits = (sampling.thresholds(decoder._vocab_size), (table, least))
         self._how = {"greedy": sampling.greedy, "truncates": sampling.truncates}
-        self._prompts = [np.asarray(p, np.int32) for p in prompts]
-        limit, longest = decoder._limit, max(len(p) for p in prompts)
-        needed = longest + max_tokens - 1
+        self._given = [np.asarray(p, np.int32) for p in prompts]
+        before = np.zeros(0, np.int32) if state is None else state.tokens
+        self._prompts = [np.concatenate([before, p]) for p in self._given]
+        begun = 0 if state is None else state.num_read + 1
+        self._lengths = np.array([begun + len(p) for p in self._given])  # positions once all read
+        limit, needed = decoder._limit, int(self._lengths.max()) + max_tokens - 1
         self._bound = needed if limit is None else limit
         self.outgrows = needed > self._bound
         self.window = max(self._bound // 2, 1)
-        self._capacity = choose_capacity(needed, limit)
+        # The shapes of a cache that is kept do not depend on the request.
+        whole = keeps or state is not None
+        self._capacity = choose_capacity(self._bound if whole else needed, limit)
+        # A state is that of the last token, so no block may run past the end of the text.
+        self._most = 1 if keeps and ending is not None and ending.can_end else _MAX_BLOCK
         self._made = np.full((len(prompts), max_tokens), -1, np.int32)
 
     def run(self, on_tokens: TokenCallback | None) -> Generation:
-        decoder, how = self._decoder, self._how
-        texts = [p if len(p) <= self._bound else p[-self.window :] for p in self._prompts]
-        used = np.array([len(t) for t in texts])  # positions taken in each row
-        carry, logits = decoder._prefill(self._params, texts, self._capacity)
-        last = decoder._first(logits, self._states, self._key, self._limits, **how)
-        self._deliver((last[0], 1, 0), on_tokens)
+        carry, last, used, done = self._begin(on_tokens)
         # A block without tokens compiles the loop, so that the clock times generation alone.
         carry, last, _ = self._run_block(carry, last, 1, 0)
         if self.outgrows:  # the same for a refill, of no row
-            blank = [np.zeros(self.window - 1, np.int32)] * len(texts)
-            carry = self._replace(np.zeros(len(texts), bool), blank, carry)
+            blank = [np.zeros(self.window - 1, np.int32)] * len(used)
+            carry = self._replace(np.zeros(len(used), bool), blank, carry)
         jax.block_until_ready((carry, last))
         started = time.perf_counter()
-        done, block, unread = 1, 1, None
+        first, block, unread = done, 1, None
         while done < self._max_tokens and not self._all_ended():
             if (used == self._bound).any():
                 unread = self._deliver(unread, on_tokens)
@@ -257,11 +292,50 @@ class _Request:
             # The host reads the previous block while the device works on this one.
             self._deliver(unread, on_tokens)
             unread = (made, count, done)
-            used, done, block = used + count, done + count, min(2 * block, _MAX_BLOCK)
+            if self._most == 1:
+                unread = self._deliver(unread, on_tokens)
+            used, done, block = used + count, done + count, min(2 * block, self._most)
         self._deliver(unread, on_tokens)
         seconds = time.perf_counter() - started
-        rate = len(texts) * (done - 1) / seconds if done > 1 else 0.0
-        return Generation(self._made, rate)
+        rate = len(used) * (done - first) / seconds if done > first else 0.0
+        return Generation(self._made, rate, self._keep(carry, int(used[0]), done))
+
+    def _begin(self, on_tokens: TokenCallback | None) -> tuple[Carry, Any, np.ndarray, int]:
+        """Reads the prompts and draws the first token of each row, or resumes where a state is.
+
+        Returns:
+          The carry, the last tokens and the states after them, the positions taken in each row,
+          and how many tokens are drawn.
+        """
+        decoder, state, rows, used = self._decoder, self._state, len(self._given), self._lengths
+        carry = None if state is None else state.carry_of(rows)
+        if state is not None and not any(map(len, self._given)):
+            token = jnp.full(rows, state.tokens[-1], jnp.int32)
+            return carry, (token, self._states), used - 1, 0
+        texts = self._given if state is None else [p[-len(g) - 1 :] for p, g in self._pairs()]
+        if used.max() > self._bound:
+            carry = None
+            kept = np.where(used > self._bound, self.window, used)
+            texts = [p[-n:] for p, n in zip(self._prompts, kept.tolist(), strict=True)]
+            used = kept
+        carry, logits = decoder._prefill(self._params, texts, self._capacity, carry=carry)
+        index = np.int32(self._start)
+        last = decoder._first(logits, self._states, self._key, self._limits, index, **self._how)
+        self._deliver((last[0], 1, 0), on_tokens)
+        return carry, last, used, 1
+
+    def _pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Each text so far, and the prompt that is its end."""
+        return zip(self._prompts, self._given, strict=True)
+
+    def _keep(self, carry: Carry, used: int, done: int) -> TextState | None:
+        """The state after `done` tokens of the only row."""
+        if not self._keeps:
+            return None
+        text = np.concatenate([self._prompts[0], self._made[0, :done]])
+        most = max(self._bound, 1) if self._decoder._limit is not None else RECENT
+        host = jax.tree.map(np.asarray, carry)
+        return TextState(host, text[-most:], used, self._start + done, self._seed)
 
     def _all_ended(self) -> bool:
         return self._ending is not None and bool(self._ending.ended.all())
@@ -273,7 +347,7 @@ class _Request:
             last,
             self._key,
             self._limits,
-            np.int32(index),
+            np.int32(self._start + index),
             np.int32(count),
             **self._how,
         )

@@ -89,7 +89,12 @@ class Prefill:
         self._read = jax.jit(bind(_read), donate_argnums=(1, 2))
 
     def __call__(
-        self, params: Params, texts: Prompts, capacity: int, memory: Any = None
+        self,
+        params: Params,
+        texts: Prompts,
+        capacity: int,
+        memory: Any = None,
+        carry: Carry = None,
     ) -> tuple[Carry, jax.Array]:
         """Returns a carry that has read the text of each row, and the logits [B, V] after it.
 
@@ -98,13 +103,16 @@ class Prefill:
           texts: one per row, of any lengths including 0; read in right-padded chunks.
           capacity: number of tokens that the carry has room for.
           memory: what `encode` returned, for a model with an encoder.
+          carry: of rows that have read something before the texts, which is donated; None = none
+            has.
 
         Raises:
           ValueError: see `check_tokens`.
         """
         check_tokens(self._model, texts)
         rows, longest = len(texts), max(len(t) for t in texts)
-        carry, logits = self._start(params, rows, capacity, memory)
+        start, logits = self._start(params, rows, capacity, memory)
+        carry = start if carry is None else carry
         if not longest:
             return carry, logits
         # Widths are powers of two: few programs, little padding.

@@ -20,6 +20,7 @@ class GrowingTexts:
     Attributes:
       continuations: each text after its prompt, up to and including the end.
       ended: [B] bool, whether a text has reached its end.
+      can_end: whether there is an end at all.
 
     Args:
       tokenizer: decodes the tokens.
@@ -28,6 +29,8 @@ class GrowingTexts:
       eos_ids: tokens that end a text.
       min_tokens: fewest new tokens. Tokens that would complete the end sooner are forbidden. With a
         tokenizer that loses part of a text an end may still appear sooner; it is ignored.
+      resumed: the texts were interrupted, and `prompts` is not used: their last character may be
+        unfinished in `tokens`.
       on_text: called with the number of a text and its next piece, whole characters only.
     """
 
@@ -40,16 +43,21 @@ class GrowingTexts:
         end: str = "",
         eos_ids: Sequence[int] = (),
         min_tokens: int = 0,
+        resumed: bool = False,
         on_text: Callable[[int, str], None] | None = None,
     ) -> None:
-        self._tokenizer, self._prompts = tokenizer, prompts
+        self._tokenizer = tokenizer
         self._end, self._least, self._on_text = end, min_tokens, on_text
         self._eos = np.array(eos_ids, np.int32)
-        self._streams = [tokenizer.decode_stream(one) for one in tokens]
+        self._streams = [tokenizer.decode_stream(() if resumed else one) for one in tokens]
+        if resumed:
+            prompts = [s.feed(one) for s, one in zip(self._streams, tokens, strict=True)]
+        self._prompts = prompts
         self._tails = [self._tail(prompt) for prompt in prompts]
         self._made = 0
         self.continuations = [""] * len(prompts)
         self.ended = np.zeros(len(prompts), bool)
+        self.can_end = bool(end) or len(self._eos) > 0
 
     def take(self, new: Int[np.ndarray, "B N"]) -> None:
         """Appends the next tokens to all texts; sets those after an end to -1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from jaxtyping import Int
@@ -14,6 +15,7 @@ from seqmodels.decoding.prompts import check_end, encode_prompt
 from seqmodels.decoding.sampling import Sampling
 from seqmodels.decoding.scoring import Scorer
 from seqmodels.decoding.text_ends import GrowingTexts
+from seqmodels.decoding.text_state import TextState
 from seqmodels.runs.run import Run
 from seqmodels.types import Tokenizer, VocabOutput
 
@@ -29,12 +31,14 @@ class GeneratedText:
         first prompt, then those of the next.
       tokens: the new tokens; -1 after the end of a text.
       tokens_per_second: over all texts, without prompts and compilation.
+      state: of the only text, if it was asked for.
     """
 
     prompts: list[str]
     continuations: list[str]
     tokens: Int[np.ndarray, "num_texts max_tokens"]
     tokens_per_second: float
+    state: TextState | None = None
 
     @property
     def texts(self) -> list[str]:
@@ -55,6 +59,8 @@ def generate_text(
     ignore_eos: bool = False,
     seed: int = 0,
     strict_length: bool = False,
+    state: TextState | None = None,
+    keep_state: bool = False,
     on_text: Callable[[int, str], None] | None = None,
     on_notice: Callable[[str], None] = _log.warning,
 ) -> GeneratedText:
@@ -73,6 +79,8 @@ def generate_text(
       min_tokens: fewest new tokens, only where texts have an end; see `GrowingTexts`.
       ignore_eos: texts continue past the `eos_ids` of the tokenizer, and contain them.
       seed: of the draws.
+      state: of a text that each prompt resumes, which may then be empty; see `Decoder.generate`.
+      keep_state: return the state of the text, of which there must be a single one.
       strict_length: refuse a text that is longer than the model's positions.
       on_text: called with the number of a text and its next piece, whole characters only.
       on_notice: called once, with one line, if a text grows past the model's positions.
@@ -87,14 +95,17 @@ def generate_text(
     eos_ids = () if ignore_eos else tokenizer.eos_ids
     check_end(tokenizer, end, min_tokens, max_tokens, eos_ids)
     prompts = [p for p in prompts for _ in range(num_samples)]
-    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    encode = tokenizer.encode if state is not None else partial(encode_prompt, tokenizer)
+    encoded = [encode(prompt) for prompt in prompts]
+    before = np.zeros(0, np.int32) if state is None else state.tokens
     texts = GrowingTexts(
         tokenizer,
         prompts,
-        encoded,
+        [np.concatenate([before, tokens]) for tokens in encoded],
         end=end,
         eos_ids=eos_ids,
         min_tokens=min_tokens,
+        resumed=state is not None,
         on_text=on_text,
     )
     generation = run.decoder.generate(
@@ -106,10 +117,13 @@ def generate_text(
         seed=seed,
         on_notice=on_notice,
         strict_length=strict_length,
+        state=state,
+        keep_state=keep_state,
     )
-    texts.finish()
-    made = texts.continuations
-    return GeneratedText(prompts, made, generation.tokens, generation.tokens_per_second)
+    if not keep_state:  # else an unfinished character may still be finished
+        texts.finish()
+    made, speed = texts.continuations, generation.tokens_per_second
+    return GeneratedText(prompts, made, generation.tokens, speed, generation.state)
 
 
 def writing_tokenizer(run: Run) -> Tokenizer:
