@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from absl import flags
 
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels import registry
-from seqmodels.config.errors import UserError
+from seqmodels.config.errors import UserError, an
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.strict_json import to_text
 from seqmodels.config.tasks import AnswerFlag
@@ -31,7 +32,12 @@ the steps after the last of each CSV file. Answers appear batch by batch on stdo
 file --output, which exists once it is complete. --folder=DIR also writes the tables and pictures of
 forecasts, named after the file. With --input=- a batch waits for --batch_size lines or the end of
 the input; use 1 for answers at once.
+
+With --stream the input is one text without end, of a language model that reads any length: each
+line is scored after everything before it, its line feed included, in memory that does not grow.
 """
+
+_LONGEST_PIECE = 1 << 16
 
 
 def answer_flags() -> dict[str, AnswerFlag]:
@@ -47,6 +53,8 @@ def define(values: flags.FlagValues) -> None:
     string("output", None, "file to write; none = stdout", flag_values=values)
     string("folder", None, "folder for tables and pictures of the answers", flag_values=values)
     integer("batch_size", 32, "inputs at once", lower_bound=1, flag_values=values)
+    stream = "the lines are one text, and each is scored after all before it"
+    flags.DEFINE_bool("stream", False, stream, flag_values=values)
     for flag in answer_flags().values():
         bound = {} if flag.least is None else {"lower_bound": flag.least}
         make: Any = {int: integer, float: flags.DEFINE_float, str: string}[flag.type]
@@ -90,8 +98,12 @@ def run(arguments: Arguments) -> int:
             f"for {known}"
         )
     settings = read_settings(asked, config)
-    is_file = config.data.given(role) == "file"
-    given = find_images(asked.input) if is_file else find_lines(asked.input)
+    if asked.stream:
+        check_stream(config)
+        given = find_pieces(asked.input)
+    else:
+        is_file = config.data.given(role) == "file"
+        given = find_images(asked.input) if is_file else find_lines(asked.input)
     output = check_output(asked.output, asked.input)
     folder = check_folder(asked.folder, config)
     program.set_up_jax(config)
@@ -99,11 +111,13 @@ def run(arguments: Arguments) -> int:
 
     run = load_run(workdir, step)
     assert run.features is not None
-    answerer = run.task.answerer(
-        run.model, run.params, run.features, config, settings, asked.batch_size
-    )
+    opened, size = (run.model, run.params, run.features), asked.batch_size
+    if asked.stream:
+        answerer = run.task.stream_answerer(*opened, size)
+    else:
+        answerer = run.task.answerer(*opened, config, settings, size)
     inputs = encode(answerer, given)
-    if asked.input != "-":
+    if asked.input != "-" and not asked.stream:
         # Checks all inputs before the first answer, so that mistakes are found at once.
         inputs = iter(list(inputs))
     with open_output(output) as file:
@@ -173,6 +187,65 @@ def _lines_of_stdin() -> Given:
         if "\0" in line:
             raise UserError(f"{where}: binary, not text: a NUL byte")
         yield where, line
+
+
+def check_stream(config: ExperimentConfig) -> None:
+    """Raises UserError where a run cannot read a text without end."""
+    if not config.task.answers_streams:
+        tasks = [registry.resolve(entry.config) for entry in registry.TASKS.values()]
+        known = ", ".join(task.kind for task in tasks if task.answers_streams)
+        raise UserError(f"--stream: is for task.kind={known}; this run's is {config.task.kind}")
+    if not config.model.unbounded:
+        raise UserError(
+            f"--stream: {an(config.model.kind)} keeps every token that it reads and has "
+            f"model.max_length={vars(config.model)['max_length']} positions; a text without end "
+            "needs a model whose state has one size, such as recurrent, aaren or ngram"
+        )
+
+
+def find_pieces(pattern: str | None) -> Given:
+    """The lines of one file or of stdin, read as they are needed, with their line feeds.
+
+    A line that is longer than 64 KiB comes in pieces, so that it may have any length.
+
+    Raises:
+      UserError: no input is named, it does not exist, or it is not UTF-8 text.
+    """
+    from seqmodels.files import find_file, open_or_explain
+
+    if pattern is None:
+        raise UserError("--input=FILE is required, or - for stdin")
+    if pattern == "-":
+        return _pieces("stdin", lambda: contextlib.nullcontext(sys.stdin.buffer))
+    path = find_file("--input", pattern)
+    return _pieces(str(path), lambda: open_or_explain(path))
+
+
+def _pieces(
+    source: str, open_source: Callable[[], contextlib.AbstractContextManager[BinaryIO]]
+) -> Given:
+    from seqmodels.files import drop_mark
+
+    decoder, number, begins = codecs.getincrementaldecoder("utf-8")(), 1, True
+    with open_source() as file:
+        while content := file.readline(_LONGEST_PIECE):
+            where = f"{source}, line {number}"
+            if b"\0" in content:
+                raise UserError(f"{where}: binary, not text: a NUL byte")
+            text = _decode(decoder, content, where)
+            text, begins = drop_mark(text) if begins else text, False
+            number += content.endswith(b"\n")
+            if text:
+                yield where, text
+        _decode(decoder, b"", f"{source}, line {number}", final=True)
+
+
+def _decode(decoder: codecs.IncrementalDecoder, content: bytes, where: str, **how: bool) -> str:
+    try:
+        return decoder.decode(content, **how)
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise UserError(f"{where}: not UTF-8: byte 0x{byte:02x} ({error.reason})") from None
 
 
 def find_images(pattern: str | None) -> Given:

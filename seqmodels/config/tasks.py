@@ -105,6 +105,7 @@ class TaskConfig:
       answer_flags: flags of `predict` that are for this task.
       noun: the plural of what it answers with, for messages.
       saves_answers: whether `predict --folder` writes tables and pictures of its answers.
+      answers_streams: whether `predict --stream` can read a text without end.
       continues_text: whether `generate` can continue a text, and `--choices` compare continuations.
     """
 
@@ -117,6 +118,7 @@ class TaskConfig:
     answer_flags: ClassVar[tuple[AnswerFlag, ...]] = ()
     noun: ClassVar[str] = "answers"
     saves_answers: ClassVar[bool] = False
+    answers_streams: ClassVar[bool] = False
     continues_text: ClassVar[bool] = False
 
     def metric(self, name: str) -> Metric:
@@ -169,6 +171,7 @@ class LanguageModelConfig(TaskConfig):
     )
     answers: ClassVar[str | None] = "inputs"
     continues_text: ClassVar[bool] = True
+    answers_streams: ClassVar[bool] = True
     label_smoothing: float = fraction(0.0)
 
     def conflicts(self, config: ExperimentConfig) -> Iterator[tuple[str, str]]:

@@ -208,3 +208,9 @@ class Task(Protocol):
     ) -> Answerer:
         """An `Answerer` for a user's own inputs."""
         ...
+
+    def stream_answerer(
+        self, model: Model, params: Params, features: Features, batch_size: int
+    ) -> Answerer:
+        """An `Answerer` for the pieces of one text without end."""
+        ...

@@ -95,13 +95,11 @@ def generate_text(
     eos_ids = () if ignore_eos else tokenizer.eos_ids
     check_end(tokenizer, end, min_tokens, max_tokens, eos_ids)
     prompts = [p for p in prompts for _ in range(num_samples)]
-    encode = tokenizer.encode if state is not None else partial(encode_prompt, tokenizer)
-    encoded = [encode(prompt) for prompt in prompts]
-    before = np.zeros(0, np.int32) if state is None else state.tokens
+    encoded = encode_prompts(tokenizer, prompts, state)
     texts = GrowingTexts(
         tokenizer,
         prompts,
-        [np.concatenate([before, tokens]) for tokens in encoded],
+        encoded if state is None else [np.append(state.tokens, new) for new in encoded],
         end=end,
         eos_ids=eos_ids,
         min_tokens=min_tokens,
@@ -124,6 +122,14 @@ def generate_text(
         texts.finish()
     made, speed = texts.continuations, generation.tokens_per_second
     return GeneratedText(prompts, made, generation.tokens, speed, generation.state)
+
+
+def encode_prompts(
+    tokenizer: Tokenizer, prompts: list[str], state: TextState | None
+) -> list[np.ndarray]:
+    """Tokens of each prompt, which may be none after a state; see `encode_prompt`."""
+    encode = tokenizer.encode if state is not None else partial(encode_prompt, tokenizer)
+    return [encode(prompt) for prompt in prompts]
 
 
 def writing_tokenizer(run: Run) -> Tokenizer:

@@ -26,7 +26,7 @@ from seqmodels.runs.state_file import (
 
 
 def owner_of(run: Run) -> Owner:
-    """What the states of a run belong to."""
+    """The checkpoint that states of a run belong to."""
     params = {path: np.asarray(leaf) for path, leaf in flat(run.params).items()}
     return Owner(
         model_of(run.config),

@@ -10,7 +10,9 @@ import jax
 import numpy as np
 
 from seqmodels.data.text import tokenizer_of
+from seqmodels.decoding.prompts import encode_prompt
 from seqmodels.decoding.scoring import Scorer
+from seqmodels.decoding.streaming import StreamScorer
 from seqmodels.protocols import Answerer, Data, Example, Features, Given, Model, Trial
 from seqmodels.tasks.looking import next_token_example
 from seqmodels.tasks.ngram_baseline import count_ngram, kneser_ney
@@ -114,6 +116,12 @@ class LanguageModel(Task):
         del config, settings
         return LineAnswerer(model, params, features, batch_size)
 
+    def stream_answerer(
+        self, model: Model, params: Params, features: Features, batch_size: int
+    ) -> Answerer:
+        """The log-probability of each piece, after all of the text before it."""
+        return StreamAnswerer(model, params, features, batch_size)
+
 
 class LineAnswerer:
     """{"text", "log_probability" (nats), "num_tokens", "log_probability_per_token"} of a line.
@@ -143,6 +151,42 @@ class LineAnswerer:
                 "log_probability_per_token": nats / count,
             }
             answers.append({**answer, **self._tokens.facts(tokens[first:])})
+        return answers
+
+
+class StreamAnswerer:
+    """{"text", "log_probability" (nats), "num_tokens", "total_tokens", "loss"} of a piece.
+
+    A piece is scored after all pieces before it; the first after what a text of the run starts
+    with. Each is encoded by itself. "loss" is the nats per token of everything so far.
+    """
+
+    def __init__(self, model: Model, params: Params, features: Features, batch_size: int) -> None:
+        self.batch_size, self._tokens = batch_size, features["inputs"]
+        self._tokenizer = tokenizer_of(features)
+        self._scorer = StreamScorer(model, params, encode_prompt(self._tokenizer, ""))
+        self._nats, self._total = 0.0, 0
+
+    def read(self, given: str) -> np.ndarray:
+        """Tokens of a piece."""
+        return self._tokenizer.encode(given, unknown=True)
+
+    def __call__(self, given: Sequence[str], encoded: Sequence[Any]) -> list[dict[str, Any]]:
+        """Scores."""
+        scores = self._scorer(np.concatenate(encoded))
+        answers, begin = [], 0
+        for text, tokens in zip(given, encoded, strict=True):
+            nats = float(scores[begin : begin + len(tokens)].sum(dtype=np.float64))
+            begin += len(tokens)
+            self._nats, self._total = self._nats - nats, self._total + len(tokens)
+            answer = {
+                "text": text,
+                "log_probability": nats,
+                "num_tokens": len(tokens),
+                "total_tokens": self._total,
+                "loss": self._nats / max(self._total, 1),
+            }
+            answers.append({**answer, **self._tokens.facts(tokens)})
         return answers
 
 

@@ -231,6 +231,13 @@ class Task:
         """
         raise NotImplementedError(f"task.kind={self.config.kind} has no answers")
 
+    def stream_answerer(
+        self, model: Model, params: Params, features: Features, batch_size: int
+    ) -> Answerer:
+        """An `Answerer` for the pieces of one text without end, in their order, where
+        `TaskConfig.answers_streams` says so. `model` reads texts of any length."""
+        raise NotImplementedError(f"task.kind={self.config.kind} reads no text without end")
+
 
 def figures_table(result: dict[str, Any], metrics: tuple[Metric, ...], unit: str) -> Any:
     """The shown metrics of the baselines and of the run.
