@@ -96,10 +96,9 @@ def generate_text(
     check_end(tokenizer, end, min_tokens, max_tokens, eos_ids)
     prompts = [p for p in prompts for _ in range(num_samples)]
     encoded = encode_prompts(tokenizer, prompts, state)
+    whole = encoded if state is None else [np.append(state.tokens, new) for new in encoded]
     texts = GrowingTexts(
-        tokenizer,
-        prompts,
-        encoded if state is None else [np.append(state.tokens, new) for new in encoded],
+        *(tokenizer, prompts, whole),
         end=end,
         eos_ids=eos_ids,
         min_tokens=min_tokens,
