@@ -97,14 +97,9 @@ def generate_text(
     prompts = [p for p in prompts for _ in range(num_samples)]
     encoded = encode_prompts(tokenizer, prompts, state)
     whole = encoded if state is None else [np.append(state.tokens, new) for new in encoded]
-    texts = GrowingTexts(
-        *(tokenizer, prompts, whole),
-        end=end,
-        eos_ids=eos_ids,
-        min_tokens=min_tokens,
-        resumed=state is not None,
-        on_text=on_text,
-    )
+    ends = {"end": end, "eos_ids": eos_ids, "min_tokens": min_tokens}
+    resumed = state is not None
+    texts = GrowingTexts(tokenizer, prompts, whole, **ends, resumed=resumed, on_text=on_text)
     generation = run.decoder.generate(
         run.params,
         encoded,
