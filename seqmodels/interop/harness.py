@@ -136,18 +136,9 @@ def evaluate(asked: argparse.Namespace) -> list[Row]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("lm_eval", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
-
     from seqmodels.interop.harness_model import HarnessModel
 
-    ours = set(asked.tasks) <= set(own_tasks())
-    folders = [TASKS] if asked.include_path is None else [TASKS, asked.include_path]
-    manager = TaskManager(include_path=list(map(str, folders)), include_defaults=not ours)
-    known = {*manager.all_tasks}
-    for name in asked.tasks:
-        if name not in known:
-            near = suggest(name, sorted(known))
-            raise UserError(f"--tasks={name}: the harness has no such task{near}")
+    manager = _find_tasks(asked)
     rows: list[Row] = []
     for number, workdir in enumerate(asked.workdir):
         settings = {"batch_size": asked.batch_size, "max_length": asked.max_length}
@@ -158,6 +149,20 @@ def evaluate(asked: argparse.Namespace) -> list[Row]:
             rows += [] if baseline is None else _evaluate_one(baseline, manager, asked)
     order = {name: number for number, name in enumerate(dict.fromkeys(r["task"] for r in rows))}
     return sorted(rows, key=lambda row: order[row["task"]])
+
+
+def _find_tasks(asked: argparse.Namespace) -> Any:
+    """The tasks of this package and of --include_path; the harness's own if one is asked for."""
+    from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
+
+    folders = [str(folder) for folder in (TASKS, asked.include_path) if folder is not None]
+    for others in (False, True):  # there are thousands of them
+        manager = TaskManager(include_path=folders, include_defaults=others)
+        missing = [name for name in asked.tasks if name not in manager.all_tasks]
+        if not missing:
+            return manager
+    near = suggest(missing[0], sorted(manager.all_tasks))
+    raise UserError(f"--tasks={missing[0]}: the harness has no such task{near}")
 
 
 def make_baseline(lm: HarnessModel, asked: argparse.Namespace) -> SequenceLM | None:

@@ -60,9 +60,9 @@ def passages(texts: Iterator[str]) -> Iterator[dict[str, str]]:
     for text in texts:
         passage, _, word = text.removesuffix(".").rstrip().rpartition(" ")
         before = passage.split()
-        if text.endswith(".") and 40 <= len(before) + 1 <= 200 and word in before:
-            if word.isalpha() and len(word) >= 4:
-                yield {"passage": passage, "word": word}
+        fits = 40 <= len(before) + 1 <= 200 and word.isalpha() and len(word) >= 4
+        if text.endswith(".") and fits and word in before:
+            yield {"passage": passage, "word": word}
 
 
 def sst2(folder: str | None = None, **_: Any) -> dict[str, Any]:

@@ -207,7 +207,7 @@ class SequenceLM(TemplateLM):
         self._decoder.generate(
             self._params, prompts, max_tokens=most, sampling=sampling, ending=until
         )
-        return until.texts
+        return until.finish()
 
 
 class _Until:
@@ -238,6 +238,12 @@ class _Until:
         found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
         self.ended[row] = bool(found)
         self.texts[row] = text[: min(found)] if found else text
+
+    def finish(self) -> list[str]:
+        """Returns the texts, with what is left of unfinished characters."""
+        for row in np.flatnonzero(~self.ended).tolist():
+            self._write(row, self._streams[row].flush())
+        return self.texts
 
     def forbidden(self) -> tuple[np.ndarray, np.ndarray, int]:
         """Returns that any token may end a row."""
