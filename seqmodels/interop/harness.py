@@ -168,7 +168,8 @@ def _find_tasks(asked: argparse.Namespace) -> Any:
 def make_baseline(lm: HarnessModel, asked: argparse.Namespace) -> SequenceLM | None:
     """The Kneser-Ney n-gram that is counted on a run's training split, with its tokenizer.
 
-    None where the run is an n-gram itself, or its data are not here; the latter is reported.
+    None where the run is an n-gram itself, was imported and not trained since, or its data are not
+    here; the last two are reported.
     """
     from seqmodels.interop.harness_model import SequenceLM
     from seqmodels.runs.generate import writing_tokenizer
@@ -178,6 +179,8 @@ def make_baseline(lm: HarnessModel, asked: argparse.Namespace) -> SequenceLM | N
     if config.model.fitted:
         return None
     try:
+        if not (run.workdir / "data.json").is_file():
+            raise UserError(f"{run.workdir} was not trained here, so that it has no data to count")
         rival = run.task.rival(open_data(run.workdir, config, run.task), config)
     except UserError as error:
         print(f"no Kneser-Ney n-gram: {' '.join(str(error).split())}", file=sys.stderr)
