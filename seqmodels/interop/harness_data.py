@@ -103,7 +103,7 @@ def arithmetic(num_digits: int = 2, **_: Any) -> dict[str, Any]:
 
 _NOUNS = ("author", "doctor", "farmer", "painter", "pilot", "singer", "teacher", "worker")
 _THINGS = ("book", "bridge", "cabinet", "garden", "house", "picture", "river", "table")
-_PLACES = ("near", "behind", "next to", "in front of")
+_PLACES = ("near", "above", "next to", "in front of")
 _VERBS = (("is", "are"), ("was", "were"), ("has", "have"), ("does", "do"))
 _REST = {"is": "old", "was": "old", "has": "a name", "does": "not move"}
 

@@ -15,16 +15,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from lm_eval.api.model import TemplateLM  # pyright: ignore[reportMissingImports]
-from lm_eval.api.registry import register_model  # pyright: ignore[reportMissingImports]
-from lm_eval.models.utils import (  # pyright: ignore[reportMissingImports]
-    handle_stop_sequences,
-    normalize_gen_kwargs,
-)
-from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
-    get_rolling_token_windows,
-    make_disjoint_window,
-)
 
 from seqmodels.config.errors import UserError
 from seqmodels.decoding.continuations import ContinuationScorer, Likelihood
@@ -36,13 +26,19 @@ from seqmodels.runs.generate import writing_tokenizer
 from seqmodels.runs.run import load_run
 from seqmodels.types import Params, Tokenizer
 
+try:
+    from lm_eval.api.model import TemplateLM  # pyright: ignore[reportMissingImports]
+    from lm_eval.api.registry import register_model  # pyright: ignore[reportMissingImports]
+except ModuleNotFoundError:  # an extra; a model cannot be made without it
+    TemplateLM, register_model = object, lambda *names: lambda cls: cls
+
 WINDOWS, CARRY = "windows", "carry"
 WINDOW = 2048
 """Tokens of a window of a model that reads any length, where no other number is asked for: what the
 harness takes for a model of Hugging Face that does not say."""
 
 
-class SequenceLM(TemplateLM):
+class SequenceLM(TemplateLM):  # pyright: ignore[reportGeneralTypeIssues]
     """Any causal model of tokens, as the harness asks it.
 
     Texts are encoded without the tokens that precede a text (`Tokenizer.start`); one of them, or
@@ -74,6 +70,8 @@ class SequenceLM(TemplateLM):
         max_length: int | None = None,
         rolling: str = WINDOWS,
     ) -> None:
+        if TemplateLM is object:
+            raise UserError("needs the evaluation harness: pip install lm-eval")
         super().__init__()
         self.name, self.rolling, self._params = name, rolling, params
         self._words = tokenizer  # TemplateLM's `tokenizer` is one of transformers
@@ -159,6 +157,11 @@ class SequenceLM(TemplateLM):
 
     def _over_windows(self, texts: list[list[int]], prefix: int) -> Iterator[list[Likelihood]]:
         """Scores of the windows of each text."""
+        from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
+            get_rolling_token_windows,
+            make_disjoint_window,
+        )
+
         cut = [
             [
                 (None, *make_disjoint_window(window))
@@ -189,6 +192,11 @@ class SequenceLM(TemplateLM):
         return written
 
     def _generate(self, contexts: list[str], settings: dict[str, Any]) -> list[str]:
+        from lm_eval.models.utils import (  # pyright: ignore[reportMissingImports]
+            handle_stop_sequences,
+            normalize_gen_kwargs,
+        )
+
         settings = normalize_gen_kwargs(dict(settings), self.max_gen_toks)
         stops = handle_stop_sequences(settings["until"], None)
         most = int(settings["max_gen_toks"])
