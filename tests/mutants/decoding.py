@@ -8,6 +8,7 @@ from tests.mutants.mutant import Mutant
 
 SCORER, SCORING = "decoding.scoring:Scorer", "decoding.test_scoring"
 TRANSLATING, FORECASTS = "tasks.test_translator", "decoding.test_unroll_values"
+STATES = "decoding.test_text_state"
 BEAM, TEXTS = "decoding.test_beam", "decoding.test_text_ends"
 TEXT_METRICS = "tasks.test_text_metrics"
 WRITTEN = f"{TEXTS}:test_a_text_ends_where_it_contains_its_end"
@@ -48,6 +49,16 @@ DECODING = {
     "the first token of a text has no cost": Mutant(
         *(f"{SCORER}.__call__", "weights[row, first : len", "weights[row, first + 1 : len"),
         *(f"{SCORING}:test_the_probabilities_of_all_texts_of_a_length_sum_to_one", ("bca",)),
+    ),
+    "a resumed text draws from the beginning": Mutant(
+        "decoding.decoder:_Request.__init__",
+        *("0 if state is None else state.num_drawn", "0"),
+        *(f"{STATES}:test_an_interruption_changes_no_token", ("recurrent", 4)),
+    ),
+    "a state is that of the end of a block": Mutant(
+        "decoding.decoder:_Request.__init__",
+        *("1 if keeps and ending is not None and ending.can_end else _MAX_BLOCK", "_MAX_BLOCK"),
+        f"{STATES}:test_the_state_is_that_of_the_end_of_the_text",
     ),
     "the padding behind a text is scored": Mutant(
         *(f"{SCORER}.__call__", "weights[row, first : len(tokens)]", "weights[row, first:]"),
