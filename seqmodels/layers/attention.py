@@ -81,6 +81,7 @@ class SelfAttention(nn.Module):
       dropout_rate: share of the attention weights set to 0.
       kernel_init: initializer of W.
       output_init: initializer of U.
+      gather_once: of `Dense`.
       dtype: dtype of the products; scores and softmax are float32.
     """
 
@@ -97,6 +98,7 @@ class SelfAttention(nn.Module):
     dropout_rate: float = 0.0
     kernel_init: Initializer = nn.initializers.normal(0.02)
     output_init: Initializer = nn.initializers.normal(0.02)
+    gather_once: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -124,7 +126,7 @@ class SelfAttention(nn.Module):
             window=self.window,
             slopes=jnp.asarray(alibi_slopes(self.num_heads)) if alibi else None,
         )
-        out = _output(x.shape[-1], self.use_bias, self.output_init, self.dtype)
+        out = _output(self, x.shape[-1])
         return out(_concatenated(y)), cache
 
     def _project(self, x: Array) -> tuple[Array, Array, Array]:
@@ -136,6 +138,7 @@ class SelfAttention(nn.Module):
             ("embed", "heads", None, "kv"),
             use_bias=self.use_bias,
             kernel_init=self.kernel_init,
+            gather_once=self.gather_once,
             dtype=self.dtype,
             name="qkv",
         )
@@ -167,6 +170,7 @@ class CrossAttention(nn.Module):
       dropout_rate: share of the attention weights set to 0.
       kernel_init: initializer of W.
       output_init: initializer of U.
+      gather_once: of `Dense`.
       dtype: dtype of the products; scores and softmax are float32.
     """
 
@@ -177,6 +181,7 @@ class CrossAttention(nn.Module):
     dropout_rate: float = 0.0
     kernel_init: Initializer = nn.initializers.normal(0.02)
     output_init: Initializer = nn.initializers.normal(0.02)
+    gather_once: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -194,6 +199,7 @@ class CrossAttention(nn.Module):
             ("embed", "heads", "kv"),
             use_bias=self.use_bias,
             kernel_init=self.kernel_init,
+            gather_once=self.gather_once,
             dtype=self.dtype,
             name="query",
         )
@@ -213,7 +219,7 @@ class CrossAttention(nn.Module):
             memory,
             causal=False,
         )
-        out = _output(x.shape[-1], self.use_bias, self.output_init, self.dtype)
+        out = _output(self, x.shape[-1])
         return out(_concatenated(_regrouped(y, len(x))))
 
 
@@ -258,13 +264,14 @@ def _concatenated(y: Float[Array, "B H T K"]) -> Float[Array, "B T width"]:
     return jnp.swapaxes(y, 1, 2).reshape(batch_size, length, heads * size)
 
 
-def _output(model_dim: int, use_bias: bool, kernel_init: Initializer, dtype: Any) -> Dense:
+def _output(part: SelfAttention | CrossAttention, model_dim: int) -> Dense:
     return Dense(
         model_dim,
         ("heads", "embed"),
-        use_bias=use_bias,
-        kernel_init=kernel_init,
-        dtype=dtype,
+        use_bias=part.use_bias,
+        kernel_init=part.output_init,
+        gather_once=part.gather_once,
+        dtype=part.dtype,
         name="out",
     )
 

@@ -58,6 +58,7 @@ class Block(nn.Module):
       kernel_init: initializer of the kernels that read x.
       output_init: initializer of the kernels that add to x; None = a deviation of
         0.02 / sqrt(2 L), as in GPT-2.
+      gather_once: of `Dense`.
       dtype: dtype of the arithmetic; norms, scores and softmax are float32.
     """
 
@@ -80,6 +81,7 @@ class Block(nn.Module):
     dropout_rate: float = 0.0
     kernel_init: Initializer = nn.initializers.normal(0.02)
     output_init: Initializer | None = None
+    gather_once: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -117,6 +119,7 @@ class Block(nn.Module):
             "use_bias": self.use_bias,
             "kernel_init": self.kernel_init,
             "output_init": self.output_init or scaled,
+            "gather_once": self.gather_once,
             "dtype": self.dtype,
         }
         looking = {"head_dim": self.head_dim, "dropout_rate": self.dropout_rate, **common}
@@ -200,7 +203,13 @@ class TransformerStack(nn.Module):
             metadata_params={nn.PARTITION_NAME: "layers"},
         )
         stack = blocks(
-            num_layers=self.num_layers, train=train, dtype=self.dtype, name=BLOCKS, **self.block
+            num_layers=self.num_layers,
+            train=train,
+            # A block that is recomputed gathers its kernels again anyway.
+            gather_once=self.remat,
+            dtype=self.dtype,
+            name=BLOCKS,
+            **self.block,
         )
         memory = None if context.memory is None else Contained(*context.memory[:3])
         x, cache = stack(x, context, cache, memory)

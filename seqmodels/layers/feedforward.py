@@ -41,6 +41,7 @@ class FeedForward(nn.Module):
       use_bias: whether the linear maps have biases.
       kernel_init: initializer of W.
       output_init: initializer of U.
+      gather_once: of `Dense`.
       dtype: dtype of the arithmetic.
     """
 
@@ -49,6 +50,7 @@ class FeedForward(nn.Module):
     use_bias: bool = False
     kernel_init: Initializer = nn.initializers.normal(0.02)
     output_init: Initializer = nn.initializers.normal(0.02)
+    gather_once: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -59,6 +61,7 @@ class FeedForward(nn.Module):
             ("embed", None, "mlp") if gated else ("embed", "mlp"),
             use_bias=self.use_bias,
             kernel_init=self.kernel_init,
+            gather_once=self.gather_once,
             dtype=self.dtype,
             name="wide",
         )
@@ -72,6 +75,7 @@ class FeedForward(nn.Module):
             ("mlp", "embed"),
             use_bias=self.use_bias,
             kernel_init=self.output_init,
+            gather_once=self.gather_once,
             dtype=self.dtype,
             name="out",
         )

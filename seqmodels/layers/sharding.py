@@ -105,7 +105,10 @@ def stored(
 
 def gathered(value: Any, names: tuple[str | None, ...], dtype: Any = None) -> Any:
     """A stored parameter in the layout for computing, cast before it is gathered."""
-    return constrain(value if dtype is None else value.astype(dtype), names)
+    if dtype is not None and dtype != value.dtype:
+        # Without a layout of its own the cast would take that of its result, and be gathered first.
+        value = constrain(value.astype(dtype), tuple(name and STORED + name for name in names))
+    return constrain(value, names)
 
 
 def parameter(
