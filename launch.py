@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "experiments.verify",
     "bisect": "experiments.bisect_",
     "reproduce": "experiments.reproduce",
+    "plan": "experiments.plan",
     "diagnose": "experiments.diagnose",
     "benchmark": "experiments.benchmark",
     "import": "experiments.import_",

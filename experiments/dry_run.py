@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -17,6 +15,8 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import load_data
 from seqmodels.distributed.mesh import mesh_context
+from seqmodels.planning.advice import needs_by_parts
+from seqmodels.planning.memory import STEP, Part, kept_parts, step_part
 from seqmodels.protocols import BatchSource
 from seqmodels.runs.opening import read_config
 from seqmodels.runs.workdir import has_steps, resolved, saved_steps
@@ -95,26 +95,6 @@ def show_batch(config: ExperimentConfig, source: BatchSource) -> None:
     )
 
 
-STEP = "activations, gradients"
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """Size of one part of a run.
-
-    Attributes:
-      name: name of the part.
-      count: number of its elements, if known.
-      size: bytes over all devices; copies count once.
-      size_each: bytes per device.
-    """
-
-    name: str
-    count: int | None
-    size: int
-    size_each: int
-
-
 def show(parts: list[Part], devices: int, *, heading: bool = True) -> Iterator[str]:
     """Yields lines of text, with bytes per device if there are several devices."""
     if heading:
@@ -125,27 +105,11 @@ def show(parts: list[Part], devices: int, *, heading: bool = True) -> Iterator[s
         yield f"  {part.name:<24}{part.size / 1e6:>12,.1f} MB{numbers:>22}{each}".rstrip()
 
 
-def kept_parts(setup: Setup, batches: Any) -> list[Part]:
-    """The memory that is known without compiling; creates no state."""
-    state = setup.abstract
-    parts = [
-        _part("parameters", state.params),
-        _part("optimizer", state.opt_state),
-        _part("moving average", state.ema),
-        _part("carry", state.carry),
-        dataclasses.replace(_part("batches of a call", batches), count=None),
-    ]
-    return [part for part in parts if part.size]
-
-
 def compile_step(setup: Setup, batches: Any) -> Part | None:
     """Compiles the training step; returns the memory that it needs while it runs, if known."""
     with mesh_context(setup.mesh):
-        analysis = setup.call.lower(setup.abstract, batches).compile().memory_analysis()
-    if analysis is None:  # some backends do not report it
-        return None
-    each = int(analysis.temp_size_in_bytes)
-    return Part(STEP, None, each * setup.mesh.size, each)
+        compiled = setup.call.lower(setup.abstract, batches).compile()
+    return step_part(setup, compiled)
 
 
 def device_memory() -> int | None:
@@ -183,15 +147,7 @@ def refuse_misfit(
             f"{kept / 1e9:,.1f} GB {sizes}; spread them over more devices, or make config.model "
             "smaller"
         )
-    # The gradients, and one more sum of them, are as large as the parameters for any batch.
-    gradients = 2 * each["parameters"]
-    rows = batch_size // (devices // training.mesh_tensor)
-    now = training.accumulation_steps
-    needs = {
-        n: kept + gradients + max(step - each["parameters"], 0) * now / n
-        for n in range(now + 1, rows + 1)
-        if rows % n == 0
-    }
+    needs = needs_by_parts(config, each, devices)
     fits = next((n for n, size in needs.items() if size <= limit), None)
     advice = (
         "use a smaller batch, shorter sequences or a smaller model"
@@ -202,15 +158,4 @@ def refuse_misfit(
     raise UserError(
         f"--config.data.batch_size={batch_size}: a step needs {total / 1e9:,.1f} GB {sizes}; "
         + advice
-    )
-
-
-def _part(name: str, tree: Any) -> Part:
-    leaves = jax.tree.leaves(tree)
-    size = lambda shape, x: math.prod(shape) * x.dtype.itemsize
-    return Part(
-        name,
-        sum(int(x.size) for x in leaves),
-        sum(size(x.shape, x) for x in leaves),
-        sum(size(x.sharding.shard_shape(x.shape), x) for x in leaves),
     )

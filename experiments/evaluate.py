@@ -7,16 +7,19 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from experiments import distributed, program
+from experiments import distributed, program, spread
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels import registry
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.runs.opening import parse_step, read_config
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
 
 DOC = """Evaluates a run on held-out data and compares it with a baseline.
 
@@ -50,6 +53,7 @@ def define(values: flags.FlagValues) -> None:
     program.define_json(values)
     program.define_step(values)
     distributed.define(values)
+    spread.define(values)
     string, integer = flags.DEFINE_string, flags.DEFINE_integer
     string("split", "validation", "validation, test or train", flag_values=values)
     string("input", None, "file to evaluate on, or a glob of texts", flag_values=values)
@@ -59,9 +63,9 @@ def define(values: flags.FlagValues) -> None:
 
 
 def run(arguments: Arguments) -> int:
-    workdir, config = arguments.workdir, arguments.experiment
-    step = parse_step(arguments.flags.step)
+    config, step = arguments.experiment, parse_step(arguments.flags.step)
     distributed.check(arguments)
+    spread.check(arguments)
     if arguments.flags.choices is not None:
         return choose(arguments, step)
     if arguments.flags["num_shots"].present:
@@ -74,13 +78,21 @@ def run(arguments: Arguments) -> int:
     config.task.check_evaluation(config)
     program.set_up_jax(config)
     distributed.start(arguments)
+    with spread.over_mesh(arguments) as mesh:
+        return evaluate(arguments, config, split, mesh)
+
+
+def evaluate(arguments: Arguments, config: ExperimentConfig, split: str, mesh: Mesh | None) -> int:
+    """Evaluates a split, or the rows of --input, with the parameters on a mesh."""
+    workdir, given = arguments.workdir, arguments.flags.input
     from rich.console import Group
 
     from seqmodels.distributed.processes import is_main
     from seqmodels.evaluation.evaluate import draw_run, evaluate_run, write_result
     from seqmodels.runs.run import load_run, open_data
 
-    run = dataclasses.replace(load_run(workdir, step), config=config)
+    step = parse_step(arguments.flags.step)
+    run = dataclasses.replace(load_run(workdir, step, mesh), config=config)
     others = arguments.overrides_data or given is not None
     data = open_data(workdir, config, run.task, others=others)
     overrides = dict(arguments.overrides)
@@ -105,7 +117,7 @@ def run(arguments: Arguments) -> int:
 def compare(arguments: Arguments, step: str | int) -> int:
     """Compares a run with a second one on the rows of a split."""
     asked, config, split = arguments.flags, arguments.experiment, arguments.flags.split
-    for name in ("input", "distributed"):
+    for name in ("input", "distributed", "mesh"):
         if asked[name].present:
             raise UserError(f"--{name}={asked[name].value}: has no effect with --compare")
     second = Path(asked.compare).expanduser()
@@ -217,8 +229,9 @@ def choose(arguments: Arguments, step: str | int) -> int:
     from seqmodels.evaluation.evaluate import write_result
     from seqmodels.runs.run import load_run
 
-    run = load_run(workdir, step)
-    found = evaluate_choices(run, questions, config.evaluation.batch_size)
+    with spread.over_mesh(arguments) as mesh:
+        run = load_run(workdir, step, mesh)
+        found = evaluate_choices(run, questions, config.evaluation.batch_size)
     shots = f"-{asked.num_shots}shots" if asked.num_shots else ""
     # Includes a digest, because files may have the same name or change.
     name = f"choices-{path.stem}-{digest[:8]}{shots}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from experiments import program
+from experiments import program, spread
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.decoding import Beam
 from seqmodels.config.errors import UserError
@@ -65,6 +65,7 @@ def define(values: flags.FlagValues) -> None:
     integer("beam_size", None, size, **one)
     number("length_penalty", 0.0, "exponent of the length penalty of a beam search", **zero)
     program.define_step(values)
+    spread.define(values)
     strict = "refuse texts that are longer than the model's positions"
     switch("strict_length", False, strict, flag_values=values)
 
@@ -82,12 +83,14 @@ def run(arguments: Arguments) -> int:
         raise UserError(f"--min_tokens={asked.min_tokens}: needs --end=TEXT")
     beam, prompt = read_beam(asked, eos_ids), read_prompt(asked)
     states = read_states(asked, config)
+    spread.check(arguments)
     program.set_up_jax(config)
     from seqmodels.runs.run import load_run
 
-    opened = load_run(workdir, step)
     make = functools.partial(sample, states) if beam is None else functools.partial(search, beam)
-    settings, made = make(arguments, opened, prompt, asked.end.replace(r"\n", "\n"))
+    with spread.over_mesh(arguments) as mesh:
+        opened = load_run(workdir, step, mesh)
+        settings, made = make(arguments, opened, prompt, asked.end.replace(r"\n", "\n"))
     values = {"step": opened.step, "prompt": prompt, **settings}
     if asked.json:
         program.answer(arguments, {**values, **made}, "")

@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "evaluation": EVALUATION,
     **dict.fromkeys(("training", "interop", "sweeps", "benchmark"), EVALUATION | {"training"}),
     "look": EVALUATION,
+    "planning": EVALUATION | {"training", "benchmark"},
 }
 ROOM_OF_TABLE = {"MODELS": "models", "CELLS": "layers", "TASKS": "tasks"}
 """Where the classes of a table of the registry live: looking one up is importing its room."""

@@ -176,8 +176,8 @@ def needed_flops(work: Work, setup: Setup, length: int) -> int:
 
     def forward(length: int) -> int:
         def loss(params: Any, batch: Batch) -> Any:
-            forward = setup.task.forward
-            return forward(setup.model, params, batch, None, train=True, key=None)[0]
+            forward, key = setup.task.forward, jax.random.key(0)  # of dropout
+            return forward(setup.model, params, batch, None, train=True, key=key)[0]
 
         return hardware_flops(loss, setup.abstract.params, work.batch(0, length))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -73,11 +74,16 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
             f"accumulation_steps = {data} x {fsdp} x {training.accumulation_steps}; "
             f"use a multiple of {multiple}"
         )
+    return mesh_of_sizes({"data": data, "fsdp": fsdp, "tensor": tensor})
+
+
+def mesh_of_sizes(sizes: Mapping[str, int]) -> Mesh:
+    """The mesh with Auto axes of these sizes, of the first devices."""
     return jax.make_mesh(
-        (data, fsdp, tensor),
+        tuple(sizes[name] for name in AXES),
         AXES,
-        axis_types=(AxisType.Auto,) * 3,
-        devices=jax.devices()[: data * fsdp * tensor],
+        axis_types=(AxisType.Auto,) * len(AXES),
+        devices=jax.devices()[: math.prod(sizes.values())],
     )
 
 
@@ -85,7 +91,7 @@ def whole_sharding() -> Sharding:
     """Sharding of an unsplit array: on one device, or replicated if there are several processes."""
     if jax.process_count() == 1:
         return SingleDeviceSharding(jax.devices()[0])
-    mesh = jax.make_mesh((jax.device_count(), 1, 1), AXES, axis_types=(AxisType.Auto,) * 3)
+    mesh = mesh_of_sizes({**dict.fromkeys(AXES, 1), "data": jax.device_count()})
     return NamedSharding(mesh, PartitionSpec())
 
 

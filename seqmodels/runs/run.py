@@ -10,13 +10,14 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import load_data, read_features
 from seqmodels.data.tokenizers import TOKENIZER_FILE
 from seqmodels.decoding.decoder import Decoder
-from seqmodels.distributed.mesh import whole_sharding
+from seqmodels.distributed.mesh import shardings_of, unboxed, whole_sharding
 from seqmodels.models.build import build_model
 from seqmodels.models.initialize import init_params
 from seqmodels.protocols import Data, Features, Model, Task
@@ -67,7 +68,7 @@ class Run:
         return Decoder(self.model)
 
 
-def load_run(workdir: str | Path, step: str | int = "best") -> Run:
+def load_run(workdir: str | Path, step: str | int = "best", mesh: Mesh | None = None) -> Run:
     """Loads model, parameters, tokenizer and task of a run.
 
     If the run kept a moving average of the parameters, that is loaded.
@@ -76,6 +77,8 @@ def load_run(workdir: str | Path, step: str | int = "best") -> Run:
       workdir: the work directory.
       step: `best`, `latest` or a number. A damaged checkpoint is skipped with a warning for `best`
         and `latest`, and refused if it was requested by number.
+      mesh: over which the parameters are spread as in training; None = whole, on one device or,
+        if there are several processes, on each.
 
     Raises:
       UserError: not a work directory, or it lacks a usable checkpoint or tokenizer.
@@ -91,7 +94,7 @@ def load_run(workdir: str | Path, step: str | int = "best") -> Run:
         features = read_features(config, workdir)
         spec = task.make_spec(features)
     model = build_model(config.model, spec, jnp.dtype(config.training.dtype.value))
-    used, params = _load_params(workdir, config, model, parse_step(step))
+    used, params = _load_params(workdir, config, model, parse_step(step), mesh)
     return Run(workdir, model, params, features, task, config, spec, used)
 
 
@@ -138,16 +141,21 @@ def abstract_params(model: Model) -> Params:
 
 
 def _load_params(
-    workdir: Path, config: ExperimentConfig, model: Model, step: str | int
+    workdir: Path, config: ExperimentConfig, model: Model, step: str | int, mesh: Mesh | None
 ) -> tuple[int, Params]:
     with open_checkpoints(workdir, config) as checkpoints:
         if config.model.fitted:
             used, abstract = checkpoints.abstract_params(step)
             return checkpoints.restore_params(abstract, used)
-        where = whole_sharding()
+        boxed = jax.eval_shape(functools.partial(init_params, model), jax.random.key(0))
+        shapes = unboxed(boxed)
+        where = (
+            jax.tree.map(lambda _: whole_sharding(), shapes)
+            if mesh is None
+            else shardings_of(boxed, mesh)
+        )
         abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where),
-            abstract_params(model),
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, where
         )
         keeps_average = config.training.ema_decay is not None
         return checkpoints.restore_params(abstract, step, ema=keeps_average)

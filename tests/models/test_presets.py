@@ -42,11 +42,12 @@ PUBLISHED = {
     "gpt:gpt2_355m": (50_257, 354_823_168),
     "gpt:gpt2_774m": (50_257, 774_030_080),
     "gpt:gpt2_1558m": (50_257, 1_557_611_200),
+    "gpt:llama2_7b": (32_000, 6_738_415_616),
     "zaremba_lstm:medium": (10_000, 19_775_200),
     "zaremba_lstm:large": (10_000, 66_022_000),
 }
-"""Vocabulary and parameters. GPT-1 and GPT-2: the sizes of the released weights. Zaremba et al.
-state 20 and 66 million; exact from the equations, with one bias a gate, wikitext2_lstm too.
+"""Vocabulary and parameters. GPT-1, GPT-2 and Llama 2: the sizes of the released weights. Zaremba
+et al. state 20 and 66 million; exact from the equations, with one bias a gate, wikitext2_lstm too.
 music_lab: the lab's own count."""
 
 
