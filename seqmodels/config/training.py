@@ -175,7 +175,8 @@ class TrainingConfig:
         runs the model applies it.
       ema_decay: decay of a moving average of the parameters, which is then evaluated; none keeps no
         average.
-      mesh_data, mesh_fsdp, mesh_tensor: devices along each axis; mesh_data none = all others.
+      mesh_data, mesh_fsdp, mesh_sequence, mesh_tensor: devices along each axis; mesh_data none =
+        all others. sequence splits the steps of each row.
       init_from: `DIR[@step]`, a run whose parameters this one starts with, where they fit; step is
         best, latest or a number.
       tensorboard: whether the rows of metrics.jsonl are also written as TensorBoard event files.
@@ -196,6 +197,7 @@ class TrainingConfig:
     ema_decay: float | None = number(None, above=0, below=1)
     mesh_data: int | None = None
     mesh_fsdp: int = 1
+    mesh_sequence: int = 1
     mesh_tensor: int = 1
     init_from: str | None = None
     tensorboard: bool = False

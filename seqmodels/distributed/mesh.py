@@ -24,12 +24,14 @@ from seqmodels.config.errors import UserError
 from seqmodels.config.training import TrainingConfig
 from seqmodels.layers.sharding import PADDED, STORED, fit
 
-AXES = ("data", "fsdp", "tensor")
+AXES = ("data", "fsdp", "sequence", "tensor")
 BATCH_AXES = ("data", "fsdp")
 
 RULES: dict[str, tuple[str | None, Any]] = {
     "batch": (None, BATCH_AXES),
-    "rows": (None, (*BATCH_AXES, "tensor")),
+    "time": (None, "sequence"),
+    "rows": (None, (*BATCH_AXES, "tensor", "sequence")),
+    "scanned rows": (None, (*BATCH_AXES, "tensor")),
     "vocab": ("tensor", "tensor"),
     "heads": ("tensor", "tensor"),
     "mlp": ("tensor", "tensor"),
@@ -39,8 +41,9 @@ RULES: dict[str, tuple[str | None, Any]] = {
 }
 """Logical name -> mesh axis, for stored parameters and for the arrays of a computation.
 
-`rows` are the rows of the batch in recurrent layers and `gates` the width of their weights; `embed`
-and `hidden` are widths that a matrix product sums over."""
+`rows` are the rows of the batch in recurrent layers, `scanned rows` those in layers whose steps
+are split over `sequence`, and `gates` the width of their weights; `embed` and `hidden` are widths
+that a matrix product sums over."""
 
 _TABLE: dict[str, Any] = {
     **{name: used for name, (_, used) in RULES.items()},
@@ -49,23 +52,29 @@ _TABLE: dict[str, Any] = {
 
 
 def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
-    """The mesh of a run, with Auto axes `data`, `fsdp` and `tensor`.
+    """The mesh of a run, with the Auto axes `AXES`.
 
     Raises:
       UserError: the devices cannot form the mesh, or the mesh does not divide the batch.
     """
     devices = jax.device_count()
-    fsdp, tensor = training.mesh_fsdp, training.mesh_tensor
-    data = training.mesh_data or max(devices // (fsdp * tensor), 1)
-    if data * fsdp * tensor > devices or devices % (data * fsdp * tensor):
+    sizes = {name: getattr(training, f"mesh_{name}") or 1 for name in AXES}
+    if training.mesh_data is None:
+        sizes["data"] = max(devices // math.prod(sizes.values()), 1)
+    data, fsdp, total = sizes["data"], sizes["fsdp"], math.prod(sizes.values())
+    names, numbers = (
+        " x ".join(f"mesh_{name}" for name in AXES),
+        " x ".join(map(str, sizes.values())),
+    )
+    if total > devices or devices % total:
         raise UserError(
-            f"training.mesh_data x mesh_fsdp x mesh_tensor = {data} x {fsdp} x {tensor} does not "
-            f"fit {devices} device{'s' * (devices > 1)}: the product must divide them"
+            f"training.{names} = {numbers} does not fit {devices} device{'s' * (devices > 1)}: the "
+            "product must divide them"
         )
-    if jax.process_count() > 1 and data * fsdp * tensor < devices:
+    if jax.process_count() > 1 and total < devices:
         raise UserError(
-            f"training.mesh_data x mesh_fsdp x mesh_tensor = {data} x {fsdp} x {tensor} leaves "
-            f"devices idle: with several processes the product must equal {devices}"
+            f"training.{names} = {numbers} leaves devices idle: with several processes the product "
+            f"must equal {devices}"
         )
     multiple = data * fsdp * training.accumulation_steps
     if batch_size % multiple:
@@ -74,7 +83,7 @@ def make_mesh(training: TrainingConfig, batch_size: int) -> Mesh:
             f"accumulation_steps = {data} x {fsdp} x {training.accumulation_steps}; "
             f"use a multiple of {multiple}"
         )
-    return mesh_of_sizes({"data": data, "fsdp": fsdp, "tensor": tensor})
+    return mesh_of_sizes(sizes)
 
 
 def mesh_of_sizes(sizes: Mapping[str, int]) -> Mesh:

@@ -80,8 +80,10 @@ class RecurrentCell(nn.Module):
       learned_initial_state: whether the state before a document is learned, starting from zeros;
         otherwise it is zero.
       dtype: dtype of the products; the state is float32.
+      splits_time: whether the steps of a row may be split over devices.
     """
 
+    splits_time: ClassVar[bool] = False
     hidden_dim: int
     learned_initial_state: bool = False
     dtype: Any = jnp.float32

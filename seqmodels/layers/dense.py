@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Num
 
-from seqmodels.layers.sharding import gathered, gathers_again, parameter, stored
+from seqmodels.layers.sharding import gathered, gathers_again, parameter, splits_time, stored
 from seqmodels.ops.linear import add_bias
 
 Initializer = Callable[..., Any]
@@ -53,8 +53,10 @@ class Dense(nn.Module):
 
         kernel = stored(self, "kernel", init, self.names, (size, *shape))
         product = product if self.gather_once else gathers_again(product)
-        y = product(x.reshape(-1, size).astype(self.dtype), kernel)
+        keeps_axes = splits_time()
+        rows = x if keeps_axes else x.reshape(-1, size)
+        y = product(rows.astype(self.dtype), kernel)
         if self.use_bias:
             bias = parameter(self, "bias", nn.initializers.zeros, self.names[1:], shape)
-            y = add_bias(y, bias)
+            y = y + bias.astype(y.dtype) if keeps_axes else add_bias(y, bias)
         return y.reshape(*x.shape[:-1], *shape)

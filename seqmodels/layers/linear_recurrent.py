@@ -36,6 +36,7 @@ class _GatedCell(RecurrentCell):
     """Base of minGRU and minLSTM: h' = a * h + b, with a and b made of x alone, in float32."""
 
     num_parts: ClassVar[int]
+    splits_time: ClassVar[bool] = True
 
     def setup(self) -> None:
         size = self.num_parts * self.hidden_dim
@@ -131,6 +132,7 @@ class LRUCell(RecurrentCell):
       min_radius, max_radius: radii of the ring.
     """
 
+    splits_time: ClassVar[bool] = True
     min_radius: float = 0.9
     max_radius: float = 0.999
 
@@ -265,6 +267,7 @@ class AarenCell(RecurrentCell):
       output_init: initializer of W_o.
     """
 
+    splits_time: ClassVar[bool] = True
     num_heads: int = 1
     use_bias: bool = True
     kernel_init: Initializer = nn.initializers.lecun_normal()

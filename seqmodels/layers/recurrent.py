@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -87,12 +88,15 @@ class RecurrentStack(nn.Module):
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T N"], dict[str, Any]]:
-        x, state, after, lens = by_rows(x), by_rows(state), {}, []
+        # Read backwards, the steps would change places with those of the other end.
+        one_way = not isinstance(self.cells[0], Bidirectional)
+        split = functools.partial(by_rows, splits_time=one_way and self.cells[0].splits_time)
+        x, state, after, lens = split(x), split(state), {}, []
         # By name, because jit returns a state sorted, with layer_10 before layer_2.
         for n, cell in enumerate(self.cells):
             x = hook(self, f"resid_pre_{n}", x)
             x, after[f"layer_{n}"] = cell(x, state[f"layer_{n}"], starts, valid)
-            x = by_rows(self.dropout(x, deterministic=not train))
+            x = split(self.dropout(x, deterministic=not train))
             lens.append(x)
         record(self, "lens", lambda: jnp.stack(lens))  # [L, B, T, N]
         return x, after

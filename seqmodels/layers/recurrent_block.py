@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -95,15 +96,16 @@ class ResidualBlock(nn.Module):
         *,
         train: bool,
     ) -> tuple[Float[Array, "B T D"], dict[str, Any]]:
-        state, after = by_rows(state), {}
+        split = functools.partial(by_rows, splits_time=self.cell.splits_time)
+        state, after = split(state), {}
         x = hook(self, "resid_pre", x)
 
         def recur(x: Array) -> Array:
-            x = by_rows(x)
+            x = split(x)
             if self.convolution_width is not None:
                 x, after["convolution"] = self.convolution(x, state["convolution"], starts, valid)
             y, after["cell"] = self.cell(x, state["cell"], starts, valid)
-            return by_rows(self.out(y) if self._projects() else y)
+            return split(self.out(y) if self._projects() else y)
 
         x = self._add(x, recur, self.cell_norm, train)
         if self.mlp_dim is not None:

@@ -4,7 +4,11 @@ Axes have logical names; the current table (`training.mesh.RULES`) maps each to 
 that split it. Parameters are stored in one layout and used in another: a parameter stored over
 `fsdp` is gathered where it is used, so that a product splits its rows and not its sum.
 
-Recurrent layers split only their rows, over the whole mesh, and gather their weights once per
+The axis `sequence` splits the steps of a row: what acts on each step alone needs no message,
+attention gathers keys and values over it, and a linear recurrence exchanges one pair (decay, state)
+per device.
+
+Other recurrent layers split only their rows, over the whole mesh, and gather their weights once per
 chunk. If their gates were split over `tensor`, like heads and feed-forward parts, devices would
 exchange states at every step of the loop and wait for each message. Split rows need no messages,
 and the work per device is the same.
@@ -56,7 +60,7 @@ def fit(
     for size, name in zip(shape, names, strict=True):
         axes = (rules.get(name) if name else None) or ()
         axes = (axes,) if isinstance(axes, str) else tuple(axes)
-        axes = tuple(axis for axis in axes if axis not in taken)
+        axes = tuple(axis for axis in axes if axis in sizes and axis not in taken)
         while name not in PADDED and axes and size % math.prod(sizes[axis] for axis in axes):
             axes = axes[:-1]
         taken.update(axes)
@@ -78,20 +82,42 @@ def constrain(x: Any, names: tuple[str | None, ...]) -> Any:
     return jax.lax.with_sharding_constraint(x, fit(x.shape, names, rules, mesh.shape))
 
 
-def by_rows(tree: Any) -> Any:
-    """Splits axis 0 of every leaf over the whole mesh, as recurrent layers do."""
-    names = lambda x: ("rows", *[None] * (x.ndim - 1))
+def by_rows(tree: Any, *, splits_time: bool = False) -> Any:
+    """Splits axis 0 of every leaf over the whole mesh, as recurrent layers do.
+
+    Args:
+      splits_time: for layers that are scans: axis 1 of [B, T, D] is split over `sequence`, and axis
+        0 over the rest of the mesh.
+    """
+
+    def names(x: Any) -> tuple[str | None, ...]:
+        if not splits_time:
+            return ("rows", *[None] * (x.ndim - 1))
+        return (
+            ("scanned rows", "time", None)
+            if x.ndim == 3
+            else ("scanned rows", *[None] * (x.ndim - 1))
+        )
+
     return jax.tree.map(lambda x: constrain(x, names(x)), tree)
 
 
 def by_batch(x: Any, last: str | None = None) -> Any:
     """Splits [B, .., F] along the batch, and along the last axis by its logical name.
 
-    A vector [F] has a last axis only.
+    A vector [F] has a last axis only; axis 1 of [B, T, .., F] is the time.
     """
     if x.ndim == 1:
         return constrain(x, (last,))
-    return constrain(x, ("batch", *[None] * (x.ndim - 2), last))
+    return constrain(x, ("batch", *["time", None, None][: x.ndim - 2], last))
+
+
+def splits_time() -> bool:
+    """Whether the steps of a row are split over devices.
+
+    [B, T] is not made one axis then: its parts on a device would not be neighbours.
+    """
+    return jax.sharding.get_abstract_mesh().shape.get("sequence", 1) > 1
 
 
 def stored(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
 
 from seqmodels.ops.masks import Positions, attention_mask, distances
@@ -140,7 +141,8 @@ def attention(
     Above `CHECKPOINT_ABOVE` queries it holds the scores of one block at a time. In causal
     self-attention a block reads only the keys up to its own end, which halves the work, because
     positions grow along every document. With a window and no segments it reads only the keys
-    within the window.
+    within the window. Where the mesh has an axis `sequence` that divides the queries, each of its
+    devices has a part of them and reads all keys.
 
     Args:
       q: queries [B, H, T, K].
@@ -159,6 +161,76 @@ def attention(
     length = q.shape[2]
     if finite is None:
         k, v, finite = contain(k, v)
+    devices = jax.sharding.get_abstract_mesh().shape.get("sequence", 1)
+    if devices > 1 and length % devices == 0:
+        masks = {"causal": causal, "window": window, "dropout_rate": dropout_rate}
+        seen = queries if keys is None else keys
+        return _over_devices(
+            q, Contained(k, v, finite), queries, seen, bias, slopes, dropout_key, masks
+        )
+    return _in_blocks(
+        q,
+        k,
+        v,
+        queries,
+        keys,
+        causal=causal,
+        window=window,
+        bias=bias,
+        slopes=slopes,
+        dropout_rate=dropout_rate,
+        dropout_key=dropout_key,
+        finite=finite,
+    )
+
+
+def _over_devices(
+    q: Array,
+    held: Contained,
+    queries: Positions,
+    keys: Positions,
+    bias: Any,
+    slopes: Any,
+    dropout_key: Any,
+    masks: dict[str, Any],
+) -> Array:
+    """Attention of the queries of each device along `sequence` to all keys, which it gathers."""
+
+    def local(q: Array, held: Contained, at: Positions, keys: Positions, *rest: Any) -> Array:
+        bias, slopes, key = rest
+        if key is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index("sequence"))
+        more = {"bias": bias, "slopes": slopes, "dropout_key": key, "finite": held.finite}
+        return _in_blocks(q, *held[:2], at, keys, **more, **masks)
+
+    whole, split = PartitionSpec(), PartitionSpec(None, None, "sequence")
+    at = PartitionSpec(None, "sequence")
+    spread = jax.shard_map(
+        local,
+        in_specs=(split, whole, at, whole, split, whole, whole),
+        out_specs=split,
+        axis_names={"sequence"},
+        check_vma=False,
+    )
+    return spread(q, held, queries, keys, bias, slopes, dropout_key)
+
+
+def _in_blocks(
+    q: Array,
+    k: Array,
+    v: Array,
+    queries: Positions,
+    keys: Positions | None,
+    *,
+    causal: bool,
+    window: int | None,
+    bias: Any,
+    slopes: Any,
+    dropout_rate: float,
+    dropout_key: Any,
+    finite: Any,
+) -> Array:
+    length = q.shape[2]
     block = max(BLOCK, -(-length // MAX_BLOCKS))
     own = keys is None
     keys = queries if keys is None else keys

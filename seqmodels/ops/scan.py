@@ -1,5 +1,7 @@
 """Linear recurrences h_t = a_t h_(t-1) + b_t over a chunk, and attention as one of them.
 
+Where the mesh has an axis `sequence` that divides the chunk, its devices each compute a part of it.
+
 A document starts where a = 0, and padding has a = 1 and b = 0: see `with_segments`.
 """
 
@@ -12,7 +14,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Inexact
+
+AXIS = "sequence"
+"""Axis of a mesh that splits time."""
 
 CHUNK = 64
 """Number of steps in a chunk of the chunked form."""
@@ -169,9 +175,54 @@ _FORMS = {
 }
 
 
+def _run(form: ScanForm, a: Parts, b: Parts, initial: Parts, reverse: bool) -> Parts:
+    """The recurrence; where the mesh splits time and divides it, over devices."""
+    size = jax.sharding.get_abstract_mesh().shape.get(AXIS, 1)
+    if size == 1 or a[0].shape[1] % size:
+        return _FORMS[form](a, b, initial, reverse)
+    parts = PartitionSpec(None, AXIS)
+    across = jax.shard_map(
+        functools.partial(_across, form, reverse),
+        in_specs=(parts, parts, PartitionSpec()),
+        out_specs=parts,
+        axis_names={AXIS},
+        check_vma=False,
+    )
+    return across(a, b, initial)
+
+
+def _across(form: ScanForm, reverse: bool, a: Parts, b: Parts, initial: Parts) -> Parts:
+    """The steps of one device, [B, T / n, N].
+
+    A device summarises its steps as h -> A h + B: A is the product of its decays, B the state that
+    it reaches from 0. The n pairs (A, B) are gathered, and an associative scan over them gives the
+    state before each device, from which its steps are computed.
+    """
+    last = 0 if reverse else -1
+    alone = _FORMS[form](a, b, tuple(map(jnp.zeros_like, initial)), reverse)
+    pair = (_product(a), tuple(x[:, last] for x in alone))
+    pairs = jax.tree.map(lambda x: lax.all_gather(x, AXIS), pair)  # [n, B, N]
+    upto = lax.associative_scan(_join, pairs, axis=0, reverse=reverse)
+    here, count = lax.axis_index(AXIS), len(upto[0][0])
+    previous = here + (1 if reverse else -1)
+    is_first = (previous < 0) | (previous >= count)
+    at = lambda parts: tuple(x[jnp.clip(previous, 0, count - 1)] for x in parts)
+    reached = _step(at(upto[0]), at(upto[1]), initial)
+    before = tuple(jnp.where(is_first, *both) for both in zip(initial, reached, strict=True))
+    return _FORMS[form](a, b, before, reverse)
+
+
+def _product(a: Parts) -> Parts:
+    """The product over time, [B, N]."""
+    if len(a) == 1:
+        return (jnp.prod(a[0], axis=1),)
+    product = jnp.prod(lax.complex(*a), axis=1)
+    return product.real, product.imag
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _scan(form: ScanForm, a: Parts, b: Parts, initial: Parts) -> Parts:
-    return _FORMS[form](a, b, initial, False)
+    return _run(form, a, b, initial, False)
 
 
 def _scan_forward(form: ScanForm, a: Parts, b: Parts, initial: Parts) -> tuple[Parts, Any]:
@@ -184,7 +235,7 @@ def _scan_backward(form: ScanForm, saved: Any, d_hs: Parts) -> tuple[Parts, Part
     a = _conjugate(a)
     # Step t is followed by a_(t+1); nothing follows the last step.
     shifted = tuple(jnp.concatenate([x[:, 1:], jnp.zeros_like(x[:, :1])], axis=1) for x in a)
-    g = _FORMS[form](shifted, d_hs, tuple(map(jnp.zeros_like, initial)), True)
+    g = _run(form, shifted, d_hs, tuple(map(jnp.zeros_like, initial)), True)
     before = tuple(
         jnp.concatenate([first[:, None], h[:, :-1]], axis=1)
         for first, h in zip(initial, hs, strict=True)

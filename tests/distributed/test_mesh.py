@@ -147,9 +147,9 @@ def test_a_parameter_is_split_over_the_axes_that_divide_it() -> None:
 
 
 def test_a_mesh_that_does_not_fit_names_the_numbers() -> None:
-    with pytest.raises(UserError, match="1 x 3 x 1 does not fit"):
+    with pytest.raises(UserError, match="1 x 3 x 1 x 1 does not fit"):
         make_mesh(TrainingConfig(mesh_fsdp=3), 12)
-    with pytest.raises(UserError, match="1 x 1 x 5 does not fit"):
+    with pytest.raises(UserError, match="1 x 1 x 1 x 5 does not fit"):
         make_mesh(TrainingConfig(mesh_tensor=5), 12)
     with pytest.raises(UserError, match=r"data.batch_size = 5 .*use a multiple of 2"):
         make_mesh(TrainingConfig(accumulation_steps=2), 5)

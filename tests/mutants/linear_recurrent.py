@@ -61,7 +61,7 @@ LINEAR_RECURRENT = {
         *(f"{SCAN}:test_documents_restart_and_padding_is_passed_over", (ScanForm.CHUNKED, True)),
     ),
     "the gradient of a scan has a of the wrong step": Mutant(
-        *("ops.scan:_scan_backward", "(shifted, d_hs,", "(a, d_hs,"),
+        *("ops.scan:_scan_backward", "(form, shifted, d_hs,", "(form, a, d_hs,"),
         f"{SCAN}:test_every_form_is_the_equation_and_its_gradient",
         (ScanForm.ASSOCIATIVE, 7, False),
     ),

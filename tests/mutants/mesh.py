@@ -43,6 +43,10 @@ MESH = {
         *("training.state:make_initial", "optimizer.init(params)"),
         *("optimizer.init(unboxed(params))", LOSSES, ("lstm", "one fsdp")),
     ),
+    "a device begins with the state after its own steps": Mutant(
+        *("ops.scan:_across", "here + (1 if reverse else -1)", "here"),
+        "distributed.test_sequence:test_a_linear_recurrence_may_be_split_over_devices",
+    ),
     "what does not divide is said for each parameter": Mutant(
         *("distributed.mesh:shardings_of", "dict.fromkeys(_indivisible", "list(_indivisible"),
         "distributed.test_mesh:test_an_indivisible_axis_is_logged_once",
