@@ -102,8 +102,8 @@ def on_mesh(config: ExperimentConfig, mesh: str | None) -> ExperimentConfig:
 
 def lines_of(plan: Mapping[str, Any]) -> Iterator[str]:
     """The lines that the command prints."""
-    axes = " x ".join(f"{name} {size}" for name, size in plan["mesh"].items())
-    yield f"{plan['devices']:,} x {plan['device']} ({axes})"
+    axes = " x ".join(f"{name} {size}" for name, size in plan["mesh"].items() if size > 1)
+    yield f"{plan['devices']:,} x {plan['device']}" + f" ({axes})" * bool(axes)
     if plan["simulated"] != plan["devices"]:
         yield f"  compiled for {plan['simulated']:,} devices, with fewer along data"
     yield f"  {plan['parameters']:,} parameters; {plan['targets']:,} targets per step"
@@ -124,7 +124,8 @@ def lines_of(plan: Mapping[str, Any]) -> Iterator[str]:
 def _work_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     share = plan["flops"] / plan["model_flops"]
     yield "work of a device in a step:"
-    work = f"{plan['flops'] / 1e12:,.3g} TFLOP"
+    work = plan["flops"] / 1e12
+    work = f"{work:,.0f} TFLOP" if work >= 1 else f"{1000 * work:,.3g} GFLOP"
     yield f"  {work} in products, {share:.2f} of what the equations need"
     for kind, one in plan["collectives"].items():
         seconds = _seconds(one["seconds"])

@@ -22,9 +22,9 @@ def advise(config: ExperimentConfig, parts: list[Part], devices: int, limit: flo
     if total <= limit:
         return []
     kept = total - step
-    what = "the state and its batch" if kept > limit else "a step"
+    what = "the state with its batch" if kept > limit else "a step"
     need = kept if kept > limit else total
-    lines = [f"{what} needs {_gb(need)} of the {_gb(limit)} of a device"]
+    lines = [f"{what} needs {_gb(need)}; a device has {_gb(limit)}"]
     lines += _longer_fsdp(config, each, limit)
     if kept <= limit:
         lines += _more_parts(config, each, devices, limit)
@@ -74,7 +74,9 @@ def needs_by_parts(
     now, step = config.training.accumulation_steps, each.get(STEP, 0)
     # The gradients, and one more sum of them, are as large as the parameters for any batch.
     rest = sum(each.values()) - step + 2 * each["parameters"]
-    rows = config.data.batch_size // (devices // config.training.mesh_tensor)
+    training = config.training
+    shards = devices // (training.mesh_tensor * training.mesh_sequence)
+    rows = config.data.batch_size // shards
     activations = max(step - each["parameters"], 0)
     return {n: rest + activations * now / n for n in range(now + 1, rows + 1) if rows % n == 0}
 

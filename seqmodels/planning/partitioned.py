@@ -11,6 +11,7 @@ import functools
 import math
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,11 @@ _BRANCHES = re.compile(r"(?:branch_computations=\{(.*?)\}|(?:true|false)_computa
 _CONDITION = re.compile(r"condition=%?([\w.\-]+)")
 _LISTED = re.compile(r"replica_groups=\{\{([\d,]*)\}")
 _COUNTED = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
-_NAMED = re.compile(r"replica_groups=mesh\[(.*?)\] ?\{(.*?)\}")
+_NAMED = re.compile(
+    r"replica_groups=mesh\[(.*?)\](?:, device_ids=\(\[([\d,]+)\](?:T\(([\d,]+)\))?\))? ?\{(.*?)\}"
+)
+_AXIS = re.compile(r"'([\w.]+)'=(\d+)")
+_PART = re.compile(r"'([\w.]+)'(?::\((\d+)\)(\d+))?")
 _PAIR = re.compile(r"source_target_pairs=\{\{(\d+),(\d+)\}")
 _MOVES = ("bitcast", "convert", "copy", "reshape", "transpose")
 """Instructions that change neither the number of elements nor a value but for rounding."""
@@ -57,14 +62,14 @@ class Collective:
     """A collective operation in which a device takes part.
 
     Attributes:
-      kind: one of `KINDS`. An all-reduce of which every device keeps its own part only is a
+      operation: one of `KINDS`. An all-reduce of which every device keeps its own part only is a
         reduce-scatter: the compilers for GPUs and TPUs make one of it.
       size: bytes of the whole array: the result of a gather, the operand of a reduction.
       members: the devices of the first group, by number.
       times: how often it runs in a call of the program.
     """
 
-    kind: str
+    operation: str
     size: int
     members: tuple[int, ...]
     times: int
@@ -73,9 +78,9 @@ class Collective:
     def sent(self) -> float:
         """Bytes that a device sends at least each time, as in a ring."""
         n = len(self.members)
-        if self.kind == "collective-permute":
+        if self.operation == "collective-permute":
             return self.size
-        return self.size * (n - 1) / n * (2 if self.kind == "all-reduce" else 1)
+        return self.size * (n - 1) / n * (2 if self.operation == "all-reduce" else 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,7 +216,11 @@ def _is_scattered(name: str, part: dict[str, Instruction], count: int) -> bool:
 
 
 def _members(rest: str) -> tuple[int, ...]:
-    """The devices of the first group, in any of the forms in which XLA writes groups."""
+    """The devices of the first group, in any of the forms in which XLA writes groups.
+
+    Raises:
+      RuntimeError: it is written in another form.
+    """
     if listed := _LISTED.search(rest):
         return _sizes(listed[1])
     if pair := _PAIR.search(rest):
@@ -222,12 +231,30 @@ def _members(rest: str) -> tuple[int, ...]:
         devices = devices.transpose(order) if order else devices
         return tuple(devices.reshape(shape)[0].tolist())
     if named := _NAMED.search(rest):
-        axes = {name: int(size) for name, size in re.findall(r"'([\w.]+)'=(\d+)", named[1])}
-        used = re.findall(r"'([\w.]+)'", named[2])
-        devices = np.arange(math.prod(axes.values())).reshape(tuple(axes.values()))
-        first = tuple(slice(None) if name in used else 0 for name in axes)
-        return tuple(devices[first].reshape(-1).tolist())
-    return (0,)
+        axes, grid, order, used = named.groups()
+        return _along(axes, _sizes(grid or ""), _sizes(order or ""), used)
+    raise RuntimeError(f"the devices of a collective are not understood: {rest:.300}")
+
+
+def _along(axes: str, grid: tuple[int, ...], order: tuple[int, ...], used: str) -> tuple[int, ...]:
+    """The first devices along some axes of a mesh.
+
+    Args:
+      axes: `'a'=2,'b'=4`.
+      grid, order: the devices in the order of the mesh are those of the grid, transposed.
+      used: `'a'`, or `'a':(2)4` for the part of size 4 after one of size 2.
+    """
+    parts = {name: (before, size) for name, before, size in _PART.findall(used)}
+    shape: list[int] = []
+    first: list[Any] = []
+    for name, size in _AXIS.findall(axes):
+        before, own = (int(number or 0) for number in parts.get(name, (1, 1)))
+        before, own = (1, int(size)) if own == 0 else (before, own)
+        shape += [before, own, int(size) // (before * own)]
+        first += [0, slice(None), 0]
+    devices = np.arange(math.prod(shape)).reshape(grid or -1)
+    devices = devices.transpose(order) if order else devices
+    return tuple(devices.reshape(shape)[tuple(first)].reshape(-1).tolist())
 
 
 def _sizes(text: str) -> tuple[int, ...]:

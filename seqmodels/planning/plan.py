@@ -55,7 +55,8 @@ def reduced(config: ExperimentConfig) -> tuple[ExperimentConfig, int]:
       UserError: the other axes are too long for that.
     """
     training, factor = config.training, 1
-    data, rest = training.mesh_data or 1, training.mesh_fsdp * training.mesh_tensor
+    data = training.mesh_data or 1
+    rest = training.mesh_fsdp * training.mesh_sequence * training.mesh_tensor
     while data * rest > MOST_DEVICES * factor:
         factor *= 2
         if data % factor or data == factor:
@@ -125,7 +126,7 @@ def make_plan(
         "uncounted_loops": program.uncounted,
         "collectives": _by_kind(program.collectives, given.device),
         "largest_gather": max(
-            (one.size for one in program.collectives if one.kind == "all-gather"), default=0
+            (one.size for one in program.collectives if one.operation == "all-gather"), default=0
         ),
         "times": times,
         "checkpoint": _checkpoint(state, devices, given, times["slowest"]),
@@ -226,19 +227,19 @@ def seconds_of(one: Collective, device: Device) -> float:
     """
     home = one.members[0] // device.domain
     inside = sum(member // device.domain == home for member in one.members)
-    if one.kind == "collective-permute":
+    if one.operation == "collective-permute":
         rate = device.link if inside == len(one.members) else device.network
         return one.times * one.size / rate
     domains = len(one.members) / inside
     within = one.size * (inside - 1) / inside / device.link
     between = one.size * (domains - 1) / domains / (inside * device.network)
-    return one.times * (within + between) * (2 if one.kind == "all-reduce" else 1)
+    return one.times * (within + between) * (2 if one.operation == "all-reduce" else 1)
 
 
 def _by_kind(collectives: tuple[Collective, ...], device: Device) -> dict[str, Any]:
     found = {}
     for kind in KINDS:
-        those = [one for one in collectives if one.kind == kind]
+        those = [one for one in collectives if one.operation == kind]
         if those:
             found[kind] = {
                 "count": sum(one.times for one in those),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from typing import Any
 
 import pytest
 
+from experiments import plan_page
 from experiments.plan import lines_of
 from seqmodels.config.errors import UserError
 from seqmodels.config.files import load_config
@@ -81,6 +84,30 @@ def test_a_partitioned_program_is_read() -> None:
     assert unknown.collectives[0].times == 1
 
 
+@pytest.mark.parametrize(
+    ("groups", "members"),
+    [
+        ("{{0,3},{1,4},{2,5}}", (0, 3)),
+        ("[2,4]<=[8]", (0, 1, 2, 3)),
+        ("[4,2]<=[2,2,2]T(1,2,0)", (0, 4)),
+        ("mesh['p'=2,'q'=4] {'p'}", (0, 4)),
+        ("mesh['p'=2,'q'=4] {'p','q'}", tuple(range(8))),
+        ("mesh['p'=1,'q'=4,'r'=2], device_ids=([2,4]T(1,0)) {'q'}", (0, 1, 2, 3)),
+        ("mesh['p'=1,'q'=4,'r'=2], device_ids=([2,4]T(1,0)) {'r'}", (0, 4)),
+        ("mesh['p'=8] {'p':(2)2}", (0, 2)),
+    ],
+)
+def test_the_devices_of_a_collective(groups: str, members: tuple[int, ...]) -> None:
+    lists = "replica_groups=[2,4]<=[8]"
+    found = read_program(PROGRAM.replace(lists, f"replica_groups={groups}")).collectives[0]
+    assert found.members == members
+
+
+def test_unknown_groups_are_an_error() -> None:
+    with pytest.raises(RuntimeError, match="not understood"):
+        read_program(PROGRAM.replace("replica_groups=[2,4]<=[8]", "replica_groups=new"))
+
+
 def test_the_time_of_a_collective_follows_from_its_links() -> None:
     device = dataclasses.replace(DEVICES["h100"], link=100.0, network=10.0)
     within = Collective("all-gather", 800, tuple(range(8)), 3)
@@ -99,7 +126,7 @@ def test_the_words_of_a_mesh() -> None:
         "data": "'data' must be data:N with N 1 or more",
         "data:0": "'data:0' must be data:N",
         "data:2,data:4": "data is given twice",
-        "": "'' is not an axis of the mesh; one of: data, fsdp, tensor",
+        "": "'' is not an axis of the mesh; one of: data, fsdp, sequence, tensor",
     }.items():
         with pytest.raises(UserError, match=problem.replace("?", r"\?")):
             parse_mesh(text)
@@ -136,7 +163,7 @@ def test_advice_names_fields_that_make_the_run_fit() -> None:
     assert "training.accumulation_steps=4 needs about 0.0 GB" in lines
     assert any(line.startswith("model.remat=true") for line in lines)
     lines = advise(config, parts, 8, 20)
-    assert lines[0].startswith("the state and its batch needs")
+    assert lines[0].startswith("the state with its batch needs")
     assert lines[1].startswith("mesh fsdp:2 with data:4")
 
 
@@ -165,8 +192,19 @@ def test_no_gather_of_a_plan_is_as_large_as_the_model(planned: dict[str, Any]) -
 
 def test_a_plan_is_printed(planned: dict[str, Any]) -> None:
     text = "\n".join(lines_of(planned))
-    assert text.startswith("8 x v5e (data 1 x fsdp 4 x tensor 2")
+    assert text.startswith("8 x v5e (fsdp 4 x tensor 2)")
     assert "fits into 16 GB" in text
+
+
+def test_the_page_has_the_plans_of_its_result() -> None:
+    page = plan_page.PAGE.read_text(encoding="utf-8")
+    result = json.loads(plan_page.RESULT.read_text(encoding="utf-8"))
+    assert plan_page.with_plans(page, result) == page
+    shown = set(re.findall(r"<!-- plan (\w+) -->", page)) - {"machine", "measured"}
+    measured = {f"here_{name}" for name in plan_page.MEASURED}
+    assert shown | measured == plan_page.WORDS.keys() == result["plans"].keys()
+    words = {name: one["words"] for name, one in result["plans"].items()}
+    assert words == plan_page.WORDS
 
 
 @pytest.mark.grid
