@@ -155,7 +155,7 @@ def _find_tasks(asked: argparse.Namespace) -> Any:
     """The tasks of this package and of --include_path; the harness's own if one is asked for."""
     from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
 
-    folders = [str(folder) for folder in (TASKS, asked.include_path) if folder is not None]
+    folders: Any = [str(folder) for folder in (TASKS, asked.include_path) if folder is not None]
     for others in (False, True):  # there are thousands of them
         manager = TaskManager(include_path=folders, include_defaults=others)
         missing = [name for name in asked.tasks if name not in manager.all_tasks]
@@ -214,7 +214,8 @@ def _ask(
     """Rows of some tasks, and the names of those that are of whole long texts."""
     from lm_eval import simple_evaluate  # pyright: ignore[reportMissingImports]
 
-    found: Any = simple_evaluate(
+    evaluate: Any = simple_evaluate  # overloads that depend on the version
+    found = evaluate(
         lm,
         tasks=list(tasks),
         num_fewshot=asked.num_fewshot,

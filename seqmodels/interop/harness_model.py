@@ -197,9 +197,9 @@ class SequenceLM(TemplateLM):  # pyright: ignore[reportGeneralTypeIssues]
             normalize_gen_kwargs,
         )
 
-        settings = normalize_gen_kwargs(dict(settings), self.max_gen_toks)
-        stops = handle_stop_sequences(settings["until"], None)
-        most = int(settings["max_gen_toks"])
+        asked: Any = normalize_gen_kwargs(dict(settings), self.max_gen_toks)
+        stops = handle_stop_sequences(asked["until"], None)
+        most = int(asked["max_gen_toks"])
         if self.limit is not None and most >= self.limit:
             raise UserError(
                 f"max_gen_toks={most}: allowed are fewer than the model's {self.limit} positions"
@@ -209,8 +209,8 @@ class SequenceLM(TemplateLM):  # pyright: ignore[reportGeneralTypeIssues]
             tokens = self.tok_encode(context) or [self.prefix_token_id]
             room = len(tokens) if self.limit is None else self.limit - most
             prompts.append(np.array(tokens[-room:], np.int32))
-        temperature = float(settings["temperature"]) if settings["do_sample"] else 0.0
-        sampling = Sampling(temperature, settings.get("top_k"), settings.get("top_p"))
+        temperature = float(asked["temperature"]) if asked["do_sample"] else 0.0
+        sampling = Sampling(temperature, asked.get("top_k"), asked.get("top_p"))
         until = _Until(self._words, prompts, stops)
         self._decoder.generate(
             self._params, prompts, max_tokens=most, sampling=sampling, ending=until
