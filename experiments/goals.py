@@ -68,6 +68,7 @@ GOALS: dict[str, Goal] = {
         Goal("tones", "tones", "accuracy", 0.99),
         Goal("spoken_digits", "spoken_digits", "character_error_rate", 0.01),
         Goal("lines", "lines", "character_error_rate", 0.02),
+        Goal("captions", "captions", "exact_match", 0.95),
         Goal("stories", "stories", "accuracy", None),
         Goal("stories_lstm", "stories:lstm", "accuracy", None),
         Goal("wikitext2_bert", "wikitext2_bert", "accuracy", None),
