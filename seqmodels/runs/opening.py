@@ -26,7 +26,21 @@ def read_config(workdir: Path, flag: str = "--workdir") -> ExperimentConfig:
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{flag}={workdir}: not a work directory: it has no config.json")
-    return from_json(read_json(path))
+    return read_config_file(path)
+
+
+def read_config_file(path: Path) -> ExperimentConfig:
+    """Reads the `config.json` of a work directory.
+
+    Raises:
+      UserError: it is damaged, or of a version whose configs have other fields.
+    """
+    values = read_json(path)
+    try:
+        return from_json(values)
+    except UserError as error:
+        problem = str(error).removeprefix("config: ")
+        raise UserError(f"{path}: damaged, or of another version: {problem}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:

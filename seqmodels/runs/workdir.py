@@ -16,7 +16,7 @@ from seqmodels.config.finetuning import resolve_source
 from seqmodels.config.serialization import differences, from_json, to_json
 from seqmodels.config.strict_json import to_text
 from seqmodels.files import replacing
-from seqmodels.runs.opening import open_source, read_json
+from seqmodels.runs.opening import open_source, read_config_file, read_json
 
 if TYPE_CHECKING:
     from seqmodels.protocols import Features
@@ -137,7 +137,7 @@ def refuse_other_run(workdir: Path, config: ExperimentConfig) -> None:
     if not path.exists():
         raise UserError(f"--workdir={workdir} holds checkpoints but no config.json")
     step = max(saved_steps(workdir))
-    changed = fixed_differences(from_json(read_json(path)), resolved(config), step)
+    changed = fixed_differences(read_config_file(path), resolved(config), step)
     if not has_steps(workdir):
         changed = [line for line in changed if line.startswith(_IMPORTED_KEEP)]
     if changed:

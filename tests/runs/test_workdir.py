@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from seqmodels.data.features.tokens import Tokens
 from seqmodels.data.words import WordTokenizer
 from seqmodels.evaluation.evaluate import to_json as to_json_of
 from seqmodels.runs.changes import change
+from seqmodels.runs.opening import read_config
 from seqmodels.runs.rows import MetricsWriter, read_rows
 from seqmodels.runs.workdir import (
     claim,
@@ -120,6 +122,20 @@ def test_a_run_that_saved_nothing_can_be_started_over(tmp_path: Path) -> None:
     (tmp_path / "config.json").unlink()
     with pytest.raises(UserError, match=r"checkpoints but no config.json"):
         claim(tmp_path, config)
+
+
+def test_a_config_of_another_version_is_refused_by_file_and_field(tmp_path: Path) -> None:
+    config = load_config("demo_lstm")
+    claim(tmp_path, config)
+    (tmp_path / "checkpoints" / "20").mkdir(parents=True)
+    path = tmp_path / "config.json"
+    values = json.loads(path.read_text())
+    del values["training"]["seed"]
+    path.write_text(json.dumps(values))
+    line = f"{path}: damaged, or of another version: training.seed is missing"
+    for read in (lambda: read_config(tmp_path), lambda: claim(tmp_path, config)):
+        with pytest.raises(UserError, match=f"^{re.escape(line)}$"):
+            read()
 
 
 def test_paths_are_kept_absolute_and_may_move(
