@@ -25,6 +25,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
+from seqmodels.ops.sequence_axis import sequence_devices
+
 ACTIVATIONS = ("batch", "time", None)
 """Logical names of the axes of [B, T, D]."""
 
@@ -91,13 +93,9 @@ def by_rows(tree: Any, *, splits_time: bool = False) -> Any:
     """
 
     def names(x: Any) -> tuple[str | None, ...]:
-        if not splits_time:
-            return ("rows", *[None] * (x.ndim - 1))
-        return (
-            ("scanned rows", "time", None)
-            if x.ndim == 3
-            else ("scanned rows", *[None] * (x.ndim - 1))
-        )
+        if splits_time and x.ndim == 3:
+            return ("scanned rows", "time", None)
+        return ("scanned rows" if splits_time else "rows", *[None] * (x.ndim - 1))
 
     return jax.tree.map(lambda x: constrain(x, names(x)), tree)
 
@@ -117,7 +115,7 @@ def splits_time() -> bool:
 
     [B, T] is not made one axis then: its parts on a device would not be neighbours.
     """
-    return jax.sharding.get_abstract_mesh().shape.get("sequence", 1) > 1
+    return sequence_devices() > 1
 
 
 def stored(

@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
 
 from seqmodels.ops.masks import Positions, attention_mask, distances
+from seqmodels.ops.sequence_axis import SEQUENCE, sequence_devices
 
 BLOCK = 128
 """Smallest number of queries in a block; the scores of one block fit in the caches of a CPU."""
@@ -158,30 +159,13 @@ def attention(
       dropout_key: as in `attend`.
       finite: as in `attend`.
     """
-    length = q.shape[2]
-    if finite is None:
-        k, v, finite = contain(k, v)
-    devices = jax.sharding.get_abstract_mesh().shape.get("sequence", 1)
-    if devices > 1 and length % devices == 0:
-        masks = {"causal": causal, "window": window, "dropout_rate": dropout_rate}
-        seen = queries if keys is None else keys
-        return _over_devices(
-            q, Contained(k, v, finite), queries, seen, bias, slopes, dropout_key, masks
-        )
-    return _in_blocks(
-        q,
-        k,
-        v,
-        queries,
-        keys,
-        causal=causal,
-        window=window,
-        bias=bias,
-        slopes=slopes,
-        dropout_rate=dropout_rate,
-        dropout_key=dropout_key,
-        finite=finite,
-    )
+    held = contain(k, v) if finite is None else Contained(k, v, finite)
+    masks = {"causal": causal, "window": window, "dropout_rate": dropout_rate}
+    rest = (bias, slopes, dropout_key)
+    devices = sequence_devices()
+    if devices > 1 and q.shape[2] % devices == 0:
+        return _over_devices(q, held, queries, queries if keys is None else keys, *rest, **masks)
+    return _in_blocks(q, held, queries, keys, *rest, **masks)
 
 
 def _over_devices(
@@ -192,24 +176,24 @@ def _over_devices(
     bias: Any,
     slopes: Any,
     dropout_key: Any,
-    masks: dict[str, Any],
+    **masks: Any,
 ) -> Array:
     """Attention of the queries of each device along `sequence` to all keys, which it gathers."""
 
-    def local(q: Array, held: Contained, at: Positions, keys: Positions, *rest: Any) -> Array:
-        bias, slopes, key = rest
+    def local(
+        q: Array, held: Contained, at: Positions, keys: Positions, bias: Any, slopes: Any, key: Any
+    ) -> Array:
         if key is not None:
-            key = jax.random.fold_in(key, jax.lax.axis_index("sequence"))
-        more = {"bias": bias, "slopes": slopes, "dropout_key": key, "finite": held.finite}
-        return _in_blocks(q, *held[:2], at, keys, **more, **masks)
+            key = jax.random.fold_in(key, jax.lax.axis_index(SEQUENCE))
+        return _in_blocks(q, held, at, keys, bias, slopes, key, **masks)
 
-    whole, split = PartitionSpec(), PartitionSpec(None, None, "sequence")
-    at = PartitionSpec(None, "sequence")
+    whole, split = PartitionSpec(), PartitionSpec(None, None, SEQUENCE)
+    at = PartitionSpec(None, SEQUENCE)
     spread = jax.shard_map(
         local,
         in_specs=(split, whole, at, whole, split, whole, whole),
         out_specs=split,
-        axis_names={"sequence"},
+        axis_names={SEQUENCE},
         check_vma=False,
     )
     return spread(q, held, queries, keys, bias, slopes, dropout_key)
@@ -217,19 +201,18 @@ def _over_devices(
 
 def _in_blocks(
     q: Array,
-    k: Array,
-    v: Array,
+    held: Contained,
     queries: Positions,
     keys: Positions | None,
+    bias: Any,
+    slopes: Any,
+    dropout_key: Any,
     *,
     causal: bool,
     window: int | None,
-    bias: Any,
-    slopes: Any,
     dropout_rate: float,
-    dropout_key: Any,
-    finite: Any,
 ) -> Array:
+    """Attention, a block of queries after the other."""
     length = q.shape[2]
     block = max(BLOCK, -(-length // MAX_BLOCKS))
     own = keys is None
@@ -257,7 +240,7 @@ def _in_blocks(
 
     if length > CHECKPOINT_ABOVE:
         run = jax.checkpoint(run, static_argnums=0)
-    rest = (q, Contained(k, v, finite), queries, keys, bias, slopes, dropout_key)
+    rest = (q, held, queries, keys, bias, slopes, dropout_key)
     blocks = [run(start, *rest) for start in range(0, length, block)]
     return blocks[0] if len(blocks) == 1 else jnp.concatenate(blocks, axis=2)
 

@@ -17,8 +17,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Inexact
 
-AXIS = "sequence"
-"""Axis of a mesh that splits time."""
+from seqmodels.ops.sequence_axis import SEQUENCE, sequence_devices
 
 CHUNK = 64
 """Number of steps in a chunk of the chunked form."""
@@ -177,15 +176,15 @@ _FORMS = {
 
 def _run(form: ScanForm, a: Parts, b: Parts, initial: Parts, reverse: bool) -> Parts:
     """The recurrence; where the mesh splits time and divides it, over devices."""
-    size = jax.sharding.get_abstract_mesh().shape.get(AXIS, 1)
+    size = sequence_devices()
     if size == 1 or a[0].shape[1] % size:
         return _FORMS[form](a, b, initial, reverse)
-    parts = PartitionSpec(None, AXIS)
+    parts = PartitionSpec(None, SEQUENCE)
     across = jax.shard_map(
         functools.partial(_across, form, reverse),
         in_specs=(parts, parts, PartitionSpec()),
         out_specs=parts,
-        axis_names={AXIS},
+        axis_names={SEQUENCE},
         check_vma=False,
     )
     return across(a, b, initial)
@@ -201,9 +200,9 @@ def _across(form: ScanForm, reverse: bool, a: Parts, b: Parts, initial: Parts) -
     last = 0 if reverse else -1
     alone = _FORMS[form](a, b, tuple(map(jnp.zeros_like, initial)), reverse)
     pair = (_product(a), tuple(x[:, last] for x in alone))
-    pairs = jax.tree.map(lambda x: lax.all_gather(x, AXIS), pair)  # [n, B, N]
+    pairs = jax.tree.map(lambda x: lax.all_gather(x, SEQUENCE), pair)  # [n, B, N]
     upto = lax.associative_scan(_join, pairs, axis=0, reverse=reverse)
-    here, count = lax.axis_index(AXIS), len(upto[0][0])
+    here, count = lax.axis_index(SEQUENCE), len(upto[0][0])
     previous = here + (1 if reverse else -1)
     is_first = (previous < 0) | (previous >= count)
     at = lambda parts: tuple(x[jnp.clip(previous, 0, count - 1)] for x in parts)
