@@ -176,12 +176,8 @@ def _lines_of_stdin() -> Given:
 
     for number, content in enumerate(sys.stdin.buffer, 1):
         where = f"stdin, line {number}"
-        try:
-            text = content.decode("utf-8")
-            (line,) = split_lines(drop_mark(text) if number == 1 else text) or [""]
-        except UnicodeDecodeError as error:
-            byte = content[error.start]
-            raise UserError(f"{where}: not UTF-8: byte 0x{byte:02x} ({error.reason})") from None
+        text = _decode(_utf8(), content, where, final=True)
+        (line,) = split_lines(drop_mark(text) if number == 1 else text) or [""]
         if not line.strip():
             raise UserError(f"{where}: is empty")
         if "\0" in line:
@@ -226,7 +222,7 @@ def _pieces(
 ) -> Given:
     from seqmodels.files import drop_mark
 
-    decoder, number, begins = codecs.getincrementaldecoder("utf-8")(), 1, True
+    decoder, number, begins = _utf8(), 1, True
     with open_source() as file:
         while content := file.readline(_LONGEST_PIECE):
             where = f"{source}, line {number}"
@@ -238,6 +234,9 @@ def _pieces(
             if text:
                 yield where, text
         _decode(decoder, b"", f"{source}, line {number}", final=True)
+
+
+_utf8 = codecs.getincrementaldecoder("utf-8")
 
 
 def _decode(decoder: codecs.IncrementalDecoder, content: bytes, where: str, **how: bool) -> str:
