@@ -28,14 +28,18 @@ def check(arguments: Arguments) -> None:
     """Checks the words; needs no jax.
 
     Raises:
-      UserError: they are wrong, or there are several processes, which spread only their rows.
+      UserError: they are wrong, or the task needs whole parameters in one of several processes.
     """
-    asked = arguments.flags
+    asked, task = arguments.flags, arguments.experiment.task
     if asked.mesh is None:
         return
     parse_mesh(asked.mesh)
-    if getattr(asked, "distributed", "off") != "off":
-        raise UserError(f"--mesh={asked.mesh}: is for one process; leave out --distributed")
+    how = getattr(asked, "distributed", "off")
+    if how != "off" and not task.is_summed:
+        raise UserError(
+            f"--mesh={asked.mesh}: with --distributed={how} one process needs all parameters for "
+            f"the {task.kind} task; leave out one of the two"
+        )
 
 
 @contextlib.contextmanager
@@ -43,10 +47,11 @@ def over_mesh(arguments: Arguments) -> Iterator[Mesh | None]:
     """Yields the mesh of the parameters, and sets it meanwhile; None for one device.
 
     Without the flag it has the axes of the run, shortened to what the devices allow, and `data`
-    takes the others.
+    takes the others. Several processes have one mesh over the devices of all, if the task's result
+    consists of sums over rows; else each keeps all parameters, and yields None.
 
     Raises:
-      UserError: there are fewer devices than --mesh asks for.
+      UserError: there are fewer devices than --mesh asks for, or more in several processes.
     """
     import jax
 
@@ -61,7 +66,12 @@ def over_mesh(arguments: Arguments) -> Iterator[Mesh | None]:
             raise UserError(
                 f"--mesh={text}: needs {devices} devices; there are {jax.device_count()}"
             )
-    elif jax.process_count() == 1:
+        if jax.process_count() > 1 and devices < jax.device_count():
+            raise UserError(
+                f"--mesh={text}: has {devices} devices; several processes use all of theirs, "
+                f"{jax.device_count()} here"
+            )
+    elif jax.process_count() == 1 or arguments.experiment.task.is_summed:
         left = devices = jax.device_count()
         for name in reversed([name for name in MESH_FIELDS if name != "data"]):
             sizes[name] = math.gcd(left, getattr(training, MESH_FIELDS[name]))

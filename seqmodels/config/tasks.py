@@ -107,6 +107,8 @@ class TaskConfig:
       saves_answers: whether `predict --folder` writes tables and pictures of its answers.
       answers_streams: whether `predict --stream` can read a text without end.
       continues_text: whether `generate` can continue a text, and `--choices` compare continuations.
+      is_summed: whether sums over the rows give all of a result, so that process 0 alone needs no
+        parameters for more of it, such as translations or pictures.
     """
 
     kind: ClassVar[str] = ""
@@ -120,6 +122,7 @@ class TaskConfig:
     saves_answers: ClassVar[bool] = False
     answers_streams: ClassVar[bool] = False
     continues_text: ClassVar[bool] = False
+    is_summed: ClassVar[bool] = False
 
     def metric(self, name: str) -> Metric:
         """The declaration of a metric.
@@ -171,6 +174,7 @@ class LanguageModelConfig(TaskConfig):
     )
     answers: ClassVar[str | None] = "inputs"
     continues_text: ClassVar[bool] = True
+    is_summed: ClassVar[bool] = True
     answers_streams: ClassVar[bool] = True
     label_smoothing: float = fraction(0.0)
 
@@ -194,6 +198,7 @@ class MaskedLanguageModelConfig(TaskConfig):
     kind: ClassVar[str] = "masked_language_model"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {"inputs": ("text",)}
     causal: ClassVar[bool | None] = False
+    is_summed: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         LOSS,
         ACCURACY,

@@ -28,7 +28,7 @@ from seqmodels.tasks.forecast_scores import (
     season_errors,
     summarize_forecast,
 )
-from seqmodels.tasks.task import Task, figures_table
+from seqmodels.tasks.task import Task, figures_table, own_params
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, ValueInput, ValueOutput
 
 _EPSILON = 1e-5
@@ -246,7 +246,7 @@ class Forecasting(Task):
         windows = split.columns["inputs"].part(split.kept[places], None).values
         inputs, targets = np.split(windows, [feature.config.input_length], axis=1)
         found = jax.jit(lambda p, x: self.forecast(trial.model, p, x, feature.config.horizon))
-        forecast = np.asarray(found(trial.params, jnp.asarray(inputs)))
+        forecast = np.asarray(found(own_params(trial.params), jnp.asarray(inputs)))
         decode: Any = feature.decode  # type: ignore[attr-defined]
         names: Any = feature.channels  # type: ignore[attr-defined]
         quantiles = np.moveaxis(decode(np.moveaxis(forecast, -1, 0)), 0, -1)  # [n, H, C, Q]

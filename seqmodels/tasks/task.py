@@ -276,7 +276,14 @@ def figures_table(result: dict[str, Any], metrics: tuple[Metric, ...], unit: str
 
 
 def own_params(params: Params) -> Params:
-    """The copy of the parameters that this process holds, to be used by it alone."""
+    """The parameters, to be used by this process alone.
+
+    They are its copy where they are whole on each device. Those that are spread over devices of
+    this process stay so; spread over several processes they cannot be used by one alone.
+    """
+    arrays = [x for x in jax.tree.leaves(params) if isinstance(x, jax.Array)]
+    if not all(x.is_fully_replicated for x in arrays):
+        return params
     return jax.tree.map(lambda x: x.addressable_data(0) if isinstance(x, jax.Array) else x, params)
 
 

@@ -126,12 +126,17 @@ def test_any_number_of_processes_resumes_what_another_number_saved(
 
 
 @pytest.mark.hard
-def test_processes_evaluate_as_one(setting: Setting, plain: Path) -> None:
+@pytest.mark.parametrize("mesh", [(), ("--mesh=fsdp:2,tensor:2",)], ids=["whole", "spread"])
+def test_processes_evaluate_as_one(setting: Setting, plain: Path, mesh: tuple[str, ...]) -> None:
     words = [*command(setting, plain)[:2], "evaluate", f"--workdir={plain}", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=TIME_LIMIT)
     expected = json.loads(done.stdout)
-    first, second = run_together([words] * 2, devices=2)
-    assert (second.out, second.err, first.err) == ("", "", done.stderr)
+    first, second = run_together([[*words, *mesh]] * 2, devices=2)
+    assert (second.out, second.err) == ("", "")
+    warned = first.err.splitlines(keepends=True)
+    about = [line for line in warned if "mesh: vocab of" in line]  # 13 of them on two devices
+    assert bool(about) == bool(mesh)
+    assert "".join(line for line in warned if line not in about) == done.stderr
     found = json.loads(first.out)
     assert found["num_targets"] == expected["num_targets"]
     assert found["baseline"] == expected["baseline"]
