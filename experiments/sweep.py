@@ -18,6 +18,7 @@ from seqmodels.sweeps.grid import Planned, plan
 from seqmodels.sweeps.jobs import read_job
 from seqmodels.sweeps.local import LocalExecutor, Stop, Task
 from seqmodels.sweeps.manifest import Manifest, need_manifest, read_manifest
+from seqmodels.sweeps.slurm import num_tasks
 from seqmodels.sweeps.states import State, Status
 from seqmodels.sweeps.views import count_states, read_statuses, show_statuses
 
@@ -43,7 +44,8 @@ def define(values: flags.FlagValues) -> None:
     string("root", None, "folder of the sweep, with a work directory per run", flag_values=values)
     integer("random", None, "number of points drawn from log: and linear:", 1, flag_values=values)
     executors.define(values)
-    integer("parallel", 1, "runs trained at once on this machine", 1, flag_values=values)
+    text = "runs trained at once on this machine; with --pack, the processes or jobs of a pack"
+    integer("parallel", 1, text, 1, flag_values=values)
     switch("pack", False, "train runs that differ in numbers alone together", flag_values=values)
     integer("retries", 0, "how often a run that fails is started again", 0, flag_values=values)
     switch("dry_run", False, "validate, list the runs, stop", flag_values=values)
@@ -63,10 +65,8 @@ def run(arguments: Arguments) -> int:
     if asked.root is None:
         raise UserError("--root=DIR is required: the folder of the sweep")
     options = executors.check(arguments)
-    if options is not None and asked.parallel > 1:
-        raise UserError(f"--parallel={asked.parallel}: is for --executor=local; Slurm decides")
-    if options is not None and asked.pack:
-        raise UserError("--pack: is for --executor=local")
+    if options is not None:
+        check_slurm(asked, options)
     root = Path(asked.root).expanduser().absolute()
     shown = [name for name in ("dry_run", "status", "table") if getattr(asked, name)]
     if len(shown) > 1:
@@ -93,6 +93,21 @@ def run(arguments: Arguments) -> int:
         if options is not None:
             return submit_all(arguments, root, new, runs, options)
         return train_here(arguments, root, new, runs)
+
+
+def check_slurm(asked: Any, options: dict[str, Any]) -> None:
+    """Checks the flags that mean something else to Slurm, or nothing.
+
+    Raises:
+      UserError: one has no effect.
+    """
+    if asked.parallel > 1 and not asked.pack:
+        raise UserError(
+            f"--parallel={asked.parallel}: Slurm decides how many jobs run at once; with --pack it "
+            "is the number of jobs of a pack"
+        )
+    if asked.pack and (count := num_tasks(options)) > 1:
+        raise UserError(f"--pack: trains in one process, not in {count} tasks of a job")
 
 
 def planned(
@@ -166,10 +181,7 @@ def train_here(
     asked = arguments.flags
     before = read_statuses(root, manifest)
     tasks, in_flight = choose(root, runs, before, retries=asked.retries)
-    if asked.pack:
-        from experiments.packing import pack_tasks
-
-        tasks = pack_tasks(tasks, {root / one.name: one.config for one in runs}, asked.parallel)
+    tasks = packed(arguments, root, runs, tasks)
     stop = Stop()
     with stop.listening():
         executor = LocalExecutor(asked.parallel, asked.retries, program.say, stop)
@@ -182,6 +194,18 @@ def train_here(
         f"{count_states(after)}; python launch.py sweep --root={root} --table",
     )
     return status
+
+
+def packed(
+    arguments: Arguments, root: Path, runs: Sequence[Planned], tasks: list[Task]
+) -> list[Task]:
+    """The tasks, with --pack those that can be one program joined."""
+    if not arguments.flags.pack:
+        return tasks
+    from experiments.packing import pack_tasks
+
+    configs = {root / one.name: one.config for one in runs}
+    return pack_tasks(tasks, configs, arguments.flags.parallel)
 
 
 def submit_all(
@@ -197,11 +221,11 @@ def submit_all(
     retries = arguments.flags.retries
     adopt_jobs({root / one.name: read_job(root / one.name) for one in runs})
     tasks, _ = choose(root, runs, read_statuses(root, manifest), retries=retries)
-    jobs = {}
-    for task in tasks:
-        (workdir,) = task.workdirs
-        jobs[workdir.name] = submit(workdir, task.words, options, retries)
-        program.say(f"{workdir.name}: submitted as job {jobs[workdir.name]}")
+    jobs: dict[str, str] = {}
+    for task in packed(arguments, root, runs, tasks):
+        number, names = submit(task, options, retries), [path.name for path in task.workdirs]
+        jobs |= dict.fromkeys(names, number)
+        program.say(f"{', '.join(names)}: submitted as job {number}")
     watch = f"python launch.py sweep --root={root} --status"
     program.answer(arguments, jobs, f"{len(jobs)} submitted; {watch}")
     return program.DONE

@@ -83,6 +83,7 @@ def submit_run(arguments: Arguments, workdir: Path, options: dict[str, Any]) -> 
     """Submits the run to Slurm; returns the exit status."""
     from seqmodels.sweeps import manifest, slurm
     from seqmodels.sweeps.jobs import read_job
+    from seqmodels.sweeps.local import Task
     from seqmodels.sweeps.states import read_status
 
     asked, workdir = arguments.flags, workdir.absolute()
@@ -97,7 +98,7 @@ def submit_run(arguments: Arguments, workdir: Path, options: dict[str, Any]) -> 
         raise UserError(f"--workdir={workdir}: a job of this run is in flight")
     words = manifest.change_words(workdir, arguments.experiment)
     words += ("--profile",) if asked.profile else ()
-    job = slurm.submit(workdir, words, options)
+    job = slurm.submit(Task((workdir,), words), options)
     program.say(f"submitted as job {job}; python launch.py inspect --follow --workdir={workdir}")
     return program.DONE
 

@@ -40,6 +40,13 @@ class Task:
         return self.workdirs[0] / LOG
 
 
+def write_jobs(task: Task, job: Job) -> None:
+    """Records the job of each run of a task, with the log that they share."""
+    for workdir in task.workdirs:
+        log = None if len(task.workdirs) == 1 else os.path.relpath(task.log, workdir)
+        write_job(workdir, dataclasses.replace(job, log=log))
+
+
 def job_command(task: Task) -> list[str]:
     """The command of a job."""
     places = [f"--workdir={workdir}" for workdir in task.workdirs]
@@ -136,9 +143,7 @@ class LocalExecutor:
             )
         self._own[task] = process
         job = Job(LOCAL, socket.gethostname(), process.pid, start_time(process.pid))
-        for workdir in task.workdirs:
-            log_name = None if len(task.workdirs) == 1 else os.path.relpath(task.log, workdir)
-            write_job(workdir, dataclasses.replace(job, attempt=attempt, log=log_name))
+        write_jobs(task, dataclasses.replace(job, attempt=attempt))
         return task
 
     def _is_over(self, task: Task) -> bool:

@@ -11,7 +11,9 @@ import contextlib
 import dataclasses
 import importlib.util
 import io
+import json
 import logging
+import os
 import shlex
 import shutil
 import subprocess
@@ -21,7 +23,7 @@ from typing import Any
 
 from seqmodels.config.errors import RunFailure, UserError, suggest
 from seqmodels.sweeps.jobs import SLURM, Job, write_job
-from seqmodels.sweeps.local import CODE
+from seqmodels.sweeps.local import CODE, Task, write_jobs
 from seqmodels.sweeps.slurm_job import TrainingJob
 from seqmodels.sweeps.states import Queue
 
@@ -73,14 +75,16 @@ def parse_options(given: Mapping[str, str]) -> dict[str, Any]:
     return options
 
 
-def submit(
-    workdir: Path, words: tuple[str, ...], options: Mapping[str, Any], retries: int = 0
-) -> str:
-    """Submits the job of a run, and records it; returns the number of the job.
+def num_tasks(options: Mapping[str, Any]) -> int:
+    """The processes of a job."""
+    return options.get("nodes", 1) * options.get("ntasks_per_node", 1)
+
+
+def submit(task: Task, options: Mapping[str, Any], retries: int = 0) -> str:
+    """Submits the job of a run or a pack, and records it; returns the number of the job.
 
     Args:
-      workdir: of the run; a job of several tasks is one program, see `--distributed=auto`.
-      words: flags of `train` besides --workdir.
+      task: a job of several processes is one program over them, see `--distributed=auto`.
 
     Raises:
       RunFailure: Slurm does not take it.
@@ -88,35 +92,45 @@ def submit(
     import submitit
 
     logging.getLogger("submitit").setLevel(logging.ERROR)
-    tasks = options.get("nodes", 1) * options.get("ntasks_per_node", 1)
-    words += ("--distributed=auto",) if tasks > 1 else ()
+    first, *others = task.workdirs
+    words = (*task.words, *(("--distributed=auto",) if num_tasks(options) > 1 else ()))
+    workdirs = tuple(map(str, task.workdirs))
     path = shlex.quote(str(CODE))
-    executor = submitit.SlurmExecutor(workdir / _FOLDER)
+    executor = submitit.SlurmExecutor(first / _FOLDER)
     executor.update_parameters(
         **{"signal_delay_s": SIGNAL_DELAY_S, **options},
-        job_name=workdir.name,
-        comment=str(workdir),
+        job_name=first.name + (f" and {len(others)} more" if others else ""),
+        comment=json.dumps(workdirs),
         stderr_to_stdout=True,
         additional_parameters={"requeue": True},
         setup=[f'export PYTHONPATH={path}"${{PYTHONPATH:+:$PYTHONPATH}}"'],
     )
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # sbatch's own lines
-            job_id = executor.submit(TrainingJob(str(workdir), words, retries)).job_id
+            job_id = executor.submit(TrainingJob(workdirs, words, retries)).job_id
     except Exception as error:  # submitit's own, with what sbatch has printed
         line = str(error).strip().split("\n")[-1]
-        raise RunFailure(f"{workdir.name}: Slurm does not take the job: {line}") from None
-    write_job(workdir, Job(SLURM, job_id=job_id))
+        raise RunFailure(f"{first.name}: Slurm does not take the job: {line}") from None
+    write_jobs(task, Job(SLURM, job_id=job_id))
     return job_id
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A job that Slurm knows: its state, the reason of that, and the comment, a work directory."""
+    """A job that Slurm knows: its state, the reason of that, and the comment, which `submit` makes
+    the work directories in JSON."""
 
     state: str
     reason: str
-    workdir: str
+    comment: str
+
+    @property
+    def workdirs(self) -> list[str]:
+        """The work directories; none where the job is not one of ours."""
+        with contextlib.suppress(ValueError):
+            found = json.loads(self.comment)
+            return found if isinstance(found, list) else []
+        return []
 
 
 def read_entries() -> dict[str, Entry] | None:
@@ -157,11 +171,15 @@ def adopt_jobs(workdirs: Mapping[Path, Job | None]) -> list[Path]:
     if entries is None:
         raise RunFailure("squeue does not answer: jobs in flight cannot be found; try again")
     alive = ("PENDING", "RUNNING", "REQUEUED", "CONFIGURING", "SUSPENDED")
-    jobs = {e.workdir: number for number, e in entries.items() if e.state in alive}
     adopted = []
-    for workdir, job in workdirs.items():
-        number = jobs.get(str(workdir))
-        if number is not None and (job is None or job.job_id != number):
-            write_job(workdir, Job(SLURM, job_id=number))
-            adopted.append(workdir)
+    for number, entry in entries.items():
+        if entry.state not in alive:
+            continue
+        task = Task(tuple(map(Path, entry.workdirs)))
+        for workdir in task.workdirs:
+            job = workdirs.get(workdir)
+            if workdir in workdirs and (job is None or job.job_id != number):
+                log = os.path.relpath(task.log, workdir)
+                write_job(workdir, Job(SLURM, job_id=number, log=log))
+                adopted.append(workdir)
     return adopted

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from seqmodels.sweeps.jobs import LOG, SLURM, Job, end_job, write_job
-from seqmodels.sweeps.local import CODE, Task, job_command, job_environment
+from seqmodels.sweeps.jobs import SLURM, Job, end_job, read_job
+from seqmodels.sweeps.local import CODE, Task, job_command, job_environment, write_jobs
 from seqmodels.sweeps.states import SIGNALLED
 
 _LOOK_S = 0.2
@@ -28,20 +28,20 @@ _CANCELLED = ("COMPLETING", "CANCELLED", "")
 
 @dataclasses.dataclass
 class TrainingJob:
-    """A job of a run, as submitit calls it on the node, once per task.
+    """A job of a run or a pack, as submitit calls it on the node, once per task.
 
     Attributes:
-      workdir: of the run.
+      workdirs: of the runs.
       words: flags of `train` besides --workdir.
-      retries: how often the run is started again if it fails.
+      retries: how often the job is started again if it fails.
     """
 
-    workdir: str
+    workdirs: tuple[str, ...]
     words: tuple[str, ...] = ()
     retries: int = 0
 
     def __call__(self) -> None:
-        workdir, number = Path(self.workdir), os.environ["SLURM_JOB_ID"]
+        number = os.environ["SLURM_JOB_ID"]
         task = int(os.environ.get("SLURM_PROCID", "0"))
         signals: list[int] = []
         received = lambda signum, frame: signals.append(signum)
@@ -50,24 +50,30 @@ class TrainingJob:
         signal.signal(signal.SIGCONT, _ignore)
         for attempt in range(self.retries + 1):
             if task == 0:
-                write_job(workdir, Job(SLURM, job_id=number, attempt=attempt))
-            status = self._train(workdir, task, signals)
+                write_jobs(self._runs, Job(SLURM, job_id=number, attempt=attempt))
+            status = self._train(task, signals)
             if status in (0, *SIGNALLED) or signals:
                 break
-        if task == 0 and status > 0:
-            end_job(workdir, status)
+        for workdir in self._runs.workdirs if task == 0 and status > 0 else ():
+            job = read_job(workdir)
+            if job is not None and job.status is None:  # a member of a pack may have ended well
+                end_job(workdir, status)
         stopped = bool(signals) and (status in SIGNALLED or status < 0)
         if task == 0 and stopped and _is_preempted(number, signals):
-            write_job(workdir, Job(SLURM, job_id=number))
+            write_jobs(self._runs, Job(SLURM, job_id=number))
             subprocess.run(["scontrol", "requeue", number], check=True, timeout=60)
         sys.exit(status if status >= 0 else 128 - status)
 
-    def _train(self, workdir: Path, task: int, signals: list[int]) -> int:
+    @property
+    def _runs(self) -> Task:
+        return Task(tuple(map(Path, self.workdirs)), self.words)
+
+    def _train(self, task: int, signals: list[int]) -> int:
         """Trains, and hands signals on; returns the exit status, below 0 if it was killed."""
-        log = workdir / (LOG if task == 0 else f"log.{task}.txt")
+        log = self._runs.log if task == 0 else self._runs.log.with_name(f"log.{task}.txt")
         with log.open("ab") as out:
             process = subprocess.Popen(
-                job_command(Task((workdir,), self.words)),
+                job_command(self._runs),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -169,6 +169,47 @@ def test_jobs_that_are_preempted_or_time_out_end_with_the_same_bits(
     assert "stopped at step" in (preempted / "log.txt").read_text()
 
 
+def test_a_pack_is_one_job_that_is_requeued_and_found_again(
+    cluster: Cluster, setting: Setting, tmp_path: Path
+) -> None:
+    root, alone = tmp_path / "s", tmp_path / "alone"
+    longer = ("--config.training.num_steps=400", "--config.training.evaluate_every=200")
+    words = ("sweep", *flags(setting, *longer), "--sweep.training.seed=0..2", f"--root={root}")
+    words = (*words, *SUBMIT, "--pack")
+    assert "seed=0, seed=1, seed=2: submitted as job" in command(*words)
+    members = [root / f"seed={seed}" for seed in range(3)]
+    number = job_of(members[0]).job_id
+    (members[2] / "job.json").unlink()  # as after a kill between submission and record
+    printed = command(*words)
+    assert "in flight: seed=0, seed=1, seed=2" in printed and "0 submitted" in printed
+    assert {job_of(workdir).job_id for workdir in members} == {number}
+    wait_for_rows(members[1])
+    cluster.ask("scancel", "--signal=TERM", str(number))
+    setting.finish(alone, *longer, "--config.training.seed=1")
+    for workdir in members:
+        wait_for(
+            lambda workdir=workdir: not read_status(workdir, read_queue()).state.in_flight,
+            f"the end of {workdir.name}",
+            seconds=200,
+        )
+        assert read_status(workdir, read_queue()).state is State.DONE
+    assert restarts(cluster, number) == 1 and job_of(members[2]).log == "../seed=0/log.txt"
+    assert "resumed from step" in (members[0] / "log.txt").read_text()
+    one, two = (read_rows(path / "metrics.jsonl") for path in (members[1], alone))
+    assert [row["step"] for row in one] == [row["step"] for row in two]
+    for left, right in zip(one, two, strict=True):
+        assert left["loss"] == pytest.approx(right["loss"], rel=1e-5)
+
+
+def test_flags_of_jobs_and_of_packs_that_have_no_effect_are_refused(
+    cluster: Cluster, setting: Setting, tmp_path: Path
+) -> None:
+    words = ("sweep", *flags(setting), "--sweep.training.seed=0..1", f"--root={tmp_path / 's'}")
+    assert "Slurm decides how many" in command(*words, *SUBMIT, "--parallel=2", status=2)
+    tasks = ("--pack", "--slurm.ntasks_per_node=2")
+    assert "not in 2 tasks" in command(*words, *SUBMIT, *tasks, status=2)
+
+
 def test_a_job_that_its_user_cancels_is_not_requeued(
     cluster: Cluster, setting: Setting, tmp_path: Path
 ) -> None:
