@@ -9,7 +9,10 @@ import pytest
 
 from experiments import spread
 from experiments.arguments import parse
+from experiments.evaluate import COMMAND as EVALUATE
 from experiments.generate import COMMAND
+from seqmodels.config.errors import UserError
+from seqmodels.config.tasks import TranslationConfig
 from seqmodels.data.datasets import dates
 from tests.devices import run_on_devices
 from tests.experiments.conftest import FrontDoor, Small
@@ -62,12 +65,14 @@ def test_a_translation_may_be_spread(door: FrontDoor, pairs: Path) -> None:
         np.testing.assert_allclose(found[name], alone[name], **TOLERANCE["mesh"])
 
 
-def test_several_processes_keep_all_parameters_for_translations(
-    door: FrontDoor, pairs: Path
-) -> None:
+def test_several_processes_keep_all_parameters_for_translations(gpt: Path) -> None:
     several = ("--distributed=manual", "--coordinator=a:1", "--num_processes=2", "--process_id=0")
-    line = door("evaluate", f"--workdir={pairs}", "--mesh=fsdp:2", *several).line
-    assert "one process needs all parameters for the translation task" in line
+    arguments = parse(EVALUATE, [f"--workdir={gpt}", "--mesh=fsdp:2", *several])
+    assert not isinstance(arguments, str)
+    spread.check(arguments)
+    arguments.experiment.task = TranslationConfig()
+    with pytest.raises(UserError, match="one process needs all parameters for the translation"):
+        spread.check(arguments)
 
 
 @pytest.mark.grid

@@ -87,6 +87,7 @@ def test_every_command_takes_a_table_of_sounds_and_texts(
     assert shown.split("\n")[0] in TEXTS and " s |" in shown
 
 
+@pytest.mark.grid
 def test_an_encoder_decoder_attends_to_a_sound(door: FrontDoor, run: Path, tmp_path: Path) -> None:
     flags = words(str(run.parent / "sounds.csv"), tmp_path / "cache")
     flags[0] = "--config=spoken_digits:seq2seq"
@@ -102,6 +103,7 @@ def test_an_encoder_decoder_attends_to_a_sound(door: FrontDoor, run: Path, tmp_p
     assert len(answers) == 4 * len(TEXTS) and {"source", "translations"} <= answers[0].keys()
 
 
+@pytest.mark.grid
 def test_a_language_model_decides_between_transcripts(
     door: FrontDoor, run: Path, tmp_path: Path
 ) -> None:

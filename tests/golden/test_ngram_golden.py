@@ -108,6 +108,7 @@ def test_degenerate_corpora(tokens, order):
     assert np.all(found > 0)
 
 
+@pytest.mark.grid
 def test_many_nodes_times_many_tokens():
     """V times the nodes exceeds int32: neither counting nor the look-up inside jit may wrap."""
     vocab_size, order = 50_000, 3

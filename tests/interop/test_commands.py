@@ -66,6 +66,7 @@ def test_the_windows_of_an_evaluation_are_as_long_as_the_model_reads(folder: Pat
         assert (evaluation.sequence_length, evaluation.batch_size) == expected
 
 
+@pytest.mark.grid
 def test_fine_tuning_continues_in_place(run: Path, folder: Path, door: FrontDoor) -> None:
     """Works without the imported folder; the optimizer may be changed until the first step."""
     before = door("evaluate", f"--workdir={run}", "--json").json["loss"]

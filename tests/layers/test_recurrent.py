@@ -94,6 +94,7 @@ def test_nothing_leaks_between_documents_and_out_of_padding() -> None:
     np.testing.assert_array_equal(np.asarray(jacobian(x)) > 0, wanted)
 
 
+@pytest.mark.grid
 def test_layers_keep_their_order_when_there_are_more_than_ten() -> None:
     """jit sorts the names of a state that it receives, but not of one built inside."""
     stack = RecurrentStack(lambda: RNNCell(N, learned_initial_state=True), 11)

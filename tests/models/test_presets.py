@@ -57,6 +57,7 @@ def test_a_preset_has_its_published_size(reference: str) -> None:
     assert count(abstract(reference, language(vocab_size))) == expected
 
 
+@pytest.mark.grid
 def test_the_lab_s_model_knows_nothing_untrained() -> None:
     """4.42 nats, which the lab prints before training."""
     model = build_model(load_config("music_lab").model, language(83))

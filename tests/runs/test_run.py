@@ -90,6 +90,7 @@ def ngram_workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.grid
 def test_the_moving_average_is_evaluated(run: Run, workdir: Path, data: TextData) -> None:
     assert run.step == 4
     result = evaluate_run(run, data, "validation")

@@ -159,6 +159,7 @@ def test_another_text_with_the_run_s_tokenizer_takes_all_parameters(folder: Path
         np.testing.assert_array_equal(flat(state.params)[path], x, err_msg=path)
 
 
+@pytest.mark.grid
 def test_a_learned_initial_carry_is_taken_from_the_source(folder: Path, tmp_path: Path) -> None:
     model = dataclasses.replace(LSTM, learned_initial_state=True)
     fields = {**BYTES, "data__batching": Batching.STREAMS}

@@ -111,6 +111,7 @@ def test_a_member_is_the_lone_run_and_resumes_alone(runs: Runs) -> None:
     assert runs.outcomes[0] == Outcome(runs / "a", FIRST, None, 0)
 
 
+@pytest.mark.grid
 def test_a_pack_resumes_members_at_different_steps(runs: Runs) -> None:
     assert_equal(runs / "a", runs / "never packed")
     assert_equal(runs / "fresh", runs / "never packed")
