@@ -48,12 +48,14 @@ def classified_series(
     )
 
 
-def classified_sounds(name: str, sample_rate: int, length: int, **data: Any) -> ExamplesDataConfig:
+def classified_sounds(
+    name: str, sample_rate: int, length: int, column: str = "sound", **data: Any
+) -> ExamplesDataConfig:
     """Sounds of up to `length` frames with a class each; a tenth of your own files is held out for
     validation, and another for the test."""
     return ExamplesDataConfig(
         name=name,
-        inputs=SoundConfig(sample_rate=sample_rate, max_length=length),
+        inputs=SoundConfig(column=column, sample_rate=sample_rate, max_length=length),
         targets=LabelConfig(),
         **{"validation_fraction": 0.1, "test_fraction": 0.1, **data},
     )

@@ -203,8 +203,8 @@ MISTAKES: dict[str, tuple[dict[str, str] | None, dict[str, Any], str]] = {
     "a number": (
         {"inputs": "id"},
         {"name": "tfds:signs"},
-        "data.inputs.column=id: id is not text, a class or an image; text, a class or an image in "
-        "signs: caption, depth, gray, image, label",
+        "data.inputs.column=id: id is not text, a class, an image or a sound; text, a class, an "
+        "image or a sound in signs: caption, depth, gray, image, label",
     ),
     "a class in a text": (
         {"inputs": "caption,label"},
@@ -260,7 +260,7 @@ def test_glue_and_mnist() -> None:
     assert glue.classes("label") == ("negative", "positive")
     for columns, more, expected in (
         ({"inputs": "sentences"}, {}, "idx, label, sentence; did you mean 'sentence'?"),
-        ({"inputs": "idx"}, {}, "is not text, a class or an image; text, a class or an image in "),
+        ({"inputs": "idx"}, {}, "is not text, a class, an image or a sound; text, a clas"),
         (texts, {"train_split": "test[:9]"}, "data.train_split=test[:9]: example 0 of glue/sst2 h"),
     ):
         assert expected in mistake(
@@ -341,7 +341,11 @@ def test_lists_that_cannot_be_rows_are_refused(root: Path) -> None:
     for columns, split, line in [
         ({"targets": "captions/txt"}, "val", "image, image/filename, objects, words; did you mean"),
         ({"targets": "captions/id"}, "val", "objects, words; did you mean 'captions/text'?"),
-        ({"targets": "objects"}, "val", "objects is not text, a class or an image; text, a class"),
+        (
+            {"targets": "objects"},
+            "val",
+            "objects is not text, a class, an image or a sound; text, a cl",
+        ),
         ({"targets": "captions/text"}, "none", "example 2 of captioned has no captions/text"),
         ({"targets": "words"}, "bare", "example 0 of captioned has an empty text in words"),
         ({"targets": "captions/text", "inputs": "words"}, "val", "a list of texts, and so is"),

@@ -16,16 +16,17 @@ from seqmodels.data.datasets import prepared
 from seqmodels.data.datasets.dataset import BuiltInDataset, Splits
 from seqmodels.data.datasets.prepared import Prepared, quiet
 from seqmodels.data.image_file import read_pixels
+from seqmodels.data.sound_file import Recording, make_recording
 
 
 class Catalog(BuiltInDataset):
     """The examples of a split, in order. For NAME see `prepared`.
 
-    A column is a feature: text, a class or an image. A feature that is a list of texts, such as
-    `captions/text`, gives as many rows, each with the other columns of the example. Several text
-    features separated by commas are one column of texts with one line per feature. Where the texts
-    of a split are one stream, a text is kept exactly; otherwise white space around it is removed
-    and it must not be empty.
+    A column is a feature: text, a class, an image or a sound. A feature that is a list of texts,
+    such as `captions/text`, gives as many rows, each with the other columns of the example. Several
+    text features separated by commas are one column of texts with one line per feature. Where the
+    texts of a split are one stream, a text is kept exactly; otherwise white space around it is
+    removed and it must not be empty.
 
     Raises:
       UserError: the data set is not prepared (the line says how to).
@@ -99,10 +100,10 @@ class Catalog(BuiltInDataset):
 
     def _check(self, field: str, name: str) -> None:
         """Raises UserError where a column is not in the data set, or of no kind that is read."""
-        from tensorflow_datasets.core.features import ClassLabel, Image, Text
+        from tensorflow_datasets.core.features import Audio, ClassLabel, Image, Text
 
         only_text = self._is_stream or len(_parts(name)) > 1
-        kinds = (Text,) if only_text else (Text, ClassLabel, Image)
+        kinds = (Text,) if only_text else (Text, ClassLabel, Image, Audio)
         known = [n for n, feature in self._features.items() if isinstance(feature, kinds)]
         known = sorted([*known, *(() if only_text else self._lists)])
         where = self._set.name
@@ -115,7 +116,7 @@ class Catalog(BuiltInDataset):
                 found = ", ".join(sorted(self._features))
                 raise UserError(f"data.{field}={name}: {where} has {found}{choices}")
             if part not in known:
-                what = "text" if only_text else "text, a class or an image"
+                what = "text" if only_text else "text, a class, an image or a sound"
                 raise UserError(
                     f"data.{field}={name}: {part} is not {what}; {what} in {where}: "
                     f"{', '.join(known) or 'none'}"
@@ -123,7 +124,7 @@ class Catalog(BuiltInDataset):
 
     def _read(self, split: str, field: str, examples: Any) -> dict[str, Any]:
         """The columns of a split, which `field` names."""
-        from tensorflow_datasets.core.features import ClassLabel, Image
+        from tensorflow_datasets.core.features import Audio, ClassLabel, Image
 
         if not len(examples):
             raise UserError(f"{field}: {self._set.name} has no example there")
@@ -131,8 +132,9 @@ class Catalog(BuiltInDataset):
         kinds = {name: self._features.get(name) for name in names}
         images = [name for name in names if isinstance(kinds[name], Image)]
         lists = [name for name in names if name in self._lists]
+        readers = {ClassLabel: self._read_class, Audio: self._read_sound}
         read = {
-            name: self._read_class if isinstance(kinds[name], ClassLabel) else self._read_text
+            name: readers.get(type(kinds[name]), self._read_text)
             for name in names
             if name not in (*images, *lists)
         }
@@ -151,7 +153,7 @@ class Catalog(BuiltInDataset):
         for name, column in columns.items():
             if isinstance(kinds[name], ClassLabel):
                 columns[name] = np.array(column, np.int32)
-            elif not any(text.strip() for text in column):
+            elif read.get(name) != self._read_sound and not any(text.strip() for text in column):
                 raise UserError(f"{field}: {self._set.name} has no text there")
         columns |= {name: self._open_images(field, name, examples, rows) for name in images}
         return {name: columns[name] for name in names}
@@ -164,6 +166,21 @@ class Catalog(BuiltInDataset):
                 "(data.test_split may be none)"
             )
         return number
+
+    def _read_sound(self, example: Any, name: str, where: str) -> Recording:
+        rate, samples = self._features[name].sample_rate, np.asarray(example[name])
+        if not rate:
+            raise UserError(f"{self._set.name} states no sample rate of {name}")
+        if samples.dtype.itemsize > 2 and np.issubdtype(samples.dtype, np.integer):
+            # What TFDS keeps in wider integers are the samples of the file, mostly of 16 bits.
+            narrow = samples.astype(np.int16)
+            if (narrow != samples).any():
+                raise UserError(f"{where} has a sample of more than 16 bits in {name}")
+            samples = narrow
+        try:
+            return make_recording(samples, int(rate))
+        except UserError as error:
+            raise UserError(f"{where}: {name} {error}") from None
 
     def _read_text(self, example: Any, name: str, where: str) -> str:
         texts = [prepared.read_text(example[part], where) for part in _parts(name)]

@@ -128,7 +128,8 @@ class Prepared:
         import tensorflow_datasets as tfds
 
         try:
-            return tfds.builder_from_directory(str(self.directory))
+            with sounds_without_tensorflow():
+                return tfds.builder_from_directory(str(self.directory))
         except Exception as error:
             raise UserError(f"{self.directory}: TFDS cannot read it ({error})") from None
 
@@ -195,6 +196,27 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def sounds_without_tensorflow() -> Iterator[None]:
+    """Lets TFDS make features of sounds.
+
+    It stores the samples of a sound as an array and has nothing to decode, but its decoder imports
+    TensorFlow as soon as the feature is made. Sounds that are stored as files (`lazy_decode`) need
+    TensorFlow all the same.
+    """
+    from tensorflow_datasets.core.features import audio_feature
+
+    class Stored:
+        def __init__(self, **kwargs: Any) -> None: ...
+
+    decoder = audio_feature._EagerDecoder
+    audio_feature._EagerDecoder = Stored
+    try:
+        yield
+    finally:
+        audio_feature._EagerDecoder = decoder
 
 
 def data_dir(config: DataConfig) -> Path:
