@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from experiments import program
+from seqmodels.benchmark.flops import count
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.data.pipeline import load_data
 from seqmodels.distributed.mesh import mesh_context
 from seqmodels.planning.advice import needs_by_parts
+from seqmodels.planning.largest_batch import (
+    bytes_of_device,
+    largest_batch,
+    other_size,
+    rows_together,
+)
 from seqmodels.planning.memory import STEP, Part, kept_parts, step_part
+from seqmodels.planning.step_time import predict_step_time
 from seqmodels.protocols import BatchSource
 from seqmodels.runs.opening import read_config
 from seqmodels.runs.workdir import has_steps, resolved, saved_steps
@@ -63,13 +72,20 @@ def dry_run(config: ExperimentConfig, workdir: Path | None) -> int:
     refuse_misfit(config, parts, devices, limit)
     program.say("compiling the training step")
     started = time.monotonic()
-    step = compile_step(setup, batches)
+    operations, step = compile_step(setup, batches)
     program.say(f"compiled in {time.monotonic() - started:.1f} s")
     parts = [*parts, *([] if step is None else [step])]
     sizes = sum(part.size for part in parts), sum(part.size_each for part in parts)
     for line in show([*parts[-1:], Part("total", None, *sizes)], devices, heading=False):
         program.say(line)
     refuse_misfit(config, parts, devices, limit)
+    if limit is not None and step is not None:
+        measure = functools.partial(
+            bytes_of_device, config, task, data.spec, batches, carries_state=source.carries_state
+        )
+        show_largest_batch(config, devices, sum(part.size_each for part in parts), limit, measure)
+    for line in predict_step_time(config.training, operations, parts, devices).lines():
+        program.say(line)
     program.say("dry run: nothing was trained or written to the work directory")
     return program.DONE
 
@@ -105,11 +121,44 @@ def show(parts: list[Part], devices: int, *, heading: bool = True) -> Iterator[s
         yield f"  {part.name:<24}{part.size / 1e6:>12,.1f} MB{numbers:>22}{each}".rstrip()
 
 
-def compile_step(setup: Setup, batches: Any) -> Part | None:
-    """Compiles the training step; returns the memory that it needs while it runs, if known."""
+def compile_step(setup: Setup, batches: Any) -> tuple[int, Part | None]:
+    """Compiles the training step.
+
+    Returns:
+      The operations of its products, and the memory that it needs while it runs, if known.
+    """
     with mesh_context(setup.mesh):
-        compiled = setup.call.lower(setup.abstract, batches).compile()
-    return step_part(setup, compiled)
+        traced = setup.call.trace(setup.abstract, batches)
+        compiled = traced.lower().compile()
+    return count(traced.jaxpr.jaxpr), step_part(setup, compiled)
+
+
+def show_largest_batch(
+    config: ExperimentConfig,
+    devices: int,
+    size: int,
+    limit: int,
+    measure: Callable[[int], int],
+) -> None:
+    """Compiles the training step for another batch, and prints how large a batch may be.
+
+    Args:
+      devices: of the mesh.
+      size: bytes of a device with the config's batch.
+      limit: bytes of a device.
+      measure: returns the bytes of a device with batches of some number of rows.
+    """
+    rows, together = config.data.batch_size, rows_together(config, devices)
+    other = other_size(rows, together)
+    program.say(f"compiling it for batches of {other:,} rows")
+    probes = {rows: size, other: measure(other)}
+    largest = largest_batch(probes, limit, together)
+    if largest is not None:
+        sizes = " and ".join(f"{n:,} rows {probes[n] / 1e6:,.1f} MB" for n in sorted(probes))
+        program.say(
+            f"data.batch_size={largest:,} is about the largest that fits into "
+            f"{limit / 1e9:,.1f} GB: {sizes} on each device"
+        )
 
 
 def device_memory() -> int | None:

@@ -8,7 +8,7 @@ is the first; see `data.datasets.diagnostics_state`. The models are those of `pa
 
 Measured 2026-11-29 on one of two cores of a shared Intel Xeon that other programs kept busy, jax
 0.10.2, 2,000 steps: the RNN reaches 99 % at 41 to 200 with none of the seeds 0 to 4 (mean
-48.8 %); the LSTM with all five (mean 100 %). Measured 2026-11-30 alike, seed 0 alone: attention has
+48.8 %); the LSTM with all five (mean 100 %). Measured 2026-11-30 too, seed 0 alone: attention has
 82.3 % (99.4 % at 41 to 64, 73.2 % at 129 to 200), minGRU 50.0 %, which is chance.
 """
 

@@ -26,8 +26,9 @@ _FLAGS = (
 )
 """Beginnings of the environment variables that change speed."""
 _RUNS, _ENOUGH = 7, 0.02
-_LARGEST = 8192
-_TRIAD = 1 << 24
+LARGEST = 8192
+"""Rows of the largest square product of a peak."""
+TRIAD = 1 << 24
 """Elements of each array of the bandwidth: 64 MB, more than any cache holds."""
 
 
@@ -40,7 +41,7 @@ def machine(params: dict[str, Any], seed: int) -> Program:
     device = jax.devices()[0]
     smaller = 4 if params["quick"] else 1
     peaks = {
-        name: matrix_peak(dtype, _LARGEST // smaller, seed)
+        name: matrix_peak(dtype, LARGEST // smaller, seed)
         for name, dtype in (("float32", jnp.float32), ("bfloat16", jnp.bfloat16))
     }
     facts = {
@@ -59,7 +60,7 @@ def machine(params: dict[str, Any], seed: int) -> Program:
         },
         "allocator": allocator(),
         "matrix_flops_per_second": peaks,
-        "bytes_per_second": bandwidth(_TRIAD // smaller, seed),
+        "bytes_per_second": bandwidth(TRIAD // smaller, seed),
         "loop_microseconds": 1e6 * statistics.median(seconds_of_runs(lambda: None)),
         "dispatch_microseconds": 1e6 * dispatch_seconds(seed),
     }

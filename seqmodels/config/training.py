@@ -16,8 +16,16 @@ MAX_SEED = 2**32 - 1
 
 
 class OptimizerName(enum.StrEnum):
+    """The direction of an update; learning rate, clipping and weight decay are the same for all.
+
+    adamw: Loshchilov and Hutter, 2019, arXiv:1711.05101. sgd: with momentum. muon (Jordan et al.,
+    2024; Liu et al., 2025, arXiv:2502.16982): for the kernels of layers the momentum with all of
+    its singular values near 1; AdamW for embeddings, heads, convolutions, norms and biases.
+    """
+
     ADAMW = "adamw"
     SGD = "sgd"
+    MUON = "muon"
 
 
 class Schedule(enum.StrEnum):
@@ -122,8 +130,9 @@ _NEEDED = {
 class OptimizerConfig:
     """Settings for optax. Biases, norms and embeddings have no weight decay.
 
-    `momentum` belongs to SGD; `beta1`, `beta2` and `epsilon` belong to Adam. `clip_norm` bounds the
-    global norm of the gradient; none does not clip. cosine, linear and wsd end at `final_lr`.
+    `momentum` belongs to SGD and Muon (0.95 is usual for Muon); `beta1`, `beta2` and `epsilon`
+    belong to Adam, in Muon too. `clip_norm` bounds the global norm of the gradient; none does not
+    clip. cosine, linear and wsd end at `final_lr`.
 
     `frozen` names the parts of the model that are not trained, separated by commas (see
     `config.finetuning`): no update, no decay, no moments, and no share in the gradient's norm.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Float, Integer, Num
 
 _LARGE = 1024  # number of classes from which a search in parts is faster
 
@@ -75,6 +76,79 @@ def _at(targets: Array, logits: Array) -> Array:
     """True at the target of each row."""
     classes = lax.broadcasted_iota(targets.dtype, logits.shape, logits.ndim - 1)
     return classes == targets[..., None]
+
+
+def sum_of_chunks(
+    function: Callable[..., tuple[Array, Any]],
+    features: Num[Array, "rows D"],
+    others: tuple[Array, ...],
+    num_chunks: int,
+) -> tuple[Float[Array, ""], Any]:
+    """The sum of `function` over chunks of rows, with its gradient (reverse mode only).
+
+    Where the function makes logits of features, those of one chunk exist at a time. The gradient of
+    a sum by a chunk and by W, which all chunks share, needs no other chunk but for one factor g:
+
+        d loss / d features[chunk] = g df(features[chunk]) / d features[chunk]
+        d loss / d W               = g sum_chunks df(features[chunk]) / d W
+
+    So the forward pass computes it with the value, and the backward pass multiplies by g. Nothing
+    is computed twice, as it would be with `jax.checkpoint`; what is kept is as large as the
+    features and W.
+
+    Args:
+      function: (features [c, D], *others [c, ...]) -> float32 scalar, tree of further sums. Floats
+        that it closes over, as W, have a gradient; the further sums have none.
+      features: [rows, D].
+      others: [rows, ...] each, without a gradient. They and the features are filled up with zeros
+        to num_chunks * c rows, so the function has to be 0 there.
+    """
+    rows = features.shape[0]
+    size = -(-rows // num_chunks)
+
+    def cut(x: Array) -> Array:
+        filled = jnp.pad(x, [(0, num_chunks * size - rows), *[(0, 0)] * (x.ndim - 1)])
+        return filled.reshape(num_chunks, size, *x.shape[1:])
+
+    chunks = jax.tree.map(cut, (features, *others))
+    converted, shared = jax.closure_convert(function, *jax.tree.map(lambda x: x[0], chunks))
+    sums: Any = _sum_of_chunks(converted, shared, chunks[0], chunks[1:])
+    return sums
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _sum_of_chunks(function: Any, shared: Any, features: Array, others: Any) -> Any:
+    return _add_up(lambda chunk: (function(*chunk, *shared), None), (features, *others))[0]
+
+
+def _sum_forward(function: Any, shared: Any, features: Array, others: Any) -> Any:
+    def differentiate(chunk: Any) -> Any:
+        own, *rest = chunk
+        of_both = lambda own, shared: function(own, *rest, *shared)
+        sums, (d_own, d_shared) = jax.value_and_grad(of_both, (0, 1), has_aux=True)(own, shared)
+        return (sums, d_shared), d_own
+
+    (sums, d_shared), d_features = _add_up(differentiate, (features, *others))
+    return sums, (d_shared, d_features)
+
+
+def _sum_backward(function: Any, kept: Any, cotangents: Any) -> Any:
+    del function
+    return *jax.tree.map(lambda d: cotangents[0].astype(d.dtype) * d, kept), None
+
+
+_sum_of_chunks.defvjp(_sum_forward, _sum_backward)
+
+
+def _add_up(function: Callable[[Any], tuple[Any, Any]], chunks: Any) -> tuple[Any, Any]:
+    """The sum over chunks of the first result of a function, and the second of each."""
+
+    def body(sums: Any, chunk: Any) -> tuple[Any, Any]:
+        new, own = function(chunk)
+        return jax.tree.map(jnp.add, sums, new), own
+
+    shapes = jax.eval_shape(lambda x: function(x)[0], jax.tree.map(lambda x: x[0], chunks))
+    return lax.scan(body, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes), chunks)
 
 
 def most_likely(logits: Float[Array, "*rows V"]) -> Integer[Array, "*rows"]:

@@ -151,8 +151,8 @@ def lstm(
 
     Gates are in PyTorch's order. The products use the dtype of `x`; gates and state are float32.
     The gradient (reverse mode only) is written by hand: the forward pass keeps the gates, what
-    needs no recurrence is computed outside the loop, and the gradient of U is one product at the
-    end.
+    needs no recurrence is computed outside the loop, and the gradients of W and U are one product
+    at the end.
 
     Args:
       x: [B, T, D].
@@ -169,18 +169,15 @@ def lstm(
     size = recurrent_kernel.shape[0]
     # sigmoid(z) = tanh(z / 2) / 2 + 1/2: with the halves in the weights, one tanh serves all gates.
     scale = _gate_scale(size)
-    kernel, recurrent_kernel = kernel * scale[None], recurrent_kernel * scale[None]
-    moments = jnp.swapaxes(x, 0, 1)  # [T, B, D]
-    before = jnp.einsum(
-        "tbd,dg->tbg", moments, kernel.astype(x.dtype), preferred_element_type=jnp.float32
-    )
-    before = before + (bias * scale)[None, None].astype(jnp.float32)
+    kernels = [(w * scale[None]).astype(x.dtype) for w in (kernel, recurrent_kernel)]
+    bias = (bias * scale).astype(jnp.float32)
     first = LSTMState(*(s.astype(jnp.float32) for s in state))
     restart = None
     if starts is not None and restart_state is not None:
         restart = LSTMState(*(jnp.broadcast_to(s, first.hidden.shape) for s in restart_state))
-    kernel = recurrent_kernel.astype(x.dtype)
-    ys, last = _run(before, kernel, first, restart, *time_major(starts, valid))
+    ys, last = _run(
+        jnp.swapaxes(x, 0, 1), *kernels, bias, first, restart, *time_major(starts, valid)
+    )
     return jnp.swapaxes(ys, 0, 1).astype(x.dtype), last
 
 
@@ -189,8 +186,10 @@ def _gate_scale(size: int) -> Float[Array, " G"]:
 
 
 def _forward(
-    before: Array,
+    x: Array,
     kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array,
     state: LSTMState,
     restart: Any,
     starts: Any,
@@ -198,14 +197,16 @@ def _forward(
     save: bool,
 ) -> tuple[LSTMState, Any]:
     """The loop. Emits h [T, B, N] and, to `save`, c and the tanh of the pre-activations."""
-    size = kernel.shape[0]
+    before = jnp.einsum("tbd,dg->tbg", x, kernel, preferred_element_type=jnp.float32)
+    before = before + bias[None, None]
+    size = recurrent_kernel.shape[0]
     from_h, from_c = (0.0, 0.0) if restart is None else restart
 
     def body(state: LSTMState, moment: Any) -> tuple[LSTMState, Any]:
         z, start, is_valid = moment
         h, c = reset(start, state.hidden, from_h), reset(start, state.cell, from_c)
         # The barrier makes tanh a vectorised loop of its own.
-        t = lax.optimization_barrier(jnp.tanh(z + state_product(h, kernel)))
+        t = lax.optimization_barrier(jnp.tanh(z + state_product(h, recurrent_kernel)))
         gates = [t[:, n * size : (n + 1) * size] for n in range(4)]
         i, f, o = (0.5 * gates[n] + 0.5 for n in (0, 1, 3))
         new_c = f * c + i * gates[2]
@@ -218,19 +219,16 @@ def _forward(
 
 
 @jax.custom_vjp
-def _run(
-    before: Array, kernel: Array, state: LSTMState, restart: Any, starts: Any, valid: Any
-) -> tuple[Array, LSTMState]:
-    """The recurrence from scaled pre-activations [T, B, 4N] to y [T, B, N] and the last state."""
-    last, hs = _forward(before, kernel, state, restart, starts, valid, save=False)
-    return unpadded(valid, hs), last
+def _run(x: Array, *others: Any) -> tuple[Array, LSTMState]:
+    """From x [T, B, D], scaled weights W, U and b, and states and marks, to y [T, B, N] and the
+    last state."""
+    last, hs = _forward(x, *others, save=False)
+    return unpadded(others[-1], hs), last
 
 
-def _run_forward(
-    before: Array, kernel: Array, state: LSTMState, restart: Any, starts: Any, valid: Any
-) -> tuple[tuple[Array, LSTMState], Any]:
-    last, emitted = _forward(before, kernel, state, restart, starts, valid, save=True)
-    return (unpadded(valid, emitted[0]), last), (kernel, state, restart, starts, valid, *emitted)
+def _run_forward(x: Array, *others: Any) -> tuple[tuple[Array, LSTMState], Any]:
+    last, emitted = _forward(x, *others, save=True)
+    return (unpadded(others[-1], emitted[0]), last), (x, *others, *emitted)
 
 
 def _run_backward(saved: Any, cotangents: tuple[Array, LSTMState]) -> tuple[Any, ...]:
@@ -239,12 +237,13 @@ def _run_backward(saved: Any, cotangents: tuple[Array, LSTMState]) -> tuple[Any,
     dc += dh o (1 - tanh(c')^2)
     dz  = (dc g, dc c, dc i, dh tanh(c')) (1 - t^2) s
     dc  = dc f,   dh = dz U^T
+    dx  = dz W^T, (dW, dU) = sum over time of (x, h)^T dz
 
     Where a document starts, dh and dc go to the state before documents.
     """
-    kernel, state, restart, starts, valid, hs, cs, ts = saved
+    x, kernel, recurrent_kernel, _, state, restart, starts, valid, hs, cs, ts = saved
     d_ys, d_last = cotangents
-    size = kernel.shape[0]
+    size = recurrent_kernel.shape[0]
     from_h, from_c = (0.0, 0.0) if restart is None else (part[None] for part in restart)
     h_before = reset(starts, jnp.concatenate([state.hidden[None], hs[:-1]]), from_h)
     c_before = reset(starts, jnp.concatenate([state.cell[None], cs[:-1]]), from_c)
@@ -255,7 +254,7 @@ def _run_backward(saved: Any, cotangents: tuple[Array, LSTMState]) -> tuple[Any,
     slopes = unpadded(valid, slopes * _gate_scale(size)[None, None])
     through_h = unpadded(valid, o * (1 - tanh_c * tanh_c))
     through_c = f if valid is None else jnp.where(valid, f, 1.0)
-    transposed = kernel.T
+    transposed = recurrent_kernel.T
 
     def body(state: Any, moment: Any) -> tuple[Any, Any]:
         (d_h, d_c), d_restart = state
@@ -271,10 +270,21 @@ def _run_backward(saved: Any, cotangents: tuple[Array, LSTMState]) -> tuple[Any,
 
     moments = (unpadded(valid, d_ys), slopes, through_h, through_c, starts, valid)
     d_restart = jax.tree.map(jnp.zeros_like, restart)
-    (d_first, d_restart), d_before = lax.scan(body, (d_last, d_restart), moments, reverse=True)
-    operands = (h_before.astype(kernel.dtype), d_before.astype(kernel.dtype))
-    d_kernel = jnp.einsum("tbn,tbg->ng", *operands, preferred_element_type=jnp.float32)
-    return d_before, d_kernel.astype(kernel.dtype), d_first, d_restart, None, None
+    (d_first, d_restart), d_zs = lax.scan(body, (d_last, d_restart), moments, reverse=True)
+    return *_product_gradients(x, kernel, h_before, d_zs), d_first, d_restart, None, None
+
+
+def _product_gradients(
+    x: Array, kernel: Array, h_before: Array, d_zs: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Gradients of x W + h U + b by x, W, U and b."""
+    d_bias = d_zs.sum((0, 1))
+    d_zs = d_zs.astype(kernel.dtype)
+    d_x = jnp.einsum("tbg,dg->tbd", d_zs, kernel, preferred_element_type=jnp.float32)
+    read = jnp.concatenate([x, h_before.astype(x.dtype)], axis=-1)
+    d_kernels = jnp.einsum("tbd,tbg->dg", read, d_zs, preferred_element_type=jnp.float32)
+    by_w, by_u = jnp.split(d_kernels.astype(kernel.dtype), [x.shape[-1]])
+    return d_x.astype(x.dtype), by_w, by_u, d_bias
 
 
 _run.defvjp(_run_forward, _run_backward)

@@ -16,7 +16,7 @@ from seqmodels.decoding.streaming import StreamScorer
 from seqmodels.protocols import Answerer, Data, Example, Features, Given, Model, Trial
 from seqmodels.tasks.looking import next_token_example
 from seqmodels.tasks.ngram_baseline import count_ngram, kneser_ney
-from seqmodels.tasks.scores import score_tokens, summarize_tokens, total_loss
+from seqmodels.tasks.scores import score_features, summarize_tokens
 from seqmodels.tasks.task import Task
 from seqmodels.types import Batch, Carry, DataSpec, Metrics, Params, TokenInput, VocabOutput
 
@@ -67,13 +67,10 @@ class LanguageModel(Task):
             train=train,
             rngs={} if key is None else {"dropout": key},
         )
-        logits = model.apply({"params": params}, features, method="readout")
-        metrics = score_tokens(model, logits, batch.targets, batch.loss_weights, train=train)
-        loss, weight = metrics["loss"]
-        if train and self.config.label_smoothing:
-            smoothing = self.config.label_smoothing
-            loss = total_loss(logits, batch.targets, batch.loss_weights, smoothing)
-        return loss, weight, metrics, carry
+        targets = (batch.targets, batch.loss_weights)
+        smoothing = self.config.label_smoothing if train else 0.0
+        loss, metrics = score_features(model, params, features, *targets, smoothing, train=train)
+        return loss, metrics["loss"][1], metrics, carry
 
     def summarize(
         self, sums: Mapping[str, tuple[Any, Any]], num_bytes: float | None

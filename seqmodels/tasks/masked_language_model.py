@@ -15,7 +15,7 @@ from seqmodels.protocols import BatchSource, Example, Features, Given, Model, Tr
 from seqmodels.tasks.language_model import documents
 from seqmodels.tasks.looking import name_tokens, text_tokens
 from seqmodels.tasks.ngram_baseline import unigram
-from seqmodels.tasks.scores import score_tokens, summarize_tokens
+from seqmodels.tasks.scores import score_features, summarize_tokens
 from seqmodels.tasks.task import Task
 from seqmodels.types import (
     Batch,
@@ -121,9 +121,9 @@ class MaskedLanguageModel(Task):
         most = max(1, round(self.config.mask_rate * batch.inputs.shape[1]))
         weights, at = jax.lax.top_k(batch.loss_weights, most)
         pick = jax.vmap(lambda values, at: values[at])
-        logits = model.apply({"params": params}, pick(features, at), method="readout")
-        metrics = score_tokens(model, logits, pick(batch.targets, at), weights, train=train)
-        loss, weight = metrics["loss"]
+        chosen = (pick(features, at), pick(batch.targets, at), weights)
+        loss, metrics = score_features(model, params, *chosen, train=train)
+        weight = metrics["loss"][1]
         # More than the rule ever chooses would be left out unseen.
         loss = jnp.where(weight == batch.loss_weights.sum(), loss, jnp.nan)
         return loss, weight, {**metrics, "loss": (loss, weight)}, carry

@@ -6,15 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Float, Integer, Num
 
-from seqmodels.ops.losses import most_likely, softmax_cross_entropy
+from seqmodels.ops.losses import most_likely, softmax_cross_entropy, sum_of_chunks
 from seqmodels.protocols import Model
-from seqmodels.types import Metrics, VocabOutput
+from seqmodels.types import Metrics, Params, VocabOutput
 
 RATES = ("loss", "perplexity", "perplexity_without_unknown", "accuracy")
 """Figures of tokens that do not grow with their number."""
+
+CHUNK = 1 << 25
+"""The most logits that exist at a time: 128 MB."""
 
 
 def score(
@@ -27,6 +31,39 @@ def score(
     hits = (most_likely(logits) == targets) * weights
     loss = total_loss(logits, targets, weights)
     return {"loss": (loss, weight), "accuracy": (hits.sum(), weight)}
+
+
+def score_features(
+    model: Model,
+    params: Params,
+    features: Num[Array, "B T *features"],
+    targets: Integer[Array, "B T"],
+    weights: Float[Array, "B T"],
+    label_smoothing: float = 0.0,
+    *,
+    train: bool,
+) -> tuple[Float[Array, ""], Metrics]:
+    """The loss, with label smoothing, and `score_tokens`, without it, of the features of a model.
+
+    More logits than `CHUNK` do not exist at the same time on one device. On a mesh they do: each
+    chunk would exchange the gradient of the head between devices.
+    """
+
+    def scores(features: Array, targets: Array, weights: Array) -> tuple[Array, Metrics]:
+        logits = model.apply({"params": params}, features, method="readout")
+        metrics = score_tokens(model, logits, targets, weights, train=train)
+        if label_smoothing:
+            return total_loss(logits, targets, weights, label_smoothing), metrics
+        return metrics["loss"][0], metrics
+
+    outputs = model.spec.outputs
+    assert isinstance(outputs, VocabOutput)
+    num_chunks = min(targets.size, -(-targets.size * outputs.vocab_size // CHUNK))
+    if num_chunks == 1 or jax.sharding.get_abstract_mesh().size > 1:
+        return scores(features, targets, weights)
+    rows = features.reshape(-1, *features.shape[2:])
+    others = (targets.reshape(-1), weights.reshape(-1))
+    return sum_of_chunks(scores, rows, others, num_chunks)
 
 
 def score_tokens(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import optax
 
 from seqmodels.config.finetuning import Parts, parse_parts
 from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
+from seqmodels.layers.blocks import BLOCKS
 from seqmodels.runs.paths import map_paths
 
 
@@ -53,16 +55,18 @@ def decay_mask(params: Any) -> Any:
 
 
 def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
-    """AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) or SGD with momentum, after clipping.
+    """An optimizer of the config, see `OptimizerName`, after clipping.
 
-    Weight decay is decoupled for both: lr * weight_decay * w is subtracted from every weight. A
+    Weight decay is decoupled for all: lr * weight_decay * w is subtracted from every weight. A
     part's factor on the learning rate scales its whole update, including the decay. Frozen parts
     have update 0 and no moments, and do not count in the norm that is clipped.
     """
     parts = parse_parts(config.frozen, config.lr_scales)
+    adam = optax.scale_by_adam(config.beta1, config.beta2, config.epsilon)
     directions = {
-        OptimizerName.ADAMW: optax.scale_by_adam(config.beta1, config.beta2, config.epsilon),
+        OptimizerName.ADAMW: adam,
         OptimizerName.SGD: optax.trace(config.momentum) if config.momentum else optax.identity(),
+        OptimizerName.MUON: _muon(config.momentum, adam),
     }
     clip = (
         optax.identity()
@@ -83,6 +87,53 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
         {"trained": trained, "frozen": optax.set_to_zero()},
         lambda params: map_paths(label, params),
     )
+
+
+_ROOT_MEAN_SQUARE = 0.2
+"""Of an update by AdamW, about, so that both kinds of parameters share one learning rate."""
+
+
+def _muon(momentum: float, others: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Muon for the kernels of layers, `others` for the rest.
+
+    With M the mean of gradients, Nesterov's, and U S V^T its singular values, the direction of a
+    kernel [D, F] is about 0.2 sqrt(max(D, F)) U V^T, of root mean square 0.2 where it has full
+    rank. Five steps of Newton and Schulz's iteration bring the singular values to about 1.
+
+    Source: Liu et al., 2025, arXiv:2502.16982.
+    """
+
+    def scale(path: str, update: Any) -> Any:
+        sizes = [math.prod(update.shape[a] for a in axes) for axes in _axes(path, update)]
+        return _ROOT_MEAN_SQUARE * math.sqrt(max(sizes)) * update
+
+    numbers = lambda path, update: optax.contrib.MuonDimensionNumbers(*_axes(path, update))
+    orthogonal = optax.chain(
+        optax.contrib.scale_by_muon(
+            beta=momentum, weight_dimension_numbers=lambda updates: map_paths(numbers, updates)
+        ),
+        optax.stateless(lambda updates, _: map_paths(scale, updates)),
+    )
+    label = lambda path, _: "matrix" if _is_matrix(path) else "other"
+    return optax.partition(
+        {"matrix": orthogonal, "other": others}, lambda params: map_paths(label, params)
+    )
+
+
+def _is_matrix(path: str) -> bool:
+    """Whether a parameter is the kernel of a layer: not of a head, and not of a convolution."""
+    *parts, name = path.split("/")
+    is_other = any(part.endswith("head") or part.startswith("convolution") for part in parts)
+    return name.endswith("kernel") and not is_other
+
+
+def _axes(path: str, kernel: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of a kernel's inputs and outputs; heads, q, k and v, and gates are outputs.
+
+    The first axis of stacked layers is neither: each layer has a matrix of its own.
+    """
+    first = int(BLOCKS in path.split("/"))
+    return (first,), tuple(range(first + 1, kernel.ndim))
 
 
 def _scale_parts(parts: Parts) -> optax.GradientTransformation:

@@ -98,7 +98,10 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
         },
     ),
     "gpt, crops": (GPT, {"data.batching": Batching.CROPS}),
-    "gpt, packed": (GPT, {"data.batching": Batching.PACKED}),
+    "gpt, packed, muon": (
+        GPT,
+        {"data.batching": Batching.PACKED, "optimizer.name": OptimizerName.MUON},
+    ),
     "aaren, streams": (
         AarenConfig(1, 12, 3, 20, dropout_rate=0.2),
         {"data.batching": Batching.STREAMS},
@@ -233,7 +236,7 @@ QUICK = (
     "recurrent, streams",
     "recurrent, all at once",
     "recurrent, buckets",
-    "gpt, packed",
+    "gpt, packed, muon",
     "transformer, pairs",
     "vit, images",
 )

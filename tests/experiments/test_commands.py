@@ -72,6 +72,13 @@ def test_dry_run_counts_and_writes_nothing(
     first, _, last = answer.err.partition("compiling the training step\n")
     assert "4 x 16, 64 targets" in first and " optimizer " in first
     assert re.match(r"compiled in \d+\.\d s\n  activations, gradients .* MB\n  total ", last)
+    assert re.search(
+        r"data.batch_size=[\d,]+ is about the largest that fits into .*: 2 rows ", last
+    )
+    # Of 64 targets; a gradient costs twice the forward pass.
+    products = 3 * 2 * 64 * ((8 + 12) * 4 * 12 + 12 * symbols)
+    said = re.search(r"  products \S+ ms: (\S+) operations at the \S+ per second", last)
+    assert said is not None and float(said[1]) == pytest.approx(products, rel=5e-3)
 
 
 def test_a_dry_run_names_the_field_that_does_not_fit(

@@ -28,6 +28,11 @@ FOUNDATION = {
         *("ops.recurrent:_forward", "for n in (0, 1, 3)", "for n in (1, 0, 3)"),
         *("golden.test_torch_models:test_logits_loss_and_gradients_equal_pytorch", ("lstm",)),
     ),
+    "the gradient of a loss in chunks is not scaled": Mutant(
+        *("ops.losses:_sum_backward", "cotangents[0].astype(d.dtype) * d", "d"),
+        "ops.test_losses:test_the_loss_in_chunks_and_its_gradient_are_the_definition_s",
+        (7, 3, 0.0),
+    ),
     "the forget bias is ignored": Mutant(
         *("layers.cells:LSTMCell.bias_init", ".set(self.forget_bias)", ".set(0.0)"),
         "models.test_recurrent:test_lstm_starts_with_its_forget_bias_and_orthogonal_gates",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from seqmodels.ops.losses import most_likely, softmax_cross_entropy
+from seqmodels.ops.losses import most_likely, softmax_cross_entropy, sum_of_chunks
 from tests.tolerances import TOLERANCE
 
 B, T, V = 2, 5, 11
@@ -62,6 +64,75 @@ def test_a_target_outside_the_vocabulary_is_loud(target: int) -> None:
     loss = softmax_cross_entropy(logits, targets.at[1, 2].set(target))
     assert np.isnan(loss[1, 2])
     assert np.isfinite(loss).sum() == B * T - 1
+
+
+D = 6
+FACTOR = 0.7
+
+
+def chunked(
+    kernel: jax.Array, features: jax.Array, targets: jax.Array, weights: jax.Array, **how: Any
+) -> tuple[jax.Array, jax.Array]:
+    """FACTOR times the weighted loss of x W, and the number of targets that are most likely."""
+
+    def scores(features: jax.Array, targets: jax.Array, weights: jax.Array) -> Any:
+        logits = jnp.matmul(
+            features, kernel.astype(features.dtype), preferred_element_type=jnp.float32
+        )
+        losses = softmax_cross_entropy(logits, targets, how["smoothing"])
+        return (losses * weights).sum(), ((most_likely(logits) == targets) * weights).sum()
+
+    loss, hits = sum_of_chunks(scores, features, (targets, weights), how["num_chunks"])
+    return FACTOR * loss, hits
+
+
+@pytest.mark.parametrize(("rows", "num_chunks"), [(7, 3), (7, 1), (6, 3), (1, 1), (7, 7), (5, 4)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_in_chunks_and_its_gradient_are_the_definition_s(
+    rows: int, num_chunks: int, smoothing: float
+) -> None:
+    random = np.random.default_rng(rows)
+    kernel, features = random.normal(size=(D, V)), random.normal(size=(rows, D))
+    targets = random.integers(0, V, rows)
+    weights = np.where(np.arange(rows) == 2, 0.0, random.uniform(0.5, 2, rows))
+    z = features @ kernel
+    probabilities = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+    wanted = smoothing / V + (1 - smoothing) * np.eye(V)[targets]
+    arrays = [jnp.asarray(x, jnp.float32) for x in (kernel, features)]
+    given = (*arrays, jnp.asarray(targets, jnp.int32), jnp.asarray(weights, jnp.float32))
+    differentiate = jax.value_and_grad(
+        lambda *x: chunked(*x, num_chunks=num_chunks, smoothing=smoothing), (0, 1), has_aux=True
+    )
+    (loss, hits), (d_kernel, d_features) = jax.jit(differentiate)(*given)
+    losses = -(wanted * np.log(probabilities)).sum(-1)
+    np.testing.assert_allclose(loss, FACTOR * (weights * losses).sum(), **TOLERANCE["reference"])
+    np.testing.assert_allclose(
+        hits, ((z.argmax(-1) == targets) * weights).sum(), **TOLERANCE["rounding"]
+    )
+    d_z = FACTOR * weights[:, None] * (probabilities - wanted)
+    np.testing.assert_allclose(d_kernel, features.T @ d_z, **TOLERANCE["reference"])
+    np.testing.assert_allclose(d_features, d_z @ kernel.T, **TOLERANCE["reference"])
+    alone, _ = jax.jit(lambda *x: chunked(*x, num_chunks=num_chunks, smoothing=smoothing))(*given)
+    np.testing.assert_allclose(alone, loss, **TOLERANCE["rounding"])
+
+
+def test_chunks_of_bfloat16_have_the_gradients_of_the_whole() -> None:
+    random = np.random.default_rng(3)
+    kernel = jnp.asarray(random.normal(size=(D, V)), jnp.float32)
+    features = jnp.asarray(random.normal(size=(7, D)), jnp.bfloat16)
+    targets, weights = jnp.arange(7), jnp.ones(7)
+
+    def run(num_chunks: int) -> Any:
+        total = lambda *x: chunked(*x, targets, weights, num_chunks=num_chunks, smoothing=0.1)
+        return jax.value_and_grad(total, (0, 1), has_aux=True)(kernel, features)
+
+    whole, parts = run(1), run(4)
+    for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(
+            other.astype(jnp.float32), one.astype(jnp.float32), **TOLERANCE["bfloat16"]
+        )
+    np.testing.assert_allclose(parts[0][0], whole[0][0], **TOLERANCE["reference"])
 
 
 @pytest.mark.parametrize("size", [V, 1024, 1031, 2048 + 6])  # 1031 is a prime

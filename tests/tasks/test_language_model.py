@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +11,14 @@ import numpy as np
 import pytest
 
 from seqmodels.config.tasks import LanguageModelConfig
+from seqmodels.config.transformers import GPTConfig
+from seqmodels.distributed.mesh import unboxed
+from seqmodels.models.build import build_model
+from seqmodels.models.initialize import init_params
+from seqmodels.tasks import scores
 from seqmodels.tasks.language_model import LanguageModel
 from seqmodels.types import Batch, DataSpec, TokenInput, VocabOutput
+from tests.distributed import hlo
 from tests.tasks.stand_in import StandIn
 from tests.tolerances import TOLERANCE
 
@@ -56,6 +63,36 @@ def test_loss_is_the_sum_over_weighted_targets() -> None:
 def test_targets_of_weight_zero_enter_nothing_even_as_nan() -> None:
     broken = np.where(WEIGHTS[..., None] > 0, LOGITS, np.nan)
     assert float(forward(broken, train=True)[0]) == float(forward(LOGITS, train=True)[0])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("train", [True, False])
+def test_logits_are_made_in_chunks_where_there_are_many(
+    tied: bool, train: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loss, figures and gradients are those of the whole, which the program does not hold."""
+    config = GPTConfig(num_layers=1, model_dim=6, num_heads=2, max_length=T, tie_embeddings=tied)
+    model = build_model(config, DataSpec(TokenInput(V), VocabOutput(V, unknown_id=3)))
+    params = unboxed(init_params(model, jax.random.key(0)))
+    task = LanguageModel(LanguageModelConfig(label_smoothing=0.1))
+    batch = jax.tree.map(jnp.asarray, Batch(TARGETS, TARGETS, WEIGHTS))
+
+    def run() -> tuple[Any, set[tuple[int, ...]]]:
+        def loss(params: Any) -> tuple[jax.Array, Any]:
+            return task.forward(model, params, batch, None, train=train, key=None)[::2]
+
+        program = jax.jit(jax.value_and_grad(loss, has_aux=True)).lower(params)
+        return program.compile()(params), set(hlo.shapes(program.as_text(dialect="hlo")))
+
+    whole, held = run()
+    monkeypatch.setattr(scores, "CHUNK", 4 * V)
+    chunked, parts = run()
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, **TOLERANCE["rounding"]), whole, chunked
+    )
+    logits = {(B, T, V), (B * T, V), (1, B * T, V)}
+    assert held & logits
+    assert not parts & logits
 
 
 @pytest.mark.parametrize("train", [True, False])

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from jax.sharding import AbstractMesh
 
 from seqmodels.config.training import OptimizerConfig, OptimizerName, Schedule
+from seqmodels.distributed.mesh import shardings_of
+from seqmodels.runs.paths import flat
 from seqmodels.training.optimizers import decay_mask, make_optimizer, make_schedule
 from tests.tolerances import TOLERANCE
 
@@ -132,3 +138,91 @@ def test_updates_equal_numpy(name: OptimizerName, reference, clip_norm: float | 
         clipped = [g[n] * s for g, s in zip(grads, scales, strict=True)]
         want = reference(start, clipped, n == "kernel", config)
         np.testing.assert_allclose(params[n], want, **TOLERANCE["reference"])
+
+
+def numpy_orthogonal(m: np.ndarray) -> np.ndarray:
+    """Five steps of Newton and Schulz's iteration with Jordan's coefficients."""
+    x = m / np.linalg.norm(m)
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x
+
+
+def test_muon_equals_numpy_for_each_matrix_and_adam_for_the_rest() -> None:
+    config = OptimizerConfig(
+        name=OptimizerName.MUON,
+        peak_lr=0.05,
+        schedule=Schedule.CONSTANT,
+        warmup_steps=0,
+        weight_decay=0.3,
+        momentum=0.95,
+        clip_norm=None,
+    )
+    random = np.random.default_rng(0)
+    shapes = {
+        "cell": {"recurrent_kernel": (6, 4), "bias": (4,)},
+        "stack": {"blocks": {"qkv": {"kernel": (2, 5, 3, 2)}, "norm": {"scale": (2, 5)}}},
+        "head": {"Dense_0": {"kernel": (4, 3)}},
+        "blocks_0": {"convolutions_0": {"kernel": (3, 2, 2)}},
+        "embedding": {"table": (7, 3)},
+    }
+    is_shape = lambda x: isinstance(x, tuple)
+    draw = lambda: jax.tree.map(lambda shape: random.normal(size=shape), shapes, is_leaf=is_shape)
+    start, grads = draw(), [draw() for _ in range(3)]
+    optimizer = make_optimizer(config, num_steps=3)
+    to_jax = lambda tree: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), tree)
+    params = to_jax(start)
+    state = optimizer.init(params)
+    for g in grads:
+        updates, state = optimizer.update(to_jax(g), state, params)
+        params = optax.apply_updates(params, updates)
+
+    def by_muon(w: np.ndarray, gs: list[np.ndarray]) -> np.ndarray:
+        """Of one matrix; the means are those of Adam, and the last gradient counts twice."""
+        mean, b = np.zeros_like(w), config.momentum
+        for t, g in enumerate(gs, 1):
+            mean = b * mean + (1 - b) * g
+            ahead = b * mean / (1 - b ** (t + 1)) + (1 - b) * g / (1 - b**t)
+            direction = 0.2 * math.sqrt(max(w.shape)) * numpy_orthogonal(ahead)
+            w = w - config.peak_lr * (direction + config.weight_decay * w)
+        return w
+
+    def by_adam(w: np.ndarray, gs: list[np.ndarray], decayed: bool) -> np.ndarray:
+        m, v = np.zeros_like(w), np.zeros_like(w)
+        for t, g in enumerate(gs, 1):
+            m = config.beta1 * m + (1 - config.beta1) * g
+            v = config.beta2 * v + (1 - config.beta2) * g * g
+            direction = m / (1 - config.beta1**t) / (np.sqrt(v / (1 - config.beta2**t)) + 1e-8)
+            w = w - config.peak_lr * (direction + config.weight_decay * w * decayed)
+        return w
+
+    given, found = flat(start), flat(params)
+    gradients = [flat(g) for g in grads]
+    for path, w in given.items():
+        gs = [g[path] for g in gradients]
+        if path == "cell/recurrent_kernel":
+            want = by_muon(w, gs)
+        elif path == "stack/blocks/qkv/kernel":
+            layers = [by_muon(w[n].reshape(5, 6), [g[n].reshape(5, 6) for g in gs]) for n in (0, 1)]
+            want = np.stack(layers).reshape(w.shape)
+        else:
+            want = by_adam(w, gs, path.endswith("kernel"))
+        np.testing.assert_allclose(found[path], want, **TOLERANCE["gradient"], err_msg=path)
+
+
+def test_the_momentum_of_muon_is_split_over_a_mesh_as_its_kernel() -> None:
+    optimizer = make_optimizer(OptimizerConfig(name=OptimizerName.MUON), num_steps=3)
+    box = lambda *names: nn.Partitioned(jnp.zeros((2, 6, 4)[-len(names) :]), names)
+    params = {
+        "stack": {"blocks": {"wide": {"kernel": box("layers", "embed", "mlp")}}},
+        "embedding": {"table": box("vocab", "embed")},
+    }
+    shapes = jax.eval_shape(lambda: (params, optimizer.init(params)))
+    mesh = AbstractMesh((1, 2, 1, 1), ("data", "fsdp", "sequence", "tensor"))
+    own, state = (flat(tree) for tree in shardings_of(shapes, mesh))
+    for path, sharding in own.items():
+        name = "mu" if path.startswith("stack") else "nu"
+        (held,) = [x for place, x in state.items() if place.endswith(f"{name}/{path}")]
+        assert held.spec == sharding.spec
+        assert "fsdp" in sharding.spec
