@@ -6,7 +6,9 @@
 Published, over 4,096 steps: one layer of minGRU about 37 %, three layers 99.5 % (Feng et al., 2024,
 arXiv:2410.01201); `selective_copy:4096` is that length. The baseline is one of fourteen symbols.
 
-Not run yet.
+Measured 2026-11-30 on one of two cores of a shared Intel Xeon that other programs kept busy, jax
+0.10.2, 5,000 steps, seed 0 alone: one layer has 30.5 % of the symbols right, a symbol at random
+7.1 %. Three layers were not run to the end.
 """
 
 from __future__ import annotations
