@@ -1,4 +1,4 @@
-"""What `diagnose` found, as the sections of a page."""
+"""Results of `diagnose` as the sections of a page."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from seqmodels.look.gradients import gradient_norms
+from seqmodels.look.gradients import make_gradient_norms
 from seqmodels.look.inside import Inside
 from tests.look.runs import sigmoid, softmax
 from tests.look.test_every_model import inside_of
@@ -84,7 +84,7 @@ def test_a_segment_rnn_is_shown_over_the_window_and_over_the_horizon() -> None:
         np.testing.assert_allclose(found, values, err_msg=name, **TOLERANCE["rounding"])
     loss = lambda shift: 0.5 * float((model(shift)[0] ** 2).sum())
     expected = norms_by_difference(loss, model.read.shape)
-    found = gradient_norms(inside, inside.params)
+    found = make_gradient_norms(inside)(inside.params)
     assert list(found) == ["cells.0.resid_pre"]
     assert len(expected) > 1 and (expected > 1e-3).all()
     np.testing.assert_allclose(found["cells.0.resid_pre"], expected, **TOLERANCE["gradient"])
@@ -148,7 +148,7 @@ def test_an_encoder_decoder_whose_cells_attend() -> None:
     assert np.allclose(loss, -inside.log_probabilities[-1, model.answer], **TOLERANCE["reference"])
     assert (pattern.sum(-1) < 1 - 1e-3).any()  # the rest is on the source
     np.testing.assert_allclose(found, pattern, **TOLERANCE["rounding"])
-    norms = gradient_norms(inside, inside.params)
+    norms = make_gradient_norms(inside)(inside.params)
     for part, word in (("encoder", "reads"), ("decoder", "writes")):
         name = f"{part}.cells.0.resid_pre"
         shape = inside.values[name].shape
