@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python >= 3.11 and make; the rest goes into .venv.
 .SUFFIXES:
-.PHONY: demo test test-all test-hard test-peers test-browser test-slurm lint format help
+.PHONY: demo tour test test-all test-hard test-peers test-browser test-slurm lint format help
 
 PYTHON = python3
 VENV = .venv
@@ -27,6 +27,7 @@ PYTEST = $(BIN)/python -m pytest -q
 
 help:
 	@echo "make demo        n-gram, LSTM and GPT on the built-in corpus, in a few minutes"
+	@echo "make tour        the history of sequence models in ten stops, under 40 minutes: docs/tour.md"
 	@echo "make test        the test suite, in a few minutes"
 	@echo "make test-all    the same, with more variants, shapes and seeds of each law"
 	@echo "make test-hard   kills, damaged files, mutants"
@@ -37,6 +38,9 @@ help:
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m experiments.demo
+
+tour: $(VENV)/.dev
+	@$(BIN)/python -m experiments.tour $(ARGS)
 
 test: $(VENV)/.dev
 	@$(PYTEST) -n 2 --dist loadgroup $(ARGS)

@@ -72,7 +72,7 @@ def measure(settings: dict[str, Any], length: int) -> np.ndarray:
     import jax
     import jax.numpy as jnp
 
-    from seqmodels.look.gradients import gradient_norms
+    from seqmodels.look.gradients import make_gradient_norms
     from seqmodels.look.inside import look_inside
     from seqmodels.models.build import build_model
     from seqmodels.models.initialize import init_params
@@ -90,7 +90,7 @@ def measure(settings: dict[str, Any], length: int) -> np.ndarray:
     labels = list(map(str, tokens[0]))
     batch = Batch(tokens, np.roll(tokens, -1, axis=1), np.ones(tokens.shape, np.float32))
     inside = look_inside(model, params, Example(batch, labels, targets=labels))
-    (norms,) = gradient_norms(inside, params).values()
+    (norms,) = make_gradient_norms(inside)(params).values()
     return norms
 
 

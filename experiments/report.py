@@ -40,15 +40,14 @@ def run(arguments: Arguments) -> int:
     asked = arguments.flags
     place, against = find_runs(arguments)
     from seqmodels.files import replacing
+    from seqmodels.look.diagnosis import diagnosis_sections, is_diagnosis
     from seqmodels.look.page import check_templates, draw, render
 
     check_templates()
     output = Path(asked.output or (Path(asked.root or place) / "report.html")).expanduser()
     if not output.parent.is_dir():
         raise UserError(f"--output={output}: {output.parent} is not a directory")
-    if (place / "diagnose.json").is_file():
-        from seqmodels.look.report import diagnosis_sections
-
+    if is_diagnosis(place):
         sections, given = diagnosis_sections(place)
         title, lead = f"Diagnosis: {place.name}", []
     else:
@@ -71,6 +70,8 @@ def find_runs(arguments: Arguments) -> tuple[Path, list[Path]]:
     Raises:
       UserError: neither or both of --workdir and --root are given, or there is no run.
     """
+    from seqmodels.look.diagnosis import is_diagnosis
+
     asked = arguments.flags
     if (asked.root is None) == (asked.workdir is None):
         raise UserError("--workdir=DIR or --root=DIR: give one of the two")
@@ -80,13 +81,15 @@ def find_runs(arguments: Arguments) -> tuple[Path, list[Path]]:
         ]
         if not arguments.workdir.is_dir():
             raise UserError(f"--workdir={asked.workdir}: no such directory")
+        if others and is_diagnosis(arguments.workdir):
+            raise UserError(f"--against={asked.against}: has no effect for a folder of diagnose")
         return arguments.workdir, others
     if asked.against is not None:
         raise UserError(f"--against={asked.against}: has no effect with --root")
     root = Path(asked.root).expanduser()
     if not root.is_dir():
         raise UserError(f"--root={asked.root}: no such directory")
-    if (root / "diagnose.json").is_file():
+    if is_diagnosis(root):
         return root, []
     found = [path.parent for path in sorted(root.rglob("config.json"))]
     if not found:

@@ -2,16 +2,17 @@
 
     python -m experiments.token_times --folder=runs/token_times
 
-Untrained models of similar size continue a text, one row, greedily. A recurrent model keeps a state
-of one size; a GPT keeps the keys and values of all tokens, and reads them for each new one. Drawn
-is the time of a token relative to that of the LSTM after the shortest text. Writes token_times.png
-and token_times.json. docs/evaluation.md has the picture.
+Untrained models of similar size continue a text, one row, greedily. An LSTM and Aaren, whose
+attention is a recurrence, keep a state of one size; a GPT keeps the keys and values of all tokens,
+and reads them for each new one. Drawn is the time of a token relative to that of the LSTM after the
+shortest text. Writes token_times.png and token_times.json. docs/evaluation.md has the picture.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +25,12 @@ from experiments import program
 from experiments.arguments import Arguments, Command
 from seqmodels.config.models import ModelConfig
 from seqmodels.config.recurrent import RecurrentConfig
-from seqmodels.config.transformers import GPTConfig
+from seqmodels.config.transformers import AarenConfig, GPTConfig
 
 VOCAB, WIDTH, SHORTEST = 256, 256, 64
 CONFIGS: dict[str, Callable[[int], ModelConfig]] = {
     "LSTM": lambda _: RecurrentConfig(num_layers=4, model_dim=WIDTH, hidden_dim=WIDTH),
+    "Aaren": lambda _: AarenConfig(num_layers=3, model_dim=WIDTH, num_heads=4, mlp_dim=4 * WIDTH),
     "GPT with its cache": lambda length: GPTConfig(
         num_layers=3, model_dim=WIDTH, num_heads=4, mlp_dim=4 * WIDTH, max_length=length
     ),
@@ -49,7 +51,7 @@ def run(arguments: Arguments) -> int:
 
     longest, folder = arguments.flags.longest, Path(arguments.flags.folder).expanduser()
     lengths = [n for n in (SHORTEST << i for i in range(32)) if n <= longest]
-    found: dict[str, Any] = {name: measure(make, lengths) for name, make in CONFIGS.items()}
+    found = measure(lengths)
     unit = found["LSTM"]["seconds"][0]
     for values in found.values():
         values["times"] = [seconds / unit for seconds in values.pop("seconds")]
@@ -66,8 +68,34 @@ def run(arguments: Arguments) -> int:
     return program.DONE
 
 
-def measure(make: Callable[[int], ModelConfig], lengths: list[int]) -> dict[str, Any]:
-    """Seconds of a token, and bytes of the state, after texts of these lengths; and parameters."""
+def measure(lengths: list[int]) -> dict[str, dict[str, Any]]:
+    """Seconds of a token, and bytes of the state, after texts of these lengths; and parameters.
+
+    All models and lengths take turns, so that other programs of the machine disturb all of them.
+    """
+    cells = {name: [prepare(make, n) for n in lengths] for name, make in CONFIGS.items()}
+    best = {name: [math.inf] * len(lengths) for name in cells}
+    for _ in range(_ROUNDS):
+        for name, prepared in cells.items():
+            for n, (proceed, _) in enumerate(prepared):
+                started = time.perf_counter()
+                proceed()
+                best[name][n] = min(best[name][n], (time.perf_counter() - started) / _NEW)
+    return {
+        name: {
+            "seconds": best[name],
+            "state_bytes": [facts["state_bytes"] for _, facts in prepared],
+            "parameters": prepared[-1][1]["parameters"],
+        }
+        for name, prepared in cells.items()
+    }
+
+
+def prepare(
+    make: Callable[[int], ModelConfig], length: int
+) -> tuple[Callable[[], Any], dict[str, int]]:
+    """A program that continues a text by some tokens; bytes of its state, and of parameters the
+    number."""
     import flax.linen as nn
     import jax
 
@@ -77,26 +105,20 @@ def measure(make: Callable[[int], ModelConfig], lengths: list[int]) -> dict[str,
     from seqmodels.models.initialize import init_params
     from seqmodels.types import DataSpec, TokenInput, VocabOutput
 
-    spec = DataSpec(TokenInput(VOCAB), VocabOutput(VOCAB))
-    found: dict[str, Any] = {"seconds": [], "state_bytes": []}
-    for length in lengths:
-        model = build_model(make(length + _NEW), spec)
-        params = jax.jit(lambda key, m=model: nn.unbox(init_params(m, key)))(jax.random.key(0))
-        text = np.random.default_rng(0).integers(0, VOCAB, length).astype(np.int32)
-        carry, logits = Prefill(model)(params, [text], length + _NEW)
-        choose = lambda logits, index, state: (logits.argmax(axis=-1).astype(np.int32), state)
-        proceed = jax.jit(functools.partial(unroll, model, choose=choose, state=None, count=_NEW))
-        first = logits.argmax(axis=-1).astype(np.int32)
-        jax.block_until_ready(proceed(params, carry, first))
-        seconds = []
-        for _ in range(_ROUNDS):
-            started = time.perf_counter()
-            jax.block_until_ready(proceed(params, carry, first))
-            seconds.append((time.perf_counter() - started) / _NEW)
-        found["seconds"].append(min(seconds))
-        found["state_bytes"].append(sum(x.nbytes for x in jax.tree.leaves(carry)))
-        found["parameters"] = sum(x.size for x in jax.tree.leaves(params))
-    return found
+    model = build_model(make(length + _NEW), DataSpec(TokenInput(VOCAB), VocabOutput(VOCAB)))
+    params = jax.jit(lambda key: nn.unbox(init_params(model, key)))(jax.random.key(0))
+    text = np.random.default_rng(0).integers(0, VOCAB, length).astype(np.int32)
+    carry, logits = Prefill(model)(params, [text], length + _NEW)
+    choose = lambda logits, index, state: (logits.argmax(axis=-1).astype(np.int32), state)
+    decode = jax.jit(functools.partial(unroll, model, choose=choose, state=None, count=_NEW))
+    first = logits.argmax(axis=-1).astype(np.int32)
+    proceed = lambda: jax.block_until_ready(decode(params, carry, first))
+    proceed()
+    size = sum(x.nbytes for x in jax.tree.leaves(carry))
+    return proceed, {
+        "state_bytes": size,
+        "parameters": sum(x.size for x in jax.tree.leaves(params)),
+    }
 
 
 COMMAND = Command("token_times", __doc__ or "", run, define)

@@ -7,13 +7,32 @@ values. Any other program is the same as if this module did not exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
 from jaxtyping import Array
 
 RECORDED, SHIFTS = "recorded", "shifts"
+CALL = "@"
+"""Between the name of a value and that of a further call of its module."""
+_call: contextvars.ContextVar[str] = contextvars.ContextVar("call", default="")
+
+
+@contextlib.contextmanager
+def further_call(name: str) -> Iterator[None]:
+    """Within it, values of modules that are called more than once have names of their own.
+
+    Those of `hidden` are kept as `hidden@NAME`, so that they do not replace those of the first
+    call, and a shift of the first call is not added again.
+    """
+    token = _call.set(f"{CALL}{name}")
+    try:
+        yield
+    finally:
+        _call.reset(token)
 
 
 def is_recording(module: nn.Module) -> bool:
@@ -28,24 +47,22 @@ def record(module: nn.Module, name: str, make: Callable[[], Any]) -> None:
       make: called only then.
     """
     if is_recording(module):
-        module.put_variable(RECORDED, name, make())
+        module.put_variable(RECORDED, name + _call.get(), make())
 
 
 def record_all(module: nn.Module, make: Callable[[], dict[str, Any]]) -> None:
     """The same for several values by name."""
     if is_recording(module):
         for name, value in make().items():
-            module.put_variable(RECORDED, name, value)
+            module.put_variable(RECORDED, name + _call.get(), value)
 
 
 def hook(module: nn.Module, name: str, x: Array) -> Array:
     """Records an array, and adds what the caller gives under this name, if anything.
 
-    Of a module that is called more than once the last call is recorded; calls of another shape than
-    that one are not shifted.
+    Of a module that is called more than once the last call of each name is recorded
+    (`further_call`).
     """
     record(module, name, lambda: x)
-    if module.has_variable(SHIFTS, name):
-        shift = module.get_variable(SHIFTS, name)
-        return x + shift if shift.shape == x.shape else x
-    return x
+    name += _call.get()
+    return x + module.get_variable(SHIFTS, name) if module.has_variable(SHIFTS, name) else x

@@ -126,7 +126,7 @@ def look_at_attention(inside: Inside) -> Section | None:
             )
             one |= score_heads(pattern, inputs if is_text else None, queries)
         section.numbers[name] = one
-        section.figures[name] = draw_heads(pattern, queries, keys, name)
+        section.figures[name] = draw_heads(pattern, queries, keys, name, float(pattern.max()))
         for head, weights in enumerate(pattern):
             title = f"{name}, head {head}" if len(pattern) > 1 else name
             section.matrices.append(Matrix(title, queries, keys, weights))

@@ -76,13 +76,17 @@ def draw_heads(
     return figure
 
 
-def plain_figure(width: float, height: float) -> Any:
-    """An empty figure with margins in inches: laying out hundreds of labels takes seconds."""
+def plain_figure(width: float, height: float, right: float = 1.1) -> Any:
+    """An empty figure with margins in inches: laying out hundreds of labels takes seconds.
+
+    Args:
+      right: margin of that side, for a bar of colours or for nothing.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
     figure.subplots_adjust(
-        left=0.75 / width, right=1 - 1.1 / width, bottom=0.75 / height, top=1 - 0.6 / height
+        left=0.75 / width, right=1 - right / width, bottom=0.75 / height, top=1 - 0.6 / height
     )
     return figure
 
@@ -149,7 +153,7 @@ def draw_bars_over_text(
     Args:
       series: name -> values [T]; at most a few.
     """
-    figure = plain_figure(max(6.0, 0.2 * len(labels) + 1.5), 3.4)
+    figure = plain_figure(max(6.0, 0.2 * len(labels) + 1.5), 3.4, right=0.2)
     axes = figure.add_subplot()
     width = 0.8 / len(series)
     for number, (name, values) in enumerate(series.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -41,27 +42,32 @@ def last_target(inside: Inside) -> int | None:
     return int(np.asarray(batch.targets)[0, -1])
 
 
-def gradient_norms(
-    inside: Inside, params: Params, word: str = "resid_pre"
-) -> dict[str, Float[np.ndarray, " T"]]:
-    """||d loss_T / d x_s|| by the input of each layer at each step s, by distance T - s.
+Norms = dict[str, Float[np.ndarray, " T"]]
+
+
+def make_gradient_norms(inside: Inside, word: str = "resid_pre") -> Callable[[Params], Norms]:
+    """Makes a function of parameters, compiled once: ||d loss_T / d x_s|| by the input of each
+    layer at each step s, by distance T - s.
 
     Args:
-      params: those of the run, or others.
       word: the hooks to take: `resid_pre` for layers, `embed` for embeddings.
     """
-    batch, target = on_device(inside.example.batch), last_target(inside)
+    batch, target, zeros = on_device(inside.example.batch), last_target(inside), sites(inside, word)
 
     def loss(shifts: Any, params: Params) -> jax.Array:
         outputs, features, _ = call(inside.model, params, batch, shifts)
         return last_loss(outputs[0], features[0], target)
 
-    found = jax.jit(jax.grad(loss))(sites(inside, word), params)
-    return {
-        name: np.linalg.norm(value.astype(np.float64), axis=-1)[::-1]
-        for name, value in name_values(jax.device_get(found)).items()
-        if value.ndim == 2
-    }
+    gradient = jax.jit(jax.grad(loss))
+
+    def measure(params: Params) -> Norms:
+        return {
+            name: np.linalg.norm(value.astype(np.float64), axis=-1)[::-1]
+            for name, value in name_values(jax.device_get(gradient(zeros, params))).items()
+            if value.ndim == 2
+        }
+
+    return measure
 
 
 def decay_rate(norms: Float[np.ndarray, " T"]) -> float | None:
@@ -81,7 +87,8 @@ def untrained(inside: Inside, seed: int) -> Params:
 
 def look_at_gradients(inside: Inside, seed: int = 0) -> Section | None:
     """Norms by layer and distance, as trained and as initialised; None without layers."""
-    trained = gradient_norms(inside, inside.params)
+    measure = make_gradient_norms(inside)
+    trained = measure(inside.params)
     if not trained or max(map(len, trained.values())) < 2:
         return None
     section = Section(
@@ -91,7 +98,7 @@ def look_at_gradients(inside: Inside, seed: int = 0) -> Section | None:
         "steps. A straight line on this scale is a constant factor per step: below 1 the gradient "
         "vanishes, above 1 it explodes.",
     )
-    start = gradient_norms(inside, untrained(inside, seed))
+    start = measure(untrained(inside, seed))
     rows = []
     for title, norms in (("trained", trained), ("untrained", start)):
         section.numbers[title] = norms

@@ -11,9 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from seqmodels.layers.blocks import BLOCKS
-from seqmodels.layers.record import RECORDED, SHIFTS
+from seqmodels.layers.record import CALL, RECORDED, SHIFTS
 from seqmodels.protocols import Example, Model
 from seqmodels.types import Batch, Params
 
@@ -115,6 +116,13 @@ def name_values(parts: Sequence[Any]) -> dict[str, np.ndarray]:
 
 def split_layers(keys: tuple[str, ...], value: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Names and values without the axis of rows; those of a scan over layers one by one."""
+    last, _, further = keys[-1].partition(CALL)
+    if further:
+        if last == "lens":  # of other rows than the features
+            return []
+        if value.ndim == 3 and value.shape[1] == 1:
+            value = value[None, :, 0]  # with one row per step
+        return [(f"{further}.{n}", x) for n, x in split_layers((*keys[:-1], last), value)]
     if keys[-1] == "lens":  # [L, B, T, D]; a decoder that steps records none as a whole
         return [(name_of(keys), value[:, 0])] if value.shape[1] == 1 else []
     if BLOCKS in keys:
@@ -124,6 +132,8 @@ def split_layers(keys: tuple[str, ...], value: np.ndarray) -> list[tuple[str, np
             for layer in range(len(value))
         ]
     value = value[0]
+    if keys[-1] == "pattern" and value.ndim == 4:
+        value = unroll_pattern(value[..., 0, 0])
     if value.ndim == 3 and value.shape[1] == 1 and not keys[-1].endswith("pattern"):
         value = value[:, 0]  # of a decoder that steps, [T, 1, ...]
     if BACKWARD in keys:  # in the order of the text again
@@ -139,6 +149,21 @@ def name_of(keys: tuple[str, ...]) -> str:
     dotted = ".".join(keys).replace("alignment_pattern", "alignment.pattern")
     dotted = re.sub(r"_(\d+)(?=\.|$)", r".\1", dotted)
     return re.sub(r"^(stack|layers|values)\.", "", dotted)
+
+
+def unroll_pattern(shares: Float[np.ndarray, "T H"]) -> Float[np.ndarray, "H T T"]:
+    """The map of an attention that is a recurrence, of what each step takes of its own token.
+
+        w[t, t] = p_t,   w[t, i] = w[t - 1, i] (1 - p_t),   i < t
+
+    A row adds up to 1 less the weight of what came before the first step.
+    """
+    length, heads = shares.shape
+    weights = np.zeros((heads, length, length), shares.dtype)
+    for t, share in enumerate(shares):
+        weights[:, t] = weights[:, t - 1] * (1 - share[:, None])  # zeros before the first
+        weights[:, t, t] = share
+    return weights
 
 
 def sites(inside: Inside, word: str) -> list[dict[str, Any]]:

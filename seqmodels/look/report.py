@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from seqmodels import registry
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
 from seqmodels.config.serialization import flat_values, leaves, show_value
-from seqmodels.files import read_json, split_lines
+from seqmodels.files import read_json
 from seqmodels.look.figures import draw_lines
 from seqmodels.look.sections import Section, Table
 from seqmodels.runs.changes import read_changes
@@ -313,10 +312,7 @@ def environment_section(run: Opened) -> Section:
             rows += [[f"{file}: {k}", str(v)] for k, v in read_json(run.place / file).items()]
     seconds = max((row.get("seconds", 0.0) for row in run.rows), default=0.0)
     rows.append(["seconds of training", float(seconds)])
-    rows.append(["Python of this page", platform.python_version()])
-    for name in LIBRARIES:
-        rows.append([f"{name} of this page", importlib.metadata.version(name)])
-    rows.append(["system of this page", platform.platform()])
+    rows += [[f"{name} of this page", version] for name, version in library_versions()]
     section = Section("environment", "Environment and commands", "")
     section.tables.append(Table("Environment", ["", ""], rows))
     words = " \\\n    ".join(["python launch.py train", *command_of(run.config)])
@@ -325,6 +321,13 @@ def environment_section(run: Opened) -> Section:
     lines += [f"python launch.py evaluate {place} --split=test"]
     section.texts.append("\n".join(lines))
     return section
+
+
+def library_versions() -> list[list[str]]:
+    """Names and versions of Python, of the libraries and of the system, here."""
+    rows = [["Python", platform.python_version()]]
+    rows += [[name, importlib.metadata.version(name)] for name in LIBRARIES]
+    return [*rows, ["system", platform.platform()]]
 
 
 def command_of(config: ExperimentConfig) -> list[str]:
@@ -355,22 +358,3 @@ def pictures_of(place: Path) -> dict[str, bytes]:
     """Pictures of a work directory by their place in it."""
     files = [path for pattern in PICTURES for path in sorted(place.glob(pattern))]
     return {path.relative_to(place).as_posix(): path.read_bytes() for path in files}
-
-
-def diagnosis_sections(place: Path) -> tuple[list[Section], dict[str, dict[str, bytes]]]:
-    """The result of `diagnose` as sections: its tables and its picture."""
-    found = json.loads((place / "diagnose.json").read_text(encoding="utf-8"))
-    section = Section("diagnosis", "Which model can do what", "")
-    settings = found["settings"]
-    section.text = ", ".join(f"{name} {value}" for name, value in settings.items())
-    for task, cells in found["judged"].items():
-        splits = list(next(iter(cells.values()))["scores"])
-        rows = [
-            [model, *(cell["scores"][s] for s in splits), cell["expected"], cell["as"]]
-            for model, cell in cells.items()
-        ]
-        heads = ["model", *splits, "expected", "as expected"]
-        section.tables.append(Table(f"{task}: 0 chance, 1 perfect", heads, rows))
-    lines = split_lines((place / "diagnose.md").read_text(encoding="utf-8"))
-    section.texts.append("\n".join(lines))
-    return [section], {"diagnosis": {"diagnose.png": (place / "diagnose.png").read_bytes()}}

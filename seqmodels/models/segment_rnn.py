@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from seqmodels.config.forecasting import SegmentRNNConfig
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import Head
+from seqmodels.layers.record import further_call
 from seqmodels.layers.recurrent import RecurrentStack
 from seqmodels.layers.sharding import parameter
 from seqmodels.layers.windows import WindowModel, cut_segments
@@ -70,7 +71,8 @@ class SegmentRNN(WindowModel):
         state = jax.tree.map(lambda leaf: jnp.repeat(leaf, size, axis=0), state)
         places = jnp.broadcast_to(self.places[None], (batch_size, *self.places.shape))
         places = places.reshape(batch_size * size, 1, -1).astype(self.dtype)
-        features, _ = self.layers(places, state, train=train)
+        with further_call("horizon"):
+            features, _ = self.layers(places, state, train=train)
         features = self.dropout(features, deterministic=not train)
         return features.reshape(batch_size, -1)
 

@@ -20,7 +20,7 @@ from seqmodels.layers.cells import RecurrentCell
 from seqmodels.layers.dense import Dense
 from seqmodels.layers.embedding import make_embedding, make_head
 from seqmodels.layers.pooling import SequencePooling
-from seqmodels.layers.record import RECORDED, record
+from seqmodels.layers.record import RECORDED, SHIFTS, record
 from seqmodels.layers.recurrent import Bidirectional, RecurrentStack
 from seqmodels.layers.source import make_source_embedding
 from seqmodels.models.build import make_cell
@@ -286,7 +286,7 @@ class Seq2Seq(nn.Module):
 
         loop = nn.scan(
             step,
-            variable_axes={RECORDED: 1},  # [B, T, 1, ...]
+            variable_axes={RECORDED: 1, SHIFTS: 1},  # [B, T, 1, ...]
             variable_broadcast="params",
             split_rngs={"params": False, "dropout": True},
             in_axes=1,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments import diagnose
 from seqmodels.config.files import load_config
 from seqmodels.config.overrides import apply_overrides
 from seqmodels.config.recurrent import RecurrentConfig
@@ -72,6 +73,55 @@ def test_a_folder_of_runs_is_one_report(door: FrontDoor, trained: Path, tmp_path
     assert Path(found["page"]) == tmp_path / "root" / "report.html"
     assert "Compared with b." in page
     assert "b, step 6" in page
+
+
+def diagnosed(folder: Path) -> Path:
+    """A folder of `diagnose` as if two models had been trained on two problems."""
+    folder.mkdir(exist_ok=True)
+    settings = {"num_steps": 4, "num_params": 300, "rates": [0.01], "num_seeds": 1}
+    facts = {"width": 8, "num_params": 301, "settings": settings, "seconds": 1.5}
+    result = lambda accuracy: {"loss": 0.25, "accuracy": accuracy, "num_targets": 20}
+    chance = {"model": "chance", "loss": 0.69, "accuracy": 0.5}
+    cells = {
+        task: {
+            "rnn": {"best": "lr0.01_seed0", "test": result(1.0), "longer": result(0.875)},
+            "lstm": {"best": None, "test": None, "longer": None},
+        }
+        for task in ("parity", "recall")
+    }
+    for task, models in cells.items():
+        for model, cell in models.items():
+            lost = [] if cell["best"] else ["lr0.01_seed0: <not finite>"]
+            cell |= {**facts, "task": task, "model": model, "chance": chance, "diverged": lost}
+    diagnose.write(folder, {"settings": settings, "cells": cells})
+    return folder
+
+
+@pytest.mark.parametrize("flag", ["root", pytest.param("workdir", marks=pytest.mark.grid)])
+def test_a_diagnosis_is_one_report(door: FrontDoor, tmp_path: Path, flag: str) -> None:
+    place = diagnosed(tmp_path)
+    found = door("report", f"--{flag}={place}", "--json").json
+    assert found["sections"] == ["verdicts", "cells", "commands"]
+    page = (tmp_path / "report.html").read_text()
+    links = Links(page)
+    assert {x.removeprefix("#") for x in links.links if x[0] == "#"} == set(found["sections"])
+    assert sum(link.startswith("data:image/png") for link in links.links) == 1
+    assert not re.search(r"https?:", page)
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
+    verdict = ["rnn", "1", "0.875", "1", "0.75", "yes (longer)", "no"]
+    assert any(cells[n : n + 7] == verdict for n in range(len(cells)))
+    assert "diverged" in cells and "lr0.01_seed0: &lt;not finite&gt;" in cells
+    assert "--models=rnn,lstm" in page and "--rates=0.01" in page
+
+
+def test_a_damaged_diagnosis(door: FrontDoor, tmp_path: Path) -> None:
+    words = ("report", f"--root={diagnosed(tmp_path)}")
+    (tmp_path / "diagnose.png").unlink()
+    assert "diagnose.png: cannot be read: No such file" in door(*words).line
+    (tmp_path / "diagnose.json").write_text('{"cells": {}}')
+    assert "diagnose.json: damaged" in door(*words).line
+    line = door("report", f"--workdir={tmp_path}", "--against=/a").line
+    assert "--against=/a: has no effect for a folder of diagnose" in line
 
 
 @pytest.mark.parametrize(

@@ -18,19 +18,11 @@ from tests.conformance.cases import CONFIGS, TRAINED, VARIANTS
 
 ATTENDS = ("gpt", "transformer", "bert", "vit", "aaren", "seq2seq", "patch_transformer")
 RECURS = ("recurrent", "recurrent_encoder", "seq2seq", "segment_rnn")
-# Not looked into yet: layers that are called twice (over the window, then over the horizon), and an
-# encoder-decoder whose cells attend.
-_LACKING = pytest.mark.xfail(strict=True, reason="gradient flow of this model is not shown yet")
-LACKING = {"segment_rnn", "seq2seq scaled dot, aaren"}
-CASES = [
-    pytest.param(n, marks=[pytest.mark.grid, *([_LACKING] if n in LACKING else [])])
-    for n in (*CONFIGS, *VARIANTS)
-    if n in TRAINED
-]
+CASES = [pytest.param(n, marks=pytest.mark.grid) for n in (*CONFIGS, *VARIANTS) if n in TRAINED]
 
 
-def look(name: str) -> tuple[Inside, dict[str, Section]]:
-    """All that is found in the first row of a case."""
+def inside_of(name: str) -> Inside:
+    """All inner values of the first row of a case."""
     c = case(name)
     inputs = np.asarray(c.inputs)[:1]
     is_text = np.issubdtype(inputs.dtype, np.integer)
@@ -42,7 +34,12 @@ def look(name: str) -> tuple[Inside, dict[str, Section]]:
     has_targets = is_text and isinstance(c.spec.outputs, VocabOutput)
     labels = [] if source is None else [f"s{n}" for n in range(source.shape[1])]
     example = Example(batch, steps, source=labels, targets=steps if has_targets else [])
-    inside = look_inside(c.model, c.params, example)
+    return look_inside(c.model, c.params, example)
+
+
+def look(name: str) -> tuple[Inside, dict[str, Section]]:
+    """All that is found in the first row of a case."""
+    inside = inside_of(name)
     looks: list[Any] = [
         attention.look_at_attention(inside),
         recurrence.look_at_recurrence(inside),

@@ -105,7 +105,7 @@ def test_gradients_by_distance_are_those_of_the_chain_rule() -> None:
     slope = softmax(logits) - np.eye(7)[TOKENS[0, 0]]  # the last target is the first token
     through = head["Dense_0"]["kernel"] @ slope
     expected = [np.linalg.norm(j @ through) for j in state_by_input(states, kernel, square)]
-    (found,) = gradients.gradient_norms(inside("rnn"), inside("rnn").params).values()
+    (found,) = gradients.make_gradient_norms(inside("rnn"))(inside("rnn").params).values()
     np.testing.assert_allclose(found, expected[::-1], **TOLERANCE["rounding"])
 
 
