@@ -46,7 +46,7 @@ def read_questions(path: Path, num_shots: int = 0) -> list[Question]:
     found = [_parse(f"{path}, line {n}", line) for n, line in enumerate(read_filled_lines(path), 1)]
     if num_shots >= len(found):
         raise UserError(
-            f"--num_shots={num_shots}: {path} has {len(found)} questions; allowed are up to "
+            f"--num_shots={num_shots}: {path} has {len(found)} questions; it must be at most "
             f"{len(found) - 1}"
         )
     shots = "".join(q.prompt + q.choices[q.answer] + SEPARATOR for q in found[:num_shots])

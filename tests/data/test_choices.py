@@ -28,7 +28,7 @@ def test_shots_stand_before_the_prompt_and_are_not_asked(tmp_path: Path) -> None
     (asked,) = read_questions(path, 2)
     assert asked.prompt == "1 + 1 = 2\n\n2 + 2 = 4\n\n1 + 1 ="
     assert asked.answer == 1
-    with pytest.raises(UserError, match=r"--num_shots=3: .* has 3 questions; allowed are up to 2"):
+    with pytest.raises(UserError, match=r"--num_shots=3: .* has 3 questions; it must be at most 2"):
         read_questions(path, 3)
 
 
