@@ -221,7 +221,7 @@ class Tokens(FeatureBase):
 
     @classmethod
     def from_json(cls, values: dict[str, Any], config: TokensConfig) -> Tokens:
-        """Rebuilds the object that `to_json` wrote; raises KeyError or ValueError on anything else."""
+        """Rebuilds the object that `to_json` wrote; raises KeyError or ValueError otherwise."""
         tokenizer = tokenizer_from_json(values["tokenizer"])
         reserved, starts, ends = (values[name] for name in ("reserved", "starts", "ends"))
         return cls(
