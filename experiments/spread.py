@@ -68,7 +68,7 @@ def over_mesh(arguments: Arguments) -> Iterator[Mesh | None]:
             )
         if jax.process_count() > 1 and devices < jax.device_count():
             raise UserError(
-                f"--mesh={text}: has {devices} devices; several processes use all of theirs, "
+                f"--mesh={text}: has {devices} devices; several processes use all they have, "
                 f"{jax.device_count()} here"
             )
     elif jax.process_count() == 1 or arguments.experiment.task.is_summed:

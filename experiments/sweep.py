@@ -75,7 +75,7 @@ def run(arguments: Arguments) -> int:
         raise UserError(f"--{shown[0]} and --{shown[1]}: give only one of the two")
     if shown and shown[0] != "dry_run":
         if arguments.config is not None or arguments.prefixed["sweep"]:
-            raise UserError(f"--{shown[0]}: needs --root alone; the sweep there says the rest")
+            raise UserError(f"--{shown[0]}: takes only --root; the rest comes from the sweep there")
         found = need_manifest(root)
         return show_status(arguments, root, found) if asked.status else show_table(arguments, root)
     old = read_manifest(root)

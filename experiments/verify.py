@@ -40,7 +40,7 @@ def run(arguments: Arguments) -> int:
     seed = random.SystemRandom().randrange(2**31) if asked.seed is None else asked.seed
     windows = choose_windows(replay.windows(), asked.windows, seed)
     if not windows:
-        raise UserError(f"--workdir={workdir}: no steps to take again: no state and no row fit")
+        raise UserError(f"--workdir={workdir}: no steps to repeat: no state fits the rows")
     found = []
     for window in windows:
         foreign, problems = replay.foreign(window), replay.check(window)

@@ -57,7 +57,7 @@ def _parse(where: str, line: str) -> Question:
     try:
         values: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: no JSON: {error}") from None
+        raise UserError(f"{where}: not JSON: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: must be an object with {', '.join(FIELDS)}")
     for name in FIELDS:

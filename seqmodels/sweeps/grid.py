@@ -177,7 +177,7 @@ def _refuse_duplicates(typed: Mapping[str, Mapping[str, Any]], sweeps: Mapping[s
         shown = [show_value(value) for value in values.values()]
         for value in shown:
             if shown.count(value) > 1:
-                raise UserError(f"--sweep.{field}={sweeps[field]}: {value} is there twice")
+                raise UserError(f"--sweep.{field}={sweeps[field]}: {value} is listed twice")
 
 
 def _make(config: ExperimentConfig, values: Mapping[str, Any]) -> Planned:

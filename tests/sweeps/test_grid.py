@@ -68,7 +68,7 @@ def test_points_are_drawn_between_the_bounds_and_kept_when_there_are_more() -> N
         ("optimizer.peak_lr", "1,x", None, "=x: must be a number .in --sweep.opt.*=1,x"),
         ("optimizer.peak_lr", "0.1,-1", None, "run peak_lr=-1.0: --sweep.*=-1.0: must be above 0"),
         ("optimizer.peak_lr", "0.1,,1", None, "a value is empty"),
-        ("optimizer.peak_lr", "1e-3,0.001", None, "0.001 is there twice"),
+        ("optimizer.peak_lr", "1e-3,0.001", None, "0.001 is listed twice"),
         ("optimizer.peak_lr", "lag:1e-3..1", 2, "'lag' is not a scale; did you mean 'log'"),
         ("optimizer.peak_lr", "log:0..1", 2, "must be log:LOW..HIGH with 0 < LOW < HIGH"),
         ("optimizer.peak_lr", "linear:2..1", 2, "must be linear:LOW..HIGH with LOW < HIGH"),
