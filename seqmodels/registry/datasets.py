@@ -265,8 +265,8 @@ _GENERATED = {
     "reverse": ("stacks:Reverse", "a word backwards, up to SIZE letters (default 20)", 1),
     "duplicate": ("stacks:Duplicate", "a word twice, up to SIZE letters (default 20)", 1),
     "bucket_sort": ("stacks:BucketSort", "digits in order, up to SIZE (default 20)", 1),
-    "dyck": ("stacks:Dyck", "which bracket may close, up to SIZE brackets, 40", 2),
-    "listops": ("stacks:ListOps", "values of nested lists, up to SIZE tokens, 100", 8),
+    "dyck": ("stacks:Dyck", "which bracket may close, up to SIZE brackets (default 40)", 2),
+    "listops": ("stacks:ListOps", "values of nested lists, up to SIZE tokens (default 100)", 8),
 }
 """The diagnostics: class, summary with the default size, least size."""
 _COLUMNS = {
