@@ -30,7 +30,7 @@ _LOADED = 0.5
 
 def define(values: flags.FlagValues) -> None:
     string = flags.DEFINE_string
-    string("suite", "all", f"some of {', '.join(SUITES)}; all", flag_values=values)
+    string("suite", "all", f"some of {', '.join(SUITES)}, or all", flag_values=values)
     string(
         "peers",
         None,
@@ -41,7 +41,7 @@ def define(values: flags.FlagValues) -> None:
         "size",
         "small",
         [size.value for size in Size],
-        "of the cases: small takes a few minutes on two cores, full hours",
+        "size of the cases: small takes a few minutes on two cores, full takes hours",
         flag_values=values,
     )
     string(
@@ -56,7 +56,7 @@ def define(values: flags.FlagValues) -> None:
         "cases whose names contain one of these, with commas; none = all",
         flag_values=values,
     )
-    flags.DEFINE_integer("seed", 0, "of inputs and weights", 0, flag_values=values)
+    flags.DEFINE_integer("seed", 0, "random seed of inputs and weights", 0, flag_values=values)
     string("action", None, f"{COMPARE}, or nothing to measure", flag_values=values)
     string("first", None, f"with {COMPARE}: the earlier file", flag_values=values)
     string("second", None, f"with {COMPARE}: the later file", flag_values=values)

@@ -16,12 +16,12 @@ from seqmodels.runs.opening import read_config
 if TYPE_CHECKING:
     from seqmodels.training.replay import Replay
 
-DOC = """Names the first step at which two runs part, and the first tensor.
+DOC = """Names the first step at which two runs differ, and the first tensor.
 
-bisect A B, with two work directories. Rows and checkpoints that both have are compared bit by bit;
-then the steps after the last equal state are taken again by both, in step. If they part there, the
-cause is in their configs, data or code, and the step is exact. If they do not, one of the runs has
-left something that its own steps do not give: it is named, and so are the steps between which.
+Use bisect A B, with two work directories. Rows and checkpoints that both have are compared bit by
+bit; then the steps after the last equal state are repeated for both, in lockstep. If they differ,
+the cause is in their configs, data or code, and the step is exact. If they do not, one of the runs
+recorded something that its own steps do not give: that run is named, and the range of steps.
 """
 _RUNS = ("first", "second")
 

@@ -16,12 +16,12 @@ from experiments.diagnostics import MODELS, NUM_DEFAULT, TASKS
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.validate import validate
 
-DOC = """Trains every model on every diagnostic, and reports which can do which.
+DOC = """Trains models on diagnostic problems, and reports which model can solve which.
 
 All models of a problem have about --num_params parameters. A cell trains one run for each learning
 rate and seed, all as one program, and keeps the best by validation. It is tested on the lengths of
-training and on longer ones; next to it is what the literature expects. A finished cell is not
-repeated, so that the same command resumes; --models and --tasks select cells. Writes diagnose.json,
+training and on longer ones; next to it is what the literature predicts. A finished cell is not
+repeated, so the same command resumes; --models and --tasks select cells. Writes diagnose.json,
 diagnose.md and diagnose.png into --workdir.
 """
 RESULT = "cell.json"
@@ -40,9 +40,9 @@ def define(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     string("rates", "0.003,0.001", "peak learning rates, separated by commas", flag_values=values)
-    integer("num_seeds", 1, "seeds of each rate: 0, 1, ..", 1, flag_values=values)
+    integer("num_seeds", 1, "number of seeds per rate: 0, 1, ..", 1, flag_values=values)
     integer("num_steps", 1500, "steps of each run", 4, flag_values=values)
-    integer("num_params", 20_000, "parameters of a model, about", 100, flag_values=values)
+    integer("num_params", 20_000, "parameters per model, roughly", 100, flag_values=values)
 
 
 def run(arguments: Arguments) -> int:

@@ -25,17 +25,17 @@ DOC = """Evaluates a run on held-out data and compares it with a baseline.
 
 Needs the work directory and the data, and writes evaluations/<split>-<step>.json. Changed data are
 refused. To evaluate on other data or with another context, override --config.data.FIELD or
---config.evaluation.FIELD; the result then goes to a separate file. Runs over pairs also translate
-the sources, with beam search as set in the evaluation section, and are scored against the targets
-with BLEU and chrF by sacrebleu. Pictures that a task draws, such as its confusion matrix, go next
-to the result unless --json is given.
+--config.evaluation.FIELD; the result then goes to a separate file. Translation runs also translate
+the sources, with beam search as set in the evaluation section, and sacrebleu scores the result
+against the targets with BLEU and chrF. Pictures that a task draws, such as a confusion matrix, are
+written next to the result unless --json is given.
 
-With --input=FILE all of that file is evaluated instead of a split, for a language model a text (or
-a glob of texts), else a table (.csv, .tsv, .jsonl), files of a column each (corpus/new.{column}) or
-a folder of images with a subfolder per class. Nothing else is read, so that there is no baseline.
+With --input=FILE a whole file is evaluated instead of a split: for a language model a text (or a
+glob of texts), else a table (.csv, .tsv, .jsonl), one file per column (corpus/new.{column}) or a
+folder of images with a subfolder per class. Nothing else is read, so there is no baseline.
 
-With --compare=DIR2 a second run is evaluated on the same rows: the difference with its paired
-bootstrap interval, the sign by row, and the rows that decide.
+With --compare=DIR2 a second run is evaluated on the same rows. The result is the difference with
+its paired bootstrap interval, a sign test over the rows, and the rows that differ most.
 
 With --choices a language model answers multiple-choice questions instead, with the choice that is
 most likely after the prompt. Each line of the file is {"prompt": text, "choices": [text, ..],

@@ -27,12 +27,12 @@ DOC = """Continues a prompt or a file; needs only the work directory.
 The text appears on stdout while it is generated, everything else on stderr. It is also written,
 with its settings, to samples/ in the work directory. A text of an imported model ends at the
 model's own end-of-text token, which is not written. With --beam_size it searches for the most
-probable texts up to --end, or to that token; the best appears as far as it is certain, the others
-once found.
+probable texts up to --end, or to that token; the best appears as soon as it is certain, the others
+when the search is done.
 
 --state_out=FILE keeps the state after the text, and --state_in=FILE resumes there, with or without
-a further --prompt: the same text as without the interruption, or with another --seed or several
---num_samples other continuations of it.
+a further --prompt. The text is the same as without the interruption; with another --seed, or with
+several --num_samples, it continues differently.
 """
 _OF_TEXTS = ("num_samples", "max_tokens", "min_tokens", "ignore_eos", "strict_length")
 _OF_DRAWS = ("temperature", "top_k", "top_p", "seed")

@@ -16,11 +16,12 @@ from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.validate import validate
 from seqmodels.planning.devices import DEVICES, MESH_FIELDS, find_device, parse_mesh
 
-DOC = """Computes what a run needs on devices that are not there: memory, messages, time.
+DOC = """Estimates what a run needs on devices you do not have: memory, communication, time.
 
-A step is compiled, for shapes alone, for as many simulated CPU devices as --mesh has, and its
-partitioned program is counted. Times follow from the published peaks of --device and the shares and
-rates given by flags. Nothing is trained; the exit status is 1 if the run does not fit.
+A step is compiled, from shapes alone, for as many simulated CPU devices as --mesh has, and the
+operations of its partitioned program are counted. Times follow from the published peaks of --device
+and from the shares and rates given by flags. Nothing is trained; the exit status is 1 if the run
+does not fit.
 """
 
 
@@ -31,11 +32,11 @@ def define(values: flags.FlagValues) -> None:
     string("mesh", None, f"{axes}; none = that of the config", flag_values=values)
     string("device", "h100", f"one of: {', '.join(DEVICES)}", flag_values=values)
     flags.DEFINE_integer(
-        "vocab_size", None, "number of tokens, instead of that of the data", 2, flag_values=values
+        "vocab_size", None, "vocabulary size, instead of that of the data", 2, flag_values=values
     )
-    share = "share of the peak that matrix products reach"
+    share = "share of the peak rate that matrix products reach"
     real("product_share", 0.6, share, 0.01, 1.0, flag_values=values)
-    rate = "GB per second and host to the disk of the checkpoints"
+    rate = "GB per second that a host writes to the disk of the checkpoints"
     real("disk_rate", 1.0, rate, 0.001, flag_values=values)
     hours = "hours of one device between failures that end the run"
     real("device_hours", 50_000.0, hours, 1.0, flag_values=values)

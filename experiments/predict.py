@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 DOC = """Writes one line of JSON for each line of a file, or for each image, sound or table.
 
-For translation: the source and its best translations. For classification: the
-label and the probabilities. For language models: the log-probability of each line. For forecasting:
-the steps after the last of each CSV file. Answers appear batch by batch on stdout, or go to the
-file --output, which exists once it is complete. --folder=DIR also writes the tables and pictures of
+For translation: the source and its best translations. For classification: the label and the
+probabilities. For language models: the log-probability of each line. For forecasting: the steps
+after the last of each CSV file. Answers appear batch by batch on stdout, or go to the file
+--output, which appears once it is complete. --folder=DIR also writes tables and pictures of
 forecasts, named after the file. With --input=- a batch waits for --batch_size lines or the end of
-the input; use 1 for answers at once.
+the input; use 1 to get each answer at once.
 
-With --stream the input is one text without end, of a language model that reads any length: each
-line is scored after everything before it, its line feed included, in memory that does not grow.
+With --stream the input is one endless text, for a language model that reads any length: each line
+is scored after everything before it, its line feed included, in memory that does not grow.
 """
 
 _LONGEST_PIECE = 1 << 16
@@ -49,11 +49,12 @@ def answer_flags() -> dict[str, AnswerFlag]:
 def define(values: flags.FlagValues) -> None:
     string, integer = flags.DEFINE_string, flags.DEFINE_integer
     program.define_workdir(values)
-    string("input", None, "file or glob; - is stdin; of images also a folder", flag_values=values)
+    text = "file or glob, or a folder of images; - is stdin"
+    string("input", None, text, flag_values=values)
     string("output", None, "file to write; none = stdout", flag_values=values)
     string("folder", None, "folder for tables and pictures of the answers", flag_values=values)
-    integer("batch_size", 32, "inputs at once", lower_bound=1, flag_values=values)
-    stream = "the lines are one text, and each is scored after all before it"
+    integer("batch_size", 32, "inputs per batch", lower_bound=1, flag_values=values)
+    stream = "treat the lines as one text, and score each after all before it"
     flags.DEFINE_bool("stream", False, stream, flag_values=values)
     for flag in answer_flags().values():
         bound = {} if flag.least is None else {"lower_bound": flag.least}

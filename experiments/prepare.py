@@ -5,7 +5,7 @@ from __future__ import annotations
 from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 
-DOC = """Downloads (if possible) and tokenises the data of a config, and caches the result."""
+DOC = """Downloads (if possible), tokenises and caches the data of a config."""
 
 
 def run(arguments: Arguments) -> int:

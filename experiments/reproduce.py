@@ -32,7 +32,7 @@ from seqmodels.runs.opening import read_config
 DOC = """Trains a config, measures its metric, and reports whether the goal is met.
 
 Use `reproduce NAME`, or `reproduce --list` for the names. An existing run is resumed, or measured
-again if it is done. --config.FIELD=VALUE changes the config, which the result records. --record
+again if it is done. --config.FIELD=VALUE changes the config, and the result records this. --record
 writes the result to experiments/results/NAME.json and regenerates docs/results.md from all results;
 --page does only the latter.
 """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def define(values: flags.FlagValues) -> None:
     """Defines the flag."""
     axes = ",".join(f"{name}:N" for name in MESH_FIELDS)
-    text = f"{axes}: devices to spread the parameters over; none = as the run did where it can"
+    text = f"{axes}: devices over which to spread the parameters; none = as in the run, if possible"
     flags.DEFINE_string("mesh", None, text, flag_values=values)
 
 
@@ -68,7 +68,7 @@ def over_mesh(arguments: Arguments) -> Iterator[Mesh | None]:
             )
         if jax.process_count() > 1 and devices < jax.device_count():
             raise UserError(
-                f"--mesh={text}: has {devices} devices; several processes use all of theirs, "
+                f"--mesh={text}: has {devices} devices; several processes use all they have, "
                 f"{jax.device_count()} here"
             )
     elif jax.process_count() == 1 or arguments.experiment.task.is_summed:

@@ -31,11 +31,11 @@ DOC = """Trains a config with many values of some fields, and compares the runs.
     --sweep.FIELD=log:LOW..HIGH, linear:LOW..HIGH
                                with --random=N: N numbers between the bounds
 
-Every combination is a run with a work directory of its own in --root. The same command continues
-what is not done: finished runs are not repeated, jobs in flight are found again, and runs that
-failed are started again with --retries. With other values it says what is added and what no longer
-belongs. --status shows the runs, --table their results; both need --root alone. With
---executor=slurm the runs are submitted, and nothing here has to stay alive.
+Every combination is a run with its own work directory in --root. The same command continues a
+sweep: finished runs are not repeated, jobs in flight are found again, and runs that failed are
+started again with --retries. With other values it reports which runs are added and which no longer
+belong. --status shows the runs and --table their results; both take only --root. With
+--executor=slurm the runs are submitted and the command exits.
 """
 
 
@@ -44,17 +44,19 @@ def define(values: flags.FlagValues) -> None:
     string("root", None, "folder of the sweep, with a work directory per run", flag_values=values)
     integer("random", None, "number of points drawn from log: and linear:", 1, flag_values=values)
     executors.define(values)
-    text = "runs trained at once on this machine; with --pack, the processes or jobs of a pack"
+    text = "runs to train at once on this machine; with --pack, the processes or jobs of a pack"
     integer("parallel", 1, text, 1, flag_values=values)
-    switch("pack", False, "train runs that differ in numbers alone together", flag_values=values)
-    integer("retries", 0, "how often a run that fails is started again", 0, flag_values=values)
+    switch(
+        "pack", False, "train runs that differ only in some numbers together", flag_values=values
+    )
+    integer("retries", 0, "how often to restart a run that fails", 0, flag_values=values)
     switch("dry_run", False, "validate, list the runs, stop", flag_values=values)
     switch("status", False, "show the state of every run", flag_values=values)
     switch("table", False, "show and write the results of the runs", flag_values=values)
     switch(
         "other_code",
         False,
-        "continue runs that other code or other libraries have trained",
+        "continue runs that were trained with other code or library versions",
         flag_values=values,
     )
     program.define_json(values)
@@ -73,7 +75,7 @@ def run(arguments: Arguments) -> int:
         raise UserError(f"--{shown[0]} and --{shown[1]}: give only one of the two")
     if shown and shown[0] != "dry_run":
         if arguments.config is not None or arguments.prefixed["sweep"]:
-            raise UserError(f"--{shown[0]}: needs --root alone; the sweep there says the rest")
+            raise UserError(f"--{shown[0]}: takes only --root; the rest comes from the sweep there")
         found = need_manifest(root)
         return show_status(arguments, root, found) if asked.status else show_table(arguments, root)
     old = read_manifest(root)

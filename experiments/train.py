@@ -17,10 +17,10 @@ from seqmodels.training.profile import TRACED, WARM_UP, refuse_profile
 DOC = """Trains the model of a config, or resumes the run that the work directory holds.
 
 Without --config it uses the config of the work directory. SIGTERM and Ctrl-C save a checkpoint and
-end the command; the same command resumes from it. With --init_from a new run starts with those
+end the command; the same command resumes from it. With --init_from a new run starts with the
 parameters of another run that fit. --dry_run trains nothing and does not touch the work directory:
 it validates everything, counts parameters and memory, and makes one batch. --profile does not
-change the results of the run. --executor=slurm submits the run instead and returns.
+change the results of the run. --executor=slurm submits the run and returns.
 """
 
 

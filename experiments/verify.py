@@ -8,12 +8,12 @@ from experiments import program
 from experiments.arguments import Arguments, Command, ConfigSource
 from seqmodels.config.errors import UserError
 
-DOC = """Takes steps of a run again, from its checkpoints, and compares every bit.
+DOC = """Repeats steps of a run from its checkpoints, and compares every bit.
 
 Losses and parameters are compared. A window begins at a checkpoint, or at the seed, and is at most
 training.checkpoint_every steps long; --windows of them are chosen at random. What differs is named,
-and the exit status is 1. Where other libraries or devices took the steps, they are named, and
-numbers are compared up to rounding.
+and the exit status is 1. If the steps were taken with other libraries or devices, these are named,
+and numbers are compared up to rounding.
 """
 
 
@@ -22,7 +22,7 @@ def define(values: flags.FlagValues) -> None:
     program.define_json(values)
     integer = flags.DEFINE_integer
     integer("windows", 3, "number of windows", lower_bound=1, flag_values=values)
-    integer("seed", None, "of the choice; none = another one each time", 0, flag_values=values)
+    integer("seed", None, "seed of the windows; none = a new one each time", 0, flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
@@ -40,7 +40,7 @@ def run(arguments: Arguments) -> int:
     seed = random.SystemRandom().randrange(2**31) if asked.seed is None else asked.seed
     windows = choose_windows(replay.windows(), asked.windows, seed)
     if not windows:
-        raise UserError(f"--workdir={workdir}: no steps to take again: no state and no row fit")
+        raise UserError(f"--workdir={workdir}: no steps to repeat: no state fits the rows")
     found = []
     for window in windows:
         foreign, problems = replay.foreign(window), replay.check(window)

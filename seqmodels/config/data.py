@@ -13,7 +13,7 @@ from seqmodels.config.features import FeatureConfig, TokenizerKind, TokenizerSet
 from seqmodels.config.fields import fraction, number
 
 MAX_SHAPES = 8
-"""The most shapes that batches may have: each is compiled by itself."""
+"""The most shapes that batches may have: each is compiled separately."""
 NUM_FOLDS = 10
 _OWN_FILES = ("path", "train_path", "validation_path", "test_path")
 TABLE_ENDINGS = registry.DATASETS["table"].endings

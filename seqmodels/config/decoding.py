@@ -44,14 +44,12 @@ class Beam:
         ):
             # This form refuses NaN too.
             if not least <= value < float("inf"):
-                raise UserError(f"--{name}={value}: allowed are {least} and above")
+                raise UserError(f"--{name}={value}: must be {least} or more")
         if self.num_best > self.size:
-            raise UserError(
-                f"--num_best={self.num_best}: allowed are up to --beam_size, {self.size}"
-            )
+            raise UserError(f"--num_best={self.num_best}: must be at most --beam_size, {self.size}")
         if self.min_tokens > self.max_tokens:
             raise UserError(
-                f"--min_tokens={self.min_tokens}: allowed are up to --max_tokens, {self.max_tokens}"
+                f"--min_tokens={self.min_tokens}: must be at most --max_tokens, {self.max_tokens}"
             )
 
 
@@ -78,7 +76,7 @@ def make_beam(
     most = max_length - 1
     if max_tokens is not None and max_tokens > most:
         raise UserError(
-            f"--max_tokens={max_tokens}: allowed are up to {most}: with <eos> the run's "
+            f"--max_tokens={max_tokens}: must be at most {most}: with <eos> the run's "
             f"data.targets.max_length, {max_length}"
         )
     return Beam(

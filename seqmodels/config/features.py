@@ -81,7 +81,7 @@ _SIZED = {TokenizerKind.WORD: 3, TokenizerKind.BPE: 256, TokenizerKind.HUGGINGFA
 
 @dataclasses.dataclass
 class TokenizerSettings:
-    """Settings of a tokenizer. Unless it is read, the training split alone makes it.
+    """Settings of a tokenizer. Unless it is read from a file, it is built from the training split.
 
     Attributes:
       tokenizer: see `TokenizerKind`.

@@ -273,7 +273,7 @@ class TranslationConfig(TaskConfig):
             float,
             None,
             0,
-            "of parts of the source that were not read; none = the run's "
+            "penalty for parts of the source that were not read; none = the run's "
             "evaluation.coverage_penalty",
         ),
         AnswerFlag("min_tokens", int, 0, 0, "fewest tokens of a translation"),

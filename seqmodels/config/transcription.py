@@ -20,7 +20,7 @@ _LANGUAGE_MODEL = "evaluation.language_model"
 
 @dataclasses.dataclass(frozen=True)
 class TranscriptSearch:
-    """A beam, and the language model that it listens to; see `decoding.ctc.search`.
+    """A beam, and the language model that guides it; see `decoding.ctc.search`.
 
     Attributes:
       beam: its size (1 is greedy) and the number of transcripts; the rest does not matter.
@@ -79,21 +79,21 @@ LANGUAGE_MODEL = AnswerFlag(
     str,
     None,
     None,
-    "text whose n-grams a search for transcripts listens to; none = the run's " + _LANGUAGE_MODEL,
+    "text whose n-grams guide the search for transcripts; none = the run's " + _LANGUAGE_MODEL,
 )
 LANGUAGE_MODEL_WEIGHT = AnswerFlag(
     "language_model_weight",
     float,
     None,
     0,
-    "weight of its log-probability; none = the run's evaluation.language_model_weight",
+    "weight of the n-gram log-probability; none = the run's evaluation.language_model_weight",
 )
 LENGTH_BONUS = AnswerFlag(
     "length_bonus",
     float,
     None,
     0,
-    "score of each symbol with a language model; none = the run's evaluation.length_bonus",
+    "score added per symbol with a language model; none = the run's evaluation.length_bonus",
 )
 
 

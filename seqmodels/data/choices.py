@@ -46,7 +46,7 @@ def read_questions(path: Path, num_shots: int = 0) -> list[Question]:
     found = [_parse(f"{path}, line {n}", line) for n, line in enumerate(read_filled_lines(path), 1)]
     if num_shots >= len(found):
         raise UserError(
-            f"--num_shots={num_shots}: {path} has {len(found)} questions; allowed are up to "
+            f"--num_shots={num_shots}: {path} has {len(found)} questions; it must be at most "
             f"{len(found) - 1}"
         )
     shots = "".join(q.prompt + q.choices[q.answer] + SEPARATOR for q in found[:num_shots])
@@ -57,7 +57,7 @@ def _parse(where: str, line: str) -> Question:
     try:
         values: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: no JSON: {error}") from None
+        raise UserError(f"{where}: not JSON: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: must be an object with {', '.join(FIELDS)}")
     for name in FIELDS:

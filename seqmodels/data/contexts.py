@@ -60,7 +60,7 @@ def make_plan(num_tokens: int, config: EvaluationConfig, seed: int) -> Plan:
 
 
 def _windows(num_tokens: int, config: EvaluationConfig, stride: int) -> Plan:
-    """Plans windows every `stride` tokens; each counts what the previous one does not reach."""
+    """Plans windows every `stride` tokens; each counts the targets that the previous one lacks."""
     length, last = config.sequence_length, num_tokens - 1
     count = 1 + max(0, -(-(last - length) // stride))
     starts = np.arange(count, dtype=np.int64) * stride

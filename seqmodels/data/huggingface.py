@@ -173,7 +173,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
         return [self.decode([*before, i])[cut:].encode() for i in range(self.vocab_size)]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `tokenizer_from_json` takes."""
+        """The JSON object that `tokenizer_from_json` reads."""
         own = {"kind": self.kind, "vocab_size": self.vocab_size, "tokenizer": self._description}
         # A tokenizer that was learned here has none.
         named = self.special != SpecialTokens()
@@ -208,7 +208,7 @@ def _parts(step: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
 
 
 def _is_byte_level(description: dict[str, Any]) -> bool:
-    """Whether tokens are strings of bytes, and nothing of the text is changed before."""
+    """Whether tokens are strings of bytes, and the text is not changed before it is encoded."""
     before = _parts(description.get("pre_tokenizer"), "pretokenizers")
     decoders = _parts(description.get("decoder"), "decoders")
     levels = [part for part in before if part["type"] == "ByteLevel"]

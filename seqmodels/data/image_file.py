@@ -97,7 +97,7 @@ def read_pixels(source: Path | BytesIO, channels: int) -> UInt8[np.ndarray, "h w
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if channels not in _MODES:
-        raise UserError(f"the run reads {channels} channels; of a file 1 or 3 can be read")
+        raise UserError(f"the run reads {channels} channels; image files have 1 or 3")
     try:
         with contextlib.ExitStack() as stack:
             # A warning about a damaged tag does not name the file; what matters is raised.

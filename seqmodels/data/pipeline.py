@@ -17,7 +17,7 @@ def _kind(config: ExperimentConfig) -> Any:
 
 
 def load_data(config: ExperimentConfig, task: Task, features: Features | None = None) -> Data:
-    """Opens the data of an experiment, making of them first what the cache lacks.
+    """Opens the data of an experiment, after preparing what the cache lacks.
 
     Args:
       config: of the experiment; its data section is read.

@@ -1,4 +1,4 @@
-"""Makes what the devices need next while they are busy, and counts how long they waited for it."""
+"""Makes the next batch while the devices are busy, and counts how long they waited for it."""
 
 from __future__ import annotations
 

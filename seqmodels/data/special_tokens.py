@@ -25,7 +25,7 @@ _KNOWN = {
     "cls_token": ("[CLS]",),
     "mask_token": ("[MASK]", "<mask>"),
 }
-"""The special tokens of transformers, and what they are where no file says."""
+"""The special tokens of transformers, with their defaults where no file names them."""
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 _DEFAULT_IDS: dict[str, dict[str, int]] = {
     "gpt2": {"bos_token_id": 50256, "eos_token_id": 50256},
@@ -61,12 +61,12 @@ class SpecialTokens:
         return () if found is None else tuple(found) if isinstance(found, list) else (found,)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` takes."""
+        """The JSON object that `from_json` reads."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: Any) -> SpecialTokens:
-        """Builds what `to_json` wrote; raises ValueError on anything else."""
+        """Rebuilds the object that `to_json` wrote; raises ValueError on anything else."""
         try:
             return cls(**values)
         except TypeError:

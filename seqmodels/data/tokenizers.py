@@ -62,7 +62,7 @@ class SavedTokenizer:
     eos_ids: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `tokenizer_from_json` takes."""
+        """The JSON object that `tokenizer_from_json` reads."""
         raise NotImplementedError
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -115,7 +115,7 @@ class ByteTokenizer(_Plain):
         return [bytes([byte]) for byte in range(self.vocab_size)]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `tokenizer_from_json` takes."""
+        """The JSON object that `tokenizer_from_json` reads."""
         return {"kind": self.kind}
 
 
@@ -205,7 +205,7 @@ class CharacterTokenizer(_Plain):
         return [self.decode(i).encode("utf-8", "surrogatepass") for i in range(self.vocab_size)]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `tokenizer_from_json` takes."""
+        """The JSON object that `tokenizer_from_json` reads."""
         unknown = self.unknown_id is not None
         return {"kind": self.kind, "unknown_symbols": unknown, "symbols": self.symbols}
 

@@ -111,7 +111,7 @@ class WordTokenizer(SavedTokenizer):
         return pieces
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `tokenizer_from_json` takes."""
+        """The JSON object that `tokenizer_from_json` reads."""
         return {"kind": self.kind, "words": self.words[len(_MARKS) :]}
 
 

@@ -340,7 +340,7 @@ def check_beam(model: Model, beam: Beam, prompt_length: int) -> None:
     if limit is not None and needed > limit:
         raise UserError(
             f"--max_tokens={beam.max_tokens}: the model has max_length = {limit}; with a prompt of "
-            f"{prompt_length} allowed are up to {limit - prompt_length}"
+            f"{prompt_length} it must be at most {limit - prompt_length}"
         )
     if beam.coverage_penalty and not getattr(model, "aligns", False):
         raise UserError(

@@ -83,7 +83,7 @@ def check_request(
       ValueError: no prompt, or an empty one.
     """
     if max_tokens < 1:
-        raise UserError(f"--max_tokens={max_tokens}: allowed are 1 and above")
+        raise UserError(f"--max_tokens={max_tokens}: must be 1 or more")
     if not prompts or (not begun and any(len(p) == 0 for p in prompts)):
         raise ValueError("every prompt needs at least one token")
     longest = begun + max(len(p) for p in prompts)

@@ -48,11 +48,11 @@ def check_end(
     else:
         _check_unicode(end)
     if min_tokens < 0:
-        raise UserError(f"--min_tokens={min_tokens}: allowed are 0 and above")
+        raise UserError(f"--min_tokens={min_tokens}: must be 0 or more")
     if min_tokens and not end and not eos_ids:
         raise UserError(f"--min_tokens={min_tokens}: needs --end=TEXT")
     if min_tokens > max_tokens:
-        raise UserError(f"--min_tokens={min_tokens}: allowed are up to --max_tokens, {max_tokens}")
+        raise UserError(f"--min_tokens={min_tokens}: must be at most --max_tokens, {max_tokens}")
 
 
 def _check_unicode(end: str) -> None:

@@ -32,11 +32,11 @@ class Sampling:
     def __post_init__(self) -> None:
         # Written so that NaN is rejected too.
         if not 0 <= self.temperature < float("inf"):
-            raise UserError(f"--temperature={self.temperature}: allowed are 0 (greedy) and above")
+            raise UserError(f"--temperature={self.temperature}: must be 0 (greedy) or more")
         if self.top_k is not None and self.top_k < 1:
-            raise UserError(f"--top_k={self.top_k}: allowed are 1 and above")
+            raise UserError(f"--top_k={self.top_k}: must be 1 or more")
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise UserError(f"--top_p={self.top_p}: allowed are numbers above 0, up to 1")
+            raise UserError(f"--top_p={self.top_p}: must be above 0 and at most 1")
 
     @property
     def greedy(self) -> bool:

@@ -141,7 +141,7 @@ whether the goal was met. This page is generated from the files of `experiments/
 `python launch.py reproduce NAME --record` writes; a test checks that the two agree. Each config
 file's docstring is a lab note with the command, the hardware, the wall time and the comparison.
 
-Losses are in nats, BLEU runs to 100, mse and crps are of values scaled by the training split,
+Losses are in nats, BLEU is out of 100, mse and crps are of values scaled by the training split,
 everything else is a share from 0 to 1. The baseline needs no
 training and is the one that `evaluate` prints. With several seeds a value is the mean +- the
 standard deviation. The wall time covers training, its evaluations and the measurement. "Changed"

@@ -81,7 +81,7 @@ class SequenceLM(TemplateLM):  # pyright: ignore[reportGeneralTypeIssues]
         self.limit = self._scorer.limit
         self.max_length = max_length or self.limit or WINDOW
         if self.limit is not None and self.max_length > self.limit:
-            raise UserError(f"--max_length={max_length}: allowed are up to {self.limit} positions")
+            raise UserError(f"--max_length={max_length}: the model has {self.limit} positions")
         if rolling not in (WINDOWS, CARRY):
             raise UserError(f"rolling={rolling}: must be {WINDOWS} or {CARRY}")
         if rolling == CARRY and self.limit is not None:
@@ -202,7 +202,7 @@ class SequenceLM(TemplateLM):  # pyright: ignore[reportGeneralTypeIssues]
         most = int(asked["max_gen_toks"])
         if self.limit is not None and most >= self.limit:
             raise UserError(
-                f"max_gen_toks={most}: allowed are fewer than the model's {self.limit} positions"
+                f"max_gen_toks={most}: must be less than the model's {self.limit} positions"
             )
         prompts = []
         for context in contexts:

@@ -33,7 +33,7 @@ def _padded(y: Array, valid: Any) -> Array:
 
 
 class _GatedCell(RecurrentCell):
-    """Base of minGRU and minLSTM: h' = a * h + b, with a and b made of x alone, in float32."""
+    """Base of minGRU and minLSTM: h' = a * h + b, with a and b functions of x only, in float32."""
 
     num_parts: ClassVar[int]
     splits_time: ClassVar[bool] = True

@@ -228,29 +228,45 @@ DATASETS: dict[str, DatasetEntry] = {
 }
 
 _GENERATED = {
-    "adding": ("memory:Adding", "the sum of two marked numbers of SIZE, 100", 4),
-    "copy": ("memory:Copy", "ten symbols, to be written after SIZE steps, 100", 2),
+    "adding": ("memory:Adding", "the sum of two marked numbers of SIZE (default 100)", 4),
+    "copy": ("memory:Copy", "ten symbols, to be written after SIZE steps (default 100)", 2),
     "selective_copy": (
         "memory:SelectiveCopy",
-        "sixteen symbols among blanks, SIZE, 256",
+        "sixteen symbols among SIZE steps (default 256)",
         16,
     ),
-    "recall": ("memory:Recall", "values of keys (MQAR), SIZE pairs in 16 SIZE steps, 4", 1),
-    "induction": ("memory:Induction", "the symbol after a marker, up to SIZE steps, 64", 8),
-    "parity": ("state:Parity", "even or odd number of ones, up to SIZE bits, 40", 1),
-    "even_pairs": ("state:EvenPairs", "whether the last letter is the first, up to SIZE, 40", 2),
-    "cycle_navigation": ("state:CycleNavigation", "place on a cycle, up to SIZE moves, 40", 1),
+    "recall": (
+        "memory:Recall",
+        "values of keys (MQAR), SIZE pairs in 16 SIZE steps (default 4)",
+        1,
+    ),
+    "induction": (
+        "memory:Induction",
+        "the symbol after a marker, up to SIZE steps (default 64)",
+        8,
+    ),
+    "parity": ("state:Parity", "even or odd number of ones, up to SIZE bits (default 40)", 1),
+    "even_pairs": (
+        "state:EvenPairs",
+        "whether the last letter is the first, up to SIZE (default 40)",
+        2,
+    ),
+    "cycle_navigation": (
+        "state:CycleNavigation",
+        "place on a cycle, up to SIZE moves (default 40)",
+        1,
+    ),
     "modular_arithmetic": (
         "state:ModularArithmetic",
-        "sums and products, SIZE tokens, 40",
+        "sums and products, SIZE tokens (default 40)",
         3,
     ),
-    "a5_words": ("state:A5Words", "products in the group A5, up to SIZE elements, 20", 1),
-    "reverse": ("stacks:Reverse", "a word backwards, up to SIZE letters, 20", 1),
-    "duplicate": ("stacks:Duplicate", "a word twice, up to SIZE letters, 20", 1),
-    "bucket_sort": ("stacks:BucketSort", "digits in order, up to SIZE, 20", 1),
-    "dyck": ("stacks:Dyck", "which bracket may close, up to SIZE brackets, 40", 2),
-    "listops": ("stacks:ListOps", "values of nested lists, up to SIZE tokens, 100", 8),
+    "a5_words": ("state:A5Words", "products in the group A5, up to SIZE elements (default 20)", 1),
+    "reverse": ("stacks:Reverse", "a word backwards, up to SIZE letters (default 20)", 1),
+    "duplicate": ("stacks:Duplicate", "a word twice, up to SIZE letters (default 20)", 1),
+    "bucket_sort": ("stacks:BucketSort", "digits in order, up to SIZE (default 20)", 1),
+    "dyck": ("stacks:Dyck", "which bracket may close, up to SIZE brackets (default 40)", 2),
+    "listops": ("stacks:ListOps", "values of nested lists, up to SIZE tokens (default 100)", 8),
 }
 """The diagnostics: class, summary with the default size, least size."""
 _COLUMNS = {

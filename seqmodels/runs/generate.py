@@ -90,7 +90,7 @@ def generate_text(
         it), or a setting is out of its range.
     """
     if num_samples < 1:
-        raise UserError(f"--num_samples={num_samples}: allowed are 1 and above")
+        raise UserError(f"--num_samples={num_samples}: must be 1 or more")
     tokenizer = writing_tokenizer(run)
     eos_ids = () if ignore_eos else tokenizer.eos_ids
     check_end(tokenizer, end, min_tokens, max_tokens, eos_ids)

@@ -111,7 +111,7 @@ def plan(
         )
     count = (num_random or 1) * math.prod(map(len, listed.values()))
     if count > MAX_RUNS:
-        raise UserError(f"--sweep: {count:,} runs; allowed are up to {MAX_RUNS:,}")
+        raise UserError(f"--sweep: {count:,} runs; at most {MAX_RUNS:,} are allowed")
     typed = {
         field: {text: _typed(config, field, text, sweeps[field], variants) for text in texts}
         for field, texts in listed.items()
@@ -150,7 +150,7 @@ def _parse(
         if first > last:
             raise UserError(f"{flag}: must be FIRST..LAST with FIRST <= LAST")
         if last - first >= MAX_RUNS:
-            raise UserError(f"{flag}: allowed are up to {MAX_RUNS:,} values")
+            raise UserError(f"{flag}: at most {MAX_RUNS:,} values are allowed")
         return [str(value) for value in range(first, last + 1)]
     texts = [part.strip() for part in text.split(";" if ";" in text else ",")]
     if not all(texts):
@@ -177,7 +177,7 @@ def _refuse_duplicates(typed: Mapping[str, Mapping[str, Any]], sweeps: Mapping[s
         shown = [show_value(value) for value in values.values()]
         for value in shown:
             if shown.count(value) > 1:
-                raise UserError(f"--sweep.{field}={sweeps[field]}: {value} is there twice")
+                raise UserError(f"--sweep.{field}={sweeps[field]}: {value} is listed twice")
 
 
 def _make(config: ExperimentConfig, values: Mapping[str, Any]) -> Planned:

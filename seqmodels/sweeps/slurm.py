@@ -110,7 +110,7 @@ def submit(task: Task, options: Mapping[str, Any], retries: int = 0) -> str:
             job_id = executor.submit(TrainingJob(workdirs, words, retries)).job_id
     except Exception as error:  # submitit's own, with what sbatch has printed
         line = str(error).strip().split("\n")[-1]
-        raise RunFailure(f"{first.name}: Slurm does not take the job: {line}") from None
+        raise RunFailure(f"{first.name}: Slurm rejected the job: {line}") from None
     write_jobs(task, Job(SLURM, job_id=job_id))
     return job_id
 

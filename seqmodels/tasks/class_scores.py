@@ -62,7 +62,7 @@ def count_confusions(
 
 
 def summarize_outcomes(sums: Mapping[str, tuple[Any, Any]]) -> dict[str, float]:
-    """Turns what `count_outcomes` counted over a split into its figures.
+    """Computes the metrics of a split from the counts of `count_outcomes`.
 
         F1_c = 2 right_c / (examples of class c + predictions of class c)
         calibration_error = sum_bins n_bin / n |right_bin / n_bin - confidence_bin / n_bin|

@@ -72,7 +72,7 @@ class Classification(Task):
         return {**figures, **summarize_outcomes(sums), **summarize_by_length(sums)}
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
-        """Figures of what suits the feature of the inputs; see `class_baselines`.
+        """Metrics of the baselines that suit the feature of the inputs; see `class_baselines`.
 
         The last of them, with the majority class and any others in `beside`.
         """

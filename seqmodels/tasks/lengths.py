@@ -91,7 +91,7 @@ def metric_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def length_tables(result: Mapping[str, Any]) -> list[Any]:
-    """The figures by length for a person, to be printed by rich; empty for one length alone."""
+    """The metrics by length, as tables of rich; empty if there is only one length."""
     from rich.table import Table
 
     rows = result.get(BY_LENGTH, [])

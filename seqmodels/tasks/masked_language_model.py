@@ -30,7 +30,7 @@ from seqmodels.types import (
 
 
 class MaskedLanguageModel(Task):
-    """Some tokens of a row are chosen, and most of those changed; the model says what they were.
+    """Some tokens of a row are chosen and most of them changed; the model predicts the originals.
 
         loss = - sum_chosen log p(token | the changed row) / number chosen
 

@@ -1,4 +1,4 @@
-"""Multinomial naive Bayes over tokens and their neighbours: what a text classifier must beat."""
+"""Multinomial naive Bayes over tokens and their neighbours: the baseline of text classifiers."""
 
 from __future__ import annotations
 

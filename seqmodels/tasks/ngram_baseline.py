@@ -1,4 +1,4 @@
-"""Counting: what a language model is compared with."""
+"""Counting n-grams: the baseline of language models."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def count_ngram(data: Data, order: int) -> tuple[Model, Params]:
 
 
 class _Likelihood(Task):
-    """Asks an n-gram for the probability of the target alone, and so has no accuracy."""
+    """Computes only the n-gram's probability of the target, and so has no accuracy."""
 
     metric_names = ("loss",)
 

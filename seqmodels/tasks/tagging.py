@@ -74,7 +74,7 @@ class Tagging(Task):
         return {**super().summarize(sums, num_bytes), **summarize_by_length(sums)}
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
-        """Figures of what suits the feature of the inputs; see `tag_baselines`.
+        """Metrics of the baselines that suit the feature of the inputs; see `tag_baselines`.
 
         The last of them, with the frequencies of the labels and any others in `beside`.
         """

@@ -172,7 +172,7 @@ class Task:
         return {**figures, "num_targets": int(targets)}
 
     def baseline(self, trial: Trial) -> dict[str, Any]:
-        """The figures of what needs no training, on the same rows.
+        """Metrics of the baselines, which need no training, on the same rows.
 
         Returns:
           model (its name), and figures as `summarize` has them; further ones in the list `beside`.
@@ -276,7 +276,7 @@ def figures_table(result: dict[str, Any], metrics: tuple[Metric, ...], unit: str
 
 
 def own_params(params: Params) -> Params:
-    """The parameters, to be used by this process alone.
+    """The parameters, for use by this process only.
 
     They are its copy where they are whole on each device. Those that are spread over devices of
     this process stay so; spread over several processes they cannot be used by one alone.

@@ -253,7 +253,7 @@ def target_tokens(features: Features) -> Tokens:
 
 
 def _score_baselines(trial: Trial, targets: list[str]) -> list[dict[str, Any]]:
-    """Scores of what needs no training, on a split with these targets."""
+    """Scores of the baselines on a split with these targets."""
     data: Any = trial.data
     seen = "train"
     trained = written(data, "targets", seen)

@@ -11,7 +11,7 @@ from seqmodels.tasks.text_metrics import WordByWord, score_texts
 
 
 def answer_of_texts(train: tuple[list[str], list[str]], sources: list[str]) -> dict[str, list[str]]:
-    """Model -> its translations: what needs no training where sources are texts."""
+    """Baseline -> its translations, where sources are texts."""
     by_word = WordByWord(*train)
     name = "word by word, the most frequent"
     return {"copy": sources, name: [by_word(source) for source in sources]}
@@ -27,7 +27,7 @@ def answer_alike(train: list[str], count: int) -> dict[str, list[str]]:
 def score_baselines(
     answers: Mapping[str, list[str]], targets: list[str], config: EvaluationConfig
 ) -> list[dict[str, Any]]:
-    """Scores what needs no training: model, bleu, chrf and exact_match of each."""
+    """Scores the baselines: model, bleu, chrf and exact_match of each."""
     names = ("bleu", "chrf", "exact_match")
     rows = []
     for name, found in answers.items():

@@ -59,7 +59,7 @@ class Replay:
         if config.model.fitted:
             raise UserError(f"{workdir}: {config.model.kind} is counted, and has no steps")
         if not has_checkpoints(workdir):
-            raise UserError(f"{workdir}: no checkpoint to begin with")
+            raise UserError(f"{workdir}: no checkpoint to start from")
         self.workdir = workdir
         task = build_task(config)
         data = open_data(workdir, config, task)

@@ -224,7 +224,7 @@ MISTAKES: dict[str, tuple[dict[str, str] | None, dict[str, Any], str]] = {
     "nothing": (
         {"inputs": "image"},
         {"name": "tfds:signs", "train_split": "train[5:]"},
-        "data.train_split=train[5:]: TFDS does not take it (Paths sequence can not be of 0 length",
+        "data.train_split=train[5:]: TFDS rejects it (Paths sequence can not be of 0 length",
     ),
 }
 

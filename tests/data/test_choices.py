@@ -28,21 +28,21 @@ def test_shots_stand_before_the_prompt_and_are_not_asked(tmp_path: Path) -> None
     (asked,) = read_questions(path, 2)
     assert asked.prompt == "1 + 1 = 2\n\n2 + 2 = 4\n\n1 + 1 ="
     assert asked.answer == 1
-    with pytest.raises(UserError, match=r"--num_shots=3: .* has 3 questions; allowed are up to 2"):
+    with pytest.raises(UserError, match=r"--num_shots=3: .* has 3 questions; it must be at most 2"):
         read_questions(path, 3)
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("{", "line 2: no JSON: "),
+        ("{", "line 2: not JSON: "),
         ([1], "line 2: must be an object with prompt, choices, answer"),
         ({"prompt": "a", "choice": []}, "line 2: has no 'choices' but 'prompt', 'choice'; needed"),
         ({**GOOD, "prompt": 1}, "line 2: prompt=1: must be text"),
         ({**GOOD, "choices": ["a"]}, "line 2: choices=['a']: must be two texts or more"),
         ({**GOOD, "choices": ["a", ""]}, "none empty"),
         ({**GOOD, "choices": ["a", "b", "a"]}, "line 2: choices=['a', 'b', 'a']: two of them are"),
-        ("[" * 100_000, "line 2: no JSON: "),
+        ("[" * 100_000, "line 2: not JSON: "),
         ({**GOOD, "answer": 2}, "line 2: answer=2: must be a number from 0 to 1"),
         ({**GOOD, "answer": True}, "line 2: answer=True: must be a number from 0 to 1"),
         ("", "line 2: is empty"),

@@ -181,7 +181,7 @@ def test_files_that_cannot_be_read_are_told_in_a_line(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     Image.fromarray(noise).save(path)
     assert read_image(path, ImageInput(8, 8, 3)).shape == (8, 8, 3)
-    assert refusal(4) == "the run reads 4 channels; of a file 1 or 3 can be read"
+    assert refusal(4) == "the run reads 4 channels; image files have 1 or 3"
     content = path.read_bytes()
     second = content.index(b"IDAT", content.index(b"IDAT") + 1)
     path.write_bytes(content[:second] + bytes(4) + content[second + 4 :])

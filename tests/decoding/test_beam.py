@@ -302,10 +302,10 @@ def test_lengths_and_penalties_compile_nothing_anew(compilations: list[str]) -> 
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"size": 0}, "--beam_size=0: allowed are 1 and above"),
-        ({"size": 2, "num_best": 3}, "--num_best=3: allowed are up to --beam_size, 2"),
-        ({"length_penalty": float("nan")}, "--length_penalty=nan: allowed are 0 and above"),
-        ({"min_tokens": 9, "max_tokens": 8}, "--min_tokens=9: allowed are up to --max_tokens, 8"),
+        ({"size": 0}, "--beam_size=0: must be 1 or more"),
+        ({"size": 2, "num_best": 3}, "--num_best=3: must be at most --beam_size, 2"),
+        ({"length_penalty": float("nan")}, "--length_penalty=nan: must be 0 or more"),
+        ({"min_tokens": 9, "max_tokens": 8}, "--min_tokens=9: must be at most --max_tokens, 8"),
         (
             {"coverage_penalty": 0.1, "max_tokens": 9},
             "--coverage_penalty=0.1: this gpt gives no weights",

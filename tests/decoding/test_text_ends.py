@@ -192,7 +192,7 @@ def test_what_cannot_be_an_end_is_told() -> None:
         generate(run, "ax")
     with pytest.raises(UserError, match="half of a surrogate pair is not a character"):
         check_end(TOKENIZERS["word"](), "a\ud800", 0, 40)
-    with pytest.raises(UserError, match="--min_tokens=41: allowed are up to --max_tokens, 40"):
+    with pytest.raises(UserError, match="--min_tokens=41: must be at most --max_tokens, 40"):
         generate(run, "a", 41)
     with pytest.raises(UserError, match="--min_tokens=1: needs --end=TEXT"):
         generate(run, "", 1)

@@ -92,7 +92,7 @@ def test_likely_texts_are_found(door: FrontDoor, copy_of_trained: Path) -> None:
         "--seed=2": "--seed=2: has no effect with --beam_size",
         "--num_samples=4": "--num_samples=4: must be at most --beam_size, 3",
         "--end=": "--beam_size=3: needs --end=TEXT",
-        "--min_tokens=7": "--min_tokens=7: allowed are up to --max_tokens, 6",
+        "--min_tokens=7": "--min_tokens=7: must be at most --max_tokens, 6",
         "--end=ab": "outside the vocabulary",
     }.items():
         assert message in door(*words, *flags, flag).line

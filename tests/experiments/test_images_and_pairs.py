@@ -241,8 +241,8 @@ def test_predict_answers_each_input(door: FrontDoor, run: Path, tmp_path: Path) 
         assert first["score"] >= second["score"] and first != second
         assert first["log_probability"] <= first["score"] <= 0
     told = door(*words, "--input=-", "--num_best=9").line
-    assert "--num_best=9: allowed are up to --beam_size, 4" in told
-    assert "allowed are up to 11" in door(*words, "--input=-", "--max_tokens=12").line
+    assert "--num_best=9: must be at most --beam_size, 4" in told
+    assert "must be at most 11" in door(*words, "--input=-", "--max_tokens=12").line
 
 
 def lines(answer: Answer) -> list[dict[str, Any]]:

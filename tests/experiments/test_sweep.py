@@ -25,7 +25,7 @@ MISTAKES = [
     ("", "--root=DIR is required"),
     ("--root=R", "R: no such directory"),
     ("--root=R --status --table", "--status and --table: give only one of the two"),
-    ("--root=R --status --config=demo_lstm", "--status: needs --root alone"),
+    ("--root=R --status --config=demo_lstm", "--status: takes only --root"),
     ("--root=R --config=demo_lstm", "--sweep.FIELD=VALUES is required; without it, use train"),
     ("--root=R --sweep.training.seed=1,2", "--config=NAME is required with --sweep"),
     ("--root=R --config=demo_lstm --sweeep.training.seed=1", "did you mean 'sweep'"),

@@ -202,7 +202,7 @@ def test_mistakes_are_one_line(door: FrontDoor, trained: Path, tmp_path: Path) -
     workdir = tmp_path / "run"
     workdir.mkdir()
     shutil.copy(trained / "config.json", workdir)
-    assert "no checkpoint to begin with" in door("verify", f"--workdir={workdir}").line
+    assert "no checkpoint to start from" in door("verify", f"--workdir={workdir}").line
 
 
 def test_windows_are_chosen_at_random_and_the_same_by_seed() -> None:

@@ -246,5 +246,5 @@ def test_the_tasks_of_a_job_are_one_program(
 def test_what_slurm_refuses_is_one_line(cluster: Cluster, setting: Setting, tmp_path: Path) -> None:
     words = ("train", *flags(setting), f"--workdir={tmp_path / 'run'}", *SUBMIT)
     printed = command(*words, "--slurm.partition=none", status=1)
-    assert printed.startswith("train: run: Slurm does not take the job: ")
+    assert printed.startswith("train: run: Slurm rejected the job: ")
     assert "invalid partition" in printed.lower() and printed.count("\n") == 1

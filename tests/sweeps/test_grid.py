@@ -68,7 +68,7 @@ def test_points_are_drawn_between_the_bounds_and_kept_when_there_are_more() -> N
         ("optimizer.peak_lr", "1,x", None, "=x: must be a number .in --sweep.opt.*=1,x"),
         ("optimizer.peak_lr", "0.1,-1", None, "run peak_lr=-1.0: --sweep.*=-1.0: must be above 0"),
         ("optimizer.peak_lr", "0.1,,1", None, "a value is empty"),
-        ("optimizer.peak_lr", "1e-3,0.001", None, "0.001 is there twice"),
+        ("optimizer.peak_lr", "1e-3,0.001", None, "0.001 is listed twice"),
         ("optimizer.peak_lr", "lag:1e-3..1", 2, "'lag' is not a scale; did you mean 'log'"),
         ("optimizer.peak_lr", "log:0..1", 2, "must be log:LOW..HIGH with 0 < LOW < HIGH"),
         ("optimizer.peak_lr", "linear:2..1", 2, "must be linear:LOW..HIGH with LOW < HIGH"),
@@ -78,7 +78,7 @@ def test_points_are_drawn_between_the_bounds_and_kept_when_there_are_more() -> N
         ("model.cell", "lstm,gruu", None, "--sweep.model.cell=gruu: .* did you mean 'gru'"),
         ("model", "lstm", None, "--sweep.model: a section cannot be replaced"),
         ("training.seed", "3..1", None, "must be FIRST..LAST with FIRST <= LAST"),
-        ("training.seed", "0..99999", None, "allowed are up to 10,000 values"),
+        ("training.seed", "0..99999", None, "at most 10,000 values are allowed"),
     ],
 )
 def test_a_mistake_is_one_line(field: str, text: str, num_random: int | None, message: str) -> None:
@@ -88,7 +88,7 @@ def test_a_mistake_is_one_line(field: str, text: str, num_random: int | None, me
 
 def test_too_many_runs_are_refused() -> None:
     sweeps = {"training.seed": "0..999", "optimizer.peak_lr": ",".join(map(str, range(1, 12)))}
-    with pytest.raises(UserError, match=r"--sweep: 11,000 runs; allowed are up to 10,000"):
+    with pytest.raises(UserError, match=r"--sweep: 11,000 runs; at most 10,000 are allowed"):
         plan(load_config("demo_lstm"), sweeps, None)
 
 

@@ -171,7 +171,7 @@ class Prepared:
             raise UserError(f"{self.directory}: not in array_record form ({reason})") from None
         except Exception as error:
             reason = " ".join(str(error).split())[:_LONGEST_REASON]
-            raise UserError(f"{field}: TFDS does not take it ({reason})") from None
+            raise UserError(f"{field}: TFDS rejects it ({reason})") from None
 
 
 def read_text(value: bytes, where: str) -> str:

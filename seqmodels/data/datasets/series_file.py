@@ -171,7 +171,7 @@ def _read_row(
         if text.lower() in _MISSING:
             if config.gaps is GapPolicy.REFUSE:
                 raise UserError(
-                    f"{where}: has no value, and data.gaps=refuse; forward_fill or mask read it"
+                    f"{where}: has no value, and data.gaps=refuse; forward_fill or mask accepts it"
                 )
             values.append(math.nan)
             continue
@@ -240,7 +240,7 @@ def _on_a_grid(
             count = f"{place - 1} time{'s are' if place > 2 else ' is'}"
             raise UserError(
                 f"{file}, line {row.line}: {count} missing between {before.time} and {row.time}, "
-                "and data.gaps=refuse; forward_fill or mask read it"
+                "and data.gaps=refuse; forward_fill or mask accepts it"
             )
     full = np.full((places[-1] + 1, values.shape[1]), np.nan)
     full[places] = values

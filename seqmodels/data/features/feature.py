@@ -139,7 +139,7 @@ class FeatureBase:
     kind: ClassVar[str] = ""
     given: ClassVar[str] = "line"
     key: ClassVar[str] = "text"
-    """What an answer calls what it was given."""
+    """The name under which an answer has its input."""
 
     @classmethod
     def open_all(

@@ -134,12 +134,12 @@ class Image(FeatureBase):
         return self.pixels(values)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` takes."""
+        """The JSON object that `from_json` reads."""
         return {"kind": self.kind, "image": dataclasses.asdict(self.image)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any], config: ImageConfig) -> Image:
-        """Builds what `to_json` wrote."""
+        """Rebuilds the object that `to_json` wrote."""
         return cls(config, ImageInput(**values["image"]))
 
     def summary(self) -> str:
@@ -173,7 +173,7 @@ class EncodedImages:
         return Part(to_steps(images, self._config.reading), None, real.astype(np.float32))
 
     def content(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Nothing: what decides the images is hashed."""
+        """Nothing: whatever determines the images is hashed."""
         del kept
         return []
 

@@ -105,12 +105,12 @@ class Label(FeatureBase):
         return self.class_names[int(values)]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` takes."""
+        """The JSON object that `from_json` reads."""
         return {"kind": self.kind, "names": list(self.class_names)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any], config: LabelConfig) -> Label:
-        """Builds what `to_json` wrote."""
+        """Rebuilds the object that `to_json` wrote."""
         return cls(config, tuple(map(str, values["names"])))
 
     def summary(self) -> str:

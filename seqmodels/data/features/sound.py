@@ -128,12 +128,12 @@ class Sound(FeatureBase):
         return {"seconds": round(self._seconds(len(encoded)), 3)}
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` takes."""
+        """The JSON object that `from_json` reads."""
         return {"kind": self.kind}
 
     @classmethod
     def from_json(cls, values: dict[str, Any], config: SoundConfig) -> Sound:
-        """Builds what `to_json` wrote."""
+        """Rebuilds the object that `to_json` wrote."""
         del values
         return cls(config)
 

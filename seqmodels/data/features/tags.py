@@ -98,12 +98,12 @@ class Tags(FeatureBase):
         return " ".join(names[int(value)] for value in values)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` takes."""
+        """The JSON object that `from_json` reads."""
         return {"kind": self.kind, "names": list(self.tag_names)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any], config: TagsConfig) -> Tags:
-        """Builds what `to_json` wrote."""
+        """Rebuilds the object that `to_json` wrote."""
         return cls(config, tuple(map(str, values["names"])))
 
     def summary(self) -> str:

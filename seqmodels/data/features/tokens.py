@@ -209,7 +209,7 @@ class Tokens(FeatureBase):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` takes."""
+        """The JSON object that `from_json` reads."""
         tokenizer = self.tokenizer.to_json()
         return {
             "kind": self.kind,
@@ -221,7 +221,7 @@ class Tokens(FeatureBase):
 
     @classmethod
     def from_json(cls, values: dict[str, Any], config: TokensConfig) -> Tokens:
-        """Builds what `to_json` wrote; raises KeyError or ValueError on anything else."""
+        """Rebuilds the object that `to_json` wrote; raises KeyError or ValueError otherwise."""
         tokenizer = tokenizer_from_json(values["tokenizer"])
         reserved, starts, ends = (values[name] for name in ("reserved", "starts", "ends"))
         return cls(
@@ -337,7 +337,7 @@ def _text_source(
 
 
 def _texts(column: Any, split: str, source: ColumnSource) -> list[str]:
-    """The texts of a column; numbers, which a table may have, become what they are written as."""
+    """The texts of a column; numbers, which a table may have, become their text."""
     for row, value in enumerate(column):
         if not isinstance(value, str | int | float):
             where = source.dataset.locate(split, row)

@@ -113,13 +113,13 @@ class Values(FeatureBase):
         return "\n".join(" ".join(f"{x:.4g}" for x in channel) for channel in self.decode(values).T)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` takes."""
+        """The JSON object that `from_json` reads."""
         deviation = self.deviation.tolist()
         return {"kind": self.kind, "mean": self.mean.tolist(), "deviation": deviation}
 
     @classmethod
     def from_json(cls, values: dict[str, Any], config: ValuesConfig) -> Values:
-        """Builds what `to_json` wrote."""
+        """Rebuilds the object that `to_json` wrote."""
         return cls(config, np.array(values["mean"]), np.array(values["deviation"]))
 
     def summary(self) -> str:

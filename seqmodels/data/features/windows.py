@@ -132,13 +132,13 @@ class Windows(FeatureBase):
         return Part(values, None, (np.arange(rows) < len(encoded)).astype(np.float32))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `from_json` takes."""
+        """The JSON object that `from_json` reads."""
         numbers = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
         return {"kind": self.kind, "channels": list(self.channels), **numbers}
 
     @classmethod
     def from_json(cls, values: dict[str, Any], config: WindowsConfig) -> Windows:
-        """Builds what `to_json` wrote."""
+        """Rebuilds the object that `to_json` wrote."""
         numbers = (np.array(values[name]) for name in ("mean", "deviation"))
         return cls(config, tuple(values["channels"]), *numbers)
 
