@@ -10,6 +10,7 @@ arXiv:1804.06028, and later work). Ours are made by another rule, see
 Measured 2026-11-30 on one of two cores of a shared Intel Xeon that other programs kept busy, jax
 0.10.2, 5,000 steps of 64, seed 0 alone, on the test split: the LSTM has 45.3 % (64.2 % of lists of
 3 and 4 tokens, 37.8 % of those above 64), the majority class 28.1 %: the goal of 71 % is missed.
+The Transformer has 38.4 % (74.6 % of the shortest, 25.2 % of the longest).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ arXiv:2410.01201); `selective_copy:4096` is that length. The baseline is one of 
 
 Measured 2026-11-30 on one of two cores of a shared Intel Xeon that other programs kept busy, jax
 0.10.2, 5,000 steps, seed 0 alone: one layer has 30.5 % of the symbols right, a symbol at random
-7.1 %. Three layers were not run to the end.
+7.1 %; three layers have 90.0 %: the goal of 99 % is missed.
 """
 
 from __future__ import annotations
