@@ -115,7 +115,7 @@ def test_help_shows_fields_types_and_values(door: FrontDoor) -> None:
     rows = [row.split(maxsplit=1) for row in door(*words).out.splitlines() if row.startswith("  ")]
     assert ["model.num_layers=3", "an integer"] in rows
     assert ["optimizer.clip_norm=1.0", "a number, or none"] in rows
-    assert ["optimizer.name=adamw", "one of: adamw, sgd"] in rows
+    assert ["optimizer.name=adamw", "one of: adamw, sgd, muon"] in rows
 
 
 TEXTS = {
