@@ -140,7 +140,8 @@ def test_jobs_that_are_preempted_or_time_out_end_with_the_same_bits(
     preempted, timed_out, alone = (tmp_path / n for n in ("preempted", "timed_out", "alone"))
     longer = ("--config.training.num_steps=1200", "--config.training.evaluate_every=400")
     words = flags(setting, *longer)
-    limit = ("--slurm.time=1", "--slurm.signal_delay_s=50")
+    # Asked to end after 50 seconds: after fewer it may still be starting, each time again.
+    limit = ("--slurm.time=2", "--slurm.signal_delay_s=70")
     command("train", *words, f"--workdir={timed_out}", "--executor=slurm", *limit)
     command("train", *words, f"--workdir={preempted}", *SUBMIT)
     wait_for_rows(preempted)
