@@ -18,7 +18,7 @@ from seqmodels.sweeps.grid import Planned, plan
 from seqmodels.sweeps.jobs import read_job
 from seqmodels.sweeps.local import LocalExecutor, Stop, Task
 from seqmodels.sweeps.manifest import Manifest, need_manifest, read_manifest
-from seqmodels.sweeps.slurm import num_tasks
+from seqmodels.sweeps.slurm import adopt_jobs, num_tasks, submit
 from seqmodels.sweeps.states import State, Status
 from seqmodels.sweeps.views import count_states, read_statuses, show_statuses
 
@@ -218,8 +218,6 @@ def submit_all(
     options: dict[str, Any],
 ) -> int:
     """Submits the runs that are not done to Slurm; returns the exit status."""
-    from seqmodels.sweeps.slurm import adopt_jobs, submit
-
     retries = arguments.flags.retries
     adopt_jobs({root / one.name: read_job(root / one.name) for one in runs})
     tasks, _ = choose(root, runs, read_statuses(root, manifest), retries=retries)

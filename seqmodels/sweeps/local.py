@@ -40,11 +40,19 @@ class Task:
         return self.workdirs[0] / LOG
 
 
-def write_jobs(task: Task, job: Job) -> None:
-    """Records the job of each run of a task, with the log that they share."""
-    for workdir in task.workdirs:
+def write_jobs(task: Task, job: Job, workdirs: Sequence[Path] | None = None) -> None:
+    """Records the job of each run of a task, or of some of them, with the log that all share."""
+    for workdir in task.workdirs if workdirs is None else workdirs:
         log = None if len(task.workdirs) == 1 else os.path.relpath(task.log, workdir)
         write_job(workdir, dataclasses.replace(job, log=log))
+
+
+def end_jobs(task: Task, status: int) -> None:
+    """Records the exit status of a process for those of its runs that have none yet."""
+    for workdir in task.workdirs:
+        job = read_job(workdir)
+        if job is not None and job.status is None:
+            end_job(workdir, status)
 
 
 def job_command(task: Task) -> list[str]:
@@ -153,10 +161,8 @@ class LocalExecutor:
         if process.poll() is None:
             return False
         del self._own[task]
-        for workdir in task.workdirs if process.returncode > 0 else ():
-            job = read_job(workdir)
-            if job is not None and job.status is None:
-                end_job(workdir, process.returncode)
+        if process.returncode > 0:
+            end_jobs(task, process.returncode)
         return True
 
     def _again(self, task: Task, statuses: Mapping[Path, Status]) -> Task | None:

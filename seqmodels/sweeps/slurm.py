@@ -13,7 +13,6 @@ import importlib.util
 import io
 import json
 import logging
-import os
 import shlex
 import shutil
 import subprocess
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from seqmodels.config.errors import RunFailure, UserError, suggest
-from seqmodels.sweeps.jobs import SLURM, Job, write_job
+from seqmodels.sweeps.jobs import SLURM, Job
 from seqmodels.sweeps.local import CODE, Task, write_jobs
 from seqmodels.sweeps.slurm_job import TrainingJob
 from seqmodels.sweeps.states import Queue
@@ -93,7 +92,7 @@ def submit(task: Task, options: Mapping[str, Any], retries: int = 0) -> str:
 
     logging.getLogger("submitit").setLevel(logging.ERROR)
     first, *others = task.workdirs
-    words = (*task.words, *(("--distributed=auto",) if num_tasks(options) > 1 else ()))
+    words = task.words + (("--distributed=auto",) if num_tasks(options) > 1 else ())
     workdirs = tuple(map(str, task.workdirs))
     path = shlex.quote(str(CODE))
     executor = submitit.SlurmExecutor(first / _FOLDER)
@@ -176,10 +175,11 @@ def adopt_jobs(workdirs: Mapping[Path, Job | None]) -> list[Path]:
         if entry.state not in alive:
             continue
         task = Task(tuple(map(Path, entry.workdirs)))
-        for workdir in task.workdirs:
-            job = workdirs.get(workdir)
-            if workdir in workdirs and (job is None or job.job_id != number):
-                log = os.path.relpath(task.log, workdir)
-                write_job(workdir, Job(SLURM, job_id=number, log=log))
-                adopted.append(workdir)
+        lost = [
+            workdir
+            for workdir in task.workdirs
+            if workdir in workdirs and ((job := workdirs[workdir]) is None or job.job_id != number)
+        ]
+        write_jobs(task, Job(SLURM, job_id=number), lost)
+        adopted += lost
     return adopted

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from seqmodels.sweeps.jobs import SLURM, Job, end_job, read_job
-from seqmodels.sweeps.local import CODE, Task, job_command, job_environment, write_jobs
+from seqmodels.sweeps.jobs import SLURM, Job
+from seqmodels.sweeps.local import CODE, Task, end_jobs, job_command, job_environment, write_jobs
 from seqmodels.sweeps.states import SIGNALLED
 
 _LOOK_S = 0.2
@@ -54,10 +54,8 @@ class TrainingJob:
             status = self._train(task, signals)
             if status in (0, *SIGNALLED) or signals:
                 break
-        for workdir in self._runs.workdirs if task == 0 and status > 0 else ():
-            job = read_job(workdir)
-            if job is not None and job.status is None:  # a member of a pack may have ended well
-                end_job(workdir, status)
+        if task == 0 and status > 0:
+            end_jobs(self._runs, status)
         stopped = bool(signals) and (status in SIGNALLED or status < 0)
         if task == 0 and stopped and _is_preempted(number, signals):
             write_jobs(self._runs, Job(SLURM, job_id=number))
