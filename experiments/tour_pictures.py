@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ def counting(root: Path) -> Found:
     """Loss and share of unseen n-grams of the validation split, by order."""
     from seqmodels.look.figures import new_figure
 
-    losses = [last_row(root / f"ngram{n}")["loss"] for n in ORDERS]
+    losses = [last_loss(root / f"ngram{n}") for n in ORDERS]
     unseen = unseen_shares(root / f"ngram{ORDERS[0]}", ORDERS)
     figure = new_figure(7, 4)
     left = figure.add_subplot()
@@ -64,10 +63,12 @@ def _ngrams(tokens: np.ndarray, n: int, base: int) -> np.ndarray:
 
 def vanishing(root: Path) -> Found:
     """Gradient of the tanh network by distance, as trained and as initialised."""
+    from seqmodels.look.figures import new_figure
+
     norms = {title: gradients(root / "rnn", title) for title in ("trained", "untrained")}
-    names = {"trained": "tanh RNN, trained", "untrained": "tanh RNN, untrained"}
-    figure = draw_norms({names[title]: norm for title, norm in norms.items()})
-    loss = last_row(root / "rnn")["loss"]
+    figure = new_figure(7, 4)
+    _add_norms(figure.add_subplot(), {f"tanh RNN, {title}": n for title, n in norms.items()})
+    loss = last_loss(root / "rnn")
     return figure, {"loss": loss, **{f"{t}_factor": factor(n) for t, n in norms.items()}}
 
 
@@ -75,8 +76,8 @@ def gates(root: Path) -> Found:
     """The LSTM's forget gate over a text, and its gradient next to the tanh network's."""
     from seqmodels.look.figures import plain_figure, write_ticks
 
-    looked = read_json(root / "lstm" / "looked" / "look.json")
-    gate = values(root / "lstm", looked["recurrence"]["cells.0"]["forget_gate"])
+    found = looked(root / "lstm")
+    gate = values(root / "lstm", found["recurrence"]["cells.0"]["forget_gate"])
     norms = {"tanh RNN": gradients(root / "rnn", "trained")}
     norms["LSTM"] = gradients(root / "lstm", "trained")
     figure = plain_figure(11, 6.4, right=0.2)
@@ -93,7 +94,7 @@ def gates(root: Path) -> Found:
     numbers: dict[str, Any] = {"open": float((gate > 0.9).mean())}
     for name, norm in zip(("rnn", "lstm"), norms.values(), strict=True):
         numbers |= {f"{name}_factor": factor(norm), f"{name}_left": float(norm[50] / norm[0])}
-    return figure, {"loss": last_row(root / "lstm")["loss"], **numbers}
+    return figure, {"loss": last_loss(root / "lstm"), **numbers}
 
 
 def bottleneck(root: Path) -> Found:
@@ -108,8 +109,8 @@ def alignment(root: Path) -> Found:
     """The map of a translation, and exactly right outputs by length, with the fixed vector's."""
     from seqmodels.look.figures import plain_figure, write_ticks
 
-    looked = read_json(root / "bahdanau" / "looked" / "look.json")
-    weights = values(root / "bahdanau", looked["attention"]["alignment.pattern"]["pattern"])[0]
+    found = looked(root / "bahdanau")
+    weights = values(root / "bahdanau", found["attention"]["alignment.pattern"]["pattern"])[0]
     figure = plain_figure(11, 5.6, right=0.2)
     upper, lower = figure.subplots(2, 1, gridspec_kw={"hspace": 0.5})
     image = upper.imshow(weights, vmin=0, vmax=1, aspect="auto", cmap="viridis")
@@ -157,9 +158,9 @@ def self_attention(root: Path) -> Found:
     """The heads of the encoder's first layer."""
     from seqmodels.look.figures import draw_heads
 
-    looked = read_json(root / "transformer" / "looked" / "look.json")
+    found = looked(root / "transformer")
     name = "encoder.blocks.0.attention.pattern"
-    weights = values(root / "transformer", looked["attention"][name]["pattern"])
+    weights = values(root / "transformer", found["attention"][name]["pattern"])
     labels = list(NUMBER)
     title = "self-attention of the encoder's first layer"
     figure = draw_heads(weights, labels, labels, f"{title}, cut at {_CUT}", _CUT)
@@ -186,7 +187,10 @@ def word_at(place: int) -> str:
 
 def equal_compute(root: Path) -> Found:
     """Validation loss over operations of training, of the LSTM and the GPT."""
-    return _over_operations(root, {"lstm": "LSTM", "gpt": "GPT"})
+    from seqmodels.look.figures import new_figure
+
+    figure = new_figure(7, 4)
+    return figure, _add_losses(figure.add_subplot(), root, {"lstm": "LSTM", "gpt": "GPT"})
 
 
 def constant_memory(root: Path) -> Found:
@@ -207,22 +211,15 @@ def constant_memory(root: Path) -> Found:
     return figure, numbers | {"cache_growth": sizes[-1] / sizes[0]}
 
 
-def _over_operations(root: Path, names: Mapping[str, str]) -> Found:
-    from seqmodels.look.figures import new_figure
-
-    figure = new_figure(7, 4)
-    return figure, _add_losses(figure.add_subplot(), root, names)
-
-
 def _add_losses(axes: Any, root: Path, names: Mapping[str, str]) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     for name, title in names.items():
         each = operations(root / name)
-        rows = [r for r in read_rows(root / name / METRICS) if r["split"] == "validation"]
+        rows = evaluations(root / name)
         work = [each * row["step"] / 1e12 for row in rows]
         axes.plot(work, [row["loss"] for row in rows], marker="o", label=title)
         numbers |= {name: rows[-1]["loss"], f"{name}_work": work[-1]}
-    counted = last_row(root / f"ngram{ORDERS[-2]}")["loss"]
+    counted = last_loss(root / f"ngram{ORDERS[-2]}")
     axes.axhline(counted, color="gray", linestyle="--", label=f"{ORDERS[-2]}-gram, counted")
     axes.set(xlabel="operations of training (10^12)")
     axes.set(ylabel="validation loss (nats per character)")
@@ -238,7 +235,7 @@ def fine_tuning(root: Path) -> Found:
     names = {"from_nothing": "from nothing", "fine_tuned": "from the GPT of the last stop"}
     curves, numbers = {}, {}
     for name, title in names.items():
-        rows = [r for r in read_rows(root / name / METRICS) if r["split"] == "validation"]
+        rows = evaluations(root / name)
         curves[title] = ([row["step"] for row in rows], [row["loss"] for row in rows])
         numbers |= {f"{name}_first": rows[0]["loss"], name: rows[-1]["loss"]}
         numbers["first"] = rows[0]["step"]
@@ -272,15 +269,6 @@ PICTURES: dict[str, Callable[[Path], Found]] = {
 """By name of the stop."""
 
 
-def draw_norms(norms: Mapping[str, np.ndarray]) -> Any:
-    """Norms of gradients over the distance, one curve each."""
-    from seqmodels.look.figures import new_figure
-
-    figure = new_figure(7, 4)
-    _add_norms(figure.add_subplot(), norms)
-    return figure
-
-
 def _add_norms(axes: Any, norms: Mapping[str, np.ndarray]) -> None:
     for name, norm in norms.items():
         axes.plot(np.maximum(norm, 1e-30), label=name)
@@ -290,9 +278,14 @@ def _add_norms(axes: Any, norms: Mapping[str, np.ndarray]) -> None:
     axes.grid(alpha=0.3)
 
 
+def looked(workdir: Path) -> dict[str, Any]:
+    """The numbers that `look` found in a run."""
+    return read_json(workdir / "looked" / "look.json")
+
+
 def gradients(workdir: Path, title: str) -> np.ndarray:
     """Norms by distance that `look` found in the only layer of a run."""
-    (norm,) = read_json(workdir / "looked" / "look.json")["gradient_flow"][title].values()
+    (norm,) = looked(workdir)["gradient_flow"][title].values()
     return values(workdir, norm)
 
 
@@ -311,37 +304,40 @@ def values(workdir: Path, found: Any) -> np.ndarray:
     return np.array(found)
 
 
-def last_row(workdir: Path) -> dict[str, Any]:
-    """The last evaluation of the validation split."""
-    return [row for row in read_rows(workdir / METRICS) if row["split"] == "validation"][-1]
+def evaluations(workdir: Path) -> list[dict[str, Any]]:
+    """The rows of the validation split."""
+    return [row for row in read_rows(workdir / METRICS) if row["split"] == "validation"]
+
+
+def last_loss(workdir: Path) -> float:
+    """The loss of the last evaluation of the validation split."""
+    return evaluations(workdir)[-1]["loss"]
 
 
 def newest(workdir: Path) -> dict[str, Any]:
     """The newest result on the test split."""
     files = sorted((workdir / "evaluations").glob("test-*.json"), key=lambda p: p.stat().st_mtime)
-    return json.loads(files[-1].read_text(encoding="utf-8"))
+    return read_json(files[-1])
 
 
 def operations(workdir: Path) -> int:
     """Operations that the equations of a training step need; see `benchmark.flops`."""
     import jax
 
-    from seqmodels.benchmark.flops import hardware_flops, model_flops
-    from seqmodels.runs.run import load_run
+    from seqmodels.benchmark.training import Work, needed_flops
+    from seqmodels.data.pipeline import read_features
+    from seqmodels.runs.opening import read_config
+    from seqmodels.tasks.build import build_task
+    from seqmodels.training.setup import set_up
     from seqmodels.types import Batch
 
-    run = load_run(workdir)
-    data = run.config.data
+    config = read_config(workdir)
+    task = build_task(config)
+    spec = task.make_spec(read_features(config, workdir))
 
-    def forward(length: int) -> int:
-        of = lambda dtype: jax.ShapeDtypeStruct((data.batch_size, length), dtype)
-        batch = Batch(of(np.int32), of(np.int32), of(np.float32))  # type: ignore[arg-type]
+    def batch(_: int, length: int) -> Batch:
+        of = lambda dtype: jax.ShapeDtypeStruct((config.data.batch_size, length), dtype)
+        return Batch(of(np.int32), of(np.int32), of(np.float32))  # type: ignore[arg-type]
 
-        def loss(params: Any, batch: Batch) -> Any:
-            key = jax.random.key(0)
-            return run.task.forward(run.model, params, batch, None, train=True, key=key)[0]
-
-        return hardware_flops(loss, run.params, batch)
-
-    length = data.lengths()["sequence_length"]
-    return model_flops(forward, length, causal=True, has_gradient=True)
+    setup = set_up(config, task, spec, carries_state=False)
+    return needed_flops(Work(config, spec, batch), setup, config.data.lengths()["sequence_length"])

@@ -171,15 +171,21 @@ def _mean(pair: tuple[Any, Any]) -> Any:
     return pair[0] / pair[1]
 
 
+def forward_flops(setup: Setup, batch: Batch) -> int:
+    """Operations of the products of the loss of a batch, arrays or their shapes."""
+
+    def loss(params: Any, batch: Batch) -> Any:
+        forward, key = setup.task.forward, jax.random.key(0)  # of dropout
+        return forward(setup.model, params, batch, None, train=True, key=key)[0]
+
+    return hardware_flops(loss, setup.abstract.params, batch)
+
+
 def needed_flops(work: Work, setup: Setup, length: int) -> int:
     """Operations that the equations of a step need, see `flops.model_flops`."""
 
     def forward(length: int) -> int:
-        def loss(params: Any, batch: Batch) -> Any:
-            forward, key = setup.task.forward, jax.random.key(0)  # of dropout
-            return forward(setup.model, params, batch, None, train=True, key=key)[0]
-
-        return hardware_flops(loss, setup.abstract.params, work.batch(0, length))
+        return forward_flops(setup, work.batch(0, length))
 
     if work.batch(0, 8).inputs.ndim != 2:  # of fixed size
         return 3 * forward(length)

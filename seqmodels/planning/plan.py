@@ -10,9 +10,8 @@ from typing import Any
 
 import jax
 
-from seqmodels.benchmark.flops import hardware_flops
 from seqmodels.benchmark.memory import PeakMemory
-from seqmodels.benchmark.training import Work, needed_flops
+from seqmodels.benchmark.training import Work, forward_flops, needed_flops
 from seqmodels.config.errors import UserError
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.distributed.mesh import batch_sharding, mesh_context
@@ -210,12 +209,7 @@ def _model_flops(config: ExperimentConfig, setup: Setup, spec: DataSpec, batch: 
 
         return needed_flops(Work(config, spec, of_length), setup, batch.inputs.shape[1])
     plain = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), batch)
-
-    def loss(params: Any, batch: Batch) -> Any:
-        forward, key = setup.task.forward, jax.random.key(0)
-        return forward(setup.model, params, batch, None, train=True, key=key)[0]
-
-    return 3 * hardware_flops(loss, setup.abstract.params, plain)
+    return 3 * forward_flops(setup, plain)
 
 
 def seconds_of(one: Collective, device: Device) -> float:
