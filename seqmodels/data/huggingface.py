@@ -208,7 +208,7 @@ def _parts(step: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
 
 
 def _is_byte_level(description: dict[str, Any]) -> bool:
-    """Whether tokens are strings of bytes, and the text is not changed before it is encoded."""
+    """Whether tokens are byte strings and the text reaches them unchanged."""
     before = _parts(description.get("pre_tokenizer"), "pretokenizers")
     decoders = _parts(description.get("decoder"), "decoders")
     levels = [part for part in before if part["type"] == "ByteLevel"]

@@ -16,7 +16,7 @@ _SPLITS = {"test": "lengths of training", "longer": "longer"}
 
 
 def is_diagnosis(place: Path) -> bool:
-    """Whether a folder is one of `diagnose`."""
+    """Whether a folder holds the results of `diagnose`."""
     return (place / RESULT).is_file()
 
 

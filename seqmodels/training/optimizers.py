@@ -121,7 +121,7 @@ def _muon(momentum: float, others: optax.GradientTransformation) -> optax.Gradie
 
 
 def _is_matrix(path: str) -> bool:
-    """Whether a parameter is the kernel of a layer: not of a head, and not of a convolution."""
+    """Whether a parameter is the kernel of a layer; heads and convolutions do not count."""
     *parts, name = path.split("/")
     is_other = any(part.endswith("head") or part.startswith("convolution") for part in parts)
     return name.endswith("kernel") and not is_other

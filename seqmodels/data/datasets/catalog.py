@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -132,12 +133,7 @@ class Catalog(BuiltInDataset):
         kinds = {name: self._features.get(name) for name in names}
         images = [name for name in names if isinstance(kinds[name], Image)]
         lists = [name for name in names if name in self._lists]
-        readers = {ClassLabel: self._read_class, Audio: self._read_sound}
-        read = {
-            name: readers.get(type(kinds[name]), self._read_text)
-            for name in names
-            if name not in (*images, *lists)
-        }
+        read = {name: self._reader(name) for name in names if name not in (*images, *lists)}
         columns: dict[str, Any] = {name: [] for name in (*read, *lists)}
         counts = []
         for where, example in self._set.rows(field, examples) if columns else ():
@@ -153,10 +149,19 @@ class Catalog(BuiltInDataset):
         for name, column in columns.items():
             if isinstance(kinds[name], ClassLabel):
                 columns[name] = np.array(column, np.int32)
-            elif read.get(name) != self._read_sound and not any(text.strip() for text in column):
+            elif not isinstance(kinds[name], Audio) and not any(text.strip() for text in column):
                 raise UserError(f"{field}: {self._set.name} has no text there")
         columns |= {name: self._open_images(field, name, examples, rows) for name in images}
         return {name: columns[name] for name in names}
+
+    def _reader(self, name: str) -> Callable[[Any, str, str], Any]:
+        """How a column is read from an example."""
+        from tensorflow_datasets.core.features import Audio, ClassLabel
+
+        feature = self._features.get(name)
+        if isinstance(feature, ClassLabel):
+            return self._read_class
+        return self._read_sound if isinstance(feature, Audio) else self._read_text
 
     def _read_class(self, example: Any, name: str, where: str) -> int:
         number = int(example[name])
