@@ -75,8 +75,8 @@ stop is a few commands, a picture, and what one sees in it.
 
 It needs no network and no data but what is built in: the language reference that is part of every
 CPython, numbers written in words, and a page of this project. The models are tiny and so is their
-training: {minutes:.0f} minutes of processor time in all ({processor}, two cores that other programs
-kept busy, {day}, jax {jax}, one seed). That command made the pictures and the numbers of this page,
+training: {minutes:.0f} minutes of processor time in all ({processor}, two cores, {day}, jax {jax},
+one seed). That command made the pictures and the numbers of this page,
 which are in [tour.json](tour.json). Where a model of this size does not show what history says, the
 page says so. Losses are nats per character of the validation split."""
 END = """\
@@ -257,10 +257,9 @@ STOPS = (
         "memory matter here, greedily and for one row.",
         "From {shortest} to {longest} tokens before it, the time of a token grows {growth:.1f} "
         "times for the GPT with its cache; for the LSTM, whose state has one size, it is "
-        "{flat:.1f} times that of the shortest text. Both would be 1 if length did not matter; the "
-        "machine was busy, so that single points are uncertain by half or more "
-        "([evaluation](evaluation.md) has the way to 8,192 tokens). The next idea asks whether "
-        "attention can be had with a state of one size.",
+        "{flat:.1f} times that of the shortest text. Both would be 1 if length did not matter and "
+        "every measurement were exact ([evaluation](evaluation.md) goes on to 8,192 tokens). The "
+        "next idea asks whether attention can be had with a state of one size.",
         "time of a token by length of the text",
     ),
     Stop(
