@@ -258,7 +258,7 @@ STOPS = (
         "From {shortest} to {longest} tokens before it, the time of a token grows {growth:.1f} "
         "times for the GPT with its cache; for the LSTM, whose state has one size, it is "
         "{flat:.1f} times that of the shortest text. Both would be 1 if length did not matter and "
-        "every measurement were exact ([evaluation](evaluation.md) goes on to 8,192 tokens). The "
+        "every measurement were exact ([evaluation](evaluation.md) continues to 8,192 tokens). The "
         "next idea asks whether attention can be had with a state of one size.",
         "time of a token by length of the text",
     ),
