@@ -49,6 +49,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def gpt_bytes(folder: Path) -> Path:
+    """A trained run of a GPT on bytes, for the tests of the grid."""
+    train(make_config(folder, "first", MODELS["gpt"], **BYTES), folder / "gpt-bytes")
+    return folder / "gpt-bytes"
+
+
 def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list[str]]:
     """Set-up, data, first state and messages of a new run."""
     data = load(config)
@@ -63,11 +70,11 @@ def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list
     "name", [pytest.param(n, marks=() if n == "lstm" else pytest.mark.grid) for n in MODELS]
 )
 def test_with_the_same_vocabulary_the_run_starts_at_the_source_s_loss(
-    folder: Path, name: str
+    folder: Path, name: str, request: pytest.FixtureRequest
 ) -> None:
     """Exactly; takes the moving average if there is one, and nothing but parameters."""
     if name != "lstm":
-        train(make_config(folder, "first", MODELS[name], **BYTES), folder / f"{name}-bytes")
+        request.getfixturevalue(f"{name}_bytes")
     init_from = f"{folder / f'{name}-bytes'}@4"
     config = make_config(
         folder,
@@ -371,6 +378,7 @@ def test_unknown_names_of_parts_are_one_line_and_create_no_directory(
 
 
 @pytest.mark.grid
+@pytest.mark.usefixtures("gpt_bytes")
 def test_another_mesh_reads_into_its_own_shardings(folder: Path) -> None:
     """Source on one device, this run on four; moments are sharded like their parameters."""
     environment = {
