@@ -53,24 +53,27 @@ def run(arguments: Arguments) -> int:
     text = read_given(arguments)
     if asked.target is not None and "source" not in config.task.roles:
         raise UserError(f"--target={asked.target}: is for tasks with a source and a target")
-    program.set_up_jax(config)
-    from seqmodels.look.look import look_at_run, write_look
+    from seqmodels.look.drawing import Painter
     from seqmodels.look.page import check_templates
     from seqmodels.look.sections import plain
-    from seqmodels.protocols import Given
-    from seqmodels.runs.run import load_run
 
     check_templates()
-    loaded = load_run(arguments.workdir, step)
-    given = Given(text, asked.target, asked.limit)
-    inside, sections = look_at_run(
-        loaded, given, what, required=asked.what is not None, compare=asked.compare
-    )
+    with Painter() as painter:
+        program.set_up_jax(config)
+        from seqmodels.look.look import look_at_run, write_look
+        from seqmodels.protocols import Given
+        from seqmodels.runs.run import load_run
+
+        loaded = load_run(arguments.workdir, step)
+        given = Given(text, asked.target, asked.limit)
+        chosen = {"required": asked.what is not None, "compare": asked.compare}
+        inside, sections = look_at_run(loaded, given, what, **chosen, found=painter.add)
+        pictures = painter.pictures()
     folder = Path(asked.folder or arguments.workdir / "look" / str(loaded.step)).expanduser()
     title = f"{config.model.kind}, step {loaded.step}"
     size = len(inside.example.steps)
     lead = [f"{arguments.workdir}: {size:,} steps of the input."]
-    paths = write_look(folder, title, lead, sections)
+    paths = write_look(folder, title, lead, sections, pictures)
     answer = {
         "step": loaded.step,
         "num_steps": size,

@@ -41,7 +41,8 @@ def run(arguments: Arguments) -> int:
     place, against = find_runs(arguments)
     from seqmodels.files import replacing
     from seqmodels.look.diagnosis import diagnosis_sections, is_diagnosis
-    from seqmodels.look.page import check_templates, draw, render
+    from seqmodels.look.drawing import draw
+    from seqmodels.look.page import check_templates, render
 
     check_templates()
     output = Path(asked.output or (Path(asked.root or place) / "report.html")).expanduser()

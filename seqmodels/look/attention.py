@@ -126,7 +126,7 @@ def look_at_attention(inside: Inside) -> Section | None:
             )
             one |= score_heads(pattern, inputs if is_text else None, queries)
         section.numbers[name] = one
-        section.figures[name] = draw_heads(pattern, queries, keys, name, float(pattern.max()))
+        section.add_figure(name, draw_heads, pattern, queries, keys, name, float(pattern.max()))
         for head, weights in enumerate(pattern):
             title = f"{name}, head {head}" if len(pattern) > 1 else name
             section.matrices.append(Matrix(title, queries, keys, weights))
@@ -166,7 +166,7 @@ def _add_rollout(inside: Inside, patterns: dict[str, np.ndarray], section: Secti
         labels, _ = labels_of(inside, before, flow)
         section.numbers[name] = {"pattern": flow}
         highest, title = float(flow.max()), f"{name}: through all layers"
-        section.figures[name] = draw_heads(flow[None], labels, labels, title, highest)
+        section.add_figure(name, draw_heads, flow[None], labels, labels, title, highest)
         section.matrices.append(Matrix(name, labels, labels, flow))
 
 
@@ -195,7 +195,7 @@ def _add_pictures(inside: Inside, patterns: dict[str, np.ndarray], section: Sect
             first = pattern.shape[-1] != own.shape[-1]
             maps = {f"head {h}": _query(w, first).reshape(grid) for h, w in enumerate(own)}
         maps = dict(list(maps.items())[:MOST_MAPS])
-        section.figures[f"{name}.picture"] = draw_over_picture(picture, maps, name)
+        section.add_figure(f"{name}.picture", draw_over_picture, picture, maps, name)
         section.numbers.setdefault(name, {})["grid"] = list(grid)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,10 @@ MOST_TICKS = 256
 """Labels along an axis; of more, every second is written, or fewer."""
 MOST_SMALL = 64
 """The same of a map among several."""
+_GAP = 0.04
+"""Inches from an axis to its labels."""
+_LINE_HEIGHT = 0.73
+"""Height of capitals and ascenders, as a share of the size of the font."""
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -23,15 +28,60 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def write_ticks(axis: Any, labels: Sequence[str], *, small: bool = False) -> None:
-    """Writes tokens along an axis of matplotlib, upright, so that a text can be read."""
+    """Writes tokens along an axis of matplotlib, upright, so that a text can be read.
+
+    They are the outlines of their glyphs in one collection: ticks of matplotlib, of which each has
+    two labels, two marks and a line of the grid, take ten times as long.
+    """
+    from matplotlib.collections import PathCollection
+    from matplotlib.transforms import Affine2D, ScaledTranslation, blended_transform_factory
+
     every = -(-len(labels) // (MOST_SMALL if small else MOST_TICKS))
     places = range(0, len(labels), every)
     size = 5 if small or len(labels) > 150 else 7
-    long = max((len(drawn(labels[place])) for place in places), default=1) > 2
-    rotation = 90 if axis.axis_name == "x" and long else 0
     names = [drawn(labels[place]) for place in places]
-    axis.set_ticks(list(places), names, fontsize=size, rotation=rotation, parse_math=False)
-    axis.set_tick_params(length=0)
+    across, axes = axis.axis_name == "x", axis.axes
+    upright = not across or max(map(len, names), default=1) <= 2
+    inches = axes.get_figure(root=True).dpi_scale_trans
+    gap = ScaledTranslation(0, -_GAP, inches) if across else ScaledTranslation(-_GAP, 0, inches)
+    along = blended_transform_factory(axes.transData, axes.transAxes)
+    if not across:
+        along = blended_transform_factory(axes.transAxes, axes.transData)
+    zeros, outlines = np.zeros(len(places)), [_outline(name, across, upright) for name in names]
+    glyphs = PathCollection(
+        outlines,
+        offsets=np.stack([places, zeros] if across else [zeros, places], axis=1, dtype=float),
+        offset_transform=along + gap,
+        transform=Affine2D().scale(size / 72) + inches,
+        facecolors="black",
+        linewidths=0,
+        snap=False,  # or the strokes of small letters move to whole pixels
+        clip_on=False,
+    )
+    axis.set_ticks([])
+    axes.add_artist(glyphs)
+    deep = max((-path.vertices[:, int(across)].min(initial=0.0) for path in outlines), default=0.0)
+    axis.labelpad = size * deep + 72 * _GAP + 2  # what the axis is called stands beyond the labels
+
+
+@functools.cache
+def _outline(text: str, across: bool, upright: bool) -> Any:
+    """The path of a text of size 1, with the middle of its end at the axis in the origin."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.path import Path
+    from matplotlib.textpath import text_to_path
+
+    points, codes = text_to_path.get_text_path(FontProperties(), text)
+    points = np.reshape(np.asarray(points, np.float64), (-1, 2)) / text_to_path.FONT_SCALE
+    width = points[:, 0].max(initial=0.0)
+    high = _LINE_HEIGHT
+    if not across:  # ends left of the axis
+        points = points - [width, high / 2]
+    elif upright:  # hangs below the axis
+        points = points - [width / 2, high]
+    else:  # turned by a quarter, and ends below the axis
+        points = np.stack([high / 2 - points[:, 1], points[:, 0] - width], axis=1)
+    return Path(points, np.asarray(codes, Path.code_type))
 
 
 def draw_heads(
@@ -133,7 +183,7 @@ def draw_lines(
     Args:
       scales: xscale and yscale of matplotlib.
     """
-    figure = new_figure(7, 4.2)
+    figure = plain_figure(7, 4.2, right=0.2)
     axes = figure.add_subplot()
     for name, (x, y) in curves.items():
         axes.plot(x, y, label=name, marker="." if len(np.atleast_1d(x)) < 40 else "")
@@ -153,11 +203,19 @@ def draw_bars_over_text(
     Args:
       series: name -> values [T]; at most a few.
     """
+    from matplotlib.collections import PolyCollection
+
     figure = plain_figure(max(6.0, 0.2 * len(labels) + 1.5), 3.4, right=0.2)
     axes = figure.add_subplot()
     width = 0.8 / len(series)
     for number, (name, values) in enumerate(series.items()):
-        axes.bar(np.arange(len(labels)) + number * width, values, width, label=name)
+        left = np.arange(len(labels)) + (number - 0.5) * width
+        right, zeros = left + width, np.zeros(len(labels))
+        corners = [(left, zeros), (right, zeros), (right, values), (left, values)]
+        bars = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
+        # In one collection: `axes.bar` makes a patch of each.
+        axes.add_collection(PolyCollection(list(bars), facecolors=f"C{number}", label=name))
+    axes.autoscale_view()
     write_ticks(axes.xaxis, labels)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylabel(y_label)
@@ -168,9 +226,21 @@ def draw_bars_over_text(
     return figure
 
 
+def draw_lens(scores: np.ndarray, labels: Sequence[str]) -> Any:
+    """The logit lens [L, T], with the targets under it."""
+    figure = plain_figure(max(6.0, 0.16 * len(labels) + 2.5), 0.5 * len(scores) + 1.6)
+    axes = figure.add_subplot()
+    image = axes.imshow(scores, cmap="viridis", aspect="auto", vmax=0)
+    write_ticks(axes.xaxis, labels)
+    axes.set_yticks(range(len(scores)), [f"layer {n}" for n in range(len(scores))], fontsize=7)
+    axes.set_title("logit lens: log p of the target read off each layer", fontsize=10)
+    figure.colorbar(image, ax=axes, label="log p (nats)", pad=0.01)
+    return figure
+
+
 def draw_plane(points: np.ndarray, labels: Sequence[str], title: str, axes_of: Any = None) -> Any:
     """Labelled points [n, 2]; or, with a unit circle, unlabelled complex numbers."""
-    figure = new_figure(6, 6)
+    figure = plain_figure(6, 6, right=0.2)
     axes = figure.add_subplot()
     if axes_of == "circle":
         angles = np.linspace(0, 2 * np.pi, 200)

@@ -80,9 +80,11 @@ def decay_rate(norms: Float[np.ndarray, " T"]) -> float | None:
 
 
 def untrained(inside: Inside, seed: int) -> Params:
-    """The parameters with which a run of a seed begins."""
+    """The parameters with which a run of a seed begins, where the trained ones are: programs that
+    were compiled for those serve them too."""
     model = inside.model
-    return jax.jit(lambda key: nn.unbox(init_params(model, key)))(jax.random.key(seed))
+    params = jax.jit(lambda key: nn.unbox(init_params(model, key)))(jax.random.key(seed))
+    return jax.tree.map(lambda x, old: jax.device_put(x, old.sharding), params, inside.params)
 
 
 def look_at_gradients(inside: Inside, seed: int = 0) -> Section | None:
@@ -103,9 +105,8 @@ def look_at_gradients(inside: Inside, seed: int = 0) -> Section | None:
     for title, norms in (("trained", trained), ("untrained", start)):
         section.numbers[title] = norms
         curves = {name: (np.arange(len(n)), np.maximum(n, _TINY)) for name, n in norms.items()}
-        section.figures[f"gradient_flow.{title}"] = draw_lines(
-            curves, "distance (steps)", "norm of the gradient", title, yscale="log"
-        )
+        texts = ("distance (steps)", "norm of the gradient", title)
+        section.add_figure(f"gradient_flow.{title}", draw_lines, curves, *texts, yscale="log")
         for name, norm in norms.items():
             rows.append([title, name, float(norm[0]), float(norm[-1]), decay_rate(norm)])
     heads = ["parameters", "layer", "at distance 0", f"at {len(norm) - 1}", "factor per step"]

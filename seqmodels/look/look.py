@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 from seqmodels.config.errors import UserError
 from seqmodels.files import replacing, write_picture
 from seqmodels.look.attention import look_at_attention
+from seqmodels.look.drawing import Pictures
 from seqmodels.look.gradients import look_at_gradients
 from seqmodels.look.inside import Inside, look_inside
-from seqmodels.look.page import draw, render
+from seqmodels.look.page import render
 from seqmodels.look.parameters import look_at_embeddings, look_at_parameters
 from seqmodels.look.predictions import look_at_attribution, look_at_predictions
 from seqmodels.look.recurrence import look_at_recurrence
@@ -28,7 +30,13 @@ MOST_IN_JSON = 4096
 
 
 def look_at_run(
-    run: Run, given: Given, what: Sequence[str], *, required: bool, compare: bool = True
+    run: Run,
+    given: Given,
+    what: Sequence[str],
+    *,
+    required: bool,
+    compare: bool = True,
+    found: Callable[[Section], object] = lambda section: None,
 ) -> tuple[Inside, list[Section]]:
     """Looks inside a run.
 
@@ -37,6 +45,7 @@ def look_at_run(
       what: names of `LOOKS`.
       required: whether each of them was asked for by name, so that a model without it is refused.
       compare: whether predictions are shown next to those of a counted model, which needs the data.
+      found: is called with each section when it is complete.
 
     Raises:
       UserError: the input cannot be read, or the model lacks something that is required.
@@ -46,12 +55,14 @@ def look_at_run(
     example = run.task.example(run.model, run.params, run.features, run.config, given)
     inside, sections = look_inside(run.model, run.params, example), []
     context = _Context(run, inside, output_names(run), compare and "predictions" in what)
-    for name in what:
-        section = LOOKS[name](context)
-        if section is None and required:
-            raise UserError(f"--what={name}: this {run.config.model.kind} has none to look at here")
-        if section is not None:
-            sections.append(section)
+    with ThreadPoolExecutor() as pool:  # one is traced while another one runs
+        for name, section in zip(what, pool.map(lambda n: LOOKS[n](context), what), strict=True):
+            if section is None and required:
+                kind = run.config.model.kind
+                raise UserError(f"--what={name}: this {kind} has none to look at here")
+            if section is not None:
+                sections.append(section)
+                found(section)
     return inside, sections
 
 
@@ -96,7 +107,11 @@ def output_names(run: Run) -> list[str] | None:
 
 
 def write_look(
-    folder: Path, title: str, lead: Sequence[str], sections: Sequence[Section]
+    folder: Path,
+    title: str,
+    lead: Sequence[str],
+    sections: Sequence[Section],
+    pictures: Pictures,
 ) -> list[Path]:
     """Writes look.html, look.json, look.npz for large arrays, and a PNG of each figure.
 
@@ -108,7 +123,6 @@ def write_look(
     """
     arrays: dict[str, Any] = {}
     numbers = {s.name: _split(s.numbers, s.name, arrays) for s in sections}
-    pictures = draw(sections)
     page = render(title, lead, sections, pictures)
     text = json.dumps(plain({"title": title, **numbers}), ensure_ascii=False, indent=1)
     try:

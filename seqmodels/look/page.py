@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -204,18 +203,6 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def draw(sections: Sequence[Section]) -> dict[str, dict[str, bytes]]:
-    """section -> name -> each of its figures as a PNG."""
-    return {s.name: {name: as_png(x) for name, x in s.figures.items()} for s in sections}
-
-
-def as_png(figure: Any) -> bytes:
-    """A figure of matplotlib as a PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
 
 
 def as_uri(picture: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -92,7 +93,7 @@ def look_at_embeddings(inside: Inside, names: list[str] | None = None) -> Sectio
             "variance_shares": share,
             "points": {name(n): points[n] for n in drawn.tolist()},
         },
-        figures={"embeddings": draw_plane(points[drawn], labels, path, axes)},
+        figures={"embeddings": partial(draw_plane, points[drawn], labels, path, axes)},
         tables=[Table("Nearest neighbours by cosine", ["token", "neighbours"], rows)],
     )
 
@@ -127,7 +128,6 @@ def look_at_parameters(inside: Inside) -> Section:
         ],
     )
     if curves:
-        section.figures["spectra"] = draw_lines(
-            curves, "number", "singular value", "spectra", yscale="log"
-        )
+        texts = ("number", "singular value", "spectra")
+        section.add_figure("spectra", draw_lines, curves, *texts, yscale="log")
     return section

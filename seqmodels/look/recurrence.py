@@ -112,9 +112,8 @@ def look_at_recurrence(inside: Inside) -> Section | None:
     for layer, values in layers.items():
         labels = _labels(inside, layer, next(iter(values.values())))
         section.numbers[layer] = dict(values)
-        section.figures[layer] = draw_over_text(
-            {f"{layer}.{n}": v for n, v in values.items()}, labels, layer, "gate"
-        )
+        panels = {f"{layer}.{n}": v for n, v in values.items()}
+        section.add_figure(layer, draw_over_text, panels, labels, layer, "gate")
         for name, value in values.items():
             if is_gate(name):
                 closed, opened = saturation(value)
@@ -143,9 +142,8 @@ def _add_memory(inside: Inside, section: Section) -> None:
         return
     section.numbers["effective_memory"] = memory
     curves = {name: (np.arange(len(norm)), norm) for name, norm in memory.items()}
-    section.figures["effective_memory"] = draw_lines(
-        curves, "distance (steps)", "norm of the derivative", "effective memory", yscale="log"
-    )
+    texts = ("distance (steps)", "norm of the derivative", "effective memory")
+    section.add_figure("effective_memory", draw_lines, curves, *texts, yscale="log")
 
 
 def _add_eigenvalues(inside: Inside, section: Section) -> None:
@@ -156,4 +154,4 @@ def _add_eigenvalues(inside: Inside, section: Section) -> None:
     section.numbers["step_eigenvalues"] = {"real": points[:, 0], "imaginary": points[:, 1]}
     section.numbers["spectral_radius"] = float(np.abs(found).max())
     title = f"eigenvalues of the last step, largest modulus {np.abs(found).max():.3f}"
-    section.figures["step_eigenvalues"] = draw_plane(points, [], title, "circle")
+    section.add_figure("step_eigenvalues", draw_plane, points, [], title, "circle")

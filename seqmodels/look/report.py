@@ -194,7 +194,7 @@ def curves_section(run: Opened, others: Sequence[Opened]) -> Section | None:
         if any(len(x) > 1 for x, _ in curves.values()):
             unit = f" ({units[name]})" if name in units else ""
             label = name.replace("_", " ")
-            section.figures[name] = draw_lines(curves, "step", label + unit, label)
+            section.add_figure(name, draw_lines, curves, "step", label + unit, label)
     return section if section.figures else None
 
 
@@ -215,8 +215,8 @@ def lengths_section(run: Opened, others: Sequence[Opened]) -> Section | None:
                 if other.results.get(name, {}).get(key):
                     curves[other.name] = other.results[name][key]
             what = "source tokens" if "source" in key else "steps"
-            figure = make_length_figure(curves, metric, metric, what)
-            section.figures[f"{metric} by length, {name}"] = figure
+            title = f"{metric} by length, {name}"
+            section.add_figure(title, make_length_figure, curves, metric, metric, what)
     return section if section.figures else None
 
 

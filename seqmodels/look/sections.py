@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,8 @@ class Section:
       title: heading for a person.
       text: what is shown and how it is computed, in a few sentences.
       numbers: for JSON; arrays are allowed.
-      figures: name -> figure of matplotlib.
+      figures: name -> a function that makes a figure of matplotlib, which pickle can send to the
+        process that draws.
       matrices: maps to point at.
       lines: values to point at, one per step.
       tables: to be shown.
@@ -29,12 +32,16 @@ class Section:
     title: str
     text: str
     numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
-    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
+    figures: dict[str, Callable[[], Any]] = dataclasses.field(default_factory=dict)
     matrices: list[Matrix] = dataclasses.field(default_factory=list)
     lines: list[Line] = dataclasses.field(default_factory=list)
     tables: list[Table] = dataclasses.field(default_factory=list)
     texts: list[str] = dataclasses.field(default_factory=list)
     columns: int = 1
+
+    def add_figure(self, name: str, make: Callable[..., Any], *args: Any, **keywords: Any) -> None:
+        """Adds the figure that a function makes of arguments."""
+        self.figures[name] = functools.partial(make, *args, **keywords)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +91,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+        known = value.dtype.kind in "biu" or (value.dtype.kind == "f" and np.isfinite(value).all())
+        return value.tolist() if known else plain(value.tolist())
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, complex):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from seqmodels.look import attention, gradients, parameters, predictions, recurrence
+from seqmodels.look.drawing import draw
 from seqmodels.look.inside import Inside, look_inside
-from seqmodels.look.page import draw, render
+from seqmodels.look.page import render
 from seqmodels.look.sections import Section
 from seqmodels.protocols import Example
 from seqmodels.types import Batch, VocabOutput

@@ -84,20 +84,29 @@ def test_attributions_are_gradients_paths_and_lack() -> None:
         logits = model.apply({"params": params}, features[:, -1], method="readout")
         return jax.nn.log_softmax(logits[0])[target]
 
-    value = score(table)
+    value, mean = score(table), table[TOKENS[0]].mean(axis=0)
     assert value == pytest.approx(found["log_probability"], abs=1e-5)
-    assert score(0 * table) == pytest.approx(found["of_zeros"], abs=1e-5)
-    total = kinds["integrated_gradients"].sum()
-    assert total == pytest.approx(found["log_probability"] - found["of_zeros"], abs=2e-3)
+    assert score(0 * table + mean) == pytest.approx(found["of_mean"], abs=1e-5)
     for step in (2, 7):  # tokens that occur once
         token = TOKENS[0, step]
         without, more, less = table.copy(), table.copy(), table.copy()
-        without[token] = 0
+        without[token] = mean
         more[token], less[token] = 1.01 * more[token], 0.99 * less[token]
         lack = kinds["occlusion"][step]
         np.testing.assert_allclose(lack, value - score(without), **TOLERANCE["rounding"])
         slope = (score(more) - score(less)) / 0.02
         assert kinds["gradient_x_input"][step] == pytest.approx(slope, abs=2e-4)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gpt"])
+def test_integrated_gradients_add_up_to_the_gain(name: str) -> None:
+    """Also where a block normalizes first: a path from zeros misses more than the gain itself."""
+    found = predictions.attributions(inside(name))
+    total = sum(kinds["integrated_gradients"].sum() for kinds in found["inputs"].values())
+    gain = found["log_probability"] - found["of_mean"]
+    assert abs(gain) > 0.01
+    assert total - gain == pytest.approx(found["gap"], abs=1e-6)
+    assert abs(found["gap"]) < 0.02 * abs(gain)
 
 
 def test_neighbours_and_planes() -> None:

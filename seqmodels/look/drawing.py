@@ -1,0 +1,72 @@
+"""Figures as PNGs, drawn here or in a process of its own. Imports no jax."""
+
+from __future__ import annotations
+
+import io
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from types import TracebackType
+from typing import Any
+
+from seqmodels.look.sections import Section
+
+Pictures = dict[str, dict[str, bytes]]
+"""section -> name -> PNG."""
+
+
+def draw(sections: Sequence[Section]) -> Pictures:
+    """The figures of sections."""
+    return {s.name: {name: as_png(make) for name, make in s.figures.items()} for s in sections}
+
+
+def as_png(make: Callable[[], Any]) -> bytes:
+    """A figure of matplotlib as a PNG."""
+    buffer = io.BytesIO()
+    make().savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+class Painter:
+    """Draws in a process of its own, which begins to import matplotlib at once.
+
+    Drawing takes about as long as computing what is drawn, and neither needs the other.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), _begin)
+        self._pool.submit(_import)
+        self._waiting: dict[str, dict[str, Future[bytes]]] = {}
+
+    def add(self, section: Section) -> None:
+        """Takes the figures of a section to be drawn."""
+        submit = self._pool.submit
+        figures = section.figures.items()
+        self._waiting[section.name] = {name: submit(as_png, make) for name, make in figures}
+
+    def pictures(self) -> Pictures:
+        """Waits for all figures."""
+        waiting = self._waiting.items()
+        return {name: {key: one.result() for key, one in made.items()} for name, made in waiting}
+
+    def __enter__(self) -> Painter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Ctrl-C ends the process that computes, and that one ends this."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _import() -> None:
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
