@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +51,20 @@ def look_at_run(
     """
     if run.features is None:
         raise UserError(f"--workdir={run.workdir}: this imported run has no features to read with")
-    example = run.task.example(run.model, run.params, run.features, run.config, given)
+    try:
+        example = run.task.example(run.model, run.params, run.features, run.config, given)
+    except UserError as error:
+        told = str(error)
+        raise UserError(told if told.startswith("--") else f"the input: {told}") from None
     inside, sections = look_inside(run.model, run.params, example), []
     context = _Context(run, inside, output_names(run), compare and "predictions" in what)
-    with ThreadPoolExecutor() as pool:  # one is traced while another one runs
-        for name, section in zip(what, pool.map(lambda n: LOOKS[n](context), what), strict=True):
-            if section is None and required:
-                kind = run.config.model.kind
-                raise UserError(f"--what={name}: this {kind} has none to look at here")
-            if section is not None:
-                sections.append(section)
-                found(section)
+    for name in what:
+        section = LOOKS[name](context)
+        if section is None and required:
+            raise UserError(f"--what={name}: this {run.config.model.kind} has none to look at here")
+        if section is not None:
+            sections.append(section)
+            found(section)
     return inside, sections
 
 
@@ -99,7 +101,9 @@ def output_names(run: Run) -> list[str] | None:
     assert run.features is not None
     feature = run.features.get("targets") or run.features["inputs"]
     if isinstance(run.spec.outputs, VocabOutput):
-        return feature.labels(np.arange(run.spec.outputs.vocab_size))
+        # A masked language model adds a token after those of the feature.
+        known = min(feature.input.vocab_size, run.spec.outputs.vocab_size)
+        return feature.labels(np.arange(known))
     try:
         return list(feature.names())
     except TypeError:

@@ -261,12 +261,12 @@ class Forecasting(Task):
     def example(
         self, model: Model, params: Params, features: Features, config: Any, given: Given
     ) -> Example:
-        """The last window of a series as the model reads it; of separate channels the first."""
-        found = super().example(model, params, features, config, given)
-        length = features["inputs"].config.input_length
-        x, _, _ = self._enter(jnp.asarray(found.batch.inputs[:, -length:]))
-        batch = dataclasses.replace(found.batch, inputs=np.asarray(x[:1]))
-        return dataclasses.replace(found, batch=batch, steps=found.steps[-length:])
+        """The last window of a file as the model reads it; of separate channels the first."""
+        asked = self.answerer(model, params, features, config, 0, 1).read(given.text)
+        x, _, _ = self._enter(jnp.asarray(asked.inputs[None]))
+        empty = np.zeros((1, 1), np.float32)
+        steps = [str(n - len(asked.inputs)) for n in range(len(asked.inputs))]
+        return Example(Batch(np.asarray(x[:1]), empty, empty), steps)
 
     def answerer(
         self,

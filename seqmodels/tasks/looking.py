@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from seqmodels.config.errors import UserError
 from seqmodels.decoding.prefill import position_limit
 from seqmodels.decoding.prompts import encode_prompt
 from seqmodels.protocols import Example, Feature, Features, Given, Model, Part
@@ -29,8 +30,13 @@ def whole_example(feature: Feature, given: Given) -> Example:
     return Example(Batch(values, empty, empty), steps, picture=picture)
 
 
-def text_tokens(model: Model, tokenizer: Tokenizer, given: Given) -> Int[np.ndarray, "one T"]:
+def text_tokens(
+    model: Model, tokenizer: Tokenizer, given: Given, further: int
+) -> Int[np.ndarray, "one T"]:
     """Tokens of a text after those that every text starts with, up to the limits.
+
+    Args:
+      further: tokens beyond those that the model reads: 1 where each has the next as its target.
 
     Raises:
       UserError: symbols outside the vocabulary.
@@ -38,12 +44,12 @@ def text_tokens(model: Model, tokenizer: Tokenizer, given: Given) -> Int[np.ndar
     begin = encode_prompt(tokenizer, "")
     tokens = np.concatenate([begin, tokenizer.encode(given.text, unknown=True)])
     bound = position_limit(model)
-    return tokens[None, : 1 + min(given.limit, given.limit if bound is None else bound)]
+    return tokens[None, : further + min(given.limit, given.limit if bound is None else bound)]
 
 
 def next_token_example(model: Model, tokenizer: Tokenizer, given: Given) -> Example:
     """Tokens, each with the next as its target."""
-    tokens = text_tokens(model, tokenizer, given).astype(np.int32)
+    tokens = text_tokens(model, tokenizer, given, 1).astype(np.int32)
     inputs, targets = tokens[:, :-1], tokens[:, 1:]
     batch = Batch(inputs, targets, np.ones(targets.shape, np.float32))
     labels = name_tokens(tokenizer, tokens[0])
@@ -51,9 +57,14 @@ def next_token_example(model: Model, tokenizer: Tokenizer, given: Given) -> Exam
 
 
 def pair_example(features: Features, translator: Any, given: Given, make_batch: Any) -> Example:
-    """A source with the given target, or with the translator's, in the form of the batches."""
+    """A source with the given target, or with the translator's, in the form of the batches.
+
+    Raises:
+      UserError: one of them cannot be read, or the translator's is empty.
+    """
     source, said = translator.read(given.text), given.target
-    said = translator.translate([source])[0][0].text if said is None else said
+    if said is None and not (said := translator.translate([source])[0][0].text):
+        raise UserError("the run's own answer to it is empty: give a text with --target")
     target = features["targets"].batch([features["targets"].read(said)], 1)
     parts = {"source": features["source"].batch([source], 1), "targets": target}
     batch = make_batch(parts, features)

@@ -91,7 +91,7 @@ class MaskedLanguageModel(Task):
         """The tokens of a text, none of them masked: each is its own target."""
         del params, config
         tokenizer = tokenizer_of(features)
-        tokens = text_tokens(model, tokenizer, given).astype(np.int32)[:, : given.limit]
+        tokens = text_tokens(model, tokenizer, given, 0).astype(np.int32)
         labels = name_tokens(tokenizer, tokens[0])
         batch = Batch(tokens, tokens, np.ones(tokens.shape, np.float32))
         return Example(batch, labels, targets=labels)

@@ -107,6 +107,13 @@ def test_files_that_cannot_be_forecast_are_one_line(run: Path, door: FrontDoor) 
     assert "is a file" in ask(f"--input={run / 'own.csv'}", f"--folder={run / 'own.csv'}")
 
 
+def test_the_last_window_of_a_file_is_looked_at(run: Path, door: FrontDoor) -> None:
+    words = ("look", f"--workdir={run / 'run'}", f"--folder={run / 'look'}")
+    found = door(*words, f"--input={run / 'own.csv'}", "--json").json
+    assert found["num_steps"] == 24 and "parameters" in found["what"]
+    assert "the input: 2 steps are too few" in door(*words, f"--input={run / 'short.csv'}").line
+
+
 def test_other_files_are_evaluated_as_the_run_s_own(run: Path, door: FrontDoor) -> None:
     """With its time column; there is no training split, so there is no baseline and no mase."""
     text = (run / "own.csv").read_text().splitlines()

@@ -248,3 +248,14 @@ def test_predict_answers_each_input(door: FrontDoor, run: Path, tmp_path: Path) 
 def lines(answer: Answer) -> list[dict[str, Any]]:
     assert answer.status == 0, answer.err
     return [json.loads(line) for line in answer.out.splitlines()]
+
+
+def test_look_reads_what_predict_reads(door: FrontDoor, run: Path, tmp_path: Path) -> None:
+    words = ("look", f"--workdir={run}", f"--folder={tmp_path / 'look'}", "--json")
+    if "images" in run.name:
+        Image.new("RGB", (9, 7), "red").save(tmp_path / "red.png")
+        assert "parameters" in door(*words, f"--image={tmp_path / 'red.png'}").json["what"]
+        return
+    found = door(*words, "--text=3 Mar 1999", "--target=1999-03-03").json
+    assert {"attention", "predictions", "attribution"} <= set(found["what"])
+    assert "the input: is empty" in door(*words, "--text=3 Mar 1999", "--target=").line

@@ -130,6 +130,9 @@ def test_masked_tokens_then_classes(door: FrontDoor, tmp_path: Path) -> None:
     assert launch.main(["train", "--config=wikitext2_bert", *flags, f"--workdir={first}"]) == 0
     found = door("evaluate", f"--workdir={first}", "--json").json
     assert found["baseline"]["model"] == "ngram" and 0 <= found["accuracy"] <= 1
+    seen = door("look", f"--workdir={first}", f"--text={'it was good , ' * 40}", "--json").json
+    assert seen["num_steps"] == 40  # model.max_length
+    assert {"attention", "predictions", "attribution"} <= set(seen["what"])
     fields = {
         **SMALL_BERT,
         "data.max_shapes": 1,
