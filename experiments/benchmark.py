@@ -117,7 +117,7 @@ def select(suites: list[str], size: Size, parts: str | None) -> dict[str, list[A
     """The cases of each suite that has cases.
 
     Raises:
-      UserError: one of `parts`, separated by commas, is in no name.
+      UserError: one of `parts`, separated by commas, is part of no name.
     """
     found = {name: list(CASES[name](size)) for name in suites if name in CASES}
     if parts is None:
@@ -125,7 +125,8 @@ def select(suites: list[str], size: Size, parts: str | None) -> dict[str, list[A
     names = [case.name for cases in found.values() for case in cases]
     for part in parts.split(","):
         if not any(part in name for name in names):
-            raise UserError(f"--cases={parts}: {part!r} is in no name{suggest(part, names)}")
+            near = suggest(part, names)
+            raise UserError(f"--cases={parts}: no case has {part!r} in its name{near}")
     wanted = lambda case: any(part in case.name for part in parts.split(","))
     return {suite: [case for case in cases if wanted(case)] for suite, cases in found.items()}
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +19,20 @@ from experiments.arguments import Arguments, Command
 from experiments.diagnostics import MODELS, NUM_DEFAULT, TASKS
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.validate import validate
+from seqmodels.sweeps.local import Stop, job_environment
 
 DOC = """Trains models on diagnostic problems, and reports which model can solve which.
 
 All models of a problem have about --num_params parameters. A cell trains one run for each learning
 rate and seed, all as one program, and keeps the best by validation. It is tested on the lengths of
 training and on longer ones; next to it is what the literature predicts. A finished cell is not
-repeated, so the same command resumes; --models and --tasks select cells. Writes diagnose.json,
+repeated, so the same command resumes; --models and --tasks select cells. On a CPU, --parallel=N
+trains N problems at a time, each in a process with its share of the cores. Writes diagnose.json,
 diagnose.md and diagnose.png into --workdir.
 """
 RESULT = "cell.json"
+LOG = "log.txt"
+_LOOK_S = 0.2
 _PANELS = {"test": "lengths of training", "longer": "longer"}
 
 
@@ -43,6 +51,7 @@ def define(values: flags.FlagValues) -> None:
     integer("num_seeds", 1, "number of seeds per rate: 0, 1, ..", 1, flag_values=values)
     integer("num_steps", 1500, "steps of each run", 4, flag_values=values)
     integer("num_params", 20_000, "parameters per model, roughly", 100, flag_values=values)
+    integer("parallel", 1, "problems that train at the same time", 1, flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
@@ -57,14 +66,21 @@ def run(arguments: Arguments) -> int:
     }
     folder = Path(asked.workdir or "runs/diagnose").expanduser()
     first = diagnostics.make_cell(tasks[0], MODELS[models[0]](8, 8), asked.num_steps, 1e-3, 0)
+    left = {task: cells_left(folder, task, models, settings) for task in tasks}
+    left = {task: cells for task, cells in left.items() if cells}
+    if asked.parallel > 1 and len(left) > 1:
+        flags_of = {"workdir": folder, "models": ",".join(models), "rates": asked.rates}
+        flags_of |= {n: settings[n] for n in ("num_seeds", "num_steps", "num_params")}
+        words = [f"--{name}={value}" for name, value in flags_of.items()]
+        if status := train_apart({t: folder / t for t in left}, words, asked.parallel):
+            return status
     program.set_up_jax(first)
     found: dict[str, dict[str, Any]] = {task: {} for task in tasks}
     for task in tasks:
-        cells = {model: folder / task / model for model in models}
-        left = {model: place for model, place in cells.items() if read(place, settings) is None}
-        if left and (status := train_task(task, left, settings)):
+        cells = cells_left(folder, task, models, settings)
+        if cells and (status := train_task(task, cells, settings)):
             return status
-        found[task] = {model: read(place, settings) for model, place in cells.items()}
+        found[task] = {model: read(folder / task / model, settings) for model in models}
     summary = {"settings": settings, "cells": found}
     write(folder, summary)
     program.answer(arguments, summary, tables(found))
@@ -99,6 +115,72 @@ def parse_rates(text: str) -> list[float]:
     if not rates or not all(0 < rate < 1 for rate in rates):
         raise UserError(f"--rates={text}: must be numbers between 0 and 1, as in 0.003,0.001")
     return rates
+
+
+def cells_left(
+    folder: Path, task: str, models: Sequence[str], settings: dict[str, Any]
+) -> dict[str, Path]:
+    """The folders of the cells of a problem that are not finished."""
+    cells = {model: folder / task / model for model in models}
+    return {model: place for model, place in cells.items() if read(place, settings) is None}
+
+
+def train_apart(places: Mapping[str, Path], words: Sequence[str], parallel: int) -> int:
+    """Trains problems at the same time, each by this command in a process with its share of cores.
+
+    One core a process is faster than all cores for one after the other: the operations are small.
+
+    Args:
+      places: problem -> its folder, which gets the process's `log.txt`.
+      words: the flags besides --tasks.
+
+    Returns:
+      The exit status; after a signal, that of the processes, which have saved.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    shares = [set(cores[n::parallel]) for n in range(parallel)]
+    waiting, running, status, stop = list(places), dict[int, Any](), 0, Stop()
+    started, signalled = time.monotonic(), False
+    with stop.listening():
+        while running or (waiting and not status and stop.signal is None):
+            for slot in range(parallel):
+                if slot in running or not waiting or status or stop.signal is not None:
+                    continue
+                task = waiting.pop(0)
+                places[task].mkdir(parents=True, exist_ok=True)
+                log = places[task] / LOG
+                command = [sys.executable, "-m", "experiments.diagnose", f"--tasks={task}", *words]
+                with log.open("ab") as file:
+                    process = subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=file,
+                        env=job_environment(),
+                        start_new_session=True,
+                    )
+                if shares[slot]:
+                    os.sched_setaffinity(process.pid, shares[slot])
+                running[slot] = task, process
+                program.say(f"{task}: started, {log}")
+            if stop.signal is not None and not signalled:
+                signalled = True
+                for _, process in running.values():
+                    process.terminate()
+            time.sleep(_LOOK_S)
+            for slot, (task, process) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[slot]
+                status = status or process.returncode
+                done = len(places) - len(waiting) - len(running)
+                took = time.monotonic() - started
+                state = f"stopped with status {process.returncode}, see {places[task] / LOG}"
+                if not process.returncode:
+                    left = timedelta(seconds=round(took / done * (len(places) - done)))
+                    state = f"finished, {done} of {len(places)}, about {left} left"
+                program.say(f"{task}: {state}")
+    return status
 
 
 def read(place: Path, settings: dict[str, Any]) -> dict[str, Any] | None:

@@ -95,8 +95,8 @@ def run(arguments: Arguments) -> int:
         tasks = [registry.resolve(entry.config) for entry in registry.TASKS.values()]
         known = ", ".join(task.kind for task in tasks if task.answers is not None)
         raise UserError(
-            f"--workdir={workdir}: predict has no answers for task.kind={config.task.kind}; it has "
-            f"for {known}"
+            f"--workdir={workdir}: predict does not support task.kind={config.task.kind}; "
+            f"it supports {known}"
         )
     settings = read_settings(asked, config)
     if asked.stream:
@@ -195,8 +195,8 @@ def check_stream(config: ExperimentConfig) -> None:
     if not config.model.unbounded:
         raise UserError(
             f"--stream: {an(config.model.kind)} keeps every token that it reads and has "
-            f"model.max_length={vars(config.model)['max_length']} positions; a text without end "
-            "needs a model whose state has one size, such as recurrent, aaren or ngram"
+            f"model.max_length={vars(config.model)['max_length']} positions; an endless text "
+            "needs a model with a state of fixed size, such as recurrent, aaren or ngram"
         )
 
 

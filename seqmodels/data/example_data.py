@@ -276,8 +276,8 @@ def _refuse_misaligned(
         assert column.num_steps is not None
         if (inputs.lengths > inputs.num_steps).any():
             raise UserError(
-                f"data.inputs: a tokenizer that adds tokens to a text does not go with {role} of "
-                "a label for each step"
+                "data.inputs: a tokenizer that adds tokens to a text cannot be used where "
+                f"{role} have a label for each step"
             )
         odd = np.flatnonzero(inputs.num_steps != column.num_steps)
         if len(odd):

@@ -76,14 +76,14 @@ class HuggingFaceTokenizer(SavedTokenizer):
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(description))
         except Exception as error:  # the library raises nothing more special
-            raise ValueError(f"no tokenizer of the tokenizers library: {error}") from None
+            raise ValueError(f"not one of the tokenizers library: {error}") from None
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         if not vocabulary:
-            raise ValueError("a tokenizer without tokens")
+            raise ValueError("it has no tokens")
         least = max(vocabulary.values()) + 1
         self.vocab_size = least if vocab_size is None else vocab_size
         if self.vocab_size < least:
-            raise ValueError(f"{vocab_size} tokens wanted, but it has {least}")
+            raise ValueError(f"it has {least} tokens, not {vocab_size}")
         self._known = set(vocabulary.values())
         self.lossless = _is_byte_level(description)
         added = {token["content"] for token in description.get("added_tokens") or ()}

@@ -252,7 +252,7 @@ def tokenizer_from_json(saved: Any) -> Tokenizer:
 
             special = SpecialTokens.from_json(saved.get("special", {}))
             return HuggingFaceTokenizer(description, size, special)
-    raise ValueError("no tokenizer of a kind that is known")
+    raise ValueError("not a known kind of tokenizer")
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:

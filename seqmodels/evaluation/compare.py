@@ -65,7 +65,7 @@ def score_rows(run: Run, data: Data, split: str, metric: str, *, texts: bool = F
             run.model, params, alone(batch), alone(carry), train=False, key=None
         )
         if metric not in metrics:
-            raise UserError(f"--compare: {config.task.kind} has no {metric} of single rows")
+            raise UserError(f"--compare: {config.task.kind} has no {metric} per row")
         return metrics[metric], jax.tree.map(lambda x: x[0], carry)
 
     score = jax.jit(jax.vmap(one, in_axes=(None, 0, 0)))

@@ -104,8 +104,8 @@ def _read_run(workdir: Path) -> Any:
     config = read_config(workdir)
     if not config.task.continues_text:
         raise UserError(
-            f"--workdir={workdir}: {an(config.model.kind)} with task.kind={config.task.kind} gives "
-            "no text a probability; the harness needs task.kind=language_model"
+            f"--workdir={workdir}: {an(config.model.kind)} with task.kind={config.task.kind} "
+            "cannot score text; the harness needs task.kind=language_model"
         )
     return config
 

@@ -164,21 +164,23 @@ def attributions(inside: Inside, target: int | None = None) -> dict[str, Any]:
             part, *weights = point
             shifts = jax.tree.map(lambda v: (part - 1) * v, away)
             value, gradient = jax.value_and_grad(score)(shifts, params)
-            add = lambda total, w: jax.tree.map(lambda a, g: a + w * g, total, gradient)
-            return tuple(map(add, totals, weights)), value
+            plus = lambda total, w: jax.tree.map(lambda a, g: a + w * g, total, gradient)
+            return tuple(map(plus, totals, weights)), value
 
         middles = (np.arange(PATH_STEPS) + 0.5) / PATH_STEPS
-        ends = np.eye(PATH_STEPS + 2)[-1], np.r_[np.full(PATH_STEPS, 1 / PATH_STEPS), 0, 0]
-        points = np.stack([np.r_[middles, 0, 1], *ends]).astype(np.float32)
+        weights = np.eye(PATH_STEPS + 2)[-1], np.r_[np.full(PATH_STEPS, 1 / PATH_STEPS), 0, 0]
+        points = np.stack([np.r_[middles, 0, 1], *weights]).astype(np.float32)
         (plain, path), values = jax.lax.scan(add, (zeros, zeros), tuple(map(jnp.asarray, points)))
         return plain, path, values[-2:]
 
-    plain, path, (nothing, value) = jax.jit(along)(inside.params, away)
+    plain, path, ends = jax.jit(along)(inside.params, away)
+    nothing, value = ends[0], ends[1]
+    lack = _occlusions(score, inside.params, away, value)  # traced while the path is computed
     times = lambda g, x: jax.tree.map(lambda a, b: (a * b).sum(-1), g, x)
     found = {
         "gradient_x_input": name_values(jax.device_get(times(plain, x))),
         "integrated_gradients": name_values(jax.device_get(times(path, away))),
-        "occlusion": _occlusions(score, inside.params, away, float(value)),
+        "occlusion": name_values(jax.device_get(lack)),
     }
     by_site = {site: {kind: found[kind][site] for kind in found} for site in found["occlusion"]}
     total = sum(float(kinds["integrated_gradients"].sum()) for kinds in by_site.values())
@@ -195,7 +197,7 @@ def _same(inside: Inside, zeros: Any) -> list[Any]:
     return [pick(tree, form) for tree, form in zip(inside.recorded, zeros, strict=True)]
 
 
-def _occlusions(score: Any, params: Params, away: Any, value: float) -> dict[str, np.ndarray]:
+def _occlusions(score: Any, params: Params, away: Any, value: jax.Array) -> Any:
     """log p less that with the mean in place of one step, for each step of each embedding."""
     leaves, structure = jax.tree.flatten(away)
 
@@ -209,7 +211,7 @@ def _occlusions(score: Any, params: Params, away: Any, value: float) -> dict[str
         steps = jnp.arange(leaf.shape[1])
         each = jax.jit(lambda steps, site=site: jax.lax.map(lambda s: without(site, s), steps))
         found.append((value - each(steps))[None])
-    return name_values(jax.device_get(structure.unflatten(found)))
+    return structure.unflatten(found)
 
 
 def look_at_attribution(inside: Inside, names: Names = None) -> Section | None:

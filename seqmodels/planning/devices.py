@@ -111,7 +111,7 @@ def parse_mesh(text: str) -> dict[str, int]:
             near = suggest(name, MESH_FIELDS)
             raise UserError(f"--mesh={text}: {name!r} is not an axis of the mesh{near}")
         if not size.isdecimal() or int(size) < 1:
-            raise UserError(f"--mesh={text}: {word.strip()!r} must be {name}:N with N 1 or more")
+            raise UserError(f"--mesh={text}: {word.strip()!r} must be {name}:N with N at least 1")
         if name in sizes:
             raise UserError(f"--mesh={text}: {name} is given twice")
         sizes[name] = int(size)

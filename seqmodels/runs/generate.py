@@ -152,6 +152,6 @@ def make_scorer(run: Run, batch_size: int) -> Scorer:
     if tokenizer is None or not writes or not run.model.causal:
         raise UserError(
             f"--workdir={run.workdir}: {an(run.config.model.kind)} with task.kind="
-            f"{run.config.task.kind} gives no text a probability"
+            f"{run.config.task.kind} cannot score text"
         )
     return Scorer(run.model, run.params, tokenizer, batch_size)

@@ -104,8 +104,8 @@ def test_a_token_that_is_added_has_no_label(tmp_path: Path) -> None:
     config = tagged(tmp_path)
     config.data.inputs.class_token = True
     assert mistake(lambda: load(config)) == (
-        "data.inputs: a tokenizer that adds tokens to a text does not go with targets of a label "
-        "for each step"
+        "data.inputs: a tokenizer that adds tokens to a text cannot be used where targets have a "
+        "label for each step"
     )
 
 

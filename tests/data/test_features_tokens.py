@@ -295,7 +295,7 @@ def test_what_is_not_a_text_is_named(tmp_path: Path) -> None:
     images: dict[str, Any] = {"name": "shapes:8", "inputs": TokensConfig(column="image")}
     config = experiment(ClassificationConfig(), targets=LabelConfig(), **images)
     line = mistake(lambda: load(config))
-    assert line == "data.inputs.column=image: is a column that holds images"
+    assert line == "data.inputs.column=image: this column holds images"
     config = labelled(tmp_path)
     config.data.inputs = ImageConfig(column="text")
     line = mistake(lambda: load(config))

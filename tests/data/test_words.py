@@ -112,7 +112,7 @@ def test_save_and_load(tmp_path: Path) -> None:
     for words in (["a", "a"], ["<eos>"], ["a b"], [""], ["a\u2028"]):
         with pytest.raises(ValueError, match="distinct and without white space"):
             WordTokenizer(words)
-    with pytest.raises(ValueError, match="no tokenizer of a kind that is known"):
+    with pytest.raises(ValueError, match="not a known kind of tokenizer"):
         tokenizer_from_json({"kind": "word", "words": ["a", 2]})
 
 

@@ -73,7 +73,7 @@ def test_what_has_no_probability_is_told() -> None:
     with pytest.raises(UserError, match=r"has 21 tokens to read; the model has max_length = 20"):
         scorer.encode("a" * 21)
     bert = BERTConfig(num_layers=1, model_dim=12, num_heads=3, mlp_dim=10, max_length=20)
-    with pytest.raises(UserError, match=r"a bert with task.kind=.* gives no text a probability"):
+    with pytest.raises(UserError, match=r"a bert with task.kind=.* cannot score text"):
         make_scorer(make_run(bert, "abc"), 3)
     with pytest.raises(ValueError, match="text 0 has the token -1"):
         scorer([(np.array([0, -1, 0], np.int32), 1)])

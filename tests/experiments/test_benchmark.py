@@ -104,7 +104,7 @@ def test_mistakes(door: FrontDoor, tmp_path: Path) -> None:
         (["--peers=troch"], "'troch' is not known; did you mean 'torch'?"),
         (["--size=big"], "--size=big: must be one of: small, full"),
         (["--seed=-1"], "--seed=-1: must be"),
-        (["--cases=zzz"], "--cases=zzz: 'zzz' is in no name"),
+        (["--cases=zzz"], "--cases=zzz: no case has 'zzz' in its name"),
         ([f"--json={tmp_path}"], "is a directory; name a file"),
         ([f"--json={tmp_path}/no/a.json"], "/no does not exist"),
         (["compar", "a", "b"], "benchmark compar: not known; did you mean 'compare'?"),

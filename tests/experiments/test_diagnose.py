@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import diagnostics as cells
-from experiments.diagnose import RESULT, judge, page
+from experiments.diagnose import LOG, RESULT, judge, page
 from seqmodels.data.datasets import diagnostics
 from tests.experiments.conftest import FrontDoor
 
@@ -36,6 +36,33 @@ def test_cells_are_trained_once_and_shown(
     other = door(*words, "--models=rnn", "--rates=0.1")
     assert "was made with rates=[0.003, 0.001], not [0.1]" in other.line
     assert "| `rnn` |" in page({"settings": first["settings"], "cells": {"parity": {"rnn": first}}})
+
+
+@pytest.mark.hard
+def test_problems_train_side_by_side(door: FrontDoor, tmp_path: Path) -> None:
+    """Each in a process; what they leave is read as the cells of one command."""
+    words = ["diagnose", "--tasks=parity,even_pairs", "--models=rnn", "--num_steps=4", "--json"]
+    words += ["--rates=0.01", "--num_params=300", f"--workdir={tmp_path}"]
+    answer = door(*words, "--parallel=2")
+    found = answer.json["cells"]
+    assert list(found) == ["parity", "even_pairs"]
+    assert "finished, 2 of 2" in answer.err
+    for task in found:
+        assert f"{task}, rnn" in (tmp_path / task / LOG).read_text()
+    written = json.loads((tmp_path / "diagnose.json").read_text())
+    assert list(written["judged"]) == ["parity", "even_pairs"]
+
+
+@pytest.mark.hard
+def test_a_process_that_fails_ends_the_command(door: FrontDoor, tmp_path: Path) -> None:
+    for task in ("parity", "even_pairs"):
+        (tmp_path / task).mkdir()
+        (tmp_path / task / "rnn").write_text("a file where a folder must be")
+    words = ["diagnose", "--tasks=parity,even_pairs", "--models=rnn", "--num_steps=4"]
+    answer = door(*words, "--num_params=300", f"--workdir={tmp_path}", "--parallel=2")
+    assert answer.status == 2
+    assert "parity: stopped with status 2, see" in answer.err
+    assert "rnn" in (tmp_path / "parity" / LOG).read_text()
 
 
 def test_mistakes(door: FrontDoor) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import launch
+from seqmodels import load_run
 from seqmodels.data.datasets import order_sentences
 from tests.experiments.conftest import FrontDoor
 
@@ -131,7 +132,7 @@ def test_masked_tokens_then_classes(door: FrontDoor, tmp_path: Path) -> None:
     found = door("evaluate", f"--workdir={first}", "--json").json
     assert found["baseline"]["model"] == "ngram" and 0 <= found["accuracy"] <= 1
     seen = door("look", f"--workdir={first}", f"--text={'it was good , ' * 40}", "--json").json
-    assert seen["num_steps"] == 40  # model.max_length
+    assert seen["num_steps"] == load_run(first).config.model.max_length
     assert {"attention", "predictions", "attribution"} <= set(seen["what"])
     fields = {
         **SMALL_BERT,

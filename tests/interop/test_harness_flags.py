@@ -48,7 +48,7 @@ def test_a_run_that_writes_no_text_is_refused(
     (tmp_path / "config.json").write_text(json.dumps(to_json(load_config("digits_lstm"))))
     assert harness.main([f"--workdir={tmp_path}", TASKS]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "gives no text a probability; the harness needs task.kind=language_model" in line
+    assert "cannot score text; the harness needs task.kind=language_model" in line
 
 
 def test_flags_are_checked_without_jax() -> None:

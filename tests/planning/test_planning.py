@@ -123,7 +123,7 @@ def test_the_words_of_a_mesh() -> None:
     assert parse_mesh("fsdp:32, data:8") == {**parse_mesh("data:8"), "fsdp": 32}
     for text, problem in {
         "fdsp:2": "'fdsp' is not an axis of the mesh; did you mean 'fsdp'?",
-        "data": "'data' must be data:N with N 1 or more",
+        "data": "'data' must be data:N with N at least 1",
         "data:0": "'data:0' must be data:N",
         "data:2,data:4": "data is given twice",
         "": "'' is not an axis of the mesh; one of: data, fsdp, sequence, tensor",

@@ -52,7 +52,7 @@ class ColumnSource:
         """The column of each split; raises UserError where it has images."""
         found = self._splits()
         if any(isinstance(column, ImageColumn) for column in found.values()):
-            raise UserError(f"{self.field}: is a column that holds images")
+            raise UserError(f"{self.field}: this column holds images")
         return found
 
     def images(self) -> tuple[dict[str, ImageColumn], str]:
@@ -67,7 +67,7 @@ class ColumnSource:
                 continue
             files = self.dataset.open_images(split, self.column, column)
             if files is None:
-                raise UserError(f"{self.field}: is a column that does not hold images")
+                raise UserError(f"{self.field}: this column does not hold images")
             found[split] = files
             digests.append(files.digest())
         if len(digests) == 1:

@@ -211,7 +211,7 @@ def _columns(source: ColumnSource) -> dict[str, list[Series]]:
     found = source.splits()
     for column in found.values():
         if not all(isinstance(one, Series) for one in column):
-            raise UserError(f"{source.field}: is a column that does not hold series over time")
+            raise UserError(f"{source.field}: this column does not hold series over time")
     return found
 
 
