@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +14,9 @@ from absl import flags
 from experiments import diagnostics, program
 from experiments.arguments import Arguments, Command
 from experiments.diagnostics import MODELS, NUM_DEFAULT, TASKS
+from experiments.side_by_side import run_side_by_side
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.validate import validate
-from seqmodels.sweeps.local import Stop, job_environment
 
 DOC = """Trains models on diagnostic problems, and reports which model can solve which.
 
@@ -31,8 +28,6 @@ trains N problems at a time, each in a process with its share of the cores. Writ
 diagnose.md and diagnose.png into --workdir.
 """
 RESULT = "cell.json"
-LOG = "log.txt"
-_LOOK_S = 0.2
 _PANELS = {"test": "lengths of training", "longer": "longer"}
 
 
@@ -51,7 +46,8 @@ def define(values: flags.FlagValues) -> None:
     integer("num_seeds", 1, "number of seeds per rate: 0, 1, ..", 1, flag_values=values)
     integer("num_steps", 1500, "steps of each run", 4, flag_values=values)
     integer("num_params", 20_000, "parameters per model, roughly", 100, flag_values=values)
-    integer("parallel", 1, "problems that train at the same time", 1, flag_values=values)
+    integer("parallel", 1, "problems that train at the same time, on a CPU", 1, flag_values=values)
+    flags.DEFINE_boolean("summary", True, "write the table and the picture", flag_values=values)
 
 
 def run(arguments: Arguments) -> int:
@@ -69,10 +65,12 @@ def run(arguments: Arguments) -> int:
     left = {task: cells_left(folder, task, models, settings) for task in tasks}
     left = {task: cells for task, cells in left.items() if cells}
     if asked.parallel > 1 and len(left) > 1:
-        flags_of = {"workdir": folder, "models": ",".join(models), "rates": asked.rates}
-        flags_of |= {n: settings[n] for n in ("num_seeds", "num_steps", "num_params")}
-        words = [f"--{name}={value}" for name, value in flags_of.items()]
-        if status := train_apart({t: folder / t for t in left}, words, asked.parallel):
+        values = {"workdir": folder, "models": ",".join(models), "rates": asked.rates}
+        values |= {n: settings[n] for n in ("num_seeds", "num_steps", "num_params")}
+        words = [*(f"--{name}={value}" for name, value in values.items()), "--nosummary"]
+        command = [sys.executable, "-m", "experiments.diagnose", *words]
+        commands = {folder / task: [*command, f"--tasks={task}"] for task in left}
+        if status := run_side_by_side(commands, asked.parallel):
             return status
     program.set_up_jax(first)
     found: dict[str, dict[str, Any]] = {task: {} for task in tasks}
@@ -81,6 +79,8 @@ def run(arguments: Arguments) -> int:
         if cells and (status := train_task(task, cells, settings)):
             return status
         found[task] = {model: read(folder / task / model, settings) for model in models}
+    if not asked.summary:
+        return program.DONE
     summary = {"settings": settings, "cells": found}
     write(folder, summary)
     program.answer(arguments, summary, tables(found))
@@ -123,64 +123,6 @@ def cells_left(
     """The folders of the cells of a problem that are not finished."""
     cells = {model: folder / task / model for model in models}
     return {model: place for model, place in cells.items() if read(place, settings) is None}
-
-
-def train_apart(places: Mapping[str, Path], words: Sequence[str], parallel: int) -> int:
-    """Trains problems at the same time, each by this command in a process with its share of cores.
-
-    One core a process is faster than all cores for one after the other: the operations are small.
-
-    Args:
-      places: problem -> its folder, which gets the process's `log.txt`.
-      words: the flags besides --tasks.
-
-    Returns:
-      The exit status; after a signal, that of the processes, which have saved.
-    """
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    shares = [set(cores[n::parallel]) for n in range(parallel)]
-    waiting, running, status, stop = list(places), dict[int, Any](), 0, Stop()
-    started, signalled = time.monotonic(), False
-    with stop.listening():
-        while running or (waiting and not status and stop.signal is None):
-            for slot in range(parallel):
-                if slot in running or not waiting or status or stop.signal is not None:
-                    continue
-                task = waiting.pop(0)
-                places[task].mkdir(parents=True, exist_ok=True)
-                log = places[task] / LOG
-                command = [sys.executable, "-m", "experiments.diagnose", f"--tasks={task}", *words]
-                with log.open("ab") as file:
-                    process = subprocess.Popen(
-                        command,
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.DEVNULL,
-                        stderr=file,
-                        env=job_environment(),
-                        start_new_session=True,
-                    )
-                if shares[slot]:
-                    os.sched_setaffinity(process.pid, shares[slot])
-                running[slot] = task, process
-                program.say(f"{task}: started, {log}")
-            if stop.signal is not None and not signalled:
-                signalled = True
-                for _, process in running.values():
-                    process.terminate()
-            time.sleep(_LOOK_S)
-            for slot, (task, process) in list(running.items()):
-                if process.poll() is None:
-                    continue
-                del running[slot]
-                status = status or process.returncode
-                done = len(places) - len(waiting) - len(running)
-                took = time.monotonic() - started
-                state = f"stopped with status {process.returncode}, see {places[task] / LOG}"
-                if not process.returncode:
-                    left = timedelta(seconds=round(took / done * (len(places) - done)))
-                    state = f"finished, {done} of {len(places)}, about {left} left"
-                program.say(f"{task}: {state}")
-    return status
 
 
 def read(place: Path, settings: dict[str, Any]) -> dict[str, Any] | None:

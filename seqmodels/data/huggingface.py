@@ -76,7 +76,7 @@ class HuggingFaceTokenizer(SavedTokenizer):
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(description))
         except Exception as error:  # the library raises nothing more special
-            raise ValueError(f"not one of the tokenizers library: {error}") from None
+            raise ValueError(f"not a file of the tokenizers library: {error}") from None
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
         if not vocabulary:
             raise ValueError("it has no tokens")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Any
 
+from seqmodels.config.errors import RunFailure
 from seqmodels.look.sections import Section
 
 Pictures = dict[str, dict[str, bytes]]
@@ -35,9 +39,14 @@ class Painter:
     """
 
     def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), _begin)
-        self._pool.submit(_import)
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), _end_with_parent)
         self._waiting: dict[str, dict[str, Future[bytes]]] = {}
+        # The process that begins here inherits that it ignores Ctrl-C, which is for its parent.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._pool.submit(_import)
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
     def add(self, section: Section) -> None:
         """Takes the figures of a section to be drawn."""
@@ -46,9 +55,16 @@ class Painter:
         self._waiting[section.name] = {name: submit(as_png, make) for name, make in figures}
 
     def pictures(self) -> Pictures:
-        """Waits for all figures."""
+        """Waits for all figures.
+
+        Raises:
+          RunFailure: the process has ended, for instance for lack of memory.
+        """
         waiting = self._waiting.items()
-        return {name: {key: one.result() for key, one in made.items()} for name, made in waiting}
+        try:
+            return {name: {key: f.result() for key, f in made.items()} for name, made in waiting}
+        except BrokenProcessPool:
+            raise RunFailure("the process that draws the pictures has ended") from None
 
     def __enter__(self) -> Painter:
         return self
@@ -62,9 +78,16 @@ class Painter:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
-    """Ctrl-C ends the process that computes, and that one ends this."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _end_with_parent() -> None:
+    """A thread ends the process when its parent has ended without a word, as if killed."""
+
+    def wait() -> None:
+        parent = parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _import() -> None:

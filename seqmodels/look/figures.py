@@ -183,7 +183,7 @@ def draw_lines(
     Args:
       scales: xscale and yscale of matplotlib.
     """
-    figure = plain_figure(7, 4.2, right=0.2)
+    figure = new_figure(7, 4.2)
     axes = figure.add_subplot()
     for name, (x, y) in curves.items():
         axes.plot(x, y, label=name, marker="." if len(np.atleast_1d(x)) < 40 else "")

@@ -54,8 +54,8 @@ def look_at_run(
     try:
         example = run.task.example(run.model, run.params, run.features, run.config, given)
     except UserError as error:
-        told = str(error)
-        raise UserError(told if told.startswith("--") else f"the input: {told}") from None
+        message = str(error)
+        raise UserError(message if message.startswith("--") else f"the input: {message}") from None
     inside, sections = look_inside(run.model, run.params, example), []
     context = _Context(run, inside, output_names(run), compare and "predictions" in what)
     for name in what:

@@ -134,9 +134,9 @@ def attributions(inside: Inside, target: int | None = None) -> dict[str, Any]:
       sum over s is log p(x) - log p(m) up to the error of the rule, which is `gap`.
     occlusion: log p less that with x_s = m.
 
-    The baseline m is the mean of the example's embeddings over its steps. Zeros are none for models
-    that normalize before each block: near them the path crosses every scale of the first layer's
-    input, so that no rule integrates it.
+    The baseline m is the mean of the example's embeddings over its steps. Zeros do not work for
+    models that normalize before each block: near them the path crosses every scale of the first
+    block's input, so that no rule integrates it.
 
     Args:
       target: the class; None = the likeliest.
@@ -215,10 +215,12 @@ def _occlusions(score: Any, params: Params, away: Any, value: jax.Array) -> Any:
 
 
 def look_at_attribution(inside: Inside, names: Names = None) -> Section | None:
-    """Attribution of the last prediction to the inputs; None without embeddings or classes."""
+    """Attribution of the last prediction to the inputs; None without classes or without embeddings
+    of several steps, which differ from their mean."""
     zeros = sites(inside, "embed")
     values = isinstance(inside.model.spec.outputs, ValueOutput)
-    if inside.outputs.ndim > 2 or values or not jax.tree.leaves(zeros):
+    longest = max((leaf.shape[1] for leaf in jax.tree.leaves(zeros)), default=0)
+    if inside.outputs.ndim > 2 or values or longest < 2:
         return None
     found = attributions(inside)
     number = found["target"]
@@ -229,7 +231,7 @@ def look_at_attribution(inside: Inside, names: Names = None) -> Section | None:
         f"How much each input decides the likeliest prediction at the end, {visible(name)!r} "
         f"(log p {found['log_probability']:.3f} nats; {found['of_mean']:.3f} with the mean "
         "embedding at all steps). Positive values speak for it. Integrated gradients add up to the "
-        f"difference of the two, here but for {found['gap']:.1g}.",
+        f"difference of the two, with an error of {found['gap']:.1g}.",
         numbers=found,
     )
     for site, kinds in found["inputs"].items():

@@ -31,20 +31,22 @@ def whole_example(feature: Feature, given: Given) -> Example:
 
 
 def text_tokens(
-    model: Model, tokenizer: Tokenizer, given: Given, further: int
+    model: Model, tokenizer: Tokenizer, given: Given, extra: int
 ) -> Int[np.ndarray, "one T"]:
     """Tokens of a text after those that every text starts with, up to the limits.
 
     Args:
-      further: tokens beyond those that the model reads: 1 where each has the next as its target.
+      extra: tokens beyond those that the model reads: 1 where each has the next as its target.
 
     Raises:
-      UserError: symbols outside the vocabulary.
+      UserError: symbols outside the vocabulary, or no token at all.
     """
-    begin = encode_prompt(tokenizer, "")
-    tokens = np.concatenate([begin, tokenizer.encode(given.text, unknown=True)])
+    own = tokenizer.encode(given.text, unknown=True)
+    if not len(own):
+        raise UserError("is empty; at least one token is needed")
+    tokens = np.concatenate([encode_prompt(tokenizer, ""), own])
     bound = position_limit(model)
-    return tokens[None, : further + min(given.limit, given.limit if bound is None else bound)]
+    return tokens[None, : extra + min(given.limit, given.limit if bound is None else bound)]
 
 
 def next_token_example(model: Model, tokenizer: Tokenizer, given: Given) -> Example:
@@ -64,8 +66,12 @@ def pair_example(features: Features, translator: Any, given: Given, make_batch: 
     """
     source, said = translator.read(given.text), given.target
     if said is None and not (said := translator.translate([source])[0][0].text):
-        raise UserError("the run's own answer to it is empty: give a text with --target")
-    target = features["targets"].batch([features["targets"].read(said)], 1)
+        raise UserError("the model's answer is empty; give one with --target=TEXT")
+    try:
+        read = features["targets"].read(said)
+    except UserError as error:
+        raise UserError(f"--target={said}: {error}") from None
+    target = features["targets"].batch([read], 1)
     parts = {"source": features["source"].batch([source], 1), "targets": target}
     batch = make_batch(parts, features)
     size, values = cut_row(target).shape[1], cut_row(parts["source"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments import diagnostics as cells
-from experiments.diagnose import LOG, RESULT, judge, page
+from experiments.diagnose import RESULT, judge, page
+from experiments.side_by_side import LOG
 from seqmodels.data.datasets import diagnostics
 from tests.experiments.conftest import FrontDoor
 
@@ -46,7 +47,7 @@ def test_problems_train_side_by_side(door: FrontDoor, tmp_path: Path) -> None:
     answer = door(*words, "--parallel=2")
     found = answer.json["cells"]
     assert list(found) == ["parity", "even_pairs"]
-    assert "finished, 2 of 2" in answer.err
+    assert "2 of 2 done" in answer.err
     for task in found:
         assert f"{task}, rnn" in (tmp_path / task / LOG).read_text()
     written = json.loads((tmp_path / "diagnose.json").read_text())
@@ -61,7 +62,7 @@ def test_a_process_that_fails_ends_the_command(door: FrontDoor, tmp_path: Path) 
     words = ["diagnose", "--tasks=parity,even_pairs", "--models=rnn", "--num_steps=4"]
     answer = door(*words, "--num_params=300", f"--workdir={tmp_path}", "--parallel=2")
     assert answer.status == 2
-    assert "parity: stopped with status 2, see" in answer.err
+    assert "parity: ended with status 2," in answer.err
     assert "rnn" in (tmp_path / "parity" / LOG).read_text()
 
 

@@ -258,4 +258,4 @@ def test_look_reads_what_predict_reads(door: FrontDoor, run: Path, tmp_path: Pat
         return
     found = door(*words, "--text=3 Mar 1999", "--target=1999-03-03").json
     assert {"attention", "predictions", "attribution"} <= set(found["what"])
-    assert "the input: is empty" in door(*words, "--text=3 Mar 1999", "--target=").line
+    assert "--target=: is empty" in door(*words, "--text=3 Mar 1999", "--target=").line

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from seqmodels.config.errors import RunFailure
 from seqmodels.look.drawing import Painter, as_png, draw
 from seqmodels.look.figures import draw_bars_over_text, draw_heads, draw_lines
 from seqmodels.look.sections import Section
@@ -55,7 +60,52 @@ def test_labels_leave_ink_under_their_steps() -> None:
         return np.asarray(picture) < 128
 
     with_labels, without = ink(list("HHHHHHHH")), ink(["\N{NO-BREAK SPACE}"] * 8)
-    added = np.flatnonzero((with_labels & ~without).any(axis=0))
-    starts = Counter(np.diff(added) > 4)[True] + 1
-    assert starts == 8
+    added = with_labels & ~without
+    columns = np.flatnonzero(added.any(axis=0))
+    labels = np.split(columns, np.flatnonzero(np.diff(columns) > 4) + 1)
+    centres = [group.mean() for group in labels]
+    np.testing.assert_allclose(np.diff(centres), (centres[-1] - centres[0]) / 7, atol=1)
+    assert len(labels) == 8
+    axis = np.flatnonzero(without.sum(axis=1) > without.shape[1] // 2).max()
+    rows = np.flatnonzero(added.any(axis=1))
+    assert axis < rows.min() and rows.max() < axis + 20
     assert not (without & ~with_labels).any()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_painter_ends_with_its_parent(tmp_path: Path) -> None:
+    """Also with one that is killed, and so says nothing to it."""
+    text = (
+        "import os, pathlib, sys; from seqmodels.look.drawing import Painter\n"
+        "if __name__ == '__main__':\n"
+        "    painter = Painter()\n"
+        "    pid = painter._pool.submit(os.getpid).result()\n"
+        "    pathlib.Path(sys.argv[1]).write_text(str(pid))\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    program, file = tmp_path / "program.py", tmp_path / "pid"
+    program.write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, str(program), str(file)], env=environment, timeout=100)
+    pid, begun = int(file.read_text()), time.monotonic()
+    while is_alive(pid) and time.monotonic() - begun < 20:
+        time.sleep(0.02)
+    assert not is_alive(pid)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended may still wait for its parent to notice."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_a_painter_that_dies_is_one_line() -> None:
+    section = Section("things", "Things", "")
+    section.add_figure("none", os._exit, 3)
+    with Painter() as painter:
+        painter.add(section)
+        with pytest.raises(RunFailure, match="process that draws"):
+            painter.pictures()

@@ -100,12 +100,12 @@ def test_attributions_are_gradients_paths_and_lack() -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "gpt"])
 def test_integrated_gradients_add_up_to_the_gain(name: str) -> None:
-    """Also where a block normalizes first: a path from zeros misses more than the gain itself."""
+    """Also where a block normalizes first, for which a path from zeros does not converge."""
     found = predictions.attributions(inside(name))
-    total = sum(kinds["integrated_gradients"].sum() for kinds in found["inputs"].values())
+    (kinds,) = found["inputs"].values()
     gain = found["log_probability"] - found["of_mean"]
     assert abs(gain) > 0.01
-    assert total - gain == pytest.approx(found["gap"], abs=1e-6)
+    assert kinds["integrated_gradients"].sum() == pytest.approx(gain, rel=0.02)
     assert abs(found["gap"]) < 0.02 * abs(gain)
 
 
