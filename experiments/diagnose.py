@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -300,19 +301,37 @@ def write(folder: Path, summary: dict[str, Any]) -> None:
     save_figure(figure, folder / "diagnose.png")
 
 
+def _expectations(found: dict[str, dict[str, Any]]) -> str:
+    """How many expectations hold, and which do not."""
+    verdicts = {
+        f"{TASKS[task].data} by `{model}` ({verdict['expected']})": verdict["as"]
+        for task, cells in found.items()
+        for model, cell in cells.items()
+        if (verdict := judge(task, cell))["as"] is not None
+    }
+    wrong = [name for name, holds in verdicts.items() if not holds]
+    count = f"Of {len(verdicts)} expectations {len(verdicts) - len(wrong)} hold"
+    return f"{count}; these do not: {', '.join(wrong)}." if wrong else f"{count}."
+
+
 def page(summary: dict[str, Any]) -> str:
     """The results in Markdown."""
     settings, found = summary["settings"], summary["cells"]
     rates = " and ".join(f"{rate:g}" for rate in settings["rates"])
-    lines = [
-        "# Which model can do what\n",
+    seeds = settings["num_seeds"]
+    lead = (
         f"About {settings['num_params']:,} parameters, {settings['num_steps']:,} steps of 64, the "
-        f"best of the learning rates {rates} and {settings['num_seeds']} seed(s) each by "
-        "validation. In brackets: what the literature expects.\n",
-        "![heat map](diagnose.png)\n",
-    ]
+        f"best of the learning rates {rates} and {seeds} seed{'s' * (seeds > 1)} each by "
+        "validation. In brackets: what the literature expects."
+    )
+    texts = [textwrap.fill(text, 100) for text in (lead, _expectations(found))]
+    lines = ["# Which model can do what\n", *(f"{text}\n" for text in texts)]
+    lines.append("![heat map](diagnose.png)\n")
     for task, cells in found.items():
-        lines += [f"## {TASKS[task].data}\n", f"| model | {' | '.join(_PANELS.values())} | size |"]
+        chance = next(iter(cells.values()))["chance"]
+        metric = diagnostics.metric_of(chance)
+        lines += [f"## {TASKS[task].data}: {metric}, chance {chance[metric]:.3f}\n"]
+        lines += [f"| model | {' | '.join(_PANELS.values())} | size |"]
         lines.append("|---|---|---|---|")
         for model, cell in cells.items():
             texts = " | ".join(cell_text(task, cell, split) for split in _PANELS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from absl import flags
 
 import launch
 from experiments.arguments import Command, override
+from experiments.diagnose import page as page_of
 from seqmodels import registry
 from seqmodels.config.errors import UserError
 from seqmodels.config.files import config_names, config_summary, load_config
@@ -176,6 +178,13 @@ def test_rows_of_results_are_those_of_the_page() -> None:
     lines = RESULTS.read_text().splitlines()
     assert len(rows) >= 5
     assert set(rows) | set(head) <= set(lines)
+
+
+def test_the_table_of_diagnose_is_that_of_its_numbers() -> None:
+    docs = ROOT / "docs"
+    summary = json.loads((docs / "diagnose.json").read_text())
+    assert len(summary["cells"]) == 10 and {len(c) for c in summary["cells"].values()} == {10}
+    assert (docs / "diagnose.md").read_text() == page_of(summary)
 
 
 def test_numbers_of_the_demonstration_are_on_the_page() -> None:
