@@ -79,6 +79,8 @@ class Profile:
         if step == self._steps[0]:
             self._finish()
             with self._aside():
+                # A trace that begins and cannot be written keeps jax from beginning another one.
+                self._folder.mkdir(parents=True, exist_ok=True)
                 self._profiler.start_trace(self._folder, create_perfetto_trace=True)
                 self._runs = True
         with self._profiler.StepTraceAnnotation("train", step_num=step):

@@ -107,11 +107,13 @@ def test_files_that_cannot_be_forecast_are_one_line(run: Path, door: FrontDoor) 
     assert "is a file" in ask(f"--input={run / 'own.csv'}", f"--folder={run / 'own.csv'}")
 
 
-def test_the_last_window_of_a_file_is_looked_at(run: Path, door: FrontDoor) -> None:
-    words = ("look", f"--workdir={run / 'run'}", f"--folder={run / 'look'}")
+def test_the_last_window_of_a_file_is_looked_at(run: Path, door: FrontDoor, tmp_path: Path) -> None:
+    words = ("look", f"--workdir={run / 'run'}", f"--folder={tmp_path / 'look'}")
     found = door(*words, f"--input={run / 'own.csv'}", "--json").json
     assert found["num_steps"] == 24 and "parameters" in found["what"]
-    assert "the input: 2 steps are too few" in door(*words, f"--input={run / 'short.csv'}").line
+    short = tmp_path / "short.csv"
+    short.write_text("time,x,y\n1,1,2\n2,1,2\n")
+    assert "the input: 2 steps are too few" in door(*words, f"--input={short}").line
 
 
 def test_other_files_are_evaluated_as_the_run_s_own(run: Path, door: FrontDoor) -> None:

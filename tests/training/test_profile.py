@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 
 from seqmodels.config.errors import UserError
@@ -119,6 +120,8 @@ def test_a_profile_that_cannot_be_written_does_not_stop_the_run(
     assert train(config, tmp_path, *shared, profile=True) == 0
     assert "warning: the profile failed" in capsys.readouterr().err
     assert_same(config, undisturbed, tmp_path)
+    with jax.profiler.trace(tmp_path / "another"):  # nothing of the first is left over
+        pass
 
 
 def test_whole_calls_are_traced() -> None:
