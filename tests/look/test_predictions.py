@@ -100,7 +100,6 @@ def test_attributions_are_gradients_paths_and_lack() -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "gpt"])
 def test_integrated_gradients_add_up_to_the_gain(name: str) -> None:
-    """Also where a block normalizes first, for which a path from zeros does not converge."""
     found = predictions.attributions(inside(name))
     (kinds,) = found["inputs"].values()
     gain = found["log_probability"] - found["of_mean"]

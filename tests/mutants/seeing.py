@@ -1,4 +1,4 @@
-"""Wrong versions of what a person sees of a run: rows, event files, profile, followed runs."""
+"""Wrong versions of what a person sees of a run: rows, events, profile, attributions, looks."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ def here(folder: Path) -> Path:
 
 WAIT, PROFILE = "training.test_input_wait", "training.test_profile"
 EVENTS, FOLLOW = "runs.test_event_files", "runs.test_follow"
+LOOK = "look.test_predictions"
+ATTRIBUTED = f"{LOOK}:test_integrated_gradients_add_up_to_the_gain"
 CUT = f"{FOLLOW}:test_repeated_steps_of_a_resumed_run_are_reported"
 SEEING = {
     "what the devices work counts as waiting for input": Mutant(
@@ -63,6 +65,19 @@ SEEING = {
     "a trace begins in the midst of a call": Mutant(
         *("training.profile:traced_steps", "-(-WARM_UP // per_call) * per_call", "WARM_UP"),
         f"{PROFILE}:test_whole_calls_are_traced",
+    ),
+    "integrated gradients begin at zeros": Mutant(
+        *("look.predictions:attributions", "v - v.mean(1, keepdims=True)", "v"),
+        f"{LOOK}:test_attributions_are_gradients_paths_and_lack",
+    ),
+    "both ends of the path count as points of it": Mutant(
+        "look.predictions:attributions",
+        *("np.full(PATH_STEPS, 1 / PATH_STEPS), 0, 0", "np.full(PATH_STEPS + 2, 1 / PATH_STEPS)"),
+        *(ATTRIBUTED, ("lstm",)),
+    ),
+    "an occlusion leaves the step as it is": Mutant(
+        *("look.predictions:_occlusions", "set(-leaves", "set(0 * leaves"),
+        f"{LOOK}:test_attributions_are_gradients_paths_and_lack",
     ),
     "a file in the place of another is not noticed": Mutant(
         *("runs.follow:RowFile._was_replaced", "not os.path.samestat(own, there) or "),
