@@ -136,7 +136,7 @@ def plain_figure(width: float, height: float, right: float = 1.1) -> Any:
 
     figure = Figure(figsize=(width, height))
     figure.subplots_adjust(
-        left=0.75 / width, right=1 - right / width, bottom=0.75 / height, top=1 - 0.6 / height
+        left=0.9 / width, right=1 - right / width, bottom=0.75 / height, top=1 - 0.6 / height
     )
     return figure
 
@@ -209,7 +209,7 @@ def draw_bars_over_text(
     axes = figure.add_subplot()
     width = 0.8 / len(series)
     for number, (name, values) in enumerate(series.items()):
-        left = np.arange(len(labels)) + (number - 0.5) * width
+        left = np.arange(len(labels)) + (number - len(series) / 2) * width
         right, zeros = left + width, np.zeros(len(labels))
         corners = [(left, zeros), (right, zeros), (right, values), (left, values)]
         bars = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
