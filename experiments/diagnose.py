@@ -73,15 +73,14 @@ def run(arguments: Arguments) -> int:
         commands = {folder / task: [*command, f"--tasks={task}"] for task in left}
         if status := run_side_by_side(commands, asked.parallel):
             return status
+        left = {}
     program.set_up_jax(first)
-    found: dict[str, dict[str, Any]] = {task: {} for task in tasks}
-    for task in tasks:
-        cells = cells_left(folder, task, models, settings)
-        if cells and (status := train_task(task, cells, settings)):
+    for task, cells in left.items():
+        if status := train_task(task, cells, settings):
             return status
-        found[task] = {model: read(folder / task / model, settings) for model in models}
     if not asked.summary:
         return program.DONE
+    found = {task: {m: read(folder / task / m, settings) for m in models} for task in tasks}
     summary = {"settings": settings, "cells": found}
     write(folder, summary)
     program.answer(arguments, summary, tables(found))
@@ -255,6 +254,13 @@ def cell_text(task: str, cell: dict[str, Any], split: str) -> str:
     return f"{text} ({expected})" if expected else text
 
 
+def heading(task: str, cells: Mapping[str, dict[str, Any]]) -> str:
+    """The data of a problem, its metric, and what the baseline without training has."""
+    chance = next(iter(cells.values()))["chance"]
+    metric = diagnostics.metric_of(chance)
+    return f"{TASKS[task].data}: {metric}, {chance['model']} {chance[metric]:.3f}"
+
+
 def tables(found: dict[str, dict[str, Any]]) -> Any:
     """The cells for a person, to be printed by rich: a table for each problem."""
     from rich.console import Group
@@ -262,10 +268,7 @@ def tables(found: dict[str, dict[str, Any]]) -> Any:
 
     shown = []
     for task, cells in found.items():
-        chance = next(iter(cells.values()))["chance"]
-        metric = diagnostics.metric_of(chance)
-        title = f"{TASKS[task].data}: {metric}, {chance['model']} {chance[metric]:.3f}"
-        table = Table("", *_PANELS.values(), "parameters", "seconds", title=title)
+        table = Table("", *_PANELS.values(), "parameters", "seconds", title=heading(task, cells))
         for model, cell in cells.items():
             texts = [cell_text(task, cell, split) for split in _PANELS]
             table.add_row(model, *texts, f"{cell['num_params']:,}", f"{cell['seconds']:.0f}")
@@ -302,7 +305,7 @@ def write(folder: Path, summary: dict[str, Any]) -> None:
 
 
 def _expectations(found: dict[str, dict[str, Any]]) -> str:
-    """How many expectations hold, and which do not."""
+    """Counts the expectations that hold and names the others."""
     verdicts = {
         f"{TASKS[task].data} by `{model}` ({verdict['expected']})": verdict["as"]
         for task, cells in found.items()
@@ -328,9 +331,7 @@ def page(summary: dict[str, Any]) -> str:
     lines = ["# Which model can do what\n", *(f"{text}\n" for text in texts)]
     lines.append("![heat map](diagnose.png)\n")
     for task, cells in found.items():
-        chance = next(iter(cells.values()))["chance"]
-        metric = diagnostics.metric_of(chance)
-        lines += [f"## {TASKS[task].data}: {metric}, chance {chance[metric]:.3f}\n"]
+        lines += [f"## {heading(task, cells)}\n"]
         lines += [f"| model | {' | '.join(_PANELS.values())} | size |"]
         lines.append("|---|---|---|---|")
         for model, cell in cells.items():

@@ -66,8 +66,14 @@ def run(arguments: Arguments) -> int:
 
         loaded = load_run(arguments.workdir, step)
         given = Given(text, asked.target, asked.limit)
-        chosen = {"required": asked.what is not None, "compare": asked.compare}
-        inside, sections = look_at_run(loaded, given, what, **chosen, found=painter.add)
+        inside, sections = look_at_run(
+            loaded,
+            given,
+            what,
+            required=asked.what is not None,
+            compare=asked.compare,
+            found=painter.add,
+        )
         pictures = painter.pictures()
     folder = Path(asked.folder or arguments.workdir / "look" / str(loaded.step)).expanduser()
     title = f"{config.model.kind}, step {loaded.step}"

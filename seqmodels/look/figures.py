@@ -61,7 +61,7 @@ def write_ticks(axis: Any, labels: Sequence[str], *, small: bool = False) -> Non
     axis.set_ticks([])
     axes.add_artist(glyphs)
     deep = max((-path.vertices[:, int(across)].min(initial=0.0) for path in outlines), default=0.0)
-    axis.labelpad = size * deep + 72 * _GAP + 2  # what the axis is called stands beyond the labels
+    axis.labelpad = size * deep + 72 * _GAP + 2  # beyond the tick labels
 
 
 @functools.cache
