@@ -67,6 +67,11 @@ FAMILIES = (
 MUTANTS = {name: mutant for family in FAMILIES for name, mutant in family.items()}
 
 
+def fixtures_of(test: Callable[..., None], **fixtures: object) -> dict[str, object]:
+    """Those of pytest's own fixtures that a test asks for by name."""
+    return {k: x for k, x in fixtures.items() if k in inspect.signature(test).parameters}
+
+
 def forget() -> None:
     """What was traced before the change, or under it, is traced again."""
     case.cache_clear()
@@ -86,7 +91,7 @@ def test_the_suite_rejects(
 ) -> None:
     mutant = MUTANTS[name]
     test: Callable[..., None] = find(f"tests.{mutant.test}")
-    fixtures = {"caplog": caplog} if "caplog" in inspect.signature(test).parameters else {}
+    fixtures = fixtures_of(test, caplog=caplog)
 
     def run(folder: Path) -> None:
         folder.mkdir()

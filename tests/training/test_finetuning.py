@@ -66,15 +66,22 @@ def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list
     return setup, data, setup.create_state(config.training.seed, taken), source.lines()
 
 
+@pytest.fixture
+def with_source(folder: Path, name: str, request: pytest.FixtureRequest) -> Path:
+    """The folder of texts with the run over bytes of the named model."""
+    if name != "lstm":
+        request.getfixturevalue(f"{name}_bytes")
+    return folder
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n == "lstm" else pytest.mark.grid) for n in MODELS]
 )
 def test_with_the_same_vocabulary_the_run_starts_at_the_source_s_loss(
-    folder: Path, name: str, request: pytest.FixtureRequest
+    with_source: Path, name: str
 ) -> None:
     """Exactly; takes the moving average if there is one, and nothing but parameters."""
-    if name != "lstm":
-        request.getfixturevalue(f"{name}_bytes")
+    folder = with_source
     init_from = f"{folder / f'{name}-bytes'}@4"
     config = make_config(
         folder,
