@@ -1,4 +1,4 @@
-"""Every mutant still finds its line, and its test takes its arguments; `make test-hard` runs them."""
+"""Every mutant finds its line and its test takes its arguments; `make test-hard` runs them."""
 
 from __future__ import annotations
 
