@@ -4,15 +4,19 @@ The gradients of `rnn` and `gru` (reverse mode only) are written by hand. h' is 
 pre-activations that are linear in h, so the gradient dh of the loss by h' determines all others
 through coefficients that need no recurrence:
 
-    d_pre = (dh, .., dh) * slopes                              # by h U, [B, G]
-    dh    = dh * keep + d_pre U^T                              # by h
+    d_pre_k = dh * slope_k                                     # by h U_k, for each gate k, [B, N]
+    dh      = dh * keep + sum_k d_pre_k U_k^T                  # by h
 
-The loop therefore has one product and a few multiply-adds, and the gradient of U is one product at
-the end.
+The loop therefore has one product for each gate and a few multiply-adds, and the gradient of U is
+one product for each gate at the end.
+
+The gates are arrays of their own, not parts of one: a part begins in the middle of a row, and XLA
+then no longer vectorises the loop over the elements.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -29,6 +33,8 @@ from seqmodels.ops.recurrent import (
     time_major,
     unpadded,
 )
+
+Gates = tuple[Array, ...]
 
 
 def rnn(
@@ -61,8 +67,8 @@ def rnn(
     Returns:
       y [B, T, N] in the dtype of `x` (h', or 0 at padding), and the state after the chunk.
     """
+    x, starts, valid = time_major(x, starts, valid)
     before = input_product(x, kernel, bias)
-    before, starts, valid = time_major(before, starts, valid)
     state, restart = _first(state, restart_state, starts)
     recurrent_kernel = recurrent_kernel.astype(x.dtype)
     ys, last = _run_rnn(relu, before, recurrent_kernel, state, restart, starts, valid)
@@ -102,13 +108,20 @@ def gru(
     Returns:
       y [B, T, N] in the dtype of `x` (h', or 0 at padding), and the state after the chunk.
     """
-    # sigmoid(z) = tanh(z / 2) / 2 + 1/2: with the halves in the weights, one tanh serves r and z.
-    scale = jnp.repeat(jnp.array([0.5, 0.5, 1.0], jnp.float32), recurrent_kernel.shape[0])
-    before = input_product(x, kernel * scale[None], bias * scale)
-    before, starts, valid = time_major(before, starts, valid)
+    # sigmoid(z) = tanh(z / 2) / 2 + 1/2: with the halves in the weights, each gate is a tanh.
+    scales = (0.5, 0.5, 1.0)
+    kernels = [w * s for w, s in zip(jnp.split(kernel, 3, axis=1), scales, strict=True)]
+    biases = [b * s for b, s in zip(jnp.split(bias, 3), scales, strict=True)]
+    x, starts, valid = time_major(x, starts, valid)
+    befores = tuple(input_product(x, w, b) for w, b in zip(kernels, biases, strict=True))
     state, restart = _first(state, restart_state, starts)
-    recurrent_kernel = (recurrent_kernel * scale[None]).astype(x.dtype)
-    ys, last = _run_gru(before, recurrent_kernel, recurrent_bias, state, restart, starts, valid)
+    recurrent_kernels = jnp.split(recurrent_kernel, 3, axis=1)
+    recurrent_kernels = [
+        (w * s).astype(x.dtype) for w, s in zip(recurrent_kernels, scales, strict=True)
+    ]
+    ys, last = _run_gru(
+        befores, tuple(recurrent_kernels), recurrent_bias, state, restart, starts, valid
+    )
     return jnp.swapaxes(ys, 0, 1).astype(x.dtype), last
 
 
@@ -131,17 +144,18 @@ def gru_reset_before(
 
     The gradient is JAX's; everything else is as in `gru`.
     """
-    size = recurrent_kernel.shape[0]
-    gate_kernel, new_kernel = jnp.split(recurrent_kernel.astype(x.dtype), [2 * size], axis=1)
+    kernels = jnp.split(kernel, 3, axis=1)
+    by_r, by_z, by_n = jnp.split(recurrent_kernel.astype(x.dtype), 3, axis=1)
 
-    def step(h: Array, moment: Array) -> tuple[Array, Array]:
-        gates, new = jnp.split(moment, [2 * size], axis=-1)
-        r, z = jnp.split(jax.nn.sigmoid(gates + state_product(h, gate_kernel)), 2, axis=-1)
-        n = jnp.tanh(new + state_product(r * h, new_kernel))
+    def step(h: Array, moment: Gates) -> tuple[Array, Array]:
+        x_r, x_z, x_n = moment
+        r = jax.nn.sigmoid(x_r + state_product(h, by_r))
+        z = jax.nn.sigmoid(x_z + state_product(h, by_z))
+        n = jnp.tanh(x_n + state_product(r * h, by_n))
         h = (1 - z) * n + z * h
         return h, h
 
-    before = input_product(x, kernel, bias)
+    before = tuple(input_product(x, w, b) for w, b in zip(kernels, jnp.split(bias, 3), strict=True))
     ys, state = recur(step, state.astype(jnp.float32), before, restart_state, starts, valid)
     return ys.astype(x.dtype), state
 
@@ -163,9 +177,9 @@ def _states_before(state: Array, hs: Array, restart: Any, starts: Any) -> Array:
 
 def _backward(
     cotangents: tuple[Array, Array],
-    slopes: Array,
+    slopes: Gates,
     keep: Array | None,
-    kernel: Array,
+    kernels: Gates,
     restart: Any,
     starts: Any,
     valid: Any,
@@ -176,18 +190,17 @@ def _backward(
       dh of every step [T, B, N], the gradient by the first state, and that by `restart`.
     """
     d_ys, d_last = cotangents
-    copies = kernel.shape[1] // kernel.shape[0]
-    transposed = kernel.T
+    transposed = [kernel.T for kernel in kernels]
     if valid is not None:
         keep = jnp.where(valid, 0.0 if keep is None else keep, 1.0)
 
     def body(state: Any, moment: Any) -> tuple[Any, Any]:
         d_h, d_restart = state
-        d_y, slope, kept, start = moment
+        d_y, slopes, kept, start = moment
         d_h = d_h + d_y
-        before = state_product(jnp.tile(d_h, (1, copies)) * slope, transposed)
-        if kept is not None:
-            before = before + d_h * kept
+        parts = [state_product(d_h * s, w) for s, w in zip(slopes, transposed, strict=True)]
+        parts += [] if kept is None else [d_h * kept]
+        before = functools.reduce(jnp.add, parts)
         return divide(start, before, d_restart), d_h
 
     moments = (unpadded(valid, d_ys), slopes, keep, starts)
@@ -240,7 +253,7 @@ def _run_rnn_forward(
 def _run_rnn_backward(relu: bool, saved: Any, cotangents: tuple[Array, Array]) -> tuple[Any, ...]:
     kernel, state, restart, starts, valid, hs = saved
     slopes = unpadded(valid, (hs > 0).astype(hs.dtype) if relu else 1 - hs * hs)
-    d_hs, *d_states = _backward(cotangents, slopes, None, kernel, restart, starts, valid)
+    d_hs, *d_states = _backward(cotangents, (slopes,), None, (kernel,), restart, starts, valid)
     d_before = d_hs * slopes
     d_kernel = _kernel_gradient(_states_before(state, hs, restart, starts), d_before, kernel)
     return d_before, d_kernel, *d_states, None, None
@@ -250,8 +263,8 @@ _run_rnn.defvjp(_run_rnn_forward, _run_rnn_backward)
 
 
 def _gru_loop(
-    before: Array,
-    kernel: Array,
+    befores: Gates,
+    kernels: Gates,
     bias: Array,
     state: Array,
     restart: Any,
@@ -259,42 +272,39 @@ def _gru_loop(
     valid: Any,
     save: bool,
 ) -> tuple[Array, Any]:
-    """The last state, and h [T, B, N] of every step; to `save`, also the tanh of both gates'
-    pre-activations [T, B, 2N], n, and the h U_n + c_n that r acts on."""
-    size = kernel.shape[0]
+    """The last state, and h [T, B, N] of every step; to `save`, also the tanh of the pre-activation
+    of r and that of z, n, and the h U_n + c_n that r acts on."""
     from_h = 0.0 if restart is None else restart
 
     def body(state: Array, moment: Any) -> tuple[Array, Any]:
-        z, start, is_valid = moment
+        (z_r, z_z, z_n), start, is_valid = moment
         h = reset(start, state, from_h)
-        product = state_product(h, kernel)
-        # The barriers make each tanh a vectorised loop of its own.
-        t = lax.optimization_barrier(jnp.tanh(z[:, : 2 * size] + product[:, : 2 * size]))
-        inner = product[:, 2 * size :] + bias[None]
-        r = 0.5 * t[:, :size] + 0.5
-        n = lax.optimization_barrier(jnp.tanh(z[:, 2 * size :] + r * inner))
-        update = 0.5 * t[:, size:] + 0.5
+        by_r, by_z, by_n = (state_product(h, kernel) for kernel in kernels)
+        reset_t, update_t = jnp.tanh(z_r + by_r), jnp.tanh(z_z + by_z)
+        r, update = 0.5 * reset_t + 0.5, 0.5 * update_t + 0.5
+        inner = by_n + bias[None]
+        n = jnp.tanh(z_n + r * inner)
         new = n + update * (h - n)
         new = new if is_valid is None else jnp.where(is_valid, new, h)
-        return new, ((new, t, n, inner) if save else new)
+        return new, ((new, reset_t, update_t, n, inner) if save else new)
 
-    return lax.scan(body, state, (before, starts, valid))
+    return lax.scan(body, state, (befores, starts, valid))
 
 
 @jax.custom_vjp
 def _run_gru(
-    before: Array, kernel: Array, bias: Array, state: Array, restart: Any, starts: Any, valid: Any
+    befores: Gates, kernels: Gates, bias: Array, state: Array, restart: Any, starts: Any, valid: Any
 ) -> tuple[Array, Array]:
-    """From scaled x W + b [T, B, 3N] to y [T, B, N] and the last state."""
-    last, hs = _gru_loop(before, kernel, bias, state, restart, starts, valid, save=False)
+    """From scaled x W + b, [T, B, N] for each gate, to y [T, B, N] and the last state."""
+    last, hs = _gru_loop(befores, kernels, bias, state, restart, starts, valid, save=False)
     return unpadded(valid, hs), last
 
 
 def _run_gru_forward(
-    before: Array, kernel: Array, bias: Array, state: Array, restart: Any, starts: Any, valid: Any
+    befores: Gates, kernels: Gates, bias: Array, state: Array, restart: Any, starts: Any, valid: Any
 ) -> tuple[tuple[Array, Array], Any]:
-    last, emitted = _gru_loop(before, kernel, bias, state, restart, starts, valid, save=True)
-    return (unpadded(valid, emitted[0]), last), (kernel, state, restart, starts, valid, *emitted)
+    last, emitted = _gru_loop(befores, kernels, bias, state, restart, starts, valid, save=True)
+    return (unpadded(valid, emitted[0]), last), (kernels, state, restart, starts, valid, *emitted)
 
 
 def _run_gru_backward(saved: Any, cotangents: tuple[Array, Array]) -> tuple[Any, ...]:
@@ -305,22 +315,20 @@ def _run_gru_backward(saved: Any, cotangents: tuple[Array, Array]) -> tuple[Any,
     by z's                  (h - n) (1 - t_z^2) / 2
     by h U_n                s_n r
     """
-    kernel, state, restart, starts, valid, hs, t, n, inner = saved
+    kernels, state, restart, starts, valid, hs, reset_t, update_t, n, inner = saved
     h_before = _states_before(state, hs, restart, starts)
-    reset_t, update_t = jnp.split(t, 2, axis=-1)
     r, z = 0.5 * reset_t + 0.5, 0.5 * update_t + 0.5
-    by_new = (1 - z) * (1 - n * n)
+    by_new = unpadded(valid, (1 - z) * (1 - n * n))
     by_reset = by_new * inner * (0.5 * (1 - reset_t * reset_t))
-    by_update = (h_before - n) * (0.5 * (1 - update_t * update_t))
-    slopes = [by_reset, by_update, by_new * r]
-    slopes = unpadded(valid, jnp.concatenate(slopes, axis=-1))
-    d_hs, *d_states = _backward(cotangents, slopes, z, kernel, restart, starts, valid)
-    d_product = jnp.tile(d_hs, (1, 1, 3)) * slopes
-    gates = d_product[..., : 2 * kernel.shape[0]]
-    d_before = jnp.concatenate([gates, d_hs * unpadded(valid, by_new)], axis=-1)
-    d_bias = d_product[..., 2 * kernel.shape[0] :].sum((0, 1))
-    d_kernel = _kernel_gradient(h_before, d_product, kernel)
-    return d_before, d_kernel, d_bias, *d_states, None, None
+    by_update = unpadded(valid, (h_before - n) * (0.5 * (1 - update_t * update_t)))
+    slopes = (by_reset, by_update, by_new * r)
+    d_hs, *d_states = _backward(cotangents, slopes, z, kernels, restart, starts, valid)
+    d_products = [d_hs * slope for slope in slopes]
+    d_befores = (*d_products[:2], d_hs * by_new)
+    d_kernels = tuple(
+        _kernel_gradient(h_before, d, kernel) for d, kernel in zip(d_products, kernels, strict=True)
+    )
+    return d_befores, d_kernels, d_products[2].sum((0, 1)), *d_states, None, None
 
 
 _run_gru.defvjp(_run_gru_forward, _run_gru_backward)
