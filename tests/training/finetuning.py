@@ -21,6 +21,7 @@ from seqmodels.config.transformers import GPTConfig
 from seqmodels.config.validate import validate
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.runs.paths import flat
+from seqmodels.training.initialize_from import find_starting_point
 from tests.opening import load, set_up
 
 LSTM = RecurrentConfig(model_dim=6, hidden_dim=8)
@@ -80,3 +81,13 @@ def last_state(workdir: Path, config: ExperimentConfig) -> dict[str, dict[str, n
         for name, tree in parts.items()
         if jax.tree.leaves(tree)
     }
+
+
+def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list[str]]:
+    """Set-up, data, first state and messages of a new run."""
+    data = load(config)
+    setup = set_up(config, data.spec, carries_state=False)
+    source = find_starting_point(config, workdir, setup.abstract.params, data.features)
+    assert source is not None
+    taken = source.load(setup.abstract.params)
+    return setup, data, setup.create_state(config.training.seed, taken), source.lines()

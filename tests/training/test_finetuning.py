@@ -34,7 +34,7 @@ from seqmodels.training.loop import train
 from seqmodels.training.optimizers import make_optimizer
 from tests.opening import load, set_up
 from tests.tolerances import TOLERANCE
-from tests.training.finetuning import LSTM, MODELS, last_state, make_config, write_texts
+from tests.training.finetuning import LSTM, MODELS, begin, last_state, make_config, write_texts
 from tests.training.runs import rows_without_clock
 
 BYTES: dict[str, Any] = {"data__tokenizer": TokenizerKind.BYTE}
@@ -54,16 +54,6 @@ def gpt_bytes(folder: Path) -> Path:
     """A trained run of a GPT on bytes, for the tests of the grid."""
     train(make_config(folder, "first", MODELS["gpt"], **BYTES), folder / "gpt-bytes")
     return folder / "gpt-bytes"
-
-
-def begin(config: Any, workdir: Path | None = None) -> tuple[Any, Any, Any, list[str]]:
-    """Set-up, data, first state and messages of a new run."""
-    data = load(config)
-    setup = set_up(config, data.spec, carries_state=False)
-    source = find_starting_point(config, workdir, setup.abstract.params, data.features)
-    assert source is not None
-    taken = source.load(setup.abstract.params)
-    return setup, data, setup.create_state(config.training.seed, taken), source.lines()
 
 
 @pytest.fixture
