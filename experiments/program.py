@@ -194,16 +194,22 @@ class _CacheWarnings:
             say(f"warning: the compile cache cannot be written ({problem})")
 
 
-def set_up_jax(config: ExperimentConfig) -> None:
+def set_up_jax(config: ExperimentConfig, cpu_devices: int = 1) -> None:
     """Sets the precision of products, and turns on the compile cache, and bounds it.
 
     $JAX_COMPILATION_CACHE_DIR names another place, which others may use too and which is therefore
     not bounded here; $JAX_COMPILATION_CACHE_MAX_SIZE lets jax bound either.
+
+    Args:
+      config: of the run.
+      cpu_devices: number of devices that a CPU is divided into; 1 = what the environment says.
     """
     import jax
 
     from seqmodels.data.store import cache_directory
 
+    if cpu_devices > 1:
+        jax.config.update("jax_num_cpu_devices", cpu_devices)
     precision = config.training.matmul_precision.value
     if precision == MatmulPrecision.DEFAULT:
         precision = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION")

@@ -20,7 +20,8 @@ Without --config it uses the config of the work directory. SIGTERM and Ctrl-C sa
 end the command; the same command resumes from it. With --init_from a new run starts with the
 parameters of another run that fit. --dry_run trains nothing and does not touch the work directory:
 it validates everything, counts parameters and memory, and makes one batch. --profile does not
-change the results of the run. --executor=slurm submits the run and returns.
+change the results of the run. --cpu_devices=N splits each batch over N devices of one CPU, whose
+sums have other last digits. --executor=slurm submits the run and returns.
 """
 
 
@@ -38,6 +39,13 @@ def define(values: flags.FlagValues) -> None:
     )
     distributed.define(values)
     executors.define(values)
+    flags.DEFINE_integer(
+        "cpu_devices",
+        1,
+        "parts of a CPU that each have an equal share of the batch",
+        lower_bound=1,
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "init_from",
         None,
@@ -63,7 +71,7 @@ def run(arguments: Arguments) -> int:
         find_start(config, named)
         if named is not None:
             refuse_other_run(named, config)
-        program.set_up_jax(config)
+        program.set_up_jax(config, arguments.flags.cpu_devices)
         distributed.start(arguments)
         from experiments.dry_run import dry_run
 
@@ -74,7 +82,7 @@ def run(arguments: Arguments) -> int:
     refuse_other_run(workdir, config)
     if options is not None:
         return submit_run(arguments, workdir, options)
-    program.set_up_jax(config)
+    program.set_up_jax(config, arguments.flags.cpu_devices)
     distributed.start(arguments)
     return start(config, workdir, profile=arguments.flags.profile)
 
@@ -98,6 +106,7 @@ def submit_run(arguments: Arguments, workdir: Path, options: dict[str, Any]) -> 
         raise UserError(f"--workdir={workdir}: a job of this run is in flight")
     words = manifest.change_words(workdir, arguments.experiment)
     words += ("--profile",) if asked.profile else ()
+    words += (f"--cpu_devices={asked.cpu_devices}",) if asked.cpu_devices > 1 else ()
     job = slurm.submit(Task((workdir,), words), options)
     program.say(f"submitted as job {job}; python launch.py inspect --follow --workdir={workdir}")
     return program.DONE
