@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
+from seqmodels.config.descriptions import describe_meaning
 from seqmodels.config.errors import UserError, suggest
 from seqmodels.config.experiment import ExperimentConfig
 from seqmodels.config.files import config_names, config_summary, load_config
@@ -26,6 +29,7 @@ from seqmodels.runs.opening import read_config
 
 HELP = ("help", "h", "helpshort", "helpfull")
 _FLAG = re.compile(r"--?([A-Za-z_][\w.]*)(?:=(.*))?", re.DOTALL)
+_WIDTH, _INDENT = 100, 6 * " "
 _TYPES = {"string": "text", "bool": "true or false"}
 
 
@@ -311,7 +315,7 @@ def _help(command: Command, values: flags.FlagValues, words: _Sorted) -> str:
 
 
 def _flag_help(flag: str, default: Any, text: str | None) -> list[str]:
-    return [f"  {flag}", f"      {text}; default {show_value(default)}"]
+    return [f"  {flag}", f"{_INDENT}{text}; default {show_value(default)}"]
 
 
 def _config_help(command: Command, words: _Sorted) -> list[str]:
@@ -326,9 +330,14 @@ def _config_help(command: Command, words: _Sorted) -> list[str]:
     config = load_config(named) if named else read_config(Path(str(directory)).expanduser())
     apply_overrides(config, words.overrides, alternatives())
     rows = [
-        (f"{name}={show_value(value)}", describe_field(config, name, kind))
+        (f"{name}={show_value(value)}", describe_field(config, name, kind), name)
         for name, kind, value in leaves(config)
         if command.overridable is None or name.partition(".")[0] in command.overridable
     ]
-    width = max(len(left) for left, _ in rows)
-    return [f"config {how}:"] + [f"  {left:<{width}}  {right}" for left, right in rows]
+    width = max(len(left) for left, *_ in rows)
+    lines, fill = [f"config {how}:"], textwrap.TextWrapper(_WIDTH, _INDENT, _INDENT).wrap
+    # What is said of several fields is said once, after the last of them.
+    for meaning, fields in itertools.groupby(rows, lambda row: describe_meaning(config, row[2])):
+        lines += [f"  {left:<{width}}  {right}" for left, right, _ in fields]
+        lines += fill(meaning)
+    return lines

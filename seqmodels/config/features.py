@@ -218,8 +218,12 @@ class LabelConfig(FeatureConfig):
 @dataclasses.dataclass
 class TagsConfig(FeatureConfig):
     """A label for each step of the inputs: names separated by spaces (or a list of names), as many
-    as the inputs have tokens. With `letters` each character is a label, as in HHE__. Steps of the
-    name `ignored` are not targets."""
+    as the inputs have tokens.
+
+    Attributes:
+      letters: whether each character is a label, as in HHE__.
+      ignored: name of the steps that are not targets.
+    """
 
     kind: ClassVar[str] = "tags"
     varies: ClassVar[bool] = True

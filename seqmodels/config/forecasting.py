@@ -175,8 +175,13 @@ class ForecastingConfig(TaskConfig):
 
 @dataclasses.dataclass
 class WindowLinearConfig(ModelConfig):
-    """A linear map of a whole window (Zeng et al., 2023). `average_length`: steps of the moving
-    average of the decomposed form, odd."""
+    """A linear map of a whole window (Zeng et al., 2023).
+
+    Attributes:
+      form: plain, one map; or decomposed, one of the moving average and one of the rest.
+      average_length: steps of the moving average of the decomposed form, odd.
+      dropout_rate: of the window.
+    """
 
     kind: ClassVar[str] = "window_linear"
     inputs: ClassVar[tuple[str, ...]] = ("values",)
@@ -196,7 +201,11 @@ class WindowLinearConfig(ModelConfig):
 
 @dataclasses.dataclass
 class SegmentRNNConfig(CellConfig):
-    """Recurrent cells over segments of `segment_length` steps (SegRNN, Lin et al., 2023)."""
+    """Recurrent cells over segments of a window (SegRNN, Lin et al., 2023).
+
+    Attributes:
+      segment_length: steps of a segment.
+    """
 
     kind: ClassVar[str] = "segment_rnn"
     inputs: ClassVar[tuple[str, ...]] = ("values",)

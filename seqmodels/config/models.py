@@ -122,7 +122,11 @@ class ModelConfig:
 
 @dataclasses.dataclass
 class NgramConfig(ModelConfig):
-    """Interpolated modified Kneser-Ney n-gram of order `order` (a context of order - 1 tokens)."""
+    """Interpolated modified Kneser-Ney n-gram.
+
+    Attributes:
+      order: n; the context has n - 1 tokens.
+    """
 
     kind: ClassVar[str] = "ngram"
     fitted: ClassVar[bool] = True
@@ -140,7 +144,15 @@ class PerceptronConfig(ModelConfig):
 
 @dataclasses.dataclass
 class MLPConfig(ModelConfig):
-    """Hidden layers of `hidden_dim` units on each input separately."""
+    """Hidden layers on each input separately.
+
+    Attributes:
+      num_layers: number of hidden layers.
+      model_dim: width of the embedding of a token.
+      hidden_dim: width of each hidden layer.
+      activation: of each hidden layer.
+      dropout_rate: after each hidden layer.
+    """
 
     kind: ClassVar[str] = "mlp"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
@@ -160,10 +172,15 @@ class MLPConfig(ModelConfig):
 class ConvolutionalConfig(ModelConfig):
     """Convolutional baselines for series and text.
 
-    `form` tcn (causal): `num_layers` residual blocks of two convolutions of `kernel_size` taps,
-    dilated 1, 2, 4, .., with `hidden_dim` channels. `form` text_cnn (not causal): one layer of
-    `num_kernel_sizes` convolutions of kernel_size, kernel_size + 1, .. taps with `hidden_dim`
-    channels each, and the maximum over time; needs num_layers = 1.
+    Attributes:
+      form: tcn (causal), residual blocks of two convolutions, dilated 1, 2, 4, ..; or text_cnn (not
+        causal), one layer of convolutions of several widths, and the maximum over time.
+      num_layers: number of blocks; 1 for a text_cnn.
+      model_dim: width of the embedding of an input.
+      hidden_dim: channels of each convolution.
+      kernel_size: taps of a convolution, of the narrowest in a text_cnn.
+      num_kernel_sizes: of a text_cnn: convolutions of kernel_size, kernel_size + 1, .. taps.
+      dropout_rate: in each block; of a text_cnn, after the maximum.
     """
 
     kind: ClassVar[str] = "convolutional"

@@ -102,10 +102,14 @@ class CellConfig(ModelConfig):
 class RecurrentConfig(CellConfig):
     """A stack of recurrent layers that read from left to right, such as a language model.
 
-    With `tie_embeddings` the embedding table computes the logits, and model_dim must equal the
-    width of the last layer. With `block` residual the blocks are model_dim wide and the cells
-    hidden_dim; `convolution_width` is the number of taps of the convolution before each cell and
-    `mlp_dim` the width of the feed-forward part after it; none leaves the part out.
+    Attributes:
+      tie_embeddings: whether the embedding table computes the logits; model_dim must then equal the
+        width of the last layer.
+      block: plain layers, or residual blocks model_dim wide around cells of hidden_dim.
+      convolution_width: of a residual block: taps of the convolution before the cell; none = no
+        convolution.
+      mlp_dim: of a residual block: width of the feed-forward part after the cell; none = no such
+        part.
     """
 
     kind: ClassVar[str] = "recurrent"
@@ -141,9 +145,11 @@ class RecurrentConfig(CellConfig):
 
 @dataclasses.dataclass
 class RecurrentEncoderConfig(CellConfig):
-    """Recurrent layers that read a whole sequence, in both directions where `bidirectional`.
+    """Recurrent layers that read a whole sequence.
 
-    `pooling` reduces the sequence to one vector where there is one output per sequence.
+    Attributes:
+      bidirectional: whether each layer reads in both directions.
+      pooling: how the sequence becomes one vector where there is one output per sequence.
     """
 
     kind: ClassVar[str] = "recurrent_encoder"

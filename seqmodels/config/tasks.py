@@ -159,8 +159,12 @@ class TaskConfig:
 
 @dataclasses.dataclass
 class LanguageModelConfig(TaskConfig):
-    """Next-token prediction. `label_smoothing` moves that share of the target's mass to the
-    uniform distribution in training; evaluation never smooths."""
+    """Next-token prediction.
+
+    Attributes:
+      label_smoothing: share of each target's mass that training spreads over all classes;
+        evaluation never smooths.
+    """
 
     kind: ClassVar[str] = "language_model"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {"inputs": ("text",)}
@@ -192,8 +196,13 @@ class LanguageModelConfig(TaskConfig):
 
 @dataclasses.dataclass
 class MaskedLanguageModelConfig(TaskConfig):
-    """Guessing hidden tokens (BERT). A share `mask_rate` of the tokens is chosen; of the chosen,
-    `mask_share` become the mask token, `random_share` a random one, and the others stay."""
+    """Guessing hidden tokens (BERT).
+
+    Attributes:
+      mask_rate: share of the tokens that are chosen.
+      mask_share: share of the chosen ones that become the mask token.
+      random_share: share of the chosen ones that become a random token; the others stay.
+    """
 
     kind: ClassVar[str] = "masked_language_model"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {"inputs": ("text",)}
@@ -216,8 +225,12 @@ class MaskedLanguageModelConfig(TaskConfig):
 
 @dataclasses.dataclass
 class ClassificationConfig(TaskConfig):
-    """One class for the whole of an image or a sequence. `label_smoothing` as in
-    `LanguageModelConfig`."""
+    """One class for the whole of an image or a sequence.
+
+    Attributes:
+      label_smoothing: share of each target's mass that training spreads over all classes;
+        evaluation never smooths.
+    """
 
     kind: ClassVar[str] = "classification"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -238,8 +251,12 @@ class ClassificationConfig(TaskConfig):
 
 @dataclasses.dataclass
 class TranslationConfig(TaskConfig):
-    """A target sequence from a source sequence, trained with teacher forcing. `label_smoothing`
-    as in `LanguageModelConfig`."""
+    """A target sequence from a source sequence, trained with teacher forcing.
+
+    Attributes:
+      label_smoothing: share of each target's mass that training spreads over all classes;
+        evaluation never smooths.
+    """
 
     kind: ClassVar[str] = "translation"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -299,7 +316,12 @@ class TranslationConfig(TaskConfig):
 
 @dataclasses.dataclass
 class TaggingConfig(TaskConfig):
-    """A label for each step of a sequence. `label_smoothing` as in `LanguageModelConfig`."""
+    """A label for each step of a sequence.
+
+    Attributes:
+      label_smoothing: share of each target's mass that training spreads over all classes;
+        evaluation never smooths.
+    """
 
     kind: ClassVar[str] = "tagging"
     roles: ClassVar[dict[str, tuple[str, ...]]] = {

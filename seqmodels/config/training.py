@@ -130,14 +130,26 @@ _NEEDED = {
 class OptimizerConfig:
     """Settings for optax. Biases, norms and embeddings have no weight decay.
 
-    `momentum` belongs to SGD and Muon (0.95 is usual for Muon); `beta1`, `beta2` and `epsilon`
-    belong to Adam, in Muon too. `clip_norm` bounds the global norm of the gradient; none does not
-    clip. cosine, linear and wsd end at `final_lr`.
-
-    `frozen` names the parts of the model that are not trained, separated by commas (see
-    `config.finetuning`): no update, no decay, no moments, and no share in the gradient's norm.
-    `lr_scales` gives parts a factor on the learning rate, `embedding=0.1,head=10`; the most
-    specific part wins, and frozen overrides all.
+    Attributes:
+      name: direction of the updates; see `OptimizerName`.
+      peak_lr: learning rate after the warm-up.
+      schedule: see `Schedule`.
+      warmup_steps: steps in which the learning rate rises linearly from 0.
+      final_lr: learning rate at the end of cosine, linear and wsd.
+      decay_start: of step: steps of peak_lr before the first decay_every.
+      decay_every: of step: steps between two decays.
+      decay_factor: of step: factor of each decay.
+      decay_steps: of wsd: steps of the decay at the end.
+      beta1: decay of Adam's mean of gradients, in muon too.
+      beta2: decay of Adam's mean of squared gradients, in muon too.
+      epsilon: added to Adam's denominator, in muon too.
+      momentum: of sgd and muon, for which 0.95 is usual.
+      weight_decay: decoupled from the gradient.
+      clip_norm: bound on the global norm of the gradient; none = not clipped.
+      frozen: parts of the model that are not trained, separated by commas (see
+        `config.finetuning`): no update, no decay, no moments, and no share in the gradient's norm.
+      lr_scales: factors on the learning rate of parts, such as embedding=0.1,head=10; the most
+        specific part wins, and frozen overrides all.
     """
 
     name: OptimizerName = OptimizerName.ADAMW
@@ -180,8 +192,7 @@ class TrainingConfig:
       early_stopping_patience: stop after this many evaluations without a better best_metric; none
         never stops.
       dtype: of the arithmetic; parameters, softmax and loss stay float32.
-      matmul_precision: of products of float32 matrices; see `MatmulPrecision`. Every command that
-        runs the model applies it.
+      matmul_precision: see `MatmulPrecision`. Every command that runs the model applies it.
       ema_decay: decay of a moving average of the parameters, which is then evaluated; none keeps no
         average.
       mesh_data, mesh_fsdp, mesh_sequence, mesh_tensor: devices along each axis; mesh_data none =
@@ -217,7 +228,7 @@ class EvaluationConfig:
     """How a split is evaluated.
 
     Attributes:
-      context: text that the model sees before a target; named in the result.
+      context: named in the result; see `EvaluationContext`.
       sequence_length: targets in one window or chunk.
       batch_size: rows evaluated at once; it changes no figure. With context `carry`, as many
         windows of a stream are read at once as are needed for that number of rows.

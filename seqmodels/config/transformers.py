@@ -68,22 +68,25 @@ class GPTConfig(ModelConfig):
     """Decoder-only Transformer: GPT-1, GPT-2, Llama.
 
     Attributes:
-      num_layers: L.
-      model_dim: D.
-      num_heads: H.
+      num_layers: number of blocks, L.
+      model_dim: width of the vectors between blocks, D.
+      num_heads: number of attention heads, H.
       num_kv_heads: heads of keys and values (grouped queries; 1 = multi-query); none = num_heads.
-      head_dim: K; none = model_dim / num_heads.
-      mlp_dim: F.
+      head_dim: width of a head, K; none = model_dim / num_heads.
+      mlp_dim: width of the hidden layer of the feed-forward part, F.
       max_length: number of positions.
       window: number of tokens that a token sees, itself included; none = all before it.
       dropout_rate: of embeddings, attention weights and the output of each part.
-      norm: layer or rms; norm_epsilon: added to the variance.
-      norm_placement: pre or post.
-      position: encoding of positions; rotary_base: of rotary angles.
+      norm: layer normalization, or division by the root mean square.
+      norm_epsilon: added to the variance.
+      norm_placement: pre = before each part of a block, post = after it is added.
+      position: encoding of positions.
+      rotary_base: of rotary angles.
       rotary_factor: by which rotary angles are slowed down; 1 = not.
-      rotary_original_length: with a rotary_factor: pairs that turn rotary_high_frequency times or
-        more within this length are not slowed down, those that turn rotary_low_frequency times or
-        less are (Llama 3.1); none = all pairs are.
+      rotary_original_length: within which the turns of a pair are counted, with a rotary_factor
+        (Llama 3.1); none = all pairs are slowed down.
+      rotary_low_frequency: turns up to which a pair is slowed down by the whole factor.
+      rotary_high_frequency: turns from which on it is not slowed down.
       scale_embeddings: whether token vectors are multiplied by sqrt(D).
       activation: of the feed-forward part.
       use_bias: whether linear maps and layer norms have biases.
@@ -141,10 +144,22 @@ class GPTConfig(ModelConfig):
 
 @dataclasses.dataclass
 class BERTConfig(ModelConfig):
-    """Bidirectional encoder of tokens or values (BERT). `num_token_types` vectors distinguish the
-    sentences; `next_sentence`: whether there is a head for whether the second sentence follows the
-    first (imported with its weights; no task here trains it).
-    `dropout_rate`, `norm_epsilon` and `remat` as in `GPTConfig`."""
+    """Bidirectional encoder of tokens or values (BERT).
+
+    Attributes:
+      num_layers: number of blocks, L.
+      model_dim: width of the vectors between blocks, D.
+      num_heads: number of attention heads, H.
+      mlp_dim: width of the hidden layer of the feed-forward part, F.
+      max_length: number of positions.
+      num_token_types: number of vectors that distinguish the sentences of an input.
+      next_sentence: whether there is a head for whether the second sentence follows the first;
+        imported with its weights, trained by no task here.
+      dropout_rate: of embeddings, attention weights and the output of each part.
+      norm_epsilon: added to the variance.
+      activation: of the feed-forward part.
+      remat: whether the backward pass recomputes a block instead of keeping its activations.
+    """
 
     kind: ClassVar[str] = "bert"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")
@@ -172,9 +187,19 @@ class BERTConfig(ModelConfig):
 
 @dataclasses.dataclass
 class ViTConfig(ModelConfig):
-    """Vision Transformer: an image is a sequence of patches of `patch_size` x `patch_size` pixels.
+    """Vision Transformer: an image is a sequence of patches.
 
-    `pooling`: which vector represents the image; `position`: learned, or sines of row and column.
+    Attributes:
+      patch_size: height and width of a patch, in pixels.
+      num_layers: number of blocks, L.
+      model_dim: width of the vectors between blocks, D.
+      num_heads: number of attention heads, H.
+      mlp_dim: width of the hidden layer of the feed-forward part, F.
+      pooling: which vector represents the image.
+      position: learned, or sines of row and column.
+      dropout_rate: of embeddings, attention weights and the output of each part.
+      norm_epsilon: added to the variance.
+      remat: whether the backward pass recomputes a block instead of keeping its activations.
     """
 
     kind: ClassVar[str] = "vit"
@@ -209,10 +234,27 @@ class ViTConfig(ModelConfig):
 
 @dataclasses.dataclass
 class TransformerConfig(ModelConfig):
-    """Encoder-decoder Transformer (2017). Fields as in `GPTConfig`; `final_norm`: whether encoder
-    and decoder end with a norm (pre-norm needs it; with post-norm, PyTorch's `nn.Transformer` has
-    it and the paper has not). A source of images is read as patches of `patch_size` x `patch_size`
-    pixels by its `stem`; their row and column are added as sines, whatever `position` is."""
+    """Encoder-decoder Transformer (2017).
+
+    Attributes:
+      num_encoder_layers: number of blocks that read the source.
+      num_decoder_layers: number of blocks that write the target.
+      model_dim: width of the vectors between blocks, D.
+      num_heads: number of attention heads, H.
+      mlp_dim: width of the hidden layer of the feed-forward part, F.
+      max_length: number of positions of the source and of the target.
+      dropout_rate: of embeddings, attention weights and the output of each part.
+      norm_epsilon: added to the variance.
+      norm_placement: pre = before each part of a block, post = after it is added.
+      final_norm: whether encoder and decoder end with a norm: pre-norm needs it; with post-norm,
+        PyTorch's `nn.Transformer` has it and the paper has not.
+      position: encoding of positions of tokens; patches of an image have sines of row and column.
+      activation: of the feed-forward part.
+      tie_embeddings: which uses share one table.
+      patch_size: height and width of a patch of a source of images, in pixels.
+      stem: how a patch becomes a vector.
+      remat: whether the backward pass recomputes a block instead of keeping its activations.
+    """
 
     kind: ClassVar[str] = "transformer"
     source: ClassVar[tuple[str, ...]] = ("tokens", "values", "image")
@@ -250,7 +292,21 @@ class TransformerConfig(ModelConfig):
 @dataclasses.dataclass
 class AarenConfig(ModelConfig):
     """Transformer blocks whose attention is a recurrence: one learned query per layer attends to
-    all tokens so far. Fields as in `GPTConfig`; `position` is none or sinusoidal."""
+    all tokens so far.
+
+    Attributes:
+      num_layers: number of blocks, L.
+      model_dim: width of the vectors between blocks, D.
+      num_heads: number of attention heads, H.
+      mlp_dim: width of the hidden layer of the feed-forward part, F.
+      dropout_rate: of embeddings and the output of each part.
+      norm_epsilon: added to the variance.
+      norm_placement: pre = before each part of a block, post = after it is added.
+      position: none or sinusoidal.
+      activation: of the feed-forward part.
+      use_bias: whether linear maps and layer norms have biases.
+      tie_embeddings: whether the embedding table computes the logits.
+    """
 
     kind: ClassVar[str] = "aaren"
     inputs: ClassVar[tuple[str, ...]] = ("tokens", "values")

@@ -13,8 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqmodels.config.errors import UserError
-from seqmodels.decoding.prefill import Prefill, Prompts, choose_capacity, position_limit
+from seqmodels.decoding.prefill import (
+    Prefill,
+    Prompts,
+    check_request,
+    choose_capacity,
+    next_capacity,
+    position_limit,
+)
 from seqmodels.decoding.sampling import Sampling, draw_tokens, forbid_end, row_keys
 from seqmodels.decoding.text_state import RECENT, TextState
 from seqmodels.decoding.unroll import unroll
@@ -68,32 +74,6 @@ class Generation:
     tokens: np.ndarray
     tokens_per_second: float
     state: TextState | None = None
-
-
-def check_request(
-    prompts: Prompts, max_tokens: int, limit: int | None, strict: bool, begun: int = 0
-) -> None:
-    """Rejects a request that cannot be served, before anything is computed.
-
-    Args:
-      begun: tokens before the prompts, of a text that is resumed.
-
-    Raises:
-      UserError: max_tokens below 1, or (`strict`) a text longer than the model's positions.
-      ValueError: no prompt, or an empty one.
-    """
-    if max_tokens < 1:
-        raise UserError(f"--max_tokens={max_tokens}: must be 1 or more")
-    if not prompts or (not begun and any(len(p) == 0 for p in prompts)):
-        raise ValueError("every prompt needs at least one token")
-    longest = begun + max(len(p) for p in prompts)
-    # The last new token is never read, so it needs no position.
-    needed = longest + max_tokens - 1
-    if strict and limit is not None and needed > limit:
-        raise UserError(
-            f"--strict_length: a prompt of {longest} and {max_tokens} new tokens need {needed} "
-            f"positions; the model has max_length = {limit}"
-        )
 
 
 def _draw(
@@ -268,7 +248,10 @@ class _Request:
         self.window = max(self._bound // 2, 1)
         # The shapes of a cache that is kept do not depend on the request.
         whole = keeps or state is not None
-        self._capacity = choose_capacity(self._bound if whole else needed, limit)
+        self._final = choose_capacity(self._bound if whole else needed, limit)
+        grows = not (whole or self.outgrows or limit is None)
+        read = int(self._lengths.max())
+        self._capacity = next_capacity(read, self._final) if grows else self._final
         # A state is that of the last token, so no block may run past the end of the text.
         self._most = 1 if keeps and ending is not None and ending.can_end else _MAX_BLOCK
         self._made = np.full((len(prompts), max_tokens), -1, np.int32)
@@ -287,7 +270,13 @@ class _Request:
             if (used == self._bound).any():
                 unread = self._deliver(unread, on_tokens)
                 carry = self._refill(carry, used, done)
-            count = min(block, self._max_tokens - done, self._bound - int(used.max()))
+            most = int(used.max())
+            if most == self._capacity < self._final:
+                unread = self._deliver(unread, on_tokens)
+                carry, last, compiled = self._grow(carry, last, most)
+                started += compiled
+            end = self._capacity if self._capacity < self._final else self._bound
+            count = min(block, self._max_tokens - done, end - most)
             carry, last, made = self._run_block(carry, last, done, count)
             # The host reads the previous block while the device works on this one.
             self._deliver(unread, on_tokens)
@@ -351,6 +340,16 @@ class _Request:
             np.int32(count),
             **self._how,
         )
+
+    def _grow(self, carry: Carry, last: Any, used: int) -> tuple[Carry, Any, float]:
+        """Enlarges a full cache; also returns the seconds that the loop took to compile for it."""
+        self._capacity = next_capacity(used, self._final)
+        carry = self._decoder._prefill.grow(self._params, carry, len(self._given), self._capacity)
+        jax.block_until_ready((carry, last))
+        started = time.perf_counter()
+        carry, last, _ = self._run_block(carry, last, 1, 0)
+        jax.block_until_ready((carry, last))
+        return carry, last, time.perf_counter() - started
 
     def _refill(self, carry: Carry, used: np.ndarray, done: int) -> Carry:
         """Refills rows whose cache is full with their last tokens, but for the next one to read."""

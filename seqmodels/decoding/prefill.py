@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Integer
 
+from seqmodels.config.errors import UserError
 from seqmodels.protocols import Model
 from seqmodels.types import Carry, Params, TokenInput, VocabOutput
 
 _MAX_CHUNK = 256  # tokens of a prompt in one call
 _CAPACITY_STEP = 64  # capacities are multiples of it, so that few programs are compiled
+_FIRST_CAPACITY = 512  # below it a compilation takes longer than what a smaller cache would save
 
 Prompts = Sequence[Integer[np.ndarray, " _"]]
 
@@ -42,10 +44,47 @@ def check_tokens(model: Model, texts: Prompts) -> None:
             )
 
 
+def check_request(
+    prompts: Prompts, max_tokens: int, limit: int | None, strict: bool, begun: int = 0
+) -> None:
+    """Rejects a request that cannot be served, before anything is computed.
+
+    Args:
+      begun: tokens before the prompts, of a text that is resumed.
+
+    Raises:
+      UserError: max_tokens below 1, or (`strict`) a text longer than the model's positions.
+      ValueError: no prompt, or an empty one.
+    """
+    if max_tokens < 1:
+        raise UserError(f"--max_tokens={max_tokens}: must be 1 or more")
+    if not prompts or (not begun and any(len(p) == 0 for p in prompts)):
+        raise ValueError("every prompt needs at least one token")
+    longest = begun + max(len(p) for p in prompts)
+    # The last new token is never read, so it needs no position.
+    needed = longest + max_tokens - 1
+    if strict and limit is not None and needed > limit:
+        raise UserError(
+            f"--strict_length: a prompt of {longest} and {max_tokens} new tokens need {needed} "
+            f"positions; the model has max_length = {limit}"
+        )
+
+
 def choose_capacity(needed: int, limit: int | None) -> int:
     """Returns the capacity of a carry: one of few different numbers, and at most `limit`."""
     rounded = -(-needed // _CAPACITY_STEP) * _CAPACITY_STEP
     return _MAX_CHUNK if limit is None else min(limit, rounded)
+
+
+def next_capacity(used: int, final: int) -> int:
+    """Returns the capacity of a carry that grows to `final`, with room for more than `used` tokens.
+
+    A step of decoding reads the whole capacity, filled or not. Each capacity is a program.
+    """
+    capacity = _FIRST_CAPACITY
+    while capacity <= used:
+        capacity *= 2
+    return min(capacity, final)
 
 
 def readout(model: Model, params: Params, features: jax.Array) -> jax.Array:
@@ -79,6 +118,18 @@ def _read(
     return carry, jnp.where(lengths[:, None] > 0, readout(model, params, last), logits)
 
 
+def _grow(model: Model, params: Params, carry: Carry, rows: int, capacity: int) -> Carry:
+    """The carry with more room: what a row has read stays at the beginning."""
+    larger = model.apply({"params": params}, rows, capacity, method="initial_carry")
+
+    def place(new: jax.Array, old: jax.Array) -> jax.Array:
+        if new.shape == old.shape:
+            return old
+        return jax.lax.dynamic_update_slice(new, old, (0,) * new.ndim)
+
+    return jax.tree.map(place, larger, carry)
+
+
 class Prefill:
     """Reads texts into carries of one model, and keeps the programs that it compiles."""
 
@@ -87,6 +138,11 @@ class Prefill:
         bind = lambda function: functools.partial(function, model)
         self._start = jax.jit(bind(_start), static_argnums=(1, 2))
         self._read = jax.jit(bind(_read), donate_argnums=(1, 2))
+        self._grow = jax.jit(bind(_grow), static_argnums=(2, 3))
+
+    def grow(self, params: Params, carry: Carry, rows: int, capacity: int) -> Carry:
+        """Returns the carry of a model without an encoder with room for `capacity` tokens."""
+        return self._grow(params, carry, rows, capacity)
 
     def __call__(
         self,

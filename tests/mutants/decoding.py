@@ -13,7 +13,19 @@ BEAM, TEXTS = "decoding.test_beam", "decoding.test_text_ends"
 TEXT_METRICS = "tasks.test_text_metrics"
 WRITTEN = f"{TEXTS}:test_a_text_ends_where_it_contains_its_end"
 TREE = f"{BEAM}:test_a_beam_as_large_as_the_tree_finds_the_best_texts"
+GROWTH = "decoding.test_growing_cache"
+GROWN = f"{GROWTH}:test_the_tokens_are_those_of_a_cache_that_is_large_from_the_start"
 DECODING = {
+    "a cache forgets as it grows": Mutant(
+        "decoding.prefill:_grow",
+        *("if new.shape == old.shape:", "if True:\n            return new\n        if False:"),
+        *(GROWN, ("rotary",)),
+    ),
+    "what a row has read moves to the end of a larger cache": Mutant(
+        "decoding.prefill:_grow",
+        *("(0,) * new.ndim", "[n - o for n, o in zip(new.shape, old.shape)]"),
+        *(GROWN, ("rotary",)),
+    ),
     "a beam does not reorder its carry": Mutant(
         *("decoding.beam:_advance", "lambda x: x[rows]", "lambda x: x"),
         *(TREE, ("recurrent", 0.0)),
