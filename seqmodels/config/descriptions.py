@@ -39,10 +39,15 @@ def describe_fields(cls: type) -> dict[str, str]:
 
 
 def describe_meaning(config: Any, name: str) -> str:
-    """The meaning of a field of `config`, and of its choices; `name` is dotted."""
+    """The meaning of a field of `config`, and of its choices; nothing if its class says nothing.
+
+    Args:
+      config: the config.
+      name: dotted name of the field.
+    """
     path, _, field = name.rpartition(".")
     owner = type(operator.attrgetter(path)(config) if path else config)
-    meaning, kind = describe_fields(owner)[field], field_types(owner)[field]
+    meaning, kind = describe_fields(owner).get(field, ""), field_types(owner)[field]
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         choices = " ".join(inspect.cleandoc(kind.__doc__ or "").split()).rstrip(".")
         return meaning.replace(f"see `{kind.__name__}`", choices)

@@ -74,6 +74,11 @@ def test_entries_are_taken_apart() -> None:
     }
 
 
+def test_a_class_may_say_nothing() -> None:
+    config = dataclasses.make_dataclass("Silent", [("a", int)])(a=1)
+    assert describe_meaning(config, "a") == ""
+
+
 def test_the_choices_of_a_field_are_explained() -> None:
     config = load_config("demo_gpt")
     assert "wsd, warmup-stable-decay" in describe_meaning(config, "optimizer.schedule")
