@@ -34,7 +34,7 @@ from seqmodels.ops.recurrent import (
     unpadded,
 )
 
-Gates = tuple[Array, ...]
+ByGate = tuple[Array, ...]
 
 
 def rnn(
@@ -108,21 +108,22 @@ def gru(
     Returns:
       y [B, T, N] in the dtype of `x` (h', or 0 at padding), and the state after the chunk.
     """
-    # sigmoid(z) = tanh(z / 2) / 2 + 1/2: with the halves in the weights, each gate is a tanh.
-    scales = (0.5, 0.5, 1.0)
-    kernels = [w * s for w, s in zip(jnp.split(kernel, 3, axis=1), scales, strict=True)]
-    biases = [b * s for b, s in zip(jnp.split(bias, 3), scales, strict=True)]
     x, starts, valid = time_major(x, starts, valid)
-    befores = tuple(input_product(x, w, b) for w, b in zip(kernels, biases, strict=True))
+    pairs = zip(_scaled(kernel), _scaled(bias), strict=True)
+    befores = tuple(input_product(x, w, b) for w, b in pairs)
     state, restart = _first(state, restart_state, starts)
-    recurrent_kernels = jnp.split(recurrent_kernel, 3, axis=1)
-    recurrent_kernels = [
-        (w * s).astype(x.dtype) for w, s in zip(recurrent_kernels, scales, strict=True)
-    ]
-    ys, last = _run_gru(
-        befores, tuple(recurrent_kernels), recurrent_bias, state, restart, starts, valid
-    )
+    kernels = tuple(w.astype(x.dtype) for w in _scaled(recurrent_kernel))
+    ys, last = _run_gru(befores, kernels, recurrent_bias, state, restart, starts, valid)
     return jnp.swapaxes(ys, 0, 1).astype(x.dtype), last
+
+
+def _scaled(weights: Array) -> ByGate:
+    """The weights of r, z and n, half of them for r and z.
+
+    sigmoid(z) = tanh(z / 2) / 2 + 1/2, so with the halves in the weights each gate is a tanh.
+    """
+    parts = jnp.split(weights, 3, axis=-1)
+    return tuple(part * scale for part, scale in zip(parts, (0.5, 0.5, 1.0), strict=True))
 
 
 def gru_reset_before(
@@ -147,7 +148,7 @@ def gru_reset_before(
     kernels = jnp.split(kernel, 3, axis=1)
     by_r, by_z, by_n = jnp.split(recurrent_kernel.astype(x.dtype), 3, axis=1)
 
-    def step(h: Array, moment: Gates) -> tuple[Array, Array]:
+    def step(h: Array, moment: ByGate) -> tuple[Array, Array]:
         x_r, x_z, x_n = moment
         r = jax.nn.sigmoid(x_r + state_product(h, by_r))
         z = jax.nn.sigmoid(x_z + state_product(h, by_z))
@@ -177,9 +178,9 @@ def _states_before(state: Array, hs: Array, restart: Any, starts: Any) -> Array:
 
 def _backward(
     cotangents: tuple[Array, Array],
-    slopes: Gates,
+    slopes: ByGate,
     keep: Array | None,
-    kernels: Gates,
+    kernels: ByGate,
     restart: Any,
     starts: Any,
     valid: Any,
@@ -263,8 +264,8 @@ _run_rnn.defvjp(_run_rnn_forward, _run_rnn_backward)
 
 
 def _gru_loop(
-    befores: Gates,
-    kernels: Gates,
+    befores: ByGate,
+    kernels: ByGate,
     bias: Array,
     state: Array,
     restart: Any,
@@ -293,7 +294,13 @@ def _gru_loop(
 
 @jax.custom_vjp
 def _run_gru(
-    befores: Gates, kernels: Gates, bias: Array, state: Array, restart: Any, starts: Any, valid: Any
+    befores: ByGate,
+    kernels: ByGate,
+    bias: Array,
+    state: Array,
+    restart: Any,
+    starts: Any,
+    valid: Any,
 ) -> tuple[Array, Array]:
     """From scaled x W + b, [T, B, N] for each gate, to y [T, B, N] and the last state."""
     last, hs = _gru_loop(befores, kernels, bias, state, restart, starts, valid, save=False)
@@ -301,7 +308,13 @@ def _run_gru(
 
 
 def _run_gru_forward(
-    befores: Gates, kernels: Gates, bias: Array, state: Array, restart: Any, starts: Any, valid: Any
+    befores: ByGate,
+    kernels: ByGate,
+    bias: Array,
+    state: Array,
+    restart: Any,
+    starts: Any,
+    valid: Any,
 ) -> tuple[tuple[Array, Array], Any]:
     last, emitted = _gru_loop(befores, kernels, bias, state, restart, starts, valid, save=True)
     return (unpadded(valid, emitted[0]), last), (kernels, state, restart, starts, valid, *emitted)

@@ -1,4 +1,4 @@
-"""What the help says of a config field."""
+"""The meanings of config fields that `--help` prints."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_a_painter_ends_with_its_parent(tmp_path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended but was not collected (Z) does not."""
+    """Whether a process is running; a zombie (state Z) is not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
