@@ -24,6 +24,12 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BYTE_ORDER_MARK = "\ufeff"
 
 
+def cache_directory() -> Path:
+    """Returns $SEQMODELS_CACHE_DIR, else ~/.cache/seqmodels."""
+    named = os.environ.get("SEQMODELS_CACHE_DIR")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "seqmodels"
+
+
 def find_files(field: str, pattern: str) -> list[Path]:
     """Returns the files that a path or a glob matches, in alphabetical order.
 

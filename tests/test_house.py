@@ -26,19 +26,18 @@ SOURCES.append(ROOT / "launch.py")
 MAX_LINES, MAX_FUNCTION_LINES = 400, 50
 
 LOW = {"types", "protocols", "config", "registry", "files"}
-MODELS = LOW | {"ops", "layers", "models"}
+MODELS = LOW | {"native", "ops", "layers", "models"}
 TASKS = MODELS | {"data", "decoding", "tasks"}
 RUNS = TASKS | {"distributed", "runs"}
 EVALUATION = RUNS | {"evaluation", "music", "allocator"}
 MAY_IMPORT = {
-    "types": set(),
-    "registry": set(),
-    "allocator": set(),
+    **dict.fromkeys(("types", "registry", "allocator"), set[str]()),
     "protocols": {"types"},
     "config": {"registry"},
     "files": {"config"},
     "music": {"config", "files"},
-    "ops": LOW,
+    "native": {"config", "files"},
+    "ops": LOW | {"native"},
     "layers": LOW | {"ops"},
     "models": MODELS,
     "decoding": MODELS,
@@ -54,7 +53,7 @@ MAY_IMPORT = {
 ROOM_OF_TABLE = {"MODELS": "models", "CELLS": "layers", "TASKS": "tasks"}
 """Where the classes of a table of the registry live: looking one up is importing its room."""
 LIGHT_LIBRARIES = {"jax", "flax", "optax", "jaxtyping", "numpy", "seqmodels"}
-LIGHT_ROOMS = dict.fromkeys(("ops", "layers", "models"), LIGHT_LIBRARIES)
+LIGHT_ROOMS = dict.fromkeys(("native", "ops", "layers", "models"), LIGHT_LIBRARIES)
 LIGHT_ROOMS["benchmark"] = LIGHT_LIBRARIES | {"torch", "rich", "matplotlib"}  # where installed
 
 

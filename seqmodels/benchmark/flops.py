@@ -1,8 +1,9 @@
 """Floating-point operations of a program, counted in its jaxpr.
 
 XLA's own count takes the body of a loop once and varies with the backend. Here the body of a scan
-counts `length` times, and of a `cond` the branch with most operations. Only products count
-(matrix products and convolutions): they are what the peak of a machine is measured with.
+counts `length` times, and of a `cond` the branch with most operations. Only products count (of
+matrices, convolutions, and those in our kernels): they are what the peak of a machine is measured
+with.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+
+from seqmodels.native import attention, library, lstm
 
 
 def hardware_flops(function: Callable[..., Any], *args: Any) -> int:
@@ -34,6 +37,8 @@ def _count_one(equation: Any) -> int:
         return _product(equation)
     if name == "conv_general_dilated":
         return _convolution(equation)
+    if name == "ffi_call":
+        return _kernel(equation)
     inner = [count(jaxpr) for jaxpr in _inner(equation)]
     if name == "cond":
         return max(inner, default=0)
@@ -47,6 +52,15 @@ def _inner(equation: Any) -> Iterator[Any]:
             jaxpr = getattr(one, "jaxpr", one)  # a closed one, or itself
             if hasattr(jaxpr, "eqns"):
                 yield jaxpr
+
+
+def _kernel(equation: Any) -> int:
+    """Of a kernel of ours; 0 of another one."""
+    target = library.target_of(equation.params["target_name"])
+    if target is None:
+        return 0
+    room = lstm if target.startswith("lstm") else attention
+    return room.operations(target, [variable.aval.shape for variable in equation.invars])
 
 
 def _product(equation: Any) -> int:

@@ -18,11 +18,12 @@ import jax.numpy as jnp
 from seqmodels.allocator import keep_freed_memory
 from seqmodels.benchmark.arrays import draw
 from seqmodels.benchmark.program import Program
+from seqmodels.native import library
 
 _VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
 _FLAGS = (
     *("XLA_", "JAX_", "LD_PRELOAD", "MALLOC_", "OMP_", "GOMP_", "KMP_", "MKL_"),
-    *("NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES"),
+    *("NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES", library.SWITCH),
 )
 """Beginnings of the environment variables that change speed."""
 _RUNS, _ENOUGH = 7, 0.02
@@ -59,6 +60,7 @@ def machine(params: dict[str, Any], seed: int) -> Program:
             if name.startswith(_FLAGS) and name != "JAX_COMPILATION_CACHE_DIR"
         },
         "allocator": allocator(),
+        "native_kernels": library.usable(),
         "matrix_flops_per_second": peaks,
         "bytes_per_second": bandwidth(TRIAD // smaller, seed),
         "loop_microseconds": 1e6 * statistics.median(seconds_of_runs(lambda: None)),

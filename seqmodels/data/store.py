@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from seqmodels import files
 from seqmodels.config.data import DataConfig
 from seqmodels.config.errors import UserError
 
@@ -49,8 +50,7 @@ class StoredArrays:
 
 def cache_directory(data: DataConfig) -> Path:
     """Returns data.cache_dir, else $SEQMODELS_CACHE_DIR, else ~/.cache/seqmodels."""
-    named = data.cache_dir or os.environ.get("SEQMODELS_CACHE_DIR")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "seqmodels"
+    return Path(data.cache_dir).expanduser() if data.cache_dir else files.cache_directory()
 
 
 def place(cache: Path, room: str, key: Any) -> Path:

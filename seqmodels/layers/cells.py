@@ -32,7 +32,7 @@ from seqmodels.layers.dense import Initializer
 from seqmodels.layers.record import record, record_all
 from seqmodels.layers.sharding import parameter
 from seqmodels.ops.gates import gru_gates, lstm_gates
-from seqmodels.ops.recurrent import (
+from seqmodels.ops.lstm import (
     LayerNormLSTMParams,
     LSTMState,
     layer_norm_lstm,
@@ -242,9 +242,9 @@ class _LSTMBase(DenseCell):
 
 
 class LSTMCell(_LSTMBase):
-    """Long short-term memory; equations, gate order and dtypes in `ops.recurrent.lstm`.
+    """Long short-term memory; equations, gate order and dtypes in `ops.lstm.lstm`.
 
-    With a projection the equations are those of `ops.recurrent.projected_lstm`.
+    With a projection the equations are those of `ops.lstm.projected_lstm`.
 
     Attributes:
       projection_dim: P, width of the output and of what is fed back; None = no projection.
@@ -281,7 +281,7 @@ class LSTMCell(_LSTMBase):
 
 
 class LayerNormLSTMCell(_LSTMBase):
-    """LSTM with layer normalisation; equations in `ops.recurrent.layer_norm_lstm`."""
+    """LSTM with layer normalisation; equations in `ops.lstm.layer_norm_lstm`."""
 
     @nn.compact
     def __call__(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float
 
+from seqmodels.native import library
+from seqmodels.native.attention import attention_chunk
 from seqmodels.ops.masks import Positions, attention_mask, distances
 from seqmodels.ops.sequence_axis import SEQUENCE, sequence_devices
+
+Implementation = Literal["auto", "blocks", "native"]
+FEWEST_NATIVE = 32
+"""From this number of queries on, packing the keys for the kernel in C++ pays."""
 
 BLOCK = 128
 """Smallest number of queries in a block; the scores of one block fit in the caches of a CPU."""
@@ -136,6 +142,7 @@ def attention(
     dropout_rate: float = 0.0,
     dropout_key: Any = None,
     finite: Bool[Array, "B S"] | None = None,
+    implementation: Implementation = "auto",
 ) -> Float[Array, "B H T K"]:
     """Attention in blocks of queries, masked by the positions of queries and keys.
 
@@ -158,14 +165,58 @@ def attention(
       dropout_rate: as in `attend`.
       dropout_key: as in `attend`.
       finite: as in `attend`.
+      implementation: 'blocks', by jax; 'native', by a kernel in C++ for one CPU device and float32,
+        without bias, slopes and dropout; 'auto' = 'native' where it can run and is faster.
+
+    Raises:
+      ValueError: 'native' with what it does not have.
+      NativeError: 'native' where it cannot be compiled.
     """
     held = contain(k, v) if finite is None else Contained(k, v, finite)
+    others = {"bias": bias, "slopes": slopes, "dropout": dropout_key}
+    if _is_native(implementation, q, k, [name for name, x in others.items() if x is not None]):
+        return _native(q, held, queries, keys, causal=causal, window=window)
     masks = {"causal": causal, "window": window, "dropout_rate": dropout_rate}
     rest = (bias, slopes, dropout_key)
     devices = sequence_devices()
     if devices > 1 and q.shape[2] % devices == 0:
         return _over_devices(q, held, queries, queries if keys is None else keys, *rest, **masks)
     return _in_blocks(q, held, queries, keys, *rest, **masks)
+
+
+def _is_native(implementation: Implementation, q: Array, k: Array, others: list[str]) -> bool:
+    others = others + sorted({x.dtype.name for x in (q, k)} - {"float32"})
+    if implementation == "native" and others:
+        raise ValueError(f"implementation='native' is for float32 alone, without {others[0]}")
+    if implementation != "auto":
+        return implementation == "native"
+    return not others and q.shape[2] >= FEWEST_NATIVE and library.usable()
+
+
+def _native(
+    q: Array,
+    held: Contained,
+    queries: Positions,
+    keys: Positions | None,
+    *,
+    causal: bool,
+    window: int | None,
+) -> Array:
+    """The same by the kernel in C++, which has no optional arguments."""
+    usable = jnp.isfinite(q).all((1, 3))
+    shape = (q.shape[0], q.shape[2])
+    at = _whole_marks(queries, shape)
+    seen = at if keys is None else _whole_marks(keys, (shape[0], held.keys.shape[2]))
+    q = jnp.where(usable[:, None, :, None], q, 0)
+    return attention_chunk(
+        q, held.keys, held.values, *at, *seen, usable, held.finite, causal=causal, window=window
+    )
+
+
+def _whole_marks(at: Positions, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Position and segment of every token."""
+    segments = jnp.ones(shape, jnp.int32) if at.segments is None else at.segments
+    return jnp.broadcast_to(at.positions, shape), segments
 
 
 def _over_devices(

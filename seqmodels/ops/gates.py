@@ -1,6 +1,6 @@
 """Gates and states of recurrences at every step, for pictures.
 
-The recurrences of `ops.recurrent` and `ops.rnn` are written for speed and do not return them. These
+The recurrences of `ops.lstm` and `ops.rnn` are written for speed and do not return them. These
 are the plain equations of the same cells; arguments and marks are those of the fast forms.
 """
 
@@ -12,14 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from seqmodels.ops.recurrent import (
-    LayerNormLSTMParams,
-    LSTMState,
-    input_product,
-    layer_norm,
-    recur,
-    state_product,
-)
+from seqmodels.ops.lstm import LayerNormLSTMParams, LSTMState, layer_norm
+from seqmodels.ops.recurrent import input_product, recur, state_product
 
 Gates = dict[str, Float[Array, "B *T _"]]
 
@@ -37,7 +31,7 @@ def lstm_gates(
     projection: Float[Array, "N P"] | None = None,
     norms: LayerNormLSTMParams | None = None,
 ) -> Gates:
-    """Gates of an LSTM, `ops.recurrent.lstm` and its variants.
+    """Gates of an LSTM, `ops.lstm.lstm` and its variants.
 
     Args:
       projection: of `projected_lstm`.

@@ -14,7 +14,7 @@ import numpy as np
 
 from seqmodels.layers.cells import GRUCell, LSTMCell, RNNCell
 from seqmodels.layers.recurrent import Bidirectional, RecurrentStack
-from seqmodels.ops.recurrent import LSTMState
+from seqmodels.ops.lstm import LSTMState
 
 B, T, D, N = 3, 6, 5, 4
 LENGTHS = np.array([4, 6, 1])

@@ -25,7 +25,7 @@ FOUNDATION = {
         "ops.test_attention:test_attend_is_the_formula_and_zero_where_nothing_may_be_seen",
     ),
     "forget and input gates change places": Mutant(
-        *("ops.recurrent:_forward", "for n in (0, 1, 3)", "for n in (1, 0, 3)"),
+        *("ops.lstm:_forward", "for n in (0, 1, 3)", "for n in (1, 0, 3)"),
         *("golden.test_torch_models:test_logits_loss_and_gradients_equal_pytorch", ("lstm",)),
     ),
     "the gradient of a loss in chunks is not scaled": Mutant(

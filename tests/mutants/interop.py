@@ -64,7 +64,7 @@ INTEROP = {
         *(f"{GOLDEN}:test_relatives_of_llama", ("llama", lambda folder: folder)),
     ),
     "a projected LSTM has no output gate": Mutant(
-        "ops.recurrent:projected_lstm",
+        "ops.lstm:projected_lstm",
         *("jax.nn.sigmoid(o) * jnp.tanh(cell), projection", "jnp.tanh(cell), projection"),
         "golden.test_torch_recurrent:test_outputs_states_and_gradients_equal_pytorch",
         ("lstm_projected",),

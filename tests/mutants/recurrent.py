@@ -61,13 +61,13 @@ RECURRENT = {
         *("self.weighted", "models.test_cells:test_merged_aaren_state_is_that_of_one_token"),
     ),
     "the recurrent product has no norm of its own": Mutant(
-        "ops.recurrent:layer_norm_lstm",
+        "ops.lstm:layer_norm_lstm",
         "layer_norm(state_product(state.hidden, recurrent_kernel))",
         "state_product(state.hidden, recurrent_kernel)",
         *(EQUATIONS, ("layer_norm_lstm",)),
     ),
     "the scale comes before the norm": Mutant(
-        "ops.recurrent:layer_norm_lstm",
+        "ops.lstm:layer_norm_lstm",
         "inner = layer_norm(cell) * norms.cell_scale[None] + norms.cell_bias[None]",
         "inner = layer_norm(cell * norms.cell_scale[None]) + norms.cell_bias[None]",
         *(EQUATIONS, ("layer_norm_lstm",)),

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from seqmodels.ops.lstm import LSTMState, lstm
 from seqmodels.ops.positions import advance
-from seqmodels.ops.recurrent import LSTMState, lstm, recur
+from seqmodels.ops.recurrent import recur
 from tests.tolerances import TOLERANCE
 
 B, T, D, N = 3, 7, 5, 4

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from seqmodels.ops.lstm import LayerNormLSTMParams, LSTMState, layer_norm_lstm, lstm
 from seqmodels.ops.positions import advance
-from seqmodels.ops.recurrent import LayerNormLSTMParams, LSTMState, layer_norm_lstm, lstm, recur
+from seqmodels.ops.recurrent import recur
 from seqmodels.ops.rnn import gru, gru_reset_before, rnn
 from tests.tolerances import TOLERANCE
 

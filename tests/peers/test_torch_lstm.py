@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seqmodels.layers.cells import LSTMCell
-from seqmodels.ops.recurrent import LSTMState
+from seqmodels.ops.lstm import LSTMState
 from tests.tolerances import TOLERANCE
 
 torch = pytest.importorskip("torch", reason="make test-peers installs it")

@@ -1,0 +1,339 @@
+// An LSTM layer and its gradient on a CPU, as custom calls of XLA. The equations, the arguments and
+// their shapes are in native/lstm.py; numbers are float32, arrays [B, T, ...] in this order.
+
+#include "functions.h"
+#include "products.h"
+#include "threads.h"
+
+namespace ffi = xla::ffi;
+
+namespace seqmodels {
+namespace {
+
+// Rows of states and gates are padded to whole vectors: 16 floats on every machine, since jax
+// allocates what the forward pass keeps.
+constexpr int64_t kAlignment = 16;
+static_assert(kAlignment % kLanes == 0);
+
+struct Sizes {
+  int64_t batch, length, inputs, units;
+  int64_t padded() const { return RoundUp(units, kAlignment); }
+  int64_t width() const { return 4 * padded(); }  // of the gates; a multiple of kPanel
+};
+
+// A row of N floats, to or from a padded row.
+void Copy(float* to, const float* from, const Sizes& s) { std::memcpy(to, from, 4 * s.units); }
+
+// Calls work(column, offset, count) for pieces of rows of 4 N floats: `count` floats at `offset`
+// are those at `column` of a padded row.
+template <typename Work>
+void ForPieces(const Sizes& s, int64_t first, int64_t last, Work work) {
+  for (int64_t column = first; column < last; column += kLanes) {
+    const int64_t gate = column / s.padded(), unit = column % s.padded();
+    const int64_t count = std::min<int64_t>(kLanes, s.units - unit);
+    if (count > 0) work(column, gate * s.units + unit, count);
+  }
+}
+
+// Weights [size, 4 N] whose columns are padded gates.
+Packed Pack(const float* weights, int64_t size, const Sizes& s) {
+  Packed packed(size, s.width());
+  ForPieces(s, 0, s.width(), [&](int64_t column, int64_t offset, int64_t count) {
+    float* to = packed.At(column);
+    for (int64_t k = 0; k < size; ++k)
+      std::memcpy(to + k * kPanel, weights + k * 4 * s.units + offset, 4 * count);
+  });
+  return packed;
+}
+
+// The transpose of weights [columns, 4 N], whose rows are padded gates.
+Packed PackTransposed(const float* weights, int64_t columns, const Sizes& s) {
+  Packed packed(s.width(), columns);
+  for (int64_t column = 0; column < columns; ++column)
+    for (int64_t gate = 0; gate < 4; ++gate) {
+      const float* from = weights + (column * 4 + gate) * s.units;
+      float* to = packed.At(column) + gate * s.padded() * kPanel;
+      for (int64_t n = 0; n < s.units; ++n) to[n * kPanel] = from[n];
+    }
+  return packed;
+}
+
+struct Marks {
+  const bool *starts, *valid;
+};
+
+struct States {
+  const float *h, *c;
+};
+
+// The loop over time.
+struct Forward {
+  const Sizes& s;
+  const float *x, *bias;  // the bias is padded
+  const Packed &kernel, &recurrent_kernel;
+  States first_states, restart;
+  Marks marks;
+  float *hs, *last_c, *cs, *gates;  // cs and gates are kept for the gradient, or null
+
+  // Rows [first, first + rows) of the batch.
+  void Run(int64_t first, int64_t rows) const {
+    const int64_t z_stride = Stride(s.width()), stride = Stride(s.units);
+    const int64_t span = std::max<int64_t>(1, kRowsInCache / rows);  // steps of one product x W
+    Buffer z(rows * span * z_stride), inputs(rows * span * Stride(s.inputs));
+    Buffer h(rows * stride), c(rows * stride);
+    h.Clear(rows * stride), c.Clear(rows * stride);
+    const auto set = [&](int64_t row, const States& from) {
+      Copy(h.get() + row * stride, from.h + (first + row) * s.units, s);
+      Copy(c.get() + row * stride, from.c + (first + row) * s.units, s);
+    };
+    for (int64_t row = 0; row < rows; ++row) set(row, first_states);
+    for (int64_t begin = 0; begin < s.length; begin += span) {
+      const int64_t steps = std::min(span, s.length - begin), position = first * s.length + begin;
+      for (int64_t n = 0; n < steps; ++n) {
+        const Matrix from{x + (position + n) * s.inputs, s.length * s.inputs, 1};
+        from.CopyTo(inputs.get() + n * rows * Stride(s.inputs), Stride(s.inputs), rows, s.inputs);
+      }
+      for (int64_t n = 0; n < steps * rows; ++n)
+        std::memcpy(z.get() + n * z_stride, bias, 4 * s.width());
+      Multiply({inputs.get(), Stride(s.inputs), 1}, steps * rows, kernel, z.get(), z_stride);
+      for (int64_t n = 0; n < steps; ++n) {
+        float* z_n = z.get() + n * rows * z_stride;
+        for (int64_t row = 0; row < rows; ++row)
+          if (marks.starts[position + n + row * s.length]) set(row, restart);
+        Multiply({h.get(), stride, 1}, rows, recurrent_kernel, z_n, z_stride);
+        for (int64_t row = 0; row < rows; ++row)
+          Step(position + n + row * s.length, z_n + row * z_stride, h.get() + row * stride,
+               c.get() + row * stride);
+      }
+    }
+    for (int64_t row = 0; row < rows; ++row)
+      Copy(last_c + (first + row) * s.units, c.get() + row * stride, s);
+  }
+
+  // One time step of one row; position = row * T + t.
+  void Step(int64_t position, const float* z, float* h, float* c) const {
+    const int64_t padded = s.padded();
+    float* keep = gates == nullptr ? nullptr : gates + position * s.width();
+    for (int64_t n = 0; marks.valid[position] && n < padded; n += kLanes) {
+      const Vector i = Sigmoid(Load(z + n)), f = Sigmoid(Load(z + padded + n));
+      const Vector g = Tanh(Load(z + 2 * padded + n)), o = Sigmoid(Load(z + 3 * padded + n));
+      const Vector new_c = f * Load(c + n) + i * g;
+      Store(c + n, new_c);
+      Store(h + n, o * Tanh(new_c));
+      if (keep == nullptr) continue;
+      Store(keep + n, i), Store(keep + padded + n, f);
+      Store(keep + 2 * padded + n, g), Store(keep + 3 * padded + n, o);
+    }
+    Copy(hs + position * s.units, h, s);
+    if (cs != nullptr) std::memcpy(cs + position * padded, c, 4 * padded);
+  }
+};
+
+// The loop over time from the end: the gradient by the pre-activations, and by the states.
+struct Backward {
+  const Sizes& s;
+  const Packed& transposed;  // U^T
+  States first_states, restart;
+  Marks marks;
+  const float *hs, *cs, *gates, *d_hs, *d_last_c;
+  float *h_before, *d_z;  // [B, T, N] and padded [B, T, 4 N]
+  float *d_first_h, *d_first_c, *d_restart_h, *d_restart_c;
+
+  // Rows [first, first + rows) of the batch.
+  void Run(int64_t first, int64_t rows) const {
+    const int64_t stride = Stride(transposed.columns()), z_stride = Stride(s.width());
+    Buffer d_h(rows * stride), d_c(rows * stride), kept(rows * stride), z(rows * z_stride);
+    d_h.Clear(rows * stride), d_c.Clear(rows * stride);
+    std::memset(d_restart_h + first * s.units, 0, 4 * rows * s.units);
+    std::memset(d_restart_c + first * s.units, 0, 4 * rows * s.units);
+    for (int64_t row = 0; row < rows; ++row)
+      Copy(d_c.get() + row * stride, d_last_c + (first + row) * s.units, s);
+    for (int64_t t = s.length - 1; t >= 0; --t) {
+      const int64_t position = first * s.length + t;
+      for (int64_t row = 0; row < rows; ++row)
+        Step(first + row, t, d_h.get() + row * stride, d_c.get() + row * stride,
+             z.get() + row * z_stride);
+      std::swap(kept, d_h);
+      d_h.Clear(rows * stride);
+      Multiply({z.get(), z_stride, 1}, rows, transposed, d_h.get(), stride);
+      for (int64_t row = 0; row < rows; ++row) {
+        float *by_h = d_h.get() + row * stride, *by_c = d_c.get() + row * stride;
+        if (!marks.valid[position + row * s.length]) Copy(by_h, kept.get() + row * stride, s);
+        if (marks.starts[position + row * s.length]) ToRestart(first + row, by_h, by_c);
+      }
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+      Copy(d_first_h + (first + row) * s.units, d_h.get() + row * stride, s);
+      Copy(d_first_c + (first + row) * s.units, d_c.get() + row * stride, s);
+    }
+  }
+
+  void ToRestart(int64_t row, float* by_h, float* by_c) const {
+    for (int64_t n = 0; n < s.units; ++n) {
+      d_restart_h[row * s.units + n] += by_h[n];
+      d_restart_c[row * s.units + n] += by_c[n];
+      by_h[n] = by_c[n] = 0.0f;
+    }
+  }
+
+  // One time step of one row: d_h becomes the gradient by h', d_c that by the c before, z that by
+  // the pre-activations.
+  void Step(int64_t row, int64_t t, float* d_h, float* d_c, float* z) const {
+    const int64_t position = row * s.length + t, padded = s.padded();
+    const bool start = marks.starts[position];
+    const States& from = start ? restart : first_states;
+    const bool inside = !start && t > 0;
+    Copy(h_before + position * s.units,
+         inside ? hs + (position - 1) * s.units : from.h + row * s.units, s);
+    for (int64_t n = 0; n < s.units; ++n) d_h[n] += d_hs[position * s.units + n];
+    float* to = d_z + position * s.width();
+    if (!marks.valid[position]) {
+      std::memset(z, 0, 4 * s.width());
+      std::memset(to, 0, 4 * s.width());
+      return;
+    }
+    const float *c = cs + position * padded, *keep = gates + position * s.width();
+    for (int64_t n = 0; n < padded; n += kLanes) {
+      const Vector i = Load(keep + n), f = Load(keep + padded + n);
+      const Vector g = Load(keep + 2 * padded + n), o = Load(keep + 3 * padded + n);
+      const Vector tanh_c = Tanh(Load(c + n)), d = Load(d_h + n);
+      Vector before{};
+      if (inside)
+        before = Load(c + n - padded);
+      else if (n < s.units)
+        std::memcpy(&before, from.c + row * s.units + n,
+                    4 * std::min<int64_t>(kLanes, s.units - n));
+      const Vector by_c = Load(d_c + n) + d * o * (1.0f - tanh_c * tanh_c);
+      Store(z + n, by_c * g * i * (1.0f - i));
+      Store(z + padded + n, by_c * before * f * (1.0f - f));
+      Store(z + 2 * padded + n, by_c * i * (1.0f - g * g));
+      Store(z + 3 * padded + n, d * tanh_c * o * (1.0f - o));
+      Store(d_c + n, by_c * f);
+    }
+    std::memcpy(to, z, 4 * s.width());
+  }
+};
+
+// Sums over all positions of (x, h)^T dz and dz, for the columns of some panels.
+struct Weights {
+  const Sizes& s;
+  const float *x, *h_before, *d_z;
+  float *d_kernel, *d_recurrent_kernel, *d_bias;
+
+  void Run(int64_t first, int64_t count) const {
+    constexpr int64_t kPositions = 256;  // whose panel stays in the cache
+    const int64_t rows = s.inputs + s.units, positions = s.batch * s.length;
+    const int64_t begin = first * kPanel, end = begin + count * kPanel, size = count * kPanel;
+    Buffer panel(kPositions * kPanel), sums(rows * size), total(size);
+    sums.Clear(rows * size), total.Clear(size);
+    for (int64_t position = 0; position < positions; position += kPositions) {
+      const int64_t steps = std::min(kPositions, positions - position);
+      for (int64_t column = begin; column < end; column += kPanel) {
+        const Matrix from{d_z + position * s.width() + column, s.width(), 1};
+        from.CopyTo(panel.get(), kPanel, steps, kPanel);
+        float* to = sums.get() + column - begin;
+        MultiplyPanel({x + position * s.inputs, 1, s.inputs}, s.inputs, steps, panel.get(), to,
+                      size);
+        MultiplyPanel({h_before + position * s.units, 1, s.units}, s.units, steps, panel.get(),
+                      to + s.inputs * size, size);
+        for (int64_t k = 0; k < steps; ++k)
+          for (int64_t n = 0; n < kPanel; ++n)
+            total.get()[column - begin + n] += panel.get()[k * kPanel + n];
+      }
+    }
+    ForPieces(s, begin, end, [&](int64_t column, int64_t offset, int64_t floats) {
+      const Matrix from{sums.get() + column - begin, size, 1};
+      from.CopyTo(d_kernel + offset, 4 * s.units, s.inputs, floats);
+      from.From(s.inputs).CopyTo(d_recurrent_kernel + offset, 4 * s.units, s.units, floats);
+      std::memcpy(d_bias + offset, total.get() + column - begin, 4 * floats);
+    });
+  }
+};
+
+using Input = ffi::Buffer<ffi::F32>;
+using Bits = ffi::Buffer<ffi::PRED>;
+using Output = ffi::ResultBuffer<ffi::F32>;
+
+Sizes SizesOf(const Input& x, const Input& recurrent_kernel) {
+  const auto shape = x.dimensions();
+  return {shape[0], shape[1], shape[2], recurrent_kernel.dimensions()[0]};
+}
+
+ffi::Error LstmForward(ffi::ThreadPool pool, Input x, Input kernel, Input recurrent_kernel,
+                       Input bias, Input h, Input c, Input restart_h, Input restart_c, Bits starts,
+                       Bits valid, Output hs, Output last_c, Output cs, Output gates) {
+  const Sizes s = SizesOf(x, recurrent_kernel);
+  const Packed w = Pack(kernel.typed_data(), s.inputs, s);
+  const Packed u = Pack(recurrent_kernel.typed_data(), s.units, s);
+  Buffer b(s.width());
+  b.Clear(s.width());
+  ForPieces(s, 0, s.width(), [&](int64_t column, int64_t offset, int64_t count) {
+    std::memcpy(b.get() + column, bias.typed_data() + offset, 4 * count);
+  });
+  const bool keep = gates->element_count() > 0;
+  const Forward forward{s, x.typed_data(), b.get(), w, u,
+                        {h.typed_data(), c.typed_data()},
+                        {restart_h.typed_data(), restart_c.typed_data()},
+                        {starts.typed_data(), valid.typed_data()},
+                        hs->typed_data(), last_c->typed_data(),
+                        keep ? cs->typed_data() : nullptr, keep ? gates->typed_data() : nullptr};
+  Share(pool, s.batch, [&](int64_t first, int64_t last) { forward.Run(first, last - first); });
+  return ffi::Error::Success();
+}
+
+ffi::Error LstmBackward(ffi::ThreadPool pool, Input x, Input kernel, Input recurrent_kernel,
+                        Input h, Input c, Input restart_h, Input restart_c, Bits starts, Bits valid,
+                        Input hs, Input cs, Input gates, Input d_hs, Input d_last_c, Output d_x,
+                        Output d_kernel, Output d_recurrent_kernel, Output d_bias, Output d_h,
+                        Output d_c, Output d_restart_h, Output d_restart_c, Output h_before_result,
+                        Output d_z_result) {
+  const Sizes s = SizesOf(x, recurrent_kernel);
+  const int64_t positions = s.batch * s.length;
+  // The last two are results so that XLA knows of their memory; nobody reads them.
+  float *h_before = h_before_result->typed_data(), *d_z = d_z_result->typed_data();
+  const Packed by_h = PackTransposed(recurrent_kernel.typed_data(), s.units, s);
+  const Backward backward{s, by_h, {h.typed_data(), c.typed_data()},
+                          {restart_h.typed_data(), restart_c.typed_data()},
+                          {starts.typed_data(), valid.typed_data()},
+                          hs.typed_data(), cs.typed_data(), gates.typed_data(), d_hs.typed_data(),
+                          d_last_c.typed_data(), h_before, d_z, d_h->typed_data(),
+                          d_c->typed_data(), d_restart_h->typed_data(), d_restart_c->typed_data()};
+  Share(pool, s.batch, [&](int64_t first, int64_t last) { backward.Run(first, last - first); });
+  const Weights weights{s, x.typed_data(), h_before, d_z, d_kernel->typed_data(),
+                        d_recurrent_kernel->typed_data(), d_bias->typed_data()};
+  Share(pool, s.width() / kPanel,
+        [&](int64_t first, int64_t last) { weights.Run(first, last - first); });
+  const Packed by_x = PackTransposed(kernel.typed_data(), s.inputs, s);
+  Share(pool, positions, [&](int64_t first, int64_t last) {
+    Buffer sums(kRowsInCache * by_x.columns());
+    for (int64_t row = first; row < last; row += kRowsInCache) {
+      const int64_t rows = std::min<int64_t>(kRowsInCache, last - row);
+      sums.Clear(rows * by_x.columns());
+      Multiply({d_z + row * s.width(), s.width(), 1}, rows, by_x, sums.get(), by_x.columns());
+      for (int64_t n = 0; n < rows; ++n)
+        std::memcpy(d_x->typed_data() + (row + n) * s.inputs, sums.get() + n * by_x.columns(),
+                    4 * s.inputs);
+    }
+  });
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    lstm_forward, LstmForward,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>()
+        .Arg<Input>().Arg<Input>().Arg<Input>().Arg<Input>().Arg<Input>().Arg<Input>()
+        .Arg<Input>().Arg<Input>().Arg<Bits>().Arg<Bits>()
+        .Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    lstm_backward, LstmBackward,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>()
+        .Arg<Input>().Arg<Input>().Arg<Input>().Arg<Input>().Arg<Input>().Arg<Input>()
+        .Arg<Input>().Arg<Bits>().Arg<Bits>().Arg<Input>().Arg<Input>().Arg<Input>().Arg<Input>()
+        .Arg<Input>()
+        .Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>()
+        .Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>());
+
+}  // namespace seqmodels

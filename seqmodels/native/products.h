@@ -1,0 +1,130 @@
+// Products of float32 matrices for kernels that multiply by the same matrix many times: it is
+// packed once. A row of a product has the same bits whatever rows are beside it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace seqmodels {
+
+// Floats in a register, and the rows whose sums fit in the registers of one core.
+#if defined(__AVX512F__)
+constexpr int kLanes = 16, kMaxRows = 12;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8, kMaxRows = 6;
+#else
+constexpr int kLanes = 4, kMaxRows = 6;
+#endif
+constexpr int kPanel = 2 * kLanes;  // columns that are computed at a time
+constexpr int kRowsInCache = 96;    // rows of A that stay in the cache while panels of B pass
+
+// May be read from any address of a float.
+typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+
+inline Vector Load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
+inline void Store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
+
+inline int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+// The distance of rows of n floats in a buffer. Rows whose distance is a multiple of 4 kB would
+// share their places in the cache and drive one another out.
+inline int64_t Stride(int64_t n) { return RoundUp(n, 16) + 16; }
+
+// Floats on a cache line of their own; not initialised.
+class Buffer {
+ public:
+  explicit Buffer(int64_t size)
+      : data_(static_cast<float*>(std::aligned_alloc(64, RoundUp(4 * size + 1, 64)))) {}
+  float* get() const { return data_.get(); }
+  void Clear(int64_t size) { std::memset(get(), 0, 4 * size); }
+
+ private:
+  struct Free {
+    void operator()(float* data) const { std::free(data); }
+  };
+  std::unique_ptr<float, Free> data_;
+};
+
+// Element (row, k) is data[row * row_stride + k * k_stride].
+struct Matrix {
+  const float* data;
+  int64_t row_stride, k_stride;
+  Matrix From(int64_t row) const { return {data + row * row_stride, row_stride, k_stride}; }
+  void CopyTo(float* to, int64_t stride, int64_t rows, int64_t size) const {
+    for (int64_t row = 0; row < rows; ++row)
+      std::memcpy(to + row * stride, data + row * row_stride, 4 * size);
+  }
+};
+
+// C += A B for R rows and one panel of B, which has kPanel numbers for each k.
+template <int R>
+void Tile(Matrix a, int64_t size, const float* panel, float* c, int64_t c_stride) {
+  Vector sum[R][2];
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < 2; ++v) sum[r][v] = Load(c + r * c_stride + v * kLanes);
+  for (int64_t k = 0; k < size; ++k) {
+    const Vector b[2] = {Load(panel + k * kPanel), Load(panel + k * kPanel + kLanes)};
+    const float* column = a.data + k * a.k_stride;
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const float x = column[r * a.row_stride];
+      sum[r][0] += x * b[0];
+      sum[r][1] += x * b[1];
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < 2; ++v) Store(c + r * c_stride + v * kLanes, sum[r][v]);
+}
+
+template <int... N>
+void TileOf(int rows, std::integer_sequence<int, N...>, Matrix a, int64_t size, const float* panel,
+            float* c, int64_t c_stride) {
+  using Function = void (*)(Matrix, int64_t, const float*, float*, int64_t);
+  static constexpr Function tiles[] = {Tile<N + 1>...};
+  tiles[rows - 1](a, size, panel, c, c_stride);
+}
+
+// C += A B for one panel of B; rows are dealt evenly, because a tile of one row is slow.
+inline void MultiplyPanel(Matrix a, int64_t rows, int64_t size, const float* panel, float* c,
+                          int64_t c_stride) {
+  const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
+  for (int64_t n = 0; n < tiles; ++n) {
+    const int64_t row = n * rows / tiles, count = (n + 1) * rows / tiles - row;
+    TileOf(static_cast<int>(count), std::make_integer_sequence<int, kMaxRows>(), a.From(row), size,
+           panel, c + row * c_stride, c_stride);
+  }
+}
+
+// B [size, columns] as panels one after another, with zeros beyond its last column.
+class Packed {
+ public:
+  Packed(int64_t size, int64_t columns)
+      : size_(size), columns_(RoundUp(columns, kPanel)), buffer_(size_ * columns_) {
+    buffer_.Clear(size_ * columns_);
+  }
+  int64_t size() const { return size_; }
+  int64_t columns() const { return columns_; }
+  const float* panel(int64_t column) const { return buffer_.get() + column * size_; }
+  // Element (k, column) is At(0, column)[k * kPanel].
+  float* At(int64_t column) {
+    return buffer_.get() + column / kPanel * kPanel * size_ + column % kPanel;
+  }
+
+ private:
+  int64_t size_, columns_;
+  Buffer buffer_;
+};
+
+// C += A B. C has as many columns as the panels of B.
+inline void Multiply(Matrix a, int64_t rows, const Packed& b, float* c, int64_t c_stride) {
+  for (int64_t row = 0; row < rows; row += kRowsInCache)
+    for (int64_t column = 0; column < b.columns(); column += kPanel)
+      MultiplyPanel(a.From(row), std::min<int64_t>(kRowsInCache, rows - row), b.size(),
+                    b.panel(column), c + row * c_stride + column, c_stride);
+}
+
+}  // namespace seqmodels
