@@ -1,6 +1,10 @@
 // Functions of each float of a vector.
 #pragma once
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include "products.h"
 
 namespace seqmodels {
@@ -10,6 +14,17 @@ typedef int32_t Integers __attribute__((vector_size(4 * kLanes), aligned(4), may
 
 inline Integers LoadIntegers(const int32_t* from) {
   return *reinterpret_cast<const Integers*>(from);
+}
+
+// a / b, for b of ordinary size: the division of 16 floats takes 5 times as long as a product.
+inline Vector Divide(Vector a, Vector b) {
+#if defined(__AVX512F__)
+  const Vector guess = (Vector)_mm512_rcp14_ps((__m512)b), inverse = guess * (2.0f - b * guess);
+  const Vector quotient = a * inverse;
+  return quotient + inverse * (a - b * quotient);
+#else
+  return a / b;
+#endif
 }
 
 // tanh by Lambert's continued fraction x / (1 + x^2 / (3 + x^2 / (5 + ...))), cut after 13 levels.
@@ -25,7 +40,7 @@ inline Vector Tanh(Vector x) {
   const Vector q =
       (((((91.0f * y + 120120.0f) * y + 41351310.0f) * y + 5237832600.0f) * y +
         252070693875.0f) * y + 3794809718700.0f) * y + 7905853580625.0f;
-  const Vector t = x * p / q;
+  const Vector t = Divide(x * p, q);
   return t > 1.0f ? one : t < -1.0f ? -one : t;
 }
 

@@ -36,25 +36,28 @@ void ForPieces(const Sizes& s, int64_t first, int64_t last, Work work) {
 }
 
 // Weights [size, 4 N] whose columns are padded gates.
-Packed Pack(const float* weights, int64_t size, const Sizes& s) {
-  Packed packed(size, s.width());
-  ForPieces(s, 0, s.width(), [&](int64_t column, int64_t offset, int64_t count) {
-    float* to = packed.At(column);
-    for (int64_t k = 0; k < size; ++k)
-      std::memcpy(to + k * kPanel, weights + k * 4 * s.units + offset, 4 * count);
+Packed Pack(ffi::ThreadPool& pool, const float* weights, int64_t size, const Sizes& s) {
+  Packed packed(size, s.width(), s.units == s.padded());
+  Share(pool, s.width() / kPanel, [&](int64_t first, int64_t last) {
+    ForPieces(s, first * kPanel, last * kPanel, [&](int64_t column, int64_t offset, int64_t count) {
+      Matrix{weights + offset, 4 * s.units, 1}.CopyTo(packed.At(column), kPanel, size, count);
+    });
   });
   return packed;
 }
 
 // The transpose of weights [columns, 4 N], whose rows are padded gates.
-Packed PackTransposed(const float* weights, int64_t columns, const Sizes& s) {
-  Packed packed(s.width(), columns);
-  for (int64_t column = 0; column < columns; ++column)
-    for (int64_t gate = 0; gate < 4; ++gate) {
-      const float* from = weights + (column * 4 + gate) * s.units;
-      float* to = packed.At(column) + gate * s.padded() * kPanel;
-      for (int64_t n = 0; n < s.units; ++n) to[n * kPanel] = from[n];
-    }
+Packed PackTransposed(ffi::ThreadPool& pool, const float* weights, int64_t columns,
+                      const Sizes& s) {
+  Packed packed(s.width(), columns, s.units == s.padded() && columns % kPanel == 0);
+  Share(pool, columns, [&](int64_t first, int64_t last) {
+    for (int64_t column = first; column < last; ++column)
+      for (int64_t gate = 0; gate < 4; ++gate) {
+        const float* from = weights + (column * 4 + gate) * s.units;
+        float* to = packed.At(column) + gate * s.padded() * kPanel;
+        for (int64_t n = 0; n < s.units; ++n) to[n * kPanel] = from[n];
+      }
+  });
   return packed;
 }
 
@@ -135,8 +138,8 @@ struct Backward {
   const Packed& transposed;  // U^T
   States first_states, restart;
   Marks marks;
-  const float *hs, *cs, *gates, *d_hs, *d_last_c;
-  float *h_before, *d_z;  // [B, T, N] and padded [B, T, 4 N]
+  const float *cs, *gates, *d_hs, *d_last_c;
+  float* d_z;  // padded [B, T, 4 N]
   float *d_first_h, *d_first_c, *d_restart_h, *d_restart_c;
 
   // Rows [first, first + rows) of the batch.
@@ -183,8 +186,6 @@ struct Backward {
     const bool start = marks.starts[position];
     const States& from = start ? restart : first_states;
     const bool inside = !start && t > 0;
-    Copy(h_before + position * s.units,
-         inside ? hs + (position - 1) * s.units : from.h + row * s.units, s);
     for (int64_t n = 0; n < s.units; ++n) d_h[n] += d_hs[position * s.units + n];
     float* to = d_z + position * s.width();
     if (!marks.valid[position]) {
@@ -217,36 +218,51 @@ struct Backward {
 // Sums over all positions of (x, h)^T dz and dz, for the columns of some panels.
 struct Weights {
   const Sizes& s;
-  const float *x, *h_before, *d_z;
+  States first_states, restart;
+  Marks marks;
+  const float *x, *hs, *d_z;
   float *d_kernel, *d_recurrent_kernel, *d_bias;
 
   void Run(int64_t first, int64_t count) const {
-    constexpr int64_t kPositions = 256;  // whose panel stays in the cache
+    constexpr int64_t kPositions = 256;  // whose panel, and a few columns of x, stay in the cache
     const int64_t rows = s.inputs + s.units, positions = s.batch * s.length;
-    const int64_t begin = first * kPanel, end = begin + count * kPanel, size = count * kPanel;
-    Buffer panel(kPositions * kPanel), sums(rows * size), total(size);
-    sums.Clear(rows * size), total.Clear(size);
+    const int64_t begin = first * kPanel, end = begin + count * kPanel;
+    const int64_t stride = Stride(end - begin);
+    Buffer panel(kPositions * kPanel), sums(rows * stride), total(stride);
+    Buffer inputs(kPositions * Stride(s.inputs)), states(kPositions * Stride(s.units));
+    sums.Clear(rows * stride), total.Clear(stride);
     for (int64_t position = 0; position < positions; position += kPositions) {
       const int64_t steps = std::min(kPositions, positions - position);
+      Matrix{x + position * s.inputs, s.inputs, 1}.CopyTo(inputs.get(), Stride(s.inputs), steps,
+                                                          s.inputs);
+      for (int64_t n = 0; n < steps; ++n)
+        Copy(states.get() + n * Stride(s.units), HBefore(position + n), s);
       for (int64_t column = begin; column < end; column += kPanel) {
         const Matrix from{d_z + position * s.width() + column, s.width(), 1};
         from.CopyTo(panel.get(), kPanel, steps, kPanel);
         float* to = sums.get() + column - begin;
-        MultiplyPanel({x + position * s.inputs, 1, s.inputs}, s.inputs, steps, panel.get(), to,
-                      size);
-        MultiplyPanel({h_before + position * s.units, 1, s.units}, s.units, steps, panel.get(),
-                      to + s.inputs * size, size);
+        MultiplyPanel({inputs.get(), 1, Stride(s.inputs)}, s.inputs, steps, panel.get(), to,
+                      stride);
+        MultiplyPanel({states.get(), 1, Stride(s.units)}, s.units, steps, panel.get(),
+                      to + s.inputs * stride, stride);
         for (int64_t k = 0; k < steps; ++k)
           for (int64_t n = 0; n < kPanel; ++n)
             total.get()[column - begin + n] += panel.get()[k * kPanel + n];
       }
     }
     ForPieces(s, begin, end, [&](int64_t column, int64_t offset, int64_t floats) {
-      const Matrix from{sums.get() + column - begin, size, 1};
+      const Matrix from{sums.get() + column - begin, stride, 1};
       from.CopyTo(d_kernel + offset, 4 * s.units, s.inputs, floats);
       from.From(s.inputs).CopyTo(d_recurrent_kernel + offset, 4 * s.units, s.units, floats);
       std::memcpy(d_bias + offset, total.get() + column - begin, 4 * floats);
     });
+  }
+
+  const float* HBefore(int64_t position) const {
+    const int64_t row = position / s.length;
+    if (marks.starts[position]) return restart.h + row * s.units;
+    return position % s.length == 0 ? first_states.h + row * s.units
+                                    : hs + (position - 1) * s.units;
   }
 };
 
@@ -263,8 +279,8 @@ ffi::Error LstmForward(ffi::ThreadPool pool, Input x, Input kernel, Input recurr
                        Input bias, Input h, Input c, Input restart_h, Input restart_c, Bits starts,
                        Bits valid, Output hs, Output last_c, Output cs, Output gates) {
   const Sizes s = SizesOf(x, recurrent_kernel);
-  const Packed w = Pack(kernel.typed_data(), s.inputs, s);
-  const Packed u = Pack(recurrent_kernel.typed_data(), s.units, s);
+  const Packed w = Pack(pool, kernel.typed_data(), s.inputs, s);
+  const Packed u = Pack(pool, recurrent_kernel.typed_data(), s.units, s);
   Buffer b(s.width());
   b.Clear(s.width());
   ForPieces(s, 0, s.width(), [&](int64_t column, int64_t offset, int64_t count) {
@@ -285,25 +301,29 @@ ffi::Error LstmBackward(ffi::ThreadPool pool, Input x, Input kernel, Input recur
                         Input h, Input c, Input restart_h, Input restart_c, Bits starts, Bits valid,
                         Input hs, Input cs, Input gates, Input d_hs, Input d_last_c, Output d_x,
                         Output d_kernel, Output d_recurrent_kernel, Output d_bias, Output d_h,
-                        Output d_c, Output d_restart_h, Output d_restart_c, Output h_before_result,
-                        Output d_z_result) {
+                        Output d_c, Output d_restart_h, Output d_restart_c, Output d_z_result) {
   const Sizes s = SizesOf(x, recurrent_kernel);
   const int64_t positions = s.batch * s.length;
-  // The last two are results so that XLA knows of their memory; nobody reads them.
-  float *h_before = h_before_result->typed_data(), *d_z = d_z_result->typed_data();
-  const Packed by_h = PackTransposed(recurrent_kernel.typed_data(), s.units, s);
-  const Backward backward{s, by_h, {h.typed_data(), c.typed_data()},
-                          {restart_h.typed_data(), restart_c.typed_data()},
-                          {starts.typed_data(), valid.typed_data()},
-                          hs.typed_data(), cs.typed_data(), gates.typed_data(), d_hs.typed_data(),
-                          d_last_c.typed_data(), h_before, d_z, d_h->typed_data(),
-                          d_c->typed_data(), d_restart_h->typed_data(), d_restart_c->typed_data()};
+  float* d_z = d_z_result->typed_data();  // a result so that XLA plans its memory; nobody reads it
+  const Packed by_h = PackTransposed(pool, recurrent_kernel.typed_data(), s.units, s);
+  const States first_states{h.typed_data(), c.typed_data()};
+  const States restart{restart_h.typed_data(), restart_c.typed_data()};
+  const Marks marks{starts.typed_data(), valid.typed_data()};
+  const Backward backward{s, by_h, first_states, restart, marks, cs.typed_data(),
+                          gates.typed_data(), d_hs.typed_data(), d_last_c.typed_data(), d_z,
+                          d_h->typed_data(), d_c->typed_data(), d_restart_h->typed_data(),
+                          d_restart_c->typed_data()};
   Share(pool, s.batch, [&](int64_t first, int64_t last) { backward.Run(first, last - first); });
-  const Weights weights{s, x.typed_data(), h_before, d_z, d_kernel->typed_data(),
-                        d_recurrent_kernel->typed_data(), d_bias->typed_data()};
-  Share(pool, s.width() / kPanel,
-        [&](int64_t first, int64_t last) { weights.Run(first, last - first); });
-  const Packed by_x = PackTransposed(kernel.typed_data(), s.inputs, s);
+  const Weights weights{s, first_states, restart, marks, x.typed_data(), hs.typed_data(), d_z,
+                        d_kernel->typed_data(), d_recurrent_kernel->typed_data(),
+                        d_bias->typed_data()};
+  // A few panels at a time, whose sums stay in the cache.
+  const int64_t panels = s.width() / kPanel;
+  const int64_t together = std::clamp<int64_t>(panels / std::max<int64_t>(1, pool.num_threads()), 1, 8);
+  InParallel(pool, (panels + together - 1) / together, [&](int64_t n) {
+    weights.Run(n * together, std::min(together, panels - n * together));
+  });
+  const Packed by_x = PackTransposed(pool, kernel.typed_data(), s.inputs, s);
   Share(pool, positions, [&](int64_t first, int64_t last) {
     Buffer sums(kRowsInCache * by_x.columns());
     for (int64_t row = first; row < last; row += kRowsInCache) {
@@ -334,6 +354,6 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Arg<Input>().Arg<Bits>().Arg<Bits>().Arg<Input>().Arg<Input>().Arg<Input>().Arg<Input>()
         .Arg<Input>()
         .Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>()
-        .Ret<Input>().Ret<Input>().Ret<Input>().Ret<Input>());
+        .Ret<Input>().Ret<Input>().Ret<Input>());
 
 }  // namespace seqmodels

@@ -72,9 +72,9 @@ def _run_forward(*args: Array) -> tuple[tuple[Array, Array], Any]:
 def _run_backward(saved: Any, cotangents: tuple[Array, Array]) -> tuple[Any, ...]:
     (x, kernel, recurrent_kernel, bias, *others), hs, cells, gates = saved
     size = (*hs.shape[:2], gates.shape[-1])
-    shapes = [a.shape for a in (x, kernel, recurrent_kernel, bias, *others[:4], hs)]
+    shapes = [a.shape for a in (x, kernel, recurrent_kernel, bias, *others[:4])]
     inputs = (x, kernel, recurrent_kernel, *others, hs, cells, gates, *cotangents)
-    *gradients, _, _ = _call("lstm_backward", [*shapes, size], *inputs)
+    *gradients, _ = _call("lstm_backward", [*shapes, size], *inputs)
     return *gradients, None, None
 
 

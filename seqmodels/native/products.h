@@ -20,7 +20,7 @@ constexpr int kLanes = 8, kMaxRows = 6;
 constexpr int kLanes = 4, kMaxRows = 6;
 #endif
 constexpr int kPanel = 2 * kLanes;  // columns that are computed at a time
-constexpr int kRowsInCache = 96;    // rows of A that stay in the cache while panels of B pass
+constexpr int kRowsInCache = 192;   // rows of A that stay in the cache while panels of B pass
 
 // May be read from any address of a float.
 typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
@@ -60,31 +60,33 @@ struct Matrix {
   }
 };
 
-// C += A B for R rows and one panel of B, which has kPanel numbers for each k.
-template <int R>
-void Tile(Matrix a, int64_t size, const float* panel, float* c, int64_t c_stride) {
-  Vector sum[R][2];
+// C += A B for R rows and P panels of B, each of which has kPanel numbers for each k.
+template <int R, int P>
+void Tile(Matrix a, int64_t size, const float* panels, float* c, int64_t c_stride) {
+  constexpr int V = 2 * P;
+  Vector sum[R][V];
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < 2; ++v) sum[r][v] = Load(c + r * c_stride + v * kLanes);
+    for (int v = 0; v < V; ++v) sum[r][v] = Load(c + r * c_stride + v * kLanes);
   for (int64_t k = 0; k < size; ++k) {
-    const Vector b[2] = {Load(panel + k * kPanel), Load(panel + k * kPanel + kLanes)};
+    Vector b[V];
+    for (int v = 0; v < V; ++v)
+      b[v] = Load(panels + v / 2 * size * kPanel + k * kPanel + v % 2 * kLanes);
     const float* column = a.data + k * a.k_stride;
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
       const float x = column[r * a.row_stride];
-      sum[r][0] += x * b[0];
-      sum[r][1] += x * b[1];
+      for (int v = 0; v < V; ++v) sum[r][v] += x * b[v];
     }
   }
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < 2; ++v) Store(c + r * c_stride + v * kLanes, sum[r][v]);
+    for (int v = 0; v < V; ++v) Store(c + r * c_stride + v * kLanes, sum[r][v]);
 }
 
 template <int... N>
 void TileOf(int rows, std::integer_sequence<int, N...>, Matrix a, int64_t size, const float* panel,
             float* c, int64_t c_stride) {
   using Function = void (*)(Matrix, int64_t, const float*, float*, int64_t);
-  static constexpr Function tiles[] = {Tile<N + 1>...};
+  static constexpr Function tiles[] = {Tile<N + 1, 1>...};
   tiles[rows - 1](a, size, panel, c, c_stride);
 }
 
@@ -102,9 +104,10 @@ inline void MultiplyPanel(Matrix a, int64_t rows, int64_t size, const float* pan
 // B [size, columns] as panels one after another, with zeros beyond its last column.
 class Packed {
  public:
-  Packed(int64_t size, int64_t columns)
+  // `filled`: every number will be set.
+  Packed(int64_t size, int64_t columns, bool filled = false)
       : size_(size), columns_(RoundUp(columns, kPanel)), buffer_(size_ * columns_) {
-    buffer_.Clear(size_ * columns_);
+    if (!filled) buffer_.Clear(size_ * columns_);
   }
   int64_t size() const { return size_; }
   int64_t columns() const { return columns_; }
@@ -119,12 +122,20 @@ class Packed {
   Buffer buffer_;
 };
 
-// C += A B. C has as many columns as the panels of B.
+// C += A B. C has as many columns as the panels of B. A single row takes several panels at a time,
+// since each sum waits for the one before.
 inline void Multiply(Matrix a, int64_t rows, const Packed& b, float* c, int64_t c_stride) {
+  constexpr int kTogether = 4;
   for (int64_t row = 0; row < rows; row += kRowsInCache)
-    for (int64_t column = 0; column < b.columns(); column += kPanel)
-      MultiplyPanel(a.From(row), std::min<int64_t>(kRowsInCache, rows - row), b.size(),
-                    b.panel(column), c + row * c_stride + column, c_stride);
+    for (int64_t column = 0, panels; column < b.columns(); column += panels * kPanel) {
+      panels = rows == 1 && column + kTogether * kPanel <= b.columns() ? kTogether : 1;
+      float* to = c + row * c_stride + column;
+      if (panels == kTogether)
+        Tile<1, kTogether>(a, b.size(), b.panel(column), to, c_stride);
+      else
+        MultiplyPanel(a.From(row), std::min<int64_t>(kRowsInCache, rows - row), b.size(),
+                      b.panel(column), to, c_stride);
+    }
 }
 
 }  // namespace seqmodels
