@@ -31,7 +31,7 @@ TASKS = MODELS | {"data", "decoding", "tasks"}
 RUNS = TASKS | {"distributed", "runs"}
 EVALUATION = RUNS | {"evaluation", "music", "allocator"}
 MAY_IMPORT = {
-    **dict.fromkeys(("types", "registry", "allocator"), set[str]()),
+    **{name: set[str]() for name in ("types", "registry", "allocator")},
     "protocols": {"types"},
     "config": {"registry"},
     "files": {"config"},

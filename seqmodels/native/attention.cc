@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "functions.h"
+#include "parallel.h"
 #include "products.h"
-#include "threads.h"
 
 namespace ffi = xla::ffi;
 
@@ -148,9 +148,8 @@ struct Block {
   // [count, keys that are seen] = A B, for A [count, K].
   void Product(const float* a, const Packed& keys, float* to) const {
     for (size_t n = 0; n < panels.size(); ++n) {
-      float* c = to + n * kPanel;
-      for (int64_t row = 0; row < count; ++row) std::memset(c + row * stride, 0, 4 * kPanel);
-      MultiplyPanel({a, s.width, 1}, count, s.width, keys.panel(panels[n].key), c, stride);
+      MultiplyPanel({a, s.width, 1}, count, s.width, keys.panel(panels[n].key), to + n * kPanel,
+                    stride, false);
     }
   }
 

@@ -56,6 +56,11 @@ def usable() -> bool:
     return True
 
 
+def description() -> str:
+    """Name of the compiled kernels, by all that made them; 'none' where they are not used."""
+    return next(iter(load().values())).rpartition("_")[2] if usable() else "none"
+
+
 @functools.cache
 def _warn(text: str) -> None:
     _LOG.warning("the loops of jax run instead of the kernels in C++: %s", text)

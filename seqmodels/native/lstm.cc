@@ -2,8 +2,8 @@
 // their shapes are in native/lstm.py; numbers are float32, arrays [B, T, ...] in this order.
 
 #include "functions.h"
+#include "parallel.h"
 #include "products.h"
-#include "threads.h"
 
 namespace ffi = xla::ffi;
 
@@ -157,8 +157,7 @@ struct Backward {
         Step(first + row, t, d_h.get() + row * stride, d_c.get() + row * stride,
              z.get() + row * z_stride);
       std::swap(kept, d_h);
-      d_h.Clear(rows * stride);
-      Multiply({z.get(), z_stride, 1}, rows, transposed, d_h.get(), stride);
+      Multiply({z.get(), z_stride, 1}, rows, transposed, d_h.get(), stride, false);
       for (int64_t row = 0; row < rows; ++row) {
         float *by_h = d_h.get() + row * stride, *by_c = d_c.get() + row * stride;
         if (!marks.valid[position + row * s.length]) Copy(by_h, kept.get() + row * stride, s);
@@ -223,38 +222,21 @@ struct Weights {
   const float *x, *hs, *d_z;
   float *d_kernel, *d_recurrent_kernel, *d_bias;
 
-  void Run(int64_t first, int64_t count) const {
-    constexpr int64_t kPositions = 256;  // whose panel, and a few columns of x, stay in the cache
-    const int64_t rows = s.inputs + s.units, positions = s.batch * s.length;
-    const int64_t begin = first * kPanel, end = begin + count * kPanel;
-    const int64_t stride = Stride(end - begin);
-    Buffer panel(kPositions * kPanel), sums(rows * stride), total(stride);
-    Buffer inputs(kPositions * Stride(s.inputs)), states(kPositions * Stride(s.units));
-    sums.Clear(rows * stride), total.Clear(stride);
-    for (int64_t position = 0; position < positions; position += kPositions) {
-      const int64_t steps = std::min(kPositions, positions - position);
-      Matrix{x + position * s.inputs, s.inputs, 1}.CopyTo(inputs.get(), Stride(s.inputs), steps,
-                                                          s.inputs);
-      for (int64_t n = 0; n < steps; ++n)
-        Copy(states.get() + n * Stride(s.units), HBefore(position + n), s);
-      for (int64_t column = begin; column < end; column += kPanel) {
-        const Matrix from{d_z + position * s.width() + column, s.width(), 1};
-        from.CopyTo(panel.get(), kPanel, steps, kPanel);
-        float* to = sums.get() + column - begin;
-        MultiplyPanel({inputs.get(), 1, Stride(s.inputs)}, s.inputs, steps, panel.get(), to,
-                      stride);
-        MultiplyPanel({states.get(), 1, Stride(s.units)}, s.units, steps, panel.get(),
-                      to + s.inputs * stride, stride);
-        for (int64_t k = 0; k < steps; ++k)
-          for (int64_t n = 0; n < kPanel; ++n)
-            total.get()[column - begin + n] += panel.get()[k * kPanel + n];
-      }
-    }
-    ForPieces(s, begin, end, [&](int64_t column, int64_t offset, int64_t floats) {
+  // Columns [begin, begin + count) of padded gates; count is one of whole panels.
+  void Run(int64_t begin, int64_t count) const {
+    const int64_t size = s.inputs + s.units, stride = Stride(count);
+    Buffer sums(size * stride), totals(count);
+    const auto copy = [&](int64_t position, float* to) {
+      std::memcpy(to, x + position * s.inputs, 4 * s.inputs);
+      Copy(to + s.inputs, HBefore(position), s);
+    };
+    SumOuterProducts(s.batch * s.length, size, copy, {d_z + begin, s.width(), 1}, count, sums.get(),
+                     stride, totals.get());
+    ForPieces(s, begin, begin + count, [&](int64_t column, int64_t offset, int64_t floats) {
       const Matrix from{sums.get() + column - begin, stride, 1};
       from.CopyTo(d_kernel + offset, 4 * s.units, s.inputs, floats);
       from.From(s.inputs).CopyTo(d_recurrent_kernel + offset, 4 * s.units, s.units, floats);
-      std::memcpy(d_bias + offset, total.get() + column - begin, 4 * floats);
+      std::memcpy(d_bias + offset, totals.get() + column - begin, 4 * floats);
     });
   }
 
@@ -317,24 +299,9 @@ ffi::Error LstmBackward(ffi::ThreadPool pool, Input x, Input kernel, Input recur
   const Weights weights{s, first_states, restart, marks, x.typed_data(), hs.typed_data(), d_z,
                         d_kernel->typed_data(), d_recurrent_kernel->typed_data(),
                         d_bias->typed_data()};
-  // A few panels at a time, whose sums stay in the cache.
-  const int64_t panels = s.width() / kPanel;
-  const int64_t together = std::clamp<int64_t>(panels / std::max<int64_t>(1, pool.num_threads()), 1, 8);
-  InParallel(pool, (panels + together - 1) / together, [&](int64_t n) {
-    weights.Run(n * together, std::min(together, panels - n * together));
-  });
+  ByPanels(pool, s.width(), [&](int64_t first, int64_t count) { weights.Run(first, count); });
   const Packed by_x = PackTransposed(pool, kernel.typed_data(), s.inputs, s);
-  Share(pool, positions, [&](int64_t first, int64_t last) {
-    Buffer sums(kRowsInCache * by_x.columns());
-    for (int64_t row = first; row < last; row += kRowsInCache) {
-      const int64_t rows = std::min<int64_t>(kRowsInCache, last - row);
-      sums.Clear(rows * by_x.columns());
-      Multiply({d_z + row * s.width(), s.width(), 1}, rows, by_x, sums.get(), by_x.columns());
-      for (int64_t n = 0; n < rows; ++n)
-        std::memcpy(d_x->typed_data() + (row + n) * s.inputs, sums.get() + n * by_x.columns(),
-                    4 * s.inputs);
-    }
-  });
+  MultiplyRows(pool, {d_z, s.width(), 1}, positions, by_x, d_x->typed_data(), s.inputs);
   return ffi::Error::Success();
 }
 

@@ -60,13 +60,14 @@ struct Matrix {
   }
 };
 
-// C += A B for R rows and P panels of B, each of which has kPanel numbers for each k.
+// C = A B, or with `add` C += A B, for R rows and P panels of B, which have kPanel numbers for a k.
 template <int R, int P>
-void Tile(Matrix a, int64_t size, const float* panels, float* c, int64_t c_stride) {
+void Tile(Matrix a, int64_t size, const float* panels, float* c, int64_t c_stride, bool add) {
   constexpr int V = 2 * P;
   Vector sum[R][V];
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < V; ++v) sum[r][v] = Load(c + r * c_stride + v * kLanes);
+    for (int v = 0; v < V; ++v)
+      sum[r][v] = add ? Load(c + r * c_stride + v * kLanes) : Vector{};
   for (int64_t k = 0; k < size; ++k) {
     Vector b[V];
     for (int v = 0; v < V; ++v)
@@ -84,20 +85,20 @@ void Tile(Matrix a, int64_t size, const float* panels, float* c, int64_t c_strid
 
 template <int... N>
 void TileOf(int rows, std::integer_sequence<int, N...>, Matrix a, int64_t size, const float* panel,
-            float* c, int64_t c_stride) {
-  using Function = void (*)(Matrix, int64_t, const float*, float*, int64_t);
+            float* c, int64_t c_stride, bool add) {
+  using Function = void (*)(Matrix, int64_t, const float*, float*, int64_t, bool);
   static constexpr Function tiles[] = {Tile<N + 1, 1>...};
-  tiles[rows - 1](a, size, panel, c, c_stride);
+  tiles[rows - 1](a, size, panel, c, c_stride, add);
 }
 
-// C += A B for one panel of B; rows are dealt evenly, because a tile of one row is slow.
+// The same for one panel; rows are dealt evenly, because a tile of one row is slow.
 inline void MultiplyPanel(Matrix a, int64_t rows, int64_t size, const float* panel, float* c,
-                          int64_t c_stride) {
+                          int64_t c_stride, bool add = true) {
   const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
   for (int64_t n = 0; n < tiles; ++n) {
     const int64_t row = n * rows / tiles, count = (n + 1) * rows / tiles - row;
     TileOf(static_cast<int>(count), std::make_integer_sequence<int, kMaxRows>(), a.From(row), size,
-           panel, c + row * c_stride, c_stride);
+           panel, c + row * c_stride, c_stride, add);
   }
 }
 
@@ -122,20 +123,44 @@ class Packed {
   Buffer buffer_;
 };
 
-// C += A B. C has as many columns as the panels of B. A single row takes several panels at a time,
-// since each sum waits for the one before.
-inline void Multiply(Matrix a, int64_t rows, const Packed& b, float* c, int64_t c_stride) {
+// C = A B, or C += A B. C has as many columns as the panels of B. A single row takes several panels
+// at a time, since each sum waits for the one before.
+inline void Multiply(Matrix a, int64_t rows, const Packed& b, float* c, int64_t c_stride,
+                     bool add = true) {
   constexpr int kTogether = 4;
   for (int64_t row = 0; row < rows; row += kRowsInCache)
     for (int64_t column = 0, panels; column < b.columns(); column += panels * kPanel) {
       panels = rows == 1 && column + kTogether * kPanel <= b.columns() ? kTogether : 1;
       float* to = c + row * c_stride + column;
       if (panels == kTogether)
-        Tile<1, kTogether>(a, b.size(), b.panel(column), to, c_stride);
+        Tile<1, kTogether>(a, b.size(), b.panel(column), to, c_stride, add);
       else
         MultiplyPanel(a.From(row), std::min<int64_t>(kRowsInCache, rows - row), b.size(),
-                      b.panel(column), to, c_stride);
+                      b.panel(column), to, c_stride, add);
     }
+}
+
+// Sums over `rows` rows of a^T d and of d, for `count` columns of d: sums [size, count] with rows
+// `stride` apart, and totals [count], both of whole panels. copy(row, to) writes a row of a.
+template <typename Copy>
+void SumOuterProducts(int64_t rows, int64_t size, Copy copy, Matrix d, int64_t count, float* sums,
+                      int64_t stride, float* totals) {
+  constexpr int64_t kRows = 256;  // whose panel of d, and a few columns of a, stay in the cache
+  Buffer a(kRows * Stride(size)), panel(kRows * kPanel);
+  panel.Clear(kRows * kPanel);
+  std::memset(totals, 0, 4 * RoundUp(count, kPanel));
+  for (int64_t first = 0; first < rows; first += kRows) {
+    const int64_t some = std::min(kRows, rows - first);
+    for (int64_t row = 0; row < some; ++row) copy(first + row, a.get() + row * Stride(size));
+    for (int64_t column = 0; column < count; column += kPanel) {
+      const Matrix from{d.From(first).data + column, d.row_stride, 1};
+      from.CopyTo(panel.get(), kPanel, some, std::min<int64_t>(kPanel, count - column));
+      MultiplyPanel({a.get(), 1, Stride(size)}, size, some, panel.get(), sums + column, stride,
+                    first > 0);
+      for (int64_t row = 0; row < some; ++row)
+        for (int64_t n = 0; n < kPanel; ++n) totals[column + n] += panel.get()[row * kPanel + n];
+    }
+  }
 }
 
 }  // namespace seqmodels

@@ -16,8 +16,8 @@ from seqmodels.ops.masks import Positions, attention_mask, distances
 from seqmodels.ops.sequence_axis import SEQUENCE, sequence_devices
 
 Implementation = Literal["auto", "blocks", "native"]
-FEWEST_NATIVE = 32
-"""From this number of queries on, packing the keys for the kernel in C++ pays."""
+FEWEST_NATIVE = 32, 4096
+"""From these numbers of queries and of scores of a head on, the kernel in C++ is faster."""
 
 BLOCK = 128
 """Smallest number of queries in a block; the scores of one block fit in the caches of a CPU."""
@@ -190,7 +190,9 @@ def _is_native(implementation: Implementation, q: Array, k: Array, others: list[
         raise ValueError(f"implementation='native' is for float32 alone, without {others[0]}")
     if implementation != "auto":
         return implementation == "native"
-    return not others and q.shape[2] >= FEWEST_NATIVE and library.usable()
+    queries, scores = q.shape[2], q.shape[2] * k.shape[2]
+    large = queries >= FEWEST_NATIVE[0] and scores >= FEWEST_NATIVE[1]
+    return not others and large and library.usable()
 
 
 def _native(

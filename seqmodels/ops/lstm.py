@@ -25,8 +25,8 @@ from seqmodels.ops.recurrent import (
 )
 
 Implementation = Literal["auto", "loop", "native"]
-_FEWEST_STEPS = 8
-"""From this length on, packing the weights for the kernel in C++ pays."""
+FEWEST_STEPS, FEWEST_TOKENS = 8, 128
+"""From these numbers of steps, and of tokens in all rows, on, the kernel in C++ is faster."""
 
 
 class LSTMState(NamedTuple):
@@ -100,7 +100,8 @@ def _is_native(implementation: Implementation, x: Array, *weights: Array) -> boo
         raise ValueError(f"implementation='native' is for float32 only, not {min(others)}")
     if implementation != "auto":
         return implementation == "native"
-    return not others and x.shape[1] >= _FEWEST_STEPS and library.usable()
+    large = x.shape[1] >= FEWEST_STEPS and x.shape[0] * x.shape[1] >= FEWEST_TOKENS
+    return not others and large and library.usable()
 
 
 def _native(

@@ -12,6 +12,7 @@ from typing import Any
 
 from seqmodels.config.errors import UserError
 from seqmodels.distributed.processes import is_main
+from seqmodels.native import library
 from seqmodels.runs.opening import read_json
 from seqmodels.runs.workdir import write_json
 
@@ -20,6 +21,7 @@ ORIGIN = "origin.json"
 _PACKAGE = Path(__file__).parents[1]
 _NO_STEP = ("benchmark", "interop", "sweeps")
 """Rooms that no step of training depends on."""
+_SUFFIXES = (".py", ".cc", ".h")
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
 
 
@@ -27,9 +29,9 @@ _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
 def code_digests() -> dict[str, str]:
     """File -> digest, for each source that training may depend on."""
     found = {}
-    for path in sorted(_PACKAGE.rglob("*.py")):
+    for path in sorted(_PACKAGE.rglob("*")):
         name = path.relative_to(_PACKAGE)
-        if name.parts[0] not in _NO_STEP:
+        if path.suffix in _SUFFIXES and name.parts[0] not in _NO_STEP:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
             found[(Path(_PACKAGE.name) / name).as_posix()] = digest
     return found
@@ -60,8 +62,9 @@ def note_origin(workdir: Path, step: int, devices: str) -> None:
 
 
 def _versions() -> dict[str, str]:
-    """Of the libraries, and the flags with which XLA compiles."""
-    return {**library_versions(), "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}
+    """Of the libraries and kernels, and the flags with which XLA compiles."""
+    compiled = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", ""), "kernels": library.description()}
+    return {**library_versions(), **compiled}
 
 
 def read_origins(workdir: Path) -> list[dict[str, Any]]:

@@ -139,17 +139,20 @@ def test_operations_are_those_of_all_scores() -> None:
 
 
 def test_auto_is_the_kernel_where_it_has_all_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    def is_native(length: int = FEWEST_NATIVE, dtype: Any = jnp.float32, **rest: Any) -> bool:
-        arrays = [jnp.ones((1, 2, length, 4), dtype)] * 3
-        run = lambda *x: attention(*x, whole(1, length), causal=True, **rest)
+    queries, scores = FEWEST_NATIVE
+
+    def is_native(length: int = queries, dtype: Any = jnp.float32, **rest: Any) -> bool:
+        keys = scores // queries
+        arrays = [jnp.ones((1, 2, size, 4), dtype) for size in (length, keys, keys)]
+        run = lambda *x: attention(*x, whole(1, length), whole(1, keys), causal=True, **rest)
         return "ffi_call" in str(jax.make_jaxpr(run)(*arrays))
 
     monkeypatch.setenv(library.SWITCH, "1")
     assert is_native()
-    assert not is_native(FEWEST_NATIVE - 1)
+    assert not is_native(queries - 1)
     assert not is_native(dtype=jnp.bfloat16)
     assert not is_native(slopes=jnp.ones(2))
-    assert not is_native(bias=jnp.zeros((1, 2, FEWEST_NATIVE, FEWEST_NATIVE)))
+    assert not is_native(bias=jnp.zeros((1, 2, queries, scores // queries)))
     assert not is_native(dropout_rate=0.1, dropout_key=jax.random.key(0))
     assert not is_native(implementation="blocks")
     monkeypatch.setenv(library.SWITCH, "0")

@@ -11,6 +11,12 @@ import pytest
 
 from seqmodels.native import library
 from seqmodels.ops.lstm import LSTMState, lstm
+from seqmodels.runs.provenance import (
+    code_digests,
+    differing_origin,
+    note_origin,
+    read_origins,
+)
 from tests.test_house import MAX_LINES
 
 pytestmark = pytest.mark.xdist_group("native")  # one process compiles them
@@ -43,6 +49,20 @@ def test_a_compiled_library_is_kept_under_what_it_depends_on(
         library.compile_library()
 
 
+def test_a_run_notes_which_kernels_took_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(library.SWITCH, "1")
+    note_origin(tmp_path, 0, "one CPU")
+    (entry,) = read_origins(tmp_path)
+    assert entry["versions"]["kernels"] == library.compile_library().stem
+    assert not differing_origin(tmp_path, 0, 5, "one CPU")
+    monkeypatch.setenv(library.SWITCH, "0")
+    (line,) = differing_origin(tmp_path, 0, 5, "one CPU")
+    assert line == f"kernels {library.compile_library().stem} -> none"
+    assert "seqmodels/native/lstm.cc" in code_digests()
+
+
 def test_a_library_that_cannot_be_loaded_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +91,7 @@ def test_without_a_library_the_loop_runs_and_the_reason_is_logged_once(
         (tmp_path / "cache").write_text("a file", "utf-8")
     monkeypatch.setenv(library.SWITCH, "1")
     monkeypatch.setattr(library, "load", library.load.__wrapped__)
-    x, state = jnp.ones((2, 9, 3)), LSTMState(jnp.zeros((2, 5)), jnp.zeros((2, 5)))
+    x, state = jnp.ones((16, 9, 3)), LSTMState(jnp.zeros((16, 5)), jnp.zeros((16, 5)))
     arguments = (x, state, jnp.ones((3, 20)), jnp.ones((5, 20)), jnp.ones(20))
     with caplog.at_level(logging.WARNING):
         y, _ = lstm(*arguments)

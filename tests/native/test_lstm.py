@@ -11,7 +11,7 @@ import pytest
 
 from seqmodels.benchmark.flops import hardware_flops
 from seqmodels.native import library
-from seqmodels.ops.lstm import LSTMState, lstm
+from seqmodels.ops.lstm import FEWEST_STEPS, FEWEST_TOKENS, LSTMState, lstm
 from tests.tolerances import TOLERANCE
 
 pytestmark = pytest.mark.xdist_group("native")  # one process compiles them
@@ -144,7 +144,8 @@ def programs(monkeypatch: pytest.MonkeyPatch, switch: str, arguments: dict[str, 
 def test_auto_is_the_kernel_for_float32_from_some_length_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    long, short = make(2, 9, 3, 5, marked=False), make(2, 1, 3, 5, marked=False)
+    rows = FEWEST_TOKENS // FEWEST_STEPS
+    long, short = (make(rows, FEWEST_STEPS - n, 3, 5, marked=False) for n in (0, 1))
     assert "ffi_call" in programs(monkeypatch, "1", long)
     assert "ffi_call" not in programs(monkeypatch, "0", long)
     assert "ffi_call" not in programs(monkeypatch, "1", short)

@@ -1,4 +1,4 @@
-// Work on the threads of XLA.
+// Work on the threads of XLA, and products that they share.
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 
+#include "products.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace seqmodels {
@@ -44,6 +45,30 @@ inline void Share(xla::ffi::ThreadPool& pool, int64_t size,
   const int64_t shares = std::min(size, std::max<int64_t>(1, pool.num_threads()));
   InParallel(pool, shares,
              [&](int64_t n) { work(n * size / shares, (n + 1) * size / shares); });
+}
+
+// work(first, count) for a few panels of `columns` columns at a time, whose sums stay in the cache.
+inline void ByPanels(xla::ffi::ThreadPool& pool, int64_t columns,
+                     const std::function<void(int64_t, int64_t)>& work) {
+  const int64_t panels = (columns + kPanel - 1) / kPanel;
+  const int64_t threads = std::max<int64_t>(1, pool.num_threads());
+  const int64_t together = std::clamp<int64_t>(panels / threads, 1, 8) * kPanel;
+  InParallel(pool, (columns + together - 1) / together, [&](int64_t n) {
+    work(n * together, std::min(together, columns - n * together));
+  });
+}
+
+// y [rows, columns] = A B; the columns may be fewer than those of the panels of B.
+inline void MultiplyRows(xla::ffi::ThreadPool& pool, Matrix a, int64_t rows, const Packed& b,
+                         float* y, int64_t columns) {
+  const int64_t threads = std::max<int64_t>(1, pool.num_threads());
+  const int64_t block = std::clamp<int64_t>((rows + threads - 1) / threads, 1, kRowsInCache);
+  InParallel(pool, (rows + block - 1) / block, [&](int64_t n) {
+    const int64_t row = n * block, some = std::min(block, rows - row), stride = Stride(b.columns());
+    Buffer sums(some * stride);
+    Multiply(a.From(row), some, b, sums.get(), stride, false);
+    Matrix{sums.get(), stride, 1}.CopyTo(y + row * columns, columns, some, columns);
+  });
 }
 
 }  // namespace seqmodels
