@@ -26,8 +26,8 @@ def section(result: Mapping[str, Any]) -> str:
     cores = len(machine["cores"])
     load = " to ".join(f"{load:.1f}" for load in result["load"])
     facts = (
-        f"{machine['device']['processor']}, {cores} {'core' if cores == 1 else 'cores'} "
-        f"(`taskset`), load {load}, allocator {machine['allocator']}, float32; {versions}; "
+        f"{machine['device']['processor']}, {cores} {'core' if cores == 1 else 'cores'}, "
+        f"load {load}, allocator {machine['allocator']}, float32; {versions}; "
         f"{result['started'][:10]}, commit {result['commit']}, seed {result['seed']}."
     )
     return "\n".join([facts, "", *markdown(result["rows"]), ""])
