@@ -86,7 +86,8 @@ def test_a_wrong_kernel_is_rejected(name: str, rebuilt: Path) -> None:
     try:
         library.load()
     except library.NativeError as error:
-        assert "no such compiler" in str(error)
+        if "no such compiler" not in str(error):
+            raise
         pytest.skip(str(error))
     with pytest.raises(AssertionError):
         test(*arguments)
