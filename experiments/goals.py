@@ -42,6 +42,7 @@ GOALS: dict[str, Goal] = {
         _shakespeare("shakespeare_lstm", 1.70),
         _shakespeare("shakespeare_lstm:2x256", 1.58),
         _shakespeare("shakespeare_gpt", 1.88, 1.88, "nanoGPT"),
+        _shakespeare("shakespeare_gpt:muon", 1.88, 1.88, "nanoGPT"),
         _shakespeare("shakespeare_gpt:gpu", 1.4697, 1.4697, "nanoGPT"),
         _shakespeare("shakespeare_min_rnn:gru", 1.548, 1.548, "Feng et al., 2024"),
         _shakespeare("shakespeare_min_rnn:lstm", 1.555, 1.555, "Feng et al., 2024"),

@@ -23,7 +23,7 @@ def test_list_shows_everything_available(door: FrontDoor) -> None:
     values = door("list", "--json").json
     assert list(values) == ["configs", "models", "cells", "tasks", "datasets"]
     assert list(values["configs"]) == config_names()
-    assert values["configs"]["shakespeare_gpt"]["variants"] == ["cpu", "gpu"]
+    assert values["configs"]["shakespeare_gpt"]["variants"] == ["cpu", "gpu", "muon"]
     told = door("list")
     assert told.out == ""
     for table in values.values():
