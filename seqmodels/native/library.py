@@ -21,7 +21,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from seqmodels.files import cache_directory
+from seqmodels.files import cache_directory, split_lines
 
 SWITCH = "SEQMODELS_NATIVE"
 """The environment variable that turns the kernels off where it is 0."""
@@ -165,5 +165,5 @@ def _processor() -> str:
     except OSError:
         text = ""
     names = ("model name", "flags", "Features")
-    lines = {line for line in text.splitlines() if line.startswith(names)}
+    lines = {line for line in split_lines(text) if line.startswith(names)}
     return "\n".join([platform.machine(), platform.processor(), *sorted(lines)])
