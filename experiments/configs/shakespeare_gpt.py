@@ -20,7 +20,8 @@ seed 0 had 1.9060 without the two changes, which misses 1.88; that is with
 --config.model.position=learned --config.optimizer.peak_lr=1e-3. Kneser-Ney of order 6 has 1.5226.
 The recipe was chosen on the validation split. Variant `gpu` has not been run.
 Variant `muon` is `cpu` with another optimizer, for the same number of steps. Its learning rates
-were chosen at 2 layers of width 64 and 300 steps; at this size no other was tried.
+were chosen at 2 layers of width 64 and 300 steps; at this size no other was tried. Measured
+2026-11-30 on one busy core: with seeds 0 to 2 1.6131, 1.5939 and 1.6152 (mean 1.607).
 The validation split is nanoGPT's: TFDS validation and test joined, 111,540 characters.
 """
 
