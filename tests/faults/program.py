@@ -13,6 +13,7 @@ A phase is a period that a kill can interrupt: `preparation` (writing the cache)
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import json
 import os
@@ -34,7 +35,7 @@ from seqmodels.evaluation.evaluate import Evaluator
 from seqmodels.runs.checkpoints import Checkpoints
 from seqmodels.training import loop
 
-WIDTH = 256  # of the file; a single write, so that a reader or a kill never sees a part of it
+WIDTH = 256  # of the file: a single write, so that a kill never leaves a part of it
 # Directories in which a phase creates files.
 PLACES = {"preparation": "/tokens/", "saving": "/checkpoints/", "changing": "/"}
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
@@ -86,7 +87,9 @@ class Phases:
 
     def _tell(self) -> None:
         told = json.dumps({"active": self._active, "entered": self._entered})
+        fcntl.flock(self._file, fcntl.LOCK_EX)
         os.pwrite(self._file, told.ljust(WIDTH).encode(), 0)
+        fcntl.flock(self._file, fcntl.LOCK_UN)
 
 
 def watch(phases: Phases) -> None:

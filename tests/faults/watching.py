@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import subprocess
@@ -28,7 +29,11 @@ class Watched:
 
     def told(self) -> dict[str, Any]:
         """`active`, its current (or last) phases, and `entered`, how often it entered each."""
-        content = self.file.read_bytes() if self.file.exists() else b""
+        if not self.file.exists():
+            return {"active": [], "entered": {}}
+        with self.file.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # else a write of the same moment is read by half
+            content = file.read()
         return json.loads(content) if content else {"active": [], "entered": {}}
 
     def phase(self) -> str:
