@@ -122,6 +122,7 @@ def compile_library() -> Path:
         subprocess.run(
             [*command, "-o", partial], capture_output=True, text=True, timeout=_SECONDS, check=True
         )
+        os.chmod(partial, 0o755)  # for all who share the cache
         os.replace(partial, path)
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", None) or str(error)).strip()

@@ -34,6 +34,7 @@ def test_a_compiled_library_is_kept_under_what_it_depends_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = library.compile_library()
+    assert path.stat().st_mode & 0o777 == 0o755
     monkeypatch.setenv("CXX", "/bin/false")  # a compiler is asked for its version alone
     monkeypatch.setattr(library, "_find_compiler", lambda: "/bin/false")
     with pytest.raises(library.NativeError, match="/bin/false"):
