@@ -63,7 +63,7 @@ def description() -> str:
 
 @functools.cache
 def _warn(text: str) -> None:
-    _LOG.warning("the loops of jax run instead of the kernels in C++: %s", text)
+    _LOG.warning("without the kernels in C++, which %s=0 turns off: %s", SWITCH, text)
 
 
 @functools.cache
