@@ -28,7 +28,7 @@ def _quick_to_compile() -> str:
 
 
 os.environ.setdefault("XLA_FLAGS", _quick_to_compile())
-# The same code on every machine, with a compiler or without; ops/test_native.py turns them on.
+# The same code with a compiler or without; the tests of native/ turn the kernels on.
 os.environ.setdefault("SEQMODELS_NATIVE", "0")
 # Before anything imports them: every annotated call of these rooms is checked at run time.
 _CHECKED = [f"seqmodels.{room}" for room in ("ops", "layers", "models", "tasks")]

@@ -13,7 +13,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
@@ -48,18 +47,15 @@ def attention_chunk(
     return _run(causal, window or 0, q, k, v, *marks, query_finite, key_finite)
 
 
-def _call(
-    target: str, shapes: list[tuple[int, ...]], causal: bool, window: int, *args: Array
-) -> list[Array]:
-    results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-    call = jax.ffi.ffi_call(library.load()[target], results, vmap_method="sequential")
-    return list(call(*args, causal=causal, window=np.int64(window)))
+def _masks(causal: bool, window: int) -> dict[str, Any]:
+    return {"causal": causal, "window": np.int64(window)}
 
 
 def _forward(causal: bool, window: int, *args: Array) -> list[Array]:
     """y, and of each query the largest score and 1 over the sum of exponentials."""
     q = args[0]
-    return _call("attention_forward", [q.shape, *[q.shape[:3]] * 2], causal, window, *args)
+    shapes = [q.shape, *[q.shape[:3]] * 2]
+    return library.call("attention_forward", shapes, *args, **_masks(causal, window))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -74,7 +70,8 @@ def _run_forward(causal: bool, window: int, *args: Array) -> tuple[Array, Any]:
 
 def _run_backward(causal: bool, window: int, saved: Any, d_y: Array) -> tuple[Any, ...]:
     shapes = [x.shape for x in saved[:3]]
-    gradients = _call("attention_backward", shapes, causal, window, *saved, d_y)
+    masks = _masks(causal, window)
+    gradients = library.call("attention_backward", shapes, *saved, d_y, **masks)
     return *gradients, *[None] * 6
 
 

@@ -18,8 +18,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from seqmodels.files import cache_directory, split_lines
 
@@ -66,7 +68,6 @@ def _warn(text: str) -> None:
     _LOG.warning("without the kernels in C++, which %s=0 turns off: %s", SWITCH, text)
 
 
-@functools.cache
 def load() -> dict[str, str]:
     """Compiles the kernels if needed, and registers them with jax.
 
@@ -76,13 +77,24 @@ def load() -> dict[str, str]:
     Raises:
       NativeError: no compiler, or it failed.
     """
+    loaded = _loaded()
+    if isinstance(loaded, str):
+        raise NativeError(loaded)
+    return loaded
+
+
+@functools.cache
+def _loaded() -> dict[str, str] | str:
+    """The names in jax, or why there are none: what failed once is not compiled again."""
     import jax
 
-    library = compile_library()
     try:
+        library = compile_library()
         loaded = ctypes.CDLL(str(library))
+    except NativeError as error:
+        return str(error)
     except OSError as error:
-        raise NativeError(f"{library}: {error}") from None
+        return f"{library}: {error}"
     names = {}
     for target in _TARGETS:
         # Part of the key under which jax keeps a compiled program: another source, another key.
@@ -90,6 +102,17 @@ def load() -> dict[str, str]:
         handler = jax.ffi.pycapsule(getattr(loaded, target))
         jax.ffi.register_ffi_target(names[target], handler, platform="cpu")
     return names
+
+
+def call(
+    target: str, shapes: Sequence[tuple[int, ...]], *args: Any, **attributes: Any
+) -> list[Any]:
+    """The float32 results of a kernel, of these shapes. `vmap` calls it row by row."""
+    import jax
+
+    results = [jax.ShapeDtypeStruct(shape, "float32") for shape in shapes]
+    kernel = jax.ffi.ffi_call(load()[target], results, vmap_method="sequential")
+    return list(kernel(*args, **attributes))
 
 
 def target_of(name: str) -> str | None:

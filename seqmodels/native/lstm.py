@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from seqmodels.native import library
@@ -43,19 +42,13 @@ def lstm_chunk(
     )
 
 
-def _call(target: str, shapes: list[tuple[int, ...]], *args: Array) -> list[Array]:
-    results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-    call = jax.ffi.ffi_call(library.load()[target], results, vmap_method="sequential")
-    return list(call(*args))
-
-
 def _forward(args: tuple[Array, ...], save: bool) -> list[Array]:
     """h [B, T, N] and the last c; to `save`, also c and the gates i, f, g, o, each padded."""
     batch, length, _ = args[0].shape
     size = args[2].shape[0]
     padded = -(-size // _LANES) * _LANES
     kept = [(batch, length, padded), (batch, length, 4 * padded)] if save else [(0,), (0,)]
-    return _call("lstm_forward", [(batch, length, size), (batch, size), *kept], *args)
+    return library.call("lstm_forward", [(batch, length, size), (batch, size), *kept], *args)
 
 
 @jax.custom_vjp
@@ -74,7 +67,7 @@ def _run_backward(saved: Any, cotangents: tuple[Array, Array]) -> tuple[Any, ...
     size = (*hs.shape[:2], gates.shape[-1])
     shapes = [a.shape for a in (x, kernel, recurrent_kernel, bias, *others[:4])]
     inputs = (x, kernel, recurrent_kernel, *others, hs, cells, gates, *cotangents)
-    *gradients, _ = _call("lstm_backward", [*shapes, size], *inputs)
+    *gradients, _ = library.call("lstm_backward", [*shapes, size], *inputs)
     return *gradients, None, None
 
 

@@ -72,9 +72,9 @@ def rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     quick = ["-O1" if flag == "-O3" else flag for flag in library.FLAGS]
     monkeypatch.setattr(library, "FLAGS", tuple(quick))
     monkeypatch.setenv("SEQMODELS_CACHE_DIR", str(tmp_path / "cache"))
-    library.load.cache_clear()
+    library._loaded.cache_clear()
     yield sources
-    library.load.cache_clear()
+    library._loaded.cache_clear()
 
 
 @pytest.mark.parametrize("name", MUTANTS)

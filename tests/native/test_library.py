@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 
@@ -70,8 +71,24 @@ def test_a_library_that_cannot_be_loaded_is_named(
     broken = tmp_path / "broken.so"
     broken.write_bytes(b"not a library")
     monkeypatch.setattr(library, "compile_library", lambda: broken)
+    monkeypatch.setattr(library, "_loaded", library._loaded.__wrapped__)
     with pytest.raises(library.NativeError, match="broken.so"):
-        library.load.__wrapped__()
+        library.load()
+
+
+def test_what_failed_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def fail() -> Path:
+        tried.append(1)
+        raise library.NativeError("no good")
+
+    monkeypatch.setattr(library, "compile_library", fail)
+    monkeypatch.setattr(library, "_loaded", functools.cache(library._loaded.__wrapped__))
+    for _ in range(2):
+        with pytest.raises(library.NativeError, match="no good"):
+            library.load()
+    assert len(tried) == 1
 
 
 @pytest.mark.parametrize("problem", ["no compiler", "a compiler that fails", "no directory"])
@@ -91,7 +108,7 @@ def test_without_a_library_the_loop_runs_and_the_reason_is_logged_once(
     else:
         (tmp_path / "cache").write_text("a file", "utf-8")
     monkeypatch.setenv(library.SWITCH, "1")
-    monkeypatch.setattr(library, "load", library.load.__wrapped__)
+    monkeypatch.setattr(library, "_loaded", library._loaded.__wrapped__)
     x, state = jnp.ones((16, 9, 3)), LSTMState(jnp.zeros((16, 5)), jnp.zeros((16, 5)))
     arguments = (x, state, jnp.ones((3, 20)), jnp.ones((5, 20)), jnp.ones(20))
     with caplog.at_level(logging.WARNING):
